@@ -1,0 +1,113 @@
+//! A client: our registration with a provider.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use crate::id::ClientId;
+use crate::seal::{Field, Place, Sealed};
+
+/// A registration with a provider, as it is stored. Its secret is sealed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// Never changes.
+    pub id: ClientId,
+    /// Chosen by the user; unique. The provider's name unless they said otherwise.
+    pub name: String,
+    /// The provider's identifier: which file of facts applies.
+    pub provider: String,
+    /// The `client_id` (RFC 6749 §2.2).
+    pub client_id: String,
+    /// How it proves itself at the token endpoint.
+    pub auth: ClientAuth,
+    /// The client secret; none for a public client.
+    pub secret: Option<Sealed>,
+    /// The redirect URI, exactly as it is registered.
+    pub redirect_uri: Url,
+    /// The scopes to ask for, unless told otherwise.
+    pub scopes: Vec<String>,
+    /// Where the provider is.
+    pub endpoints: Endpoints,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl Client {
+    /// Where the secret is sealed for. The token endpoint is part of it, so that whoever can write to the
+    /// database cannot have the secret sent elsewhere.
+    pub fn secret_place<'a>(id: ClientId, endpoints: &'a Endpoints) -> Place<'a> {
+        let bound = endpoints.token.as_str();
+        Place { owner: id.as_uuid(), field: Field::ClientSecret, grant: None, generation: 0, bound }
+    }
+
+    /// The identifier of everything that belongs to the client rather than to a connection.
+    pub fn owner(&self) -> Uuid {
+        self.id.as_uuid()
+    }
+}
+
+/// How a client proves itself at the token endpoint (RFC 6749 §2.3; names of RFC 7591 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Identifier and secret, form-encoded, in the `Authorization` header.
+    ClientSecretBasic,
+    /// Identifier and secret in the body.
+    ClientSecretPost,
+    /// The identifier alone: a public client.
+    None,
+}
+
+impl ClientAuth {
+    /// Whether it needs a client secret.
+    pub fn needs_secret(self) -> bool {
+        self != Self::None
+    }
+}
+
+impl fmt::Display for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        })
+    }
+}
+
+/// A text that names no client authentication method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("client authentication is client_secret_basic, client_secret_post or none; {0:?} is none of them")]
+pub struct UnknownAuth(String);
+
+impl FromStr for ClientAuth {
+    type Err = UnknownAuth;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "client_secret_basic" => Ok(Self::ClientSecretBasic),
+            "client_secret_post" => Ok(Self::ClientSecretPost),
+            "none" => Ok(Self::None),
+            _ => Err(UnknownAuth(text.to_owned())),
+        }
+    }
+}
+
+/// Where a provider is (names of RFC 8414 §2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// The issuer identifier, where the provider has one; what `iss` must be (RFC 9207).
+    pub issuer: Option<String>,
+    /// The authorization endpoint; none where only client credentials are used.
+    pub authorization: Option<Url>,
+    /// The token endpoint.
+    pub token: Url,
+    /// The revocation endpoint (RFC 7009).
+    pub revocation: Option<Url>,
+    /// Whether the provider promised to send `iss` on every redirect (RFC 9207 §3).
+    pub sends_iss: bool,
+}

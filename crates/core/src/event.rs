@@ -1,0 +1,129 @@
+//! One line of a connection's history. Never holds a secret.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Policy;
+use crate::id::{AttemptId, ConnectionId, GrantId, NodeId};
+use crate::state::{Cause, Reason};
+use crate::token::WhyCandidate;
+
+/// How many events are kept per connection.
+pub const KEPT_PER_CONNECTION: u32 = 100;
+
+/// How many days an event is kept.
+pub const KEPT_DAYS: i64 = 90;
+
+/// How many days a closed attempt is kept.
+pub const ATTEMPTS_KEPT_DAYS: i64 = 7;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The connection it happened to.
+    pub connection: ConnectionId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// An event that has been stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Grows with every event of the store: the cursor to read on from.
+    pub seq: u64,
+    /// The event.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum What {
+    /// The connection was created.
+    Created,
+    /// A person consented, and the grant was stored.
+    Consented {
+        /// The new grant.
+        grant: GrantId,
+        /// Its first generation.
+        generation: u64,
+        /// Whether it came with a refresh token.
+        refresh_token: bool,
+        /// The scopes granted, where the provider said.
+        scope: Option<String>,
+    },
+    /// A refresh was stored.
+    Refreshed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The new generation.
+        generation: u64,
+        /// Whether the provider sent another refresh token.
+        rotated: bool,
+        /// When the new access token ends.
+        expires_at: Option<Timestamp>,
+        /// What the refresh was for.
+        trigger: Trigger,
+    },
+    /// A try failed.
+    Failed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        why: Cause,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// An attempt was found whose outcome nobody wrote down.
+    Abandoned {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The node that made it.
+        node: NodeId,
+    },
+    /// An answer could not be applied and was kept, sealed.
+    CandidateKept {
+        /// The attempt that brought it.
+        attempt: AttemptId,
+        /// Why.
+        why: WhyCandidate,
+    },
+    /// Only a person can help.
+    NeedsReauth {
+        /// Why.
+        why: Reason,
+    },
+    /// A reader said that the provider's API rejected the access token.
+    Rejected {
+        /// The generation that was rejected.
+        generation: u64,
+    },
+    /// Refreshes were paused.
+    Paused,
+    /// Refreshes were resumed.
+    Resumed,
+    /// The policy was changed.
+    PolicySet {
+        /// The new one.
+        policy: Policy,
+    },
+    /// Disconnecting began.
+    Disconnecting,
+}
+
+/// What a refresh was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The schedule said so.
+    Schedule,
+    /// A reader needed a fresher access token.
+    Read,
+    /// A reader's access token was rejected.
+    Rejection,
+    /// Somebody asked for it.
+    Request,
+}

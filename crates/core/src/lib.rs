@@ -1,0 +1,22 @@
+//! What a connection is, and when its tokens must be refreshed.
+//!
+//! Everything here is pure: decisions are functions of values that are passed in, and the outside world is
+//! a handful of traits ([`clock::Clock`], [`clock::Entropy`], [`store::Store`]) that other crates implement.
+//!
+//! Start with [`connection::Connection`], then [`schedule::schedule`] (when to refresh, and why) and
+//! [`outcome::judge`] (what an answer means).
+
+pub mod backoff;
+pub mod client;
+pub mod clock;
+pub mod connection;
+pub mod event;
+pub mod id;
+pub mod outcome;
+pub mod provider;
+pub mod schedule;
+pub mod seal;
+pub mod secret;
+pub mod state;
+pub mod store;
+pub mod token;

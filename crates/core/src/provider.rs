@@ -1,0 +1,288 @@
+//! A provider: an authorization server and the API behind it, as data.
+//!
+//! One TOML file each, under `providers/`; every fact names its source, or is marked as unverified. What a
+//! live answer says always beats the file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use url::Url;
+
+use crate::client::ClientAuth;
+
+pub mod catalogue;
+mod fact;
+pub mod parse;
+
+pub use fact::{Fact, Life, Limit};
+
+/// What a provider's file says. See `providers/constant-contact.toml` for one in full.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The provider's identifier: lower-case letters, digits and hyphens.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Where its documentation of OAuth is.
+    pub docs: Option<Url>,
+    /// How to register a client, in a few sentences.
+    pub register: String,
+    /// Where the facts come from, by the short names that they use.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Source>,
+    /// Where the provider is.
+    #[serde(default)]
+    pub endpoints: ProviderEndpoints,
+    /// What it accepts as a client.
+    #[serde(default)]
+    pub client: ClientFacts,
+    /// What an authorization request needs.
+    #[serde(default)]
+    pub authorization: AuthorizationFacts,
+    /// How its access tokens live.
+    #[serde(default)]
+    pub access_token: AccessTokenFacts,
+    /// How its refresh tokens live and die.
+    #[serde(default)]
+    pub refresh_token: RefreshTokenFacts,
+    /// Endpoints that do not work any more, and what to use instead.
+    #[serde(default)]
+    pub retired: Vec<Retired>,
+    /// Further things that are worth knowing.
+    #[serde(default)]
+    pub notes: Vec<Fact<String>>,
+}
+
+/// Where facts come from.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Where to read it.
+    pub url: Url,
+    /// When it was read last.
+    pub verified_on: Date,
+}
+
+/// Where a provider is.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderEndpoints {
+    /// Its issuer identifier, from which the rest is discovered (RFC 8414), or [`Issuer::Ask`].
+    pub issuer: Option<Issuer>,
+    /// What an issuer identifier looks like, where it has to be asked for.
+    pub issuer_example: Option<String>,
+    /// The authorization endpoint.
+    pub authorization: Option<Fact<Url>>,
+    /// The token endpoint.
+    pub token: Option<Fact<Url>>,
+    /// The revocation endpoint (RFC 7009).
+    pub revocation: Option<Fact<Url>>,
+}
+
+/// How to learn a provider's issuer.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "url")]
+pub enum Issuer {
+    /// Each customer has their own: it has to be asked for.
+    Ask,
+    /// Always this one.
+    Is(Url),
+}
+
+/// What a provider accepts as a client.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ClientFacts {
+    /// How a client may prove itself; the first one is the default.
+    pub auth: Option<Fact<Vec<ClientAuth>>>,
+    /// Which redirect URIs it accepts, in a sentence.
+    pub redirect_uri: Option<Fact<String>>,
+}
+
+/// What an authorization request needs.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationFacts {
+    /// Parameters to add to every authorization request.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// The scope without which there is no refresh token.
+    pub offline_scope: Option<Fact<String>>,
+    /// Scopes that are worth knowing, with what they allow.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, String>,
+    /// The scopes to ask for when the user names none.
+    #[serde(default)]
+    pub default_scopes: Vec<String>,
+    /// What to tell somebody whose grant came without a refresh token.
+    pub without_refresh_token: Option<String>,
+}
+
+/// How access tokens live.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenFacts {
+    /// How long one lives, where answers do not say.
+    pub life: Option<Fact<Life>>,
+    /// A refresh is refused while the token is younger than this.
+    pub minimum_age: Option<Fact<Life>>,
+    /// The provider wants a refresh when a token is rejected, not before.
+    pub refresh_on_rejection: Option<Fact<bool>>,
+}
+
+/// How refresh tokens live and die.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshTokenFacts {
+    /// It dies when it is not used for this long.
+    pub idle_limit: Option<Fact<Limit>>,
+    /// It dies this long after the consent, whatever is done.
+    pub absolute_life: Option<Fact<Limit>>,
+    /// Whether a refresh replaces it.
+    pub rotation: Option<Fact<Rotation>>,
+    /// How long the old one is still accepted after it was replaced.
+    pub grace: Option<Fact<Grace>>,
+    /// What happens when a replaced one is used outside of the grace.
+    pub reuse: Option<Fact<Reuse>>,
+}
+
+/// An endpoint that does not work any more.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Retired {
+    /// How its URLs begin.
+    pub prefix: String,
+    /// Since when.
+    pub since: Date,
+    /// What to use instead.
+    pub instead: String,
+}
+
+/// Whether a refresh replaces the refresh token.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotation {
+    /// It stays the same.
+    Never,
+    /// Each refresh brings another one.
+    Always,
+    /// A setting of the client's registration decides.
+    AppSetting,
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+/// How long a refresh token is accepted after it was replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grace {
+    /// Not at all.
+    None,
+    /// This long, from the first use.
+    For(Duration),
+    /// Until its successor is used.
+    UntilSuccessorUsed,
+    /// Using it does not end it.
+    OldStaysValid,
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+/// What happens when a replaced refresh token is used outside of the grace.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reuse {
+    /// The whole family of tokens is revoked (RFC 9700 §4.14.2).
+    Punished,
+    /// It is refused, and nothing else happens.
+    Harmless,
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+/// After which time a refresh token dies of disuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleLimit {
+    /// After this long.
+    After {
+        /// The limit.
+        limit: Duration,
+        /// Whether that fact was verified.
+        verified: bool,
+    },
+    /// Never.
+    Endless,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// A life, and whether that fact was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownLife {
+    /// How long.
+    pub life: Duration,
+    /// Whether that fact was verified.
+    pub verified: bool,
+}
+
+impl Provider {
+    /// How long an access token lives where answers do not say.
+    pub fn access_token_life(&self) -> Option<Duration> {
+        self.access_token.life.as_ref().map(|fact| fact.value.0)
+    }
+
+    /// How old an access token must be before it may be refreshed.
+    pub fn minimum_age(&self) -> Option<Duration> {
+        self.access_token.minimum_age.as_ref().map(|fact| fact.value.0)
+    }
+
+    /// Whether the provider wants a refresh when a token is rejected, not before.
+    pub fn prefers_refresh_on_rejection(&self) -> bool {
+        self.access_token.refresh_on_rejection.as_ref().is_some_and(|fact| fact.value)
+    }
+
+    /// After which time a refresh token dies of disuse.
+    pub fn idle_limit(&self) -> IdleLimit {
+        match &self.refresh_token.idle_limit {
+            None => IdleLimit::Unknown,
+            Some(fact) => match fact.value {
+                Limit::Endless => IdleLimit::Endless,
+                Limit::After(limit) => IdleLimit::After { limit, verified: fact.is_verified() },
+            },
+        }
+    }
+
+    /// How long after the consent a refresh token dies whatever is done; `None` for never, as far as is known.
+    pub fn absolute_life(&self) -> Option<KnownLife> {
+        let fact = self.refresh_token.absolute_life.as_ref()?;
+        match fact.value {
+            Limit::Endless => None,
+            Limit::After(life) => Some(KnownLife { life, verified: fact.is_verified() }),
+        }
+    }
+
+    /// Whether a refresh replaces the refresh token.
+    pub fn rotation(&self) -> Rotation {
+        self.refresh_token.rotation.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+
+    /// How long a refresh token is accepted after it was replaced.
+    pub fn grace(&self) -> Grace {
+        self.refresh_token.grace.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+
+    /// What happens when a replaced refresh token is used outside of the grace.
+    pub fn reuse(&self) -> Reuse {
+        self.refresh_token.reuse.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+
+    /// The retired endpoint that a URL belongs to, if it does.
+    pub fn retired(&self, url: &Url) -> Option<&Retired> {
+        self.retired.iter().find(|retired| url.as_str().starts_with(&retired.prefix))
+    }
+}

@@ -1,0 +1,58 @@
+//! The providers that come with Vestal.
+
+use super::Provider;
+use super::parse::Mistake;
+
+/// The files, by identifier, in order.
+const FILES: &[(&str, &str)] = &[
+    ("constant-contact", include_str!("../../../../providers/constant-contact.toml")),
+    ("custom", include_str!("../../../../providers/custom.toml")),
+    ("google", include_str!("../../../../providers/google.toml")),
+    ("okta", include_str!("../../../../providers/okta.toml")),
+];
+
+/// The identifiers of all providers, in order.
+pub fn ids() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(id, _)| *id)
+}
+
+/// The text of a provider's file.
+pub fn text(id: &str) -> Option<&'static str> {
+    FILES.iter().find(|(known, _)| *known == id).map(|(_, text)| *text)
+}
+
+/// A provider that comes with Vestal; `None` where there is no such provider.
+///
+/// # Errors
+///
+/// None that a release has: every file is read in a test.
+pub fn builtin(id: &str) -> Option<Result<Provider, Vec<Mistake>>> {
+    text(id).map(Provider::parse)
+}
+
+/// The known identifier that is most like this one, if any is like it.
+pub fn nearest(id: &str) -> Option<&'static str> {
+    let likeness = |known: &&str| strsim::jaro_winkler(id, known);
+    ids().filter(|known| likeness(known) > 0.7).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_sound() {
+        for id in ids() {
+            let provider = builtin(id).unwrap().unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
+            assert_eq!(provider.id, id);
+        }
+        assert!(ids().is_sorted());
+    }
+
+    #[test]
+    fn a_misspelt_name_finds_its_nearest() {
+        assert_eq!(nearest("constantcontact"), Some("constant-contact"));
+        assert_eq!(nearest("gogle"), Some("google"));
+        assert_eq!(nearest("zzz"), None);
+    }
+}

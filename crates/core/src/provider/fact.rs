@@ -1,0 +1,88 @@
+//! One fact about a provider, and where it comes from.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+
+use super::Grace;
+
+/// A fact: `{ is = …, source = "…" }`, or `{ is = …, unverified = true }`.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Fact<T> {
+    /// What is so.
+    #[serde(rename = "is")]
+    pub value: T,
+    /// The short name of its source, among the file's `sources`.
+    pub source: Option<String>,
+    /// Nobody has checked it: it comes from hearsay. Shown as such wherever it is used.
+    #[serde(default)]
+    pub unverified: bool,
+    /// What else has to be said about it.
+    pub note: Option<String>,
+}
+
+impl<T> Fact<T> {
+    /// Whether somebody has checked it.
+    pub fn is_verified(&self) -> bool {
+        !self.unverified
+    }
+}
+
+/// A length of time, as `"24h"`, `"30min"`, `"180d"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life(pub Duration);
+
+/// A length of time, or `"none"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// After this long.
+    After(Duration),
+    /// There is none.
+    Endless,
+}
+
+struct Text<F>(&'static str, F);
+
+impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.1)(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Life {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "a length of time such as \"24h\", \"30min\" or \"180d\"";
+        deserializer.deserialize_str(Text(expected, |text: &str| humantime::parse_duration(text).map(Self)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "\"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"";
+        deserializer.deserialize_str(Text(expected, |text: &str| match text {
+            "none" => Ok(Self::Endless),
+            _ => humantime::parse_duration(text).map(Self::After),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Grace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "\"none\", \"until-successor-used\", \"old-stays-valid\", or a length of time such as \"30s\"";
+        deserializer.deserialize_str(Text(expected, |text: &str| match text {
+            "none" => Ok(Self::None),
+            "until-successor-used" => Ok(Self::UntilSuccessorUsed),
+            "old-stays-valid" => Ok(Self::OldStaysValid),
+            _ => humantime::parse_duration(text).map(Self::For),
+        }))
+    }
+}

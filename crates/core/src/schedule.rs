@@ -1,0 +1,373 @@
+//! When to refresh, and why.
+//!
+//! [`schedule`] is a pure function: it has no clock, no randomness and no I/O of its own. Its answer holds
+//! every wish and every floor with its reason, so that whoever asks "why then?" gets the whole truth.
+//!
+//! next = max(floors, min(wishes))
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::connection::{Connection, Policy};
+use crate::id::ConnectionId;
+use crate::provider::{IdleLimit, Provider};
+use crate::state::{Cause, State};
+use crate::token::{Grant, RefreshEnd, Renewal, saturating_add};
+
+mod ends;
+pub use ends::{AbsoluteEnd, Basis, IdleEnd, absolute_end, idle_end};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest safety margin before an access token's end.
+pub const MARGIN: Duration = Duration::from_secs(60);
+
+/// An access token that was read within this time is wanted fresh.
+pub const READ_RECENTLY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Refreshes a day that [`Policy::Auto`] finds cheap whether or not the token is read.
+const CHEAP_A_DAY: u32 = 4;
+
+/// The idle limit that is assumed where nobody knows it.
+pub const ASSUMED_IDLE_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Jitter moves a refresh earlier by less than this share of its interval.
+const JITTER_SHARE: f64 = 0.1;
+
+/// No connection is refreshed more often, whatever its provider says of lifetimes.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a store keeps of a schedule, to find what is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// When the next refresh is due; `None` for never.
+    pub due_at: Option<Timestamp>,
+    /// When the refresh token dies if nothing is done: what is nearest to its death goes first.
+    pub dies_at: Option<Timestamp>,
+}
+
+/// What a provider's quotas leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuotaPlan {
+    /// No request before this time.
+    pub not_before: Option<Timestamp>,
+    /// Freshness intervals are this many times longer, at least 1. Keep-alive is never stretched.
+    pub stretch: f64,
+}
+
+impl QuotaPlan {
+    /// No quota in the way.
+    pub const AMPLE: Self = Self { not_before: None, stretch: 1.0 };
+
+    /// The plan for a fleet under a quota, all in refreshes a day: keep-alive comes first, and freshness is
+    /// stretched into what is left.
+    pub fn for_fleet(quota: f64, keep_alive: f64, freshness: f64) -> Self {
+        let left = (quota - keep_alive).max(quota * 0.01);
+        Self { not_before: None, stretch: (freshness / left).max(1.0) }
+    }
+}
+
+/// The answer: when, and everything that was weighed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// When to refresh.
+    pub next: Next,
+    /// The times at which a refresh would be good, jitter applied.
+    pub wishes: Vec<Wish>,
+    /// The times before which it would be bad.
+    pub floors: Vec<Floor>,
+    /// When the refresh token dies if it is not used.
+    pub idle_end: Option<IdleEnd>,
+    /// When it dies whatever is done.
+    pub absolute_end: Option<AbsoluteEnd>,
+}
+
+/// When to refresh.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Next {
+    /// At this time.
+    At {
+        /// The time.
+        at: Timestamp,
+        /// The wish behind it.
+        why: Why,
+        /// The floor that moved it, if one did.
+        held_by: Option<Hold>,
+    },
+    /// Not at all.
+    Never(WhyNever),
+}
+
+/// A time at which a refresh would be good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wish {
+    /// The time.
+    pub at: Timestamp,
+    /// Why then.
+    pub why: Why,
+}
+
+/// Why a refresh would be good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Why {
+    /// Half of the access token's life is over.
+    HalfLife {
+        /// Its whole life.
+        life: Duration,
+        /// How much the interval was stretched by a quota; 1 for not at all.
+        stretch: f64,
+    },
+    /// The access token is short-lived and nobody reads it: once a day, so that a dead grant is known within a day.
+    Daily {
+        /// Its whole life.
+        life: Duration,
+    },
+    /// Half of the time is over after which the refresh token dies of disuse.
+    KeepAlive {
+        /// That time.
+        limit: Duration,
+        /// Who says so.
+        basis: Basis,
+    },
+    /// The last try failed.
+    Retry,
+    /// Imported, and nobody knows whether it works.
+    Verify,
+}
+
+/// A time before which a refresh would be bad.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Floor {
+    /// The time.
+    pub at: Timestamp,
+    /// Why not before.
+    pub why: Hold,
+}
+
+/// Why a refresh has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Back-off after a failure, or as long as the provider asked for (`Retry-After`).
+    AfterFailure,
+    /// An answer was lost, and trying the same refresh token again could do harm.
+    OutcomeUnknown,
+    /// A quota is used up.
+    Quota,
+    /// The provider refreshes only what is old enough.
+    MinimumAge,
+    /// Not more often than [`SHORTEST_INTERVAL`].
+    ShortestInterval,
+}
+
+/// Why there is no next refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNever {
+    /// A person has not consented yet.
+    WaitingForConsent,
+    /// Only a person can help.
+    NeedsReauth,
+    /// Somebody paused it.
+    Paused,
+    /// It is being taken apart.
+    Disconnecting,
+    /// There is no refresh token, and no other way.
+    NothingToRenewWith,
+    /// It is refreshed when somebody asks, and needs nothing to stay alive.
+    OnDemand,
+    /// Nobody knows how long the access token lives, and nothing has to be kept alive: when it is rejected.
+    OnRejection,
+}
+
+impl Schedule {
+    /// What a store keeps of it.
+    pub fn plan(&self) -> Plan {
+        let due_at = match self.next {
+            Next::At { at, .. } => Some(at),
+            Next::Never(_) => None,
+        };
+        let idle = self.idle_end.map(|end| end.at);
+        let absolute = self.absolute_end.map(|end| end.at);
+        Plan { due_at, dies_at: idle.into_iter().chain(absolute).min() }
+    }
+}
+
+/// Decides when a connection is to be refreshed next.
+///
+/// `seed` is the store's: with the connection's id and generation it gives the jitter, which therefore is the
+/// same after a restart.
+pub fn schedule(
+    connection: &Connection,
+    provider: &Provider,
+    quota: &QuotaPlan,
+    now: Timestamp,
+    seed: u64,
+) -> Schedule {
+    let grant = match (&connection.state, &connection.grant) {
+        (State::Pending, _) | (_, None) => return never(WhyNever::WaitingForConsent),
+        (_, Some(grant)) => grant,
+    };
+    let idle_end = idle_end(grant, provider, now);
+    let absolute_end = absolute_end(grant, provider);
+    let rest = |wishes, floors, next| Schedule { next, wishes, floors, idle_end, absolute_end };
+    let stopped = match &connection.state {
+        State::NeedsReauth { .. } => Some(WhyNever::NeedsReauth),
+        State::Paused { .. } => Some(WhyNever::Paused),
+        State::Disconnecting => Some(WhyNever::Disconnecting),
+        _ if grant.renewal == Renewal::None => Some(WhyNever::NothingToRenewWith),
+        _ => None,
+    };
+    if let Some(why) = stopped {
+        return rest(vec![], vec![], Next::Never(why));
+    }
+
+    let issued_at = grant.tokens.issued_at.min(now);
+    let jitter = share(seed, connection.id, grant.tokens.generation);
+    let wishes: Vec<Wish> = [
+        freshness(connection, grant, provider, quota, now),
+        idle_end.map(|end| Wish {
+            at: saturating_add(issued_at, end.limit / 2),
+            why: Why::KeepAlive { limit: end.limit, basis: end.basis },
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|wish| Wish { at: earlier(wish.at, issued_at, jitter), ..wish })
+    .chain(at_once(connection, now))
+    .collect();
+
+    let floors = floors(connection, grant, provider, quota, now);
+    let next = match wishes.iter().min_by_key(|wish| wish.at) {
+        None if connection.policy == Policy::OnDemand => Next::Never(WhyNever::OnDemand),
+        None => Next::Never(WhyNever::OnRejection),
+        Some(wish) => match floors.iter().max_by_key(|floor| floor.at) {
+            Some(floor) if floor.at > wish.at => {
+                Next::At { at: floor.at, why: wish.why, held_by: Some(floor.why) }
+            }
+            _ => Next::At { at: wish.at, why: wish.why, held_by: None },
+        },
+    };
+    rest(wishes, floors, next)
+}
+
+fn never(why: WhyNever) -> Schedule {
+    let (wishes, floors) = (vec![], vec![]);
+    Schedule { next: Next::Never(why), wishes, floors, idle_end: None, absolute_end: None }
+}
+
+/// The wish for an access token that is fresh whenever somebody needs it.
+fn freshness(
+    connection: &Connection,
+    grant: &Grant,
+    provider: &Provider,
+    quota: &QuotaPlan,
+    now: Timestamp,
+) -> Option<Wish> {
+    if connection.policy == Policy::OnDemand || provider.prefers_refresh_on_rejection() {
+        return None;
+    }
+    let life = grant.tokens.life().or_else(|| provider.access_token_life())?;
+    // A clock that was set back must not put the next refresh off: a token cannot be younger than new.
+    let issued_at = grant.tokens.issued_at.min(now);
+    let half = life / 2;
+    let cheap = half * CHEAP_A_DAY >= DAY;
+    let read = connection.last_read_at.is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
+    if connection.policy == Policy::Auto && !cheap && !read {
+        return Some(Wish { at: saturating_add(issued_at, DAY), why: Why::Daily { life } });
+    }
+    if quota.stretch > 1.0 {
+        let interval = Duration::try_from_secs_f64(half.as_secs_f64() * quota.stretch).unwrap_or(Duration::MAX);
+        let why = Why::HalfLife { life, stretch: quota.stretch };
+        return Some(Wish { at: saturating_add(issued_at, interval), why });
+    }
+    let latest = life.saturating_sub(MARGIN.min(life / 10));
+    let why = Why::HalfLife { life, stretch: 1.0 };
+    Some(Wish { at: saturating_add(issued_at, half.min(latest)), why })
+}
+
+/// The wishes that have no interval to jitter in.
+fn at_once(connection: &Connection, now: Timestamp) -> Option<Wish> {
+    match &connection.state {
+        State::Failing(failing) => Some(Wish { at: failing.since.min(now), why: Why::Retry }),
+        State::Unverified => Some(Wish { at: connection.created_at.min(now), why: Why::Verify }),
+        _ => None,
+    }
+}
+
+fn floors(
+    connection: &Connection,
+    grant: &Grant,
+    provider: &Provider,
+    quota: &QuotaPlan,
+    now: Timestamp,
+) -> Vec<Floor> {
+    let issued_at = grant.tokens.issued_at.min(now);
+    let mut floors =
+        vec![Floor { at: saturating_add(issued_at, SHORTEST_INTERVAL), why: Hold::ShortestInterval }];
+    if let Some(age) = provider.minimum_age() {
+        floors.push(Floor { at: saturating_add(issued_at, age), why: Hold::MinimumAge });
+    }
+    if let Some(at) = quota.not_before {
+        floors.push(Floor { at, why: Hold::Quota });
+    }
+    if let State::Failing(failing) = &connection.state {
+        floors.push(Floor { at: failing.next, why: Hold::AfterFailure });
+        if let Cause::OutcomeUnknown { hold_until, .. } = failing.cause {
+            floors.push(Floor { at: hold_until, why: Hold::OutcomeUnknown });
+        }
+    }
+    floors
+}
+
+/// `at`, moved earlier by a share of its distance from `from`.
+fn earlier(at: Timestamp, from: Timestamp, share: f64) -> Timestamp {
+    match Duration::try_from(at.duration_since(from)) {
+        Ok(interval) => saturating_add(from, interval - interval.mul_f64(share * JITTER_SHARE)),
+        Err(_) => at,
+    }
+}
+
+/// A number in [0, 1) that is always the same for the same connection and try.
+fn share(seed: u64, id: ConnectionId, attempt: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "the lowest bits of a jitter do not matter")]
+    let share = (jitter(seed, id, attempt) >> 11) as f64 / (1u64 << 53) as f64;
+    share
+}
+
+/// Evenly spread bits that are always the same for the same connection and try.
+pub fn jitter(seed: u64, id: ConnectionId, attempt: u64) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_be_bytes());
+    hash.update(id.as_uuid().as_bytes());
+    hash.update(attempt.to_be_bytes());
+    let mut bits = [0; 8];
+    bits.copy_from_slice(&hash.finalize()[..8]);
+    u64::from_be_bytes(bits)
+}
+
+/// How fresh a reader wants an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinTtl {
+    /// At least this long it must still live.
+    pub effective: Duration,
+    /// What was asked for, where that was more than half of the token's life: a short token must never be
+    /// refreshed on each read.
+    pub cut_from: Option<Duration>,
+}
+
+/// How long an access token of this whole life must still live to be served, for a reader who asked for
+/// `wanted`. By default min(60 s, life/10).
+pub fn min_ttl(wanted: Option<Duration>, life: Option<Duration>) -> MinTtl {
+    let Some(life) = life else {
+        return MinTtl { effective: wanted.unwrap_or(Duration::ZERO), cut_from: None };
+    };
+    match wanted {
+        None => MinTtl { effective: MARGIN.min(life / 10), cut_from: None },
+        Some(wanted) if wanted > life / 2 => MinTtl { effective: life / 2, cut_from: Some(wanted) },
+        Some(wanted) => MinTtl { effective: wanted, cut_from: None },
+    }
+}
+
+#[cfg(test)]
+mod tests;

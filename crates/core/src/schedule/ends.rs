@@ -1,0 +1,95 @@
+//! When a refresh token dies.
+
+use super::{ASSUMED_IDLE_LIMIT, Duration, Grant, IdleLimit, Provider, RefreshEnd, Renewal, Timestamp};
+use crate::token::saturating_add;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// When a refresh token dies of disuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleEnd {
+    /// The time.
+    pub at: Timestamp,
+    /// How long it may lie unused.
+    pub limit: Duration,
+    /// Who says so.
+    pub basis: Basis,
+}
+
+/// Who says how long something lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The provider, in a live answer. Beats the others.
+    Answer,
+    /// The provider's file.
+    File {
+        /// Whether that fact was verified.
+        verified: bool,
+    },
+    /// Nobody: it is assumed.
+    Assumed,
+}
+
+/// When a refresh token dies whatever is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbsoluteEnd {
+    /// The time.
+    pub at: Timestamp,
+    /// When its life began.
+    pub from: Timestamp,
+    /// Who says so.
+    pub basis: Basis,
+}
+
+impl AbsoluteEnd {
+    /// When a person is to be warned: 30, 14, 7, 3 and 1 days before, or ½, ¼, … of the life before the end
+    /// where that is later. In order of time.
+    pub fn warnings(&self) -> [Timestamp; 5] {
+        let life = Duration::try_from(self.at.duration_since(self.from)).unwrap_or(Duration::ZERO);
+        let days = [30, 14, 7, 3, 1];
+        let mut shrinking = life;
+        days.map(|days| {
+            shrinking /= 2;
+            let before = shrinking.min(DAY * days);
+            self.at.checked_sub(before).unwrap_or(Timestamp::MIN)
+        })
+    }
+}
+
+/// When the refresh token of a grant dies if it is not used; `None` where it does not, or there is none.
+pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<IdleEnd> {
+    if grant.renewal != Renewal::RefreshToken {
+        return None;
+    }
+    let refresh_token = grant.tokens.refresh_token.as_ref()?;
+    let (limit, basis) = match refresh_token.end {
+        Some(RefreshEnd::Endless) => return None,
+        // Said once, an end is taken for an idle limit: a refresh too many does no harm.
+        Some(RefreshEnd::Idle(at) | RefreshEnd::Said(at)) => {
+            let limit = at.duration_since(grant.tokens.issued_at);
+            (Duration::try_from(limit).unwrap_or(Duration::ZERO), Basis::Answer)
+        }
+        Some(RefreshEnd::Absolute(_)) | None => match provider.idle_limit() {
+            IdleLimit::After { limit, verified } => (limit, Basis::File { verified }),
+            IdleLimit::Endless => return None,
+            IdleLimit::Unknown => (ASSUMED_IDLE_LIMIT, Basis::Assumed),
+        },
+    };
+    let at = saturating_add(grant.tokens.issued_at.min(now), limit);
+    Some(IdleEnd { at, limit, basis })
+}
+
+/// When the refresh token of a grant dies whatever is done, where that is known.
+pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
+    let refresh_token = grant.tokens.refresh_token.as_ref()?;
+    let from = grant.consented_at;
+    match refresh_token.end {
+        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd { at, from, basis: Basis::Answer }),
+        Some(RefreshEnd::Endless) => None,
+        Some(RefreshEnd::Said(_) | RefreshEnd::Idle(_)) | None => {
+            let life = provider.absolute_life()?;
+            let basis = Basis::File { verified: life.verified };
+            Some(AbsoluteEnd { at: saturating_add(from, life.life), from, basis })
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The whole table: every state, every transition.
+
+use uuid::Uuid;
+
+use super::*;
+
+const NOW: i64 = 1_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn cause() -> Cause {
+    Cause::Transient { detail: "no route".into() }
+}
+
+fn states() -> Vec<State> {
+    vec![
+        State::Pending,
+        State::Unverified,
+        State::Active,
+        State::Failing(Failing { cause: cause(), since: at(1), tries: 4, next: at(2) }),
+        State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(3) },
+        State::Paused { prior: Box::new(State::Active) },
+        State::Disconnecting,
+    ]
+}
+
+fn transitions() -> Vec<Transition> {
+    let attempt = AttemptId::from_uuid(Uuid::nil());
+    vec![
+        Transition::Consent,
+        Transition::Succeed,
+        Transition::Fail { cause: cause(), next: at(9) },
+        Transition::Die { reason: Reason::OutcomeUnknown { attempt } },
+        Transition::Pause,
+        Transition::Resume,
+        Transition::Disconnect,
+    ]
+}
+
+#[test]
+fn the_table() {
+    let table: Vec<Vec<&str>> = states()
+        .into_iter()
+        .map(|state| {
+            transitions()
+                .into_iter()
+                .map(|transition| match state.clone().apply(transition, at(NOW)) {
+                    Ok(next) => next.name(),
+                    Err(_) => "-",
+                })
+                .collect()
+        })
+        .collect();
+    let (pen, act, fai, nee, pau, dis) =
+        ("pending", "active", "failing", "needs_reauth", "paused", "disconnecting");
+    #[rustfmt::skip]
+    let expected = vec![
+        //            consent  succeed  fail  die  pause resume disconnect
+        /* pending */ vec![act, "-", "-", "-", pau, pen, dis],
+        /* unverif */ vec![act, act, fai, nee, pau, "unverified", dis],
+        /* active  */ vec![act, act, fai, nee, pau, act, dis],
+        /* failing */ vec![act, act, fai, nee, pau, fai, dis],
+        /* reauth  */ vec![act, act, nee, nee, pau, nee, dis],
+        /* paused  */ vec![pau, pau, pau, pau, pau, act, dis],
+        /* discon. */ vec!["-", "-", "-", "-", "-", "-", dis],
+    ];
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn a_failure_that_goes_on_keeps_its_beginning() {
+    let failing = State::Active.apply(Transition::Fail { cause: cause(), next: at(9) }, at(5)).unwrap();
+    let again = failing.apply(Transition::Fail { cause: cause(), next: at(19) }, at(10)).unwrap();
+    assert_eq!(again, State::Failing(Failing { cause: cause(), since: at(5), tries: 2, next: at(19) }));
+}
+
+#[test]
+fn a_pause_remembers_what_happened_meanwhile() {
+    let paused = State::Active.apply(Transition::Pause, at(1)).unwrap();
+    let paused = paused.apply(Transition::Die { reason: Reason::NothingToRenewWith }, at(2)).unwrap();
+    let resumed = paused.apply(Transition::Resume, at(3)).unwrap();
+    assert_eq!(resumed, State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(2) });
+}
+
+#[test]
+fn states_survive_storage() {
+    for state in states() {
+        let json = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state, "{json}");
+    }
+}

@@ -1,0 +1,350 @@
+//! The port to whatever keeps connections: SQLite, PostgreSQL, or memory.
+//!
+//! Each method is one atomic, durable operation: when it returns, what it wrote survives a crash. Writes to a
+//! connection name the [`Connection::revision`] they were decided on and change nothing if it is not the
+//! current one: so that every decision is a pure function of what is stored, whoever else is writing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use url::Url;
+
+use crate::client::{Client, ClientAuth, Endpoints};
+use crate::connection::{Attempt, Connection, ConnectionName, Policy};
+use crate::event::{Event, StoredEvent};
+use crate::id::{AttemptId, ClientId, ConnectionId, NodeId};
+use crate::schedule::Plan;
+use crate::seal::{Sealed, StoreIdentity};
+use crate::state::State;
+use crate::token::{Candidate, Grant, TokenSet};
+
+/// A place that keeps connections.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Who this store is; `None` when nobody has claimed it yet.
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError>;
+
+    /// Makes this the store's identity unless it has one, and returns the one it has.
+    async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError>;
+
+    /// Adds a client.
+    async fn add_client(&self, client: &Client) -> Result<Add, StoreError>;
+
+    /// One client.
+    async fn client(&self, id: ClientId) -> Result<Option<Client>, StoreError>;
+
+    /// One client, by its name.
+    async fn client_named(&self, name: &str) -> Result<Option<Client>, StoreError>;
+
+    /// All clients, by name.
+    async fn clients(&self) -> Result<Vec<Client>, StoreError>;
+
+    /// Replaces a client's secret. `false` when there is no such client.
+    async fn set_client_secret(&self, id: ClientId, auth: ClientAuth, secret: &Sealed)
+    -> Result<bool, StoreError>;
+
+    /// Removes a client that no connection uses.
+    async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError>;
+
+    /// Adds a connection, as revision 1.
+    async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError>;
+
+    /// One connection.
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
+
+    /// One connection, by its name.
+    async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError>;
+
+    /// Connections by name, those after `after`, at most `limit`.
+    async fn connections(
+        &self,
+        filter: &Filter,
+        after: Option<&ConnectionName>,
+        limit: u32,
+    ) -> Result<Vec<Connection>, StoreError>;
+
+    /// How many connections there are, by the name of their state.
+    async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Changes a connection. An attempt that is under way goes on.
+    async fn update_connection(&self, update: &Update) -> Result<Write, StoreError>;
+
+    /// Removes a connection with all that belongs to it. `false` when there was none.
+    async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError>;
+
+    /// Notes that the access token was asked for, and when it is due now. Not a new revision; nothing happens
+    /// if `expected` is not the current one, since whoever wrote then has planned anew.
+    async fn mark_read(
+        &self,
+        id: ConnectionId,
+        expected: u64,
+        at: Timestamp,
+        plan: &Plan,
+    ) -> Result<(), StoreError>;
+
+    /// Writes down that a person is about to be asked for consent.
+    async fn begin_authorization(&self, authorization: &Authorization) -> Result<(), StoreError>;
+
+    /// Takes the authorization with this hashed `state` away, so that it is used once. One that has expired
+    /// is taken away too, and not returned.
+    async fn take_authorization(
+        &self,
+        state_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Authorization>, StoreError>;
+
+    /// Connections that are due, those that die first in front, at most `limit`; without those under a valid
+    /// lease.
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError>;
+
+    /// When the next connection is due that is not under a valid lease.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Takes the lease and writes the attempt down, in one transaction. Closes an abandoned attempt that was
+    /// open. The caller has made sure that no valid lease is held in the revision it names.
+    async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError>;
+
+    /// Extends the lease that is proven by `attempt`.
+    async fn renew_lease(&self, attempt: AttemptId, lease_for: Duration) -> Result<Renewed, StoreError>;
+
+    /// Stores an attempt's outcome, closes it, and releases the lease if it is this attempt's. Does nothing
+    /// the second time.
+    async fn finish_attempt(&self, finish: &Finish) -> Result<Finished, StoreError>;
+
+    /// What became of an attempt; `None` when it was never written. For reading back a write whose outcome
+    /// is unknown ([`StoreError::OutcomeUnknown`]).
+    async fn attempt(&self, id: AttemptId) -> Result<Option<AttemptStatus>, StoreError>;
+
+    /// Ends the leases of a node that is gone for certain; its attempts stay open. Returns how many.
+    async fn release_node(&self, node: NodeId) -> Result<u64, StoreError>;
+
+    /// The candidates kept for a connection, newest first, at most `limit`.
+    async fn candidates(&self, id: ConnectionId, limit: u32) -> Result<Vec<Candidate>, StoreError>;
+
+    /// The events of one connection or of all, those after `after`, oldest first, at most `limit`.
+    async fn events(
+        &self,
+        connection: Option<ConnectionId>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Removes events, closed attempts and authorizations past their time, in one bounded batch; returns how
+    /// many rows went. Call until it returns 0.
+    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Writes and removes a row, to know that an answer could be saved.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is being written and lets go. Further calls fail.
+    async fn close(&self);
+}
+
+/// What became of adding something whose name is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Add {
+    /// It was added.
+    Done,
+    /// Its name, or its `external_id` within the client, is taken.
+    Taken,
+}
+
+/// What became of removing a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveClient {
+    /// It is gone.
+    Done,
+    /// There was none.
+    Unknown,
+    /// This many connections use it.
+    InUse(u64),
+}
+
+/// What became of a write to a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// It was written.
+    Done,
+    /// Somebody wrote in between; this is what is stored now. Decide anew.
+    Moved(Box<Connection>),
+    /// The connection does not exist any more.
+    Gone,
+}
+
+/// What became of extending a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// It is held on.
+    Done,
+    /// Somebody else holds the lease, or nobody.
+    Lost,
+}
+
+/// What became of storing an attempt's outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finished {
+    /// It was stored.
+    Done,
+    /// Somebody wrote in between; this is what is stored now. Decide anew.
+    Moved(Box<Connection>),
+    /// It had been stored before: nothing was done.
+    Already,
+    /// The connection does not exist any more.
+    Gone,
+}
+
+/// What is known of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptStatus {
+    /// Written down, and its outcome is not.
+    Open,
+    /// Given up by another node, since its outcome was not written in time. Its answer may still come.
+    Abandoned,
+    /// Its outcome is stored.
+    Finished,
+}
+
+/// Which connections to list. Empty lists all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those made with this client.
+    pub client: Option<ClientId>,
+    /// Only those in the state of this name.
+    pub state: Option<String>,
+}
+
+/// A change to a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The connection.
+    pub id: ConnectionId,
+    /// The revision this was decided on.
+    pub expected: u64,
+    /// Its state from now on.
+    pub state: State,
+    /// When it is due from now on.
+    pub plan: Plan,
+    /// Its policy from now on.
+    pub policy: Policy,
+    /// Its new grant. The one before is kept until the new one has been refreshed once.
+    pub grant: Option<Grant>,
+    /// What to write into its history.
+    pub events: Vec<Event>,
+}
+
+/// The start of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Begin {
+    /// The connection.
+    pub id: ConnectionId,
+    /// The revision this was decided on.
+    pub expected: u64,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// How long the lease is to last.
+    pub lease_for: Duration,
+    /// Its state meanwhile: what an abandoned attempt means, or unchanged.
+    pub state: State,
+    /// What to write into its history.
+    pub events: Vec<Event>,
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finish {
+    /// The connection.
+    pub id: ConnectionId,
+    /// The revision this was decided on.
+    pub expected: u64,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// What it brought.
+    pub brought: Brought,
+    /// The connection's state from now on.
+    pub state: State,
+    /// When it is due from now on.
+    pub plan: Plan,
+    /// What to write into its history.
+    pub events: Vec<Event>,
+}
+
+/// What an attempt brought.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Brought {
+    /// Nothing to keep.
+    Nothing,
+    /// The connection's next token set, within the current grant. The one before is kept; older ones, and
+    /// those of earlier grants, go: that this one came proves that they are no longer needed.
+    Tokens(Box<TokenSet>),
+    /// An answer to keep aside.
+    Candidate(Box<Candidate>),
+}
+
+/// A person is being asked for consent: what is needed when they come back (RFC 6749 §4.1, RFC 7636).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authorization {
+    /// SHA-256 of the `state` parameter, which itself is stored nowhere.
+    pub state_hash: [u8; 32],
+    /// The connection that is to get the grant.
+    pub connection: ConnectionId,
+    /// The client.
+    pub client: ClientId,
+    /// Where the authorization request was sent, with the token endpoint that goes with it.
+    pub endpoints: Endpoints,
+    /// The redirect URI that was sent; the exchange must repeat it.
+    pub redirect_uri: Url,
+    /// The scopes that were asked for.
+    pub scopes: Vec<String>,
+    /// The PKCE code verifier.
+    pub code_verifier: Sealed,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// After this it is not accepted any more.
+    pub expires_at: Timestamp,
+}
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or has no room, or may not be written: nothing was changed.
+    #[error("the store cannot be used: {detail}")]
+    Unavailable {
+        /// What happened.
+        detail: String,
+    },
+    /// A write was sent, and it is not known whether it took place: read back.
+    #[error("it is not known whether the store kept a write: {detail}")]
+    OutcomeUnknown {
+        /// What happened.
+        detail: String,
+    },
+    /// What is stored makes no sense. Nothing was changed.
+    #[error("the store holds something damaged: {what}")]
+    Corrupt {
+        /// Which table, row and column.
+        what: String,
+    },
+    /// It was written by a later version of Vestal. Nothing was changed.
+    #[error("the store was written by a newer version of Vestal: its schema is {found}, this version knows {known}")]
+    NewerSchema {
+        /// The store's.
+        found: i64,
+        /// The newest one known here.
+        known: i64,
+    },
+    /// It may only be read.
+    #[error("the store may only be read: {detail}")]
+    ReadOnly {
+        /// What happened.
+        detail: String,
+    },
+    /// It cannot be used safely as it is set up.
+    #[error("{detail}")]
+    Unfit {
+        /// What is wrong, and what to do about it.
+        detail: String,
+    },
+}

@@ -1,0 +1,246 @@
+//! Tokens: what a provider issued, in the clear and as stored.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AttemptId, GrantId};
+use crate::seal::{Fingerprint, Sealed};
+
+/// A successful token answer (RFC 6749 §5.1), in the clear, as tolerant reading understood it.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    /// The access token.
+    pub access_token: SecretString,
+    /// `Bearer`, however it was spelled, or what else it said.
+    pub token_type: String,
+    /// How long the access token lives, from the start of the request. `None` when absent or 0: unknown.
+    pub expires_in: Option<Duration>,
+    /// The refresh token, when there is a new one. Missing, null and empty all mean that the old one stays.
+    pub refresh_token: Option<SecretString>,
+    /// How long the refresh token lives, when the answer says.
+    pub refresh_expires_in: Option<SaidLife>,
+    /// The scopes that were granted, when they differ from those asked for.
+    pub scope: Option<String>,
+    /// An OpenID Connect id token.
+    pub id_token: Option<SecretString>,
+    /// Every further field (`instance_url`, `realmId`, …). May hold secrets.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How long a refresh token lives, in an answer's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaidLife {
+    /// This long, from the start of the request.
+    For(Duration),
+    /// 0: it does not end.
+    Endless,
+}
+
+/// When a stored refresh token ends, as far as answers have said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "at")]
+pub enum RefreshEnd {
+    /// An answer said that it does not end.
+    Endless,
+    /// Said once: not known yet whether a refresh moves it.
+    Said(Timestamp),
+    /// It moved when the token was refreshed: the token dies of disuse.
+    Idle(Timestamp),
+    /// It stayed where it was when the token was refreshed: no refresh will move it.
+    Absolute(Timestamp),
+}
+
+impl RefreshEnd {
+    /// What an answer adds to what was known: `known` is from the token set issued at `before`, and `said`
+    /// is from the answer to a request started at `at`.
+    ///
+    /// An end that moved along with the time between the two is an idle limit; one that stayed is absolute.
+    pub fn observe(known: Option<Self>, before: Timestamp, said: Option<SaidLife>, at: Timestamp) -> Option<Self> {
+        /// Answers round to seconds: between two this close together, nothing can be told.
+        const TELLING_MS: i64 = 4_000;
+        let end = match said {
+            None => return known,
+            Some(SaidLife::Endless) => return Some(Self::Endless),
+            Some(SaidLife::For(life)) => saturating_add(at, life),
+        };
+        let Some((known, known_end)) = known.and_then(|known| Some((known, known.at()?))) else {
+            return Some(Self::Said(end));
+        };
+        let elapsed_ms = at.as_millisecond() - before.as_millisecond();
+        let moved_ms = end.as_millisecond() - known_end.as_millisecond();
+        Some(if elapsed_ms < TELLING_MS {
+            known.moved_to(end)
+        } else if moved_ms > elapsed_ms / 2 {
+            Self::Idle(end)
+        } else {
+            Self::Absolute(end)
+        })
+    }
+
+    /// The time itself, where there is one.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::Endless => None,
+            Self::Said(at) | Self::Idle(at) | Self::Absolute(at) => Some(at),
+        }
+    }
+
+    fn moved_to(self, end: Timestamp) -> Self {
+        match self {
+            Self::Endless => Self::Endless,
+            Self::Said(_) => Self::Said(end),
+            Self::Idle(_) => Self::Idle(end),
+            Self::Absolute(_) => Self::Absolute(end),
+        }
+    }
+}
+
+/// `at + life`, held at the last time there is: a provider may say anything.
+pub fn saturating_add(at: Timestamp, life: Duration) -> Timestamp {
+    at.checked_add(life).unwrap_or(Timestamp::MAX)
+}
+
+/// The longest life of a token that is believed: a hundred years. Keeps absurd answers out of arithmetic.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How a connection gets a new access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Renewal {
+    /// With a refresh token (RFC 6749 §6).
+    RefreshToken,
+    /// With the client's own credentials (RFC 6749 §4.4). Knows no rotation and nothing to lose.
+    ClientCredentials,
+    /// Not at all: when the access token ends, a person must consent again.
+    None,
+}
+
+/// One consent, and what was issued last within it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// The grant.
+    pub id: GrantId,
+    /// When a person consented, or when the connection was imported.
+    pub consented_at: Timestamp,
+    /// How its access token is renewed.
+    pub renewal: Renewal,
+    /// The current token set.
+    pub tokens: TokenSet,
+}
+
+/// What a provider issued last within a grant, sealed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenSet {
+    /// Grows with each token set of the connection, also across grants; starts at 1.
+    pub generation: u64,
+    /// When the request that brought it was started: expiry counts from here.
+    pub issued_at: Timestamp,
+    /// When the access token ends; `None` when unknown.
+    pub expires_at: Option<Timestamp>,
+    /// `Bearer`, mostly.
+    pub token_type: String,
+    /// The scopes granted, as the provider said them last.
+    pub scope: Option<String>,
+    /// The access token.
+    pub access_token: Sealed,
+    /// The refresh token.
+    pub refresh_token: Option<StoredRefreshToken>,
+    /// An id token.
+    pub id_token: Option<Sealed>,
+    /// Further fields, as JSON.
+    pub extra: Option<Sealed>,
+}
+
+impl TokenSet {
+    /// The access token's whole life; `None` when unknown.
+    pub fn life(&self) -> Option<Duration> {
+        let life = self.expires_at?.duration_since(self.issued_at);
+        Duration::try_from(life).ok()
+    }
+}
+
+/// A refresh token at rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRefreshToken {
+    /// The token.
+    pub sealed: Sealed,
+    /// What tells it apart from others.
+    pub fingerprint: Fingerprint,
+    /// When it ends, as far as answers have said.
+    pub end: Option<RefreshEnd>,
+}
+
+/// An answer that could not be applied; kept sealed, never thrown away.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The attempt that brought it.
+    pub attempt: AttemptId,
+    /// When it was kept.
+    pub kept_at: Timestamp,
+    /// Why it was not applied.
+    pub why: WhyCandidate,
+    /// What it holds.
+    pub answer: CandidateAnswer,
+}
+
+/// Why an answer was kept aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyCandidate {
+    /// The connection has a newer grant.
+    NewerGrant,
+    /// The refresh token it consumed is not the one that is stored.
+    AnotherRefreshToken,
+    /// It was a success that could not be read.
+    Unreadable,
+}
+
+/// What a candidate holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CandidateAnswer {
+    /// A token set, sealed for the grant and the generation of its attempt plus one.
+    Tokens(Box<TokenSet>),
+    /// The bytes of an answer that could not be read.
+    Raw(Sealed),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn said(seconds: u64) -> Option<SaidLife> {
+        Some(SaidLife::For(Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn an_end_that_moves_is_idle_and_one_that_stays_is_absolute() {
+        let first = RefreshEnd::observe(None, at(0), said(1000), at(0));
+        assert_eq!(first, Some(RefreshEnd::Said(at(1000))));
+        assert_eq!(RefreshEnd::observe(first, at(0), said(1000), at(100)), Some(RefreshEnd::Idle(at(1100))));
+        assert_eq!(RefreshEnd::observe(first, at(0), said(901), at(100)), Some(RefreshEnd::Absolute(at(1001))));
+        assert_eq!(RefreshEnd::observe(first, at(0), None, at(100)), first, "silence takes nothing back");
+        assert_eq!(
+            RefreshEnd::observe(first, at(0), Some(SaidLife::Endless), at(100)),
+            Some(RefreshEnd::Endless)
+        );
+    }
+
+    #[test]
+    fn two_answers_in_one_moment_tell_nothing() {
+        let first = Some(RefreshEnd::Said(at(1000)));
+        assert_eq!(RefreshEnd::observe(first, at(0), said(1000), at(1)), Some(RefreshEnd::Said(at(1001))));
+    }
+
+    #[test]
+    fn an_absurd_life_is_held() {
+        let end = RefreshEnd::observe(None, at(0), Some(SaidLife::For(Duration::MAX)), at(0));
+        assert_eq!(end, Some(RefreshEnd::Said(Timestamp::MAX)));
+    }
+}

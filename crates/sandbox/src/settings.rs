@@ -1,0 +1,180 @@
+//! What kind of provider the sandbox plays.
+
+use crate::Client;
+
+/// How the server behaves. All times are in milliseconds, so that a demo may let a "day" last seconds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer identifier (RFC 8414 §2), for example `http://127.0.0.1:9000` or, with a path,
+    /// `http://127.0.0.1:9000/tenant`. All endpoints lie below it.
+    pub issuer: String,
+    /// The registered clients.
+    pub clients: Vec<Client>,
+    /// Who consents: the `sub` of every grant begun from now on.
+    pub subject: String,
+    /// What the user answers at the authorization endpoint.
+    pub consent: Consent,
+    /// How long an authorization code lives.
+    pub code_life_ms: u64,
+    /// How long an access token lives.
+    pub access_token_life_ms: u64,
+    /// How a token answer tells the access token's life.
+    pub expires_in: ExpiresIn,
+    /// The `token_type` of token answers as it is written: `Bearer`, or `bearer` as some providers do.
+    pub token_type: &'static str,
+    /// What refresh tokens there are and how they live.
+    pub refresh_tokens: RefreshTokens,
+    /// How many token requests a client may make. `None`: any number.
+    pub quota: Option<Quota>,
+}
+
+impl Settings {
+    /// A strict provider with customary lifetimes and no client yet: codes live 1 minute, access tokens 1 hour;
+    /// refresh tokens rotate at every use, reuse is punished, and nothing else ends them.
+    pub fn new(issuer: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            clients: Vec::new(),
+            subject: "vesta".to_owned(),
+            consent: Consent::Given,
+            code_life_ms: 60_000,
+            access_token_life_ms: 3_600_000,
+            expires_in: ExpiresIn::Number,
+            token_type: "Bearer",
+            refresh_tokens: RefreshTokens::default(),
+            quota: None,
+        }
+    }
+
+    /// Registers one more client.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.clients.push(client);
+        self
+    }
+}
+
+/// What the user answers when a client asks for access. Either way the answer comes at once, without a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Yes, to every scope.
+    Given,
+    /// No: `error=access_denied` (RFC 6749 §4.1.2.1).
+    Denied,
+}
+
+/// How a token answer tells the access token's life, which is counted in whole seconds, rounded down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpiresIn {
+    /// `"expires_in": 3600`, as RFC 6749 §5.1 says.
+    Number,
+    /// `"expires_in": "3600"`.
+    Text,
+    /// Not at all.
+    Absent,
+    /// `"expires_in": 0`, whatever the true life.
+    Zero,
+}
+
+/// Which refresh tokens are issued and how they live and die.
+#[derive(Clone, Debug)]
+pub struct RefreshTokens {
+    /// Issue one only when the granted scope has `offline_access`; without it silently issue none.
+    pub only_with_offline_access: bool,
+    /// What happens to a refresh token when it is used.
+    pub rotation: Rotation,
+    /// A refresh token not used for this long is dead. `None`: disuse does no harm.
+    pub idle_limit_ms: Option<u64>,
+    /// A refresh token this old is dead, used or not. `None`: age does no harm.
+    pub absolute_limit_ms: Option<u64>,
+    /// Whether a rotated token inherits its predecessor's absolute end (true) or starts a new life (false).
+    pub absolute_end_is_inherited: bool,
+    /// A refresh less than this after the token's issue or last use is refused with `invalid_request`. A retry
+    /// inside a grace is exempt.
+    pub minimum_age_ms: u64,
+    /// Whether an answer with a refresh token also tells `refresh_token_expires_in`, in seconds: until
+    /// whichever end comes first, 0 if there is none.
+    pub tells_expires_in: bool,
+}
+
+impl Default for RefreshTokens {
+    /// Always one; rotates at every use, reuse is punished; no other limit.
+    fn default() -> Self {
+        Self {
+            only_with_offline_access: false,
+            rotation: Rotation::Always {
+                grace: Grace::None,
+                reuse: Reuse::Punished,
+            },
+            idle_limit_ms: None,
+            absolute_limit_ms: None,
+            absolute_end_is_inherited: true,
+            minimum_age_ms: 0,
+            tells_expires_in: false,
+        }
+    }
+}
+
+/// What happens to a refresh token when it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// It stays the same for ever; each use restarts its idle limit.
+    Never {
+        /// Whether the answer repeats it (true) or has no `refresh_token` (false).
+        returns_old: bool,
+    },
+    /// A successor replaces it (RFC 9700 §4.14.2).
+    Always {
+        /// For how long the old one may be retried.
+        grace: Grace,
+        /// What happens when it comes back after that.
+        reuse: Reuse,
+    },
+}
+
+/// For how long a superseded refresh token is still good.
+///
+/// A retry inside the grace is answered with a fresh token set, never with a copy of the lost answer. The
+/// successor that the earlier answer brought stays valid beside the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// Not at all.
+    None,
+    /// This many milliseconds after its first use (Okta, Xero, Atlassian).
+    For(u64),
+    /// Until a successor of it has been used for a refresh (Shopify).
+    UntilSuccessorUsed,
+    /// For its whole own life (Entra).
+    OldStaysValid,
+}
+
+/// What happens when a superseded refresh token comes back outside its grace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// The whole grant is revoked, its access tokens included (RFC 9700 §4.14.2).
+    Punished,
+    /// The request is refused with `invalid_grant` and nothing else happens.
+    Refused,
+}
+
+/// How many token requests a client may make. Windows are fixed; a client's begins with its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The number of requests answered within a window, granted or not.
+    pub requests: u32,
+    /// The length of a window.
+    pub window_ms: u64,
+    /// How the 429 tells when to come back.
+    pub retry_after: RetryAfter,
+}
+
+/// The form of the `Retry-After` header (RFC 9110 §10.2.3), rounded up to whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// No such header.
+    Absent,
+    /// A number of seconds.
+    Seconds,
+    /// An HTTP date.
+    HttpDate,
+}

@@ -1,0 +1,181 @@
+//! Installs what tests and checks need, and asks first.
+
+use std::env;
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::Command;
+
+use crate::Result;
+use crate::process::{cargo, must, quiet};
+
+/// Something that a fresh clone on a new machine does not have yet.
+pub(crate) struct Need {
+    /// What it is.
+    pub(crate) name: &'static str,
+    /// What it is for.
+    pub(crate) why: &'static str,
+    /// Where it goes.
+    pub(crate) place: &'static str,
+    /// What a person would type to install it.
+    pub(crate) by_hand: &'static str,
+    pub(crate) is_there: fn() -> bool,
+    pub(crate) install: fn() -> Result,
+}
+
+const OIDC_PROVIDER: &str = "tests/peers/oidc-provider";
+
+/// What `cargo xtask test` needs.
+pub(crate) const FOR_TESTS: &[Need] = &[Need {
+    name: "npm packages of the peer `oidc-provider`",
+    why: "the end-to-end tests run against a certified authorization server",
+    place: "tests/peers/oidc-provider/node_modules (4 MB)",
+    by_hand: "(cd tests/peers/oidc-provider && npm ci)",
+    is_there: || {
+        let peer = Path::new(OIDC_PROVIDER);
+        is_newer(
+            &peer.join("node_modules/.package-lock.json"),
+            &peer.join("package-lock.json"),
+        )
+    },
+    install: || must(Command::new("npm").arg("ci").current_dir(OIDC_PROVIDER)),
+}];
+
+/// What `cargo xtask check` needs.
+pub(crate) const FOR_CHECKS: &[Need] = &[Need {
+    name: "cargo-deny",
+    why: "licences, banned crates and sources of the dependencies are checked with it",
+    place: "cargo's own bin folder (built from source, some minutes)",
+    by_hand: "cargo install --locked cargo-deny@^0.20",
+    is_there: || quiet(&mut cargo(&["deny", "--version"])).is_ok(),
+    install: || must(&mut cargo(&["install", "--locked", "cargo-deny@^0.20"])),
+}];
+
+/// How the user may be asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Consent {
+    /// `CI` is set: it is given.
+    Given,
+    /// There is a terminal to ask on.
+    Ask,
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// Sees to it that all of `needs` are there, or says what to do.
+pub(crate) fn see_to(needs: &[Need]) -> Result {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.is_there)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    match consent(env::var("CI").ok().as_deref(), terminal) {
+        Consent::Given => {}
+        Consent::Ask => ask(&missing)?,
+        Consent::Nobody => {
+            return Err(refusal(
+                &missing,
+                "there is no terminal to ask on and CI is not set",
+            ));
+        }
+    }
+    for need in missing {
+        (need.install)().map_err(|error| format!("cannot install {}: {error}", need.name))?;
+        if !(need.is_there)() {
+            return Err(format!("{} is still missing after `{}`", need.name, need.by_hand));
+        }
+    }
+    Ok(())
+}
+
+fn consent(ci: Option<&str>, terminal: bool) -> Consent {
+    match ci {
+        Some(value) if !value.is_empty() && value != "false" => Consent::Given,
+        _ if terminal => Consent::Ask,
+        _ => Consent::Nobody,
+    }
+}
+
+fn ask(missing: &[&Need]) -> Result {
+    eprintln!("To be installed:\n{}", list(missing));
+    eprint!("Install now? [y/N] ");
+    let cannot_ask = |error: io::Error| format!("cannot ask: {error}");
+    io::stderr().flush().map_err(cannot_ask)?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(cannot_ask)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refusal(missing, "you said no"))
+    }
+}
+
+fn refusal(missing: &[&Need], because: &str) -> String {
+    format!(
+        "something is missing, and it was not installed because {because}\n{}\nInstall it as shown, or set CI=1 to have it installed.",
+        list(missing)
+    )
+}
+
+fn list(missing: &[&Need]) -> String {
+    let describe = |need: &&Need| {
+        format!(
+            "  {}\n    why:   {}\n    where: {}\n    by:    {}",
+            need.name, need.why, need.place, need.by_hand
+        )
+    };
+    missing.iter().map(describe).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether `made` exists and was written after `source`.
+fn is_newer(made: &Path, source: &Path) -> bool {
+    let modified = |path| fs::metadata(path).and_then(|metadata| metadata.modified());
+    matches!((modified(made), modified(source)), (Ok(made), Ok(source)) if made >= source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISSING: Need = Need {
+        name: "a thing",
+        why: "the tests love it",
+        place: "nowhere",
+        by_hand: "make thing",
+        is_there: || false,
+        install: || Ok(()),
+    };
+
+    #[test]
+    fn only_ci_installs_unasked() {
+        assert_eq!(consent(Some("true"), false), Consent::Given);
+        assert_eq!(consent(Some("1"), true), Consent::Given);
+        for unset in [None, Some(""), Some("false")] {
+            assert_eq!(consent(unset, true), Consent::Ask);
+            assert_eq!(consent(unset, false), Consent::Nobody);
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_type() {
+        let message = refusal(&[&MISSING], "there is nobody");
+        for part in [
+            "a thing",
+            "the tests love it",
+            "nowhere",
+            "make thing",
+            "there is nobody",
+            "CI=1",
+        ] {
+            assert!(message.contains(part), "{part} is not in {message}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_its_source_is_not_there() {
+        let folder = env!("CARGO_MANIFEST_DIR");
+        let manifest = Path::new(folder).join("Cargo.toml");
+        assert!(is_newer(&manifest, &manifest));
+        assert!(!is_newer(&Path::new(folder).join("absent"), &manifest));
+    }
+}

@@ -1,0 +1,103 @@
+//! The workshop: `cargo xtask test|bench|generate|check`. It compiles in seconds, because everybody waits for it.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a tool for developers: it talks to a terminal, reads CI's environment and measures real time"
+)]
+
+mod bench;
+mod check;
+mod generate;
+mod install;
+mod process;
+mod test;
+mod vestal;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The workshop of Vestal.
+
+Usage: cargo xtask VERB …
+
+  test [ARG]…          install what the tests need, then build and run every test;
+                       further arguments go to `cargo test`: cargo xtask test -p vestal-core -- schedule
+  bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
+  generate [--check]   rewrite the files that are made from code; --check only compares
+  check [--advisories] formatting, clippy, documentation, licences and bans, the arrows between crates,
+                       generated files; --advisories also asks the advisory database, which is downloaded
+  help                 this text
+
+Nothing is installed without a question on a terminal; with the variable CI set, nothing is asked.";
+
+/// Why a verb did not succeed.
+#[derive(Debug)]
+enum Failure {
+    /// It was called wrongly.
+    Usage(String),
+    /// It failed, for the reason given.
+    Failed(String),
+    /// It failed with this exit code, and what ran has said why.
+    Told(u8),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+/// A step's result; the error is a sentence for a person.
+type Result<T = ()> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+        Err(Failure::Told(code)) => ExitCode::from(code),
+    }
+}
+
+fn run(args: &[String]) -> std::result::Result<(), Failure> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let Some((verb, rest)) = args.split_first() else {
+        return Err(Failure::Usage("which verb?".to_owned()));
+    };
+    enter_root()?;
+    match (*verb, rest) {
+        ("test", rest) => test::run(rest),
+        ("bench", []) => bench::run(None),
+        ("bench", [name]) if !name.starts_with('-') => bench::run(Some(name)),
+        ("generate", []) => Ok(generate::rewrite()?),
+        ("generate", ["--check"]) => Ok(generate::compare()?),
+        ("check", []) => check::run(false),
+        ("check", ["--advisories"]) => check::run(true),
+        ("help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        ("bench" | "generate" | "check", rest) => Err(Failure::Usage(format!(
+            "{verb} does not take `{}`",
+            rest.join(" ")
+        ))),
+        _ => Err(Failure::Usage(format!("there is no verb `{verb}`"))),
+    }
+}
+
+/// Every path in this program is relative to the workspace.
+fn enter_root() -> Result {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    env::set_current_dir(&root).map_err(|error| format!("cannot enter {}: {error}", root.display()))
+}
