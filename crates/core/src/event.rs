@@ -96,11 +96,6 @@ pub enum What {
         /// Why.
         why: Reason,
     },
-    /// A reader said that the provider's API rejected the access token.
-    Rejected {
-        /// The generation that was rejected.
-        generation: u64,
-    },
     /// Refreshes were paused.
     Paused,
     /// Refreshes were resumed.
@@ -122,8 +117,6 @@ pub enum Trigger {
     Schedule,
     /// A reader needed a fresher access token.
     Read,
-    /// A reader's access token was rejected.
-    Rejection,
     /// Somebody asked for it.
     Request,
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, LONGEST_RETRY_AFTER};
 use crate::connection::{Attempt, Connection};
+use crate::id::AttemptId;
 use crate::provider::{Grace, Provider, Reuse, Rotation};
-use crate::schedule::{idle_end, jitter};
+use crate::schedule::{MARGIN, idle_end, jitter};
 use crate::state::{Cause, Reason, State, Transition};
 use crate::token::{Renewal, TokenAnswer, WhyCandidate, saturating_add};
 
@@ -78,7 +79,7 @@ pub fn classify(reply: &Reply) -> Class {
             ("invalid_grant", _) => Class::Permanent,
             ("temporarily_unavailable" | "slow_down", _) | (_, 429 | 503) => Class::Transient,
             ("invalid_client", _) => Class::Client,
-            ("server_error", _) | (_, 300..=399 | 500..) => Class::Ambiguous,
+            ("server_error", _) | (_, 300..=399 | 408 | 500..) => Class::Ambiguous,
             _ => Class::Refused,
         },
         Reply::Unreadable { status, .. } => match status {
@@ -112,6 +113,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const FIRST_SLOW_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_SLOW_WAIT: Duration = Duration::from_secs(6 * 3600);
 
+/// No wait is shorter, however shortly the tokens live.
+const SHORTEST_WAIT: Duration = Duration::from_millis(250);
+
 /// How long after a doubted `invalid_grant` it is tried once more.
 const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 
@@ -127,7 +131,11 @@ pub fn judge(
     seed: u64,
 ) -> Verdict {
     let class = classify(reply);
-    let Some(grant) = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant) else {
+    let Some(grant) = connection
+        .grant
+        .as_ref()
+        .filter(|grant| grant.id == attempt.grant)
+    else {
         return match class {
             Class::Success => Verdict::Keep(WhyCandidate::NewerGrant),
             _ => Verdict::Void,
@@ -141,38 +149,46 @@ pub fn judge(
             Verdict::Keep(WhyCandidate::AnotherRefreshToken)
         };
     }
-    let holds_lease = connection.lease.as_ref().is_some_and(|lease| lease.attempt.id == attempt.id);
-    if !holds_lease || grant.tokens.generation != attempt.generation || connection.state == State::Disconnecting {
+    let holds_lease = connection
+        .lease
+        .as_ref()
+        .is_some_and(|lease| lease.attempt.id == attempt.id);
+    if !holds_lease
+        || grant.tokens.generation != attempt.generation
+        || connection.state == State::Disconnecting
+    {
         return Verdict::Void;
     }
 
-    let waits = Waits { connection, provider, now, seed };
     let (detail, retry_after) = reply.words();
-    let not_before = retry_after.map_or(now, |wait| saturating_add(now, wait));
-    let unknown = outcome_unknown(connection);
-    Verdict::Move(match class {
-        Class::Ambiguous if grant.renewal == Renewal::RefreshToken => {
-            let mut transition = waits.after_ambiguity(attempt, detail);
-            if let Transition::Fail { next, .. } = &mut transition {
-                *next = (*next).max(not_before);
-            }
-            transition
-        }
-        Class::Permanent if grant.renewal == Renewal::RefreshToken => waits.after_invalid_grant(detail),
-        Class::Transient | Class::Ambiguous => {
-            let next = waits.soon().max(not_before);
-            // An answer that was lost stays lost while the provider cannot be reached.
-            let cause = match unknown {
-                Some((attempt, sent_at)) => Cause::OutcomeUnknown { attempt, sent_at, hold_until: next },
-                None => Cause::Transient { detail },
-            };
-            Transition::Fail { cause, next }
-        }
-        Class::Client => Transition::Fail { cause: Cause::Client { detail }, next: waits.later().max(not_before) },
-        Class::Refused | Class::Permanent => {
-            Transition::Fail { cause: Cause::Refused { detail }, next: waits.later().max(not_before) }
-        }
-        Class::Success => return Verdict::Apply,
+    let asked = retry_after.unwrap_or(Duration::ZERO).min(LONGEST_RETRY_AFTER);
+    let not_before = saturating_add(now, asked);
+    let waits = Waits {
+        connection,
+        provider,
+        now,
+        not_before,
+        seed,
+    };
+    let refresh_token = grant.renewal == Renewal::RefreshToken;
+    Verdict::Move(match (class, outcome_unknown(connection)) {
+        (Class::Success, _) => return Verdict::Apply,
+        (Class::Ambiguous, _) if refresh_token => waits.after_ambiguity(attempt, detail),
+        (Class::Permanent, _) if refresh_token => waits.after_invalid_grant(detail),
+        // An answer that was lost stays lost until the provider looks at the refresh token again.
+        (_, Some(first)) => waits.while_unknown(first, false),
+        (Class::Transient | Class::Ambiguous, None) => Transition::Fail {
+            cause: Cause::Transient { detail },
+            next: waits.soon(),
+        },
+        (Class::Client, None) => Transition::Fail {
+            cause: Cause::Client { detail },
+            next: waits.later(),
+        },
+        (Class::Refused | Class::Permanent, None) => Transition::Fail {
+            cause: Cause::Refused { detail },
+            next: waits.later(),
+        },
     })
 }
 
@@ -189,12 +205,22 @@ pub fn judge_abandoned(
 ) -> Option<Transition> {
     let grant = connection.grant.as_ref()?;
     let superseded = grant.id != attempt.grant || grant.tokens.generation != attempt.generation;
-    if superseded || grant.renewal != Renewal::RefreshToken {
+    if superseded || grant.renewal != Renewal::RefreshToken || connection.state == State::Disconnecting {
         return None;
     }
-    match (Waits { connection, provider, now, seed }).after_ambiguity(attempt, "its process ended".into()) {
+    let waits = Waits {
+        connection,
+        provider,
+        now,
+        not_before: now,
+        seed,
+    };
+    match waits.after_ambiguity(attempt, "its process ended".into()) {
         // Nothing can have been lost: whoever found it may try at once.
-        Transition::Fail { cause: Cause::Transient { .. }, .. } => None,
+        Transition::Fail {
+            cause: Cause::Transient { .. },
+            ..
+        } => None,
         transition => Some(transition),
     }
 }
@@ -203,15 +229,19 @@ impl Reply {
     fn words(&self) -> (String, Option<Duration>) {
         match self {
             Self::Tokens(_) => (String::new(), None),
-            Self::Error { detail, retry_after, .. } | Self::Unreadable { detail, retry_after, .. } => {
-                (detail.clone(), *retry_after)
+            Self::Error {
+                detail, retry_after, ..
             }
+            | Self::Unreadable {
+                detail, retry_after, ..
+            } => (detail.clone(), *retry_after),
             Self::NotSent { detail } | Self::NoAnswer { detail } => (detail.clone(), None),
         }
     }
 }
 
-fn outcome_unknown(connection: &Connection) -> Option<(crate::id::AttemptId, Timestamp)> {
+/// The first attempt whose outcome is unknown, and when it was started.
+fn outcome_unknown(connection: &Connection) -> Option<(AttemptId, Timestamp)> {
     match connection.state.failing()?.cause {
         Cause::OutcomeUnknown { attempt, sent_at, .. } => Some((attempt, sent_at)),
         _ => None,
@@ -223,26 +253,39 @@ struct Waits<'a> {
     connection: &'a Connection,
     provider: &'a Provider,
     now: Timestamp,
+    /// What the provider asked for, else `now`: nothing is tried before.
+    not_before: Timestamp,
     seed: u64,
 }
 
 impl Waits<'_> {
     fn tries(&self) -> u32 {
-        self.connection.state.failing().map_or(1, |failing| failing.tries.saturating_add(1))
+        self.connection
+            .state
+            .failing()
+            .map_or(1, |failing| failing.tries.saturating_add(1))
     }
 
     /// `first` and `longest`, shortened for tokens that live shortly: at least five tries fit between half of
     /// a refresh token's idle limit and its death, and a first wait is small against an access token's life.
     fn wait(&self, first: Duration, longest: Duration) -> Timestamp {
         let grant = self.connection.grant.as_ref();
-        let idle = grant.and_then(|grant| idle_end(grant, self.provider, self.now)).map(|end| end.limit / 10);
+        let idle = grant
+            .and_then(|grant| idle_end(grant, self.provider, self.now))
+            .map(|end| end.limit / 10);
         let life = grant.and_then(|grant| grant.tokens.life()).map(|life| life / 20);
-        let longest = idle.map_or(longest, |idle| idle.min(longest));
-        let first = life.map_or(first, |life| life.clamp(Duration::from_millis(250), first)).min(longest);
+        let longest = idle.map_or(longest, |idle| idle.clamp(SHORTEST_WAIT, longest));
+        let first = life
+            .map_or(first, |life| life.clamp(SHORTEST_WAIT, first))
+            .min(longest);
         let tries = self.tries();
-        let salt = self.connection.generation().wrapping_mul(1 << 20).wrapping_add(u64::from(tries));
+        let salt = self
+            .connection
+            .generation()
+            .wrapping_mul(1 << 20)
+            .wrapping_add(u64::from(tries));
         let wait = Backoff { first, longest }.after(tries, jitter(self.seed, self.connection.id, salt));
-        saturating_add(self.now, wait)
+        saturating_add(self.now, wait).max(self.not_before)
     }
 
     fn soon(&self) -> Timestamp {
@@ -256,62 +299,105 @@ impl Waits<'_> {
     /// `invalid_grant`, for the refresh token that is stored.
     fn after_invalid_grant(&self, detail: String) -> Transition {
         if let Some((attempt, _)) = outcome_unknown(self.connection) {
-            return Transition::Die { reason: Reason::OutcomeUnknown { attempt } };
+            return Transition::Die {
+                reason: Reason::OutcomeUnknown { attempt },
+            };
         }
-        let doubted = self.connection.state.failing().is_some_and(|f| matches!(f.cause, Cause::Doubted { .. }));
+        let doubted = self
+            .connection
+            .state
+            .failing()
+            .is_some_and(|f| matches!(f.cause, Cause::Doubted { .. }));
         let harmless = self.provider.rotation() == Rotation::Never
             || self.provider.grace() == Grace::OldStaysValid
             || self.provider.reuse() == Reuse::Harmless;
         if harmless && !doubted {
-            let next = saturating_add(self.now, CONFIRM_AFTER);
-            return Transition::Fail { cause: Cause::Doubted { detail }, next };
+            let next = saturating_add(self.now, CONFIRM_AFTER).max(self.not_before);
+            return Transition::Fail {
+                cause: Cause::Doubted { detail },
+                next,
+            };
         }
-        Transition::Die { reason: Reason::InvalidGrant { detail } }
+        Transition::Die {
+            reason: Reason::InvalidGrant { detail },
+        }
     }
 
     /// The provider may have rotated the refresh token that `attempt` sent.
     fn after_ambiguity(&self, attempt: &Attempt, detail: String) -> Transition {
-        let (rotation, grace, reuse) =
-            (self.provider.rotation(), self.provider.grace(), self.provider.reuse());
-        if rotation == Rotation::Never || matches!(grace, Grace::OldStaysValid | Grace::UntilSuccessorUsed) {
-            return Transition::Fail { cause: Cause::Transient { detail }, next: self.soon() };
+        let lossless = self.provider.rotation() == Rotation::Never
+            || matches!(
+                self.provider.grace(),
+                Grace::OldStaysValid | Grace::UntilSuccessorUsed
+            );
+        if lossless {
+            return Transition::Fail {
+                cause: Cause::Transient { detail },
+                next: self.soon(),
+            };
         }
         let earlier = outcome_unknown(self.connection);
-        let (first, sent_at) = earlier.unwrap_or((attempt.id, attempt.started_at));
-        let in_grace = match grace {
-            Grace::For(grace) => self.within(saturating_add(sent_at, grace), grace),
+        self.while_unknown(
+            earlier.unwrap_or((attempt.id, attempt.started_at)),
+            earlier.is_none(),
+        )
+    }
+
+    /// The next try with a refresh token that the provider may have replaced at `sent_at`, or later. `untried`:
+    /// it was not tried again since.
+    fn while_unknown(&self, (attempt, sent_at): (AttemptId, Timestamp), untried: bool) -> Transition {
+        let in_grace = match self.provider.grace() {
+            Grace::For(grace) => self.within(sent_at, grace),
+            // Undocumented graces are common: once, at once.
+            Grace::Unknown if untried => Some(self.not_before),
             _ => None,
         };
-        let next = match in_grace {
-            Some(retry) => retry,
-            // Undocumented graces are common: once, at once.
-            None if grace == Grace::Unknown && earlier.is_none() => self.now,
-            None if reuse == Reuse::Punished => self.hold(),
-            None => self.soon(),
+        let next = match (in_grace, self.provider.reuse()) {
+            (Some(retry), _) => retry,
+            (None, Reuse::Punished) => self.hold(untried),
+            (None, Reuse::Harmless | Reuse::Unknown) => self.soon(),
         };
-        Transition::Fail { cause: Cause::OutcomeUnknown { attempt: first, sent_at, hold_until: next }, next }
+        Transition::Fail {
+            cause: Cause::OutcomeUnknown {
+                attempt,
+                sent_at,
+                hold_until: next,
+            },
+            next,
+        }
     }
 
-    /// The next try inside a grace that ends at `end`, if one fits in safely.
-    fn within(&self, end: Timestamp, grace: Duration) -> Option<Timestamp> {
-        let safe_end = end.checked_sub(grace / 10).ok()?;
-        let left = Duration::try_from(safe_end.duration_since(self.now)).ok()?;
-        let retry = self.soon().min(saturating_add(self.now, left / 4));
-        (left > Duration::ZERO).then_some(retry)
+    /// The next try inside a grace that began at `sent_at`, if one fits in safely.
+    fn within(&self, sent_at: Timestamp, grace: Duration) -> Option<Timestamp> {
+        // In the future: the clock was set back since, and nobody knows what is left of the grace.
+        let passed = Duration::try_from(self.now.duration_since(sent_at)).ok()?;
+        let safe = grace - grace / 10;
+        let retry = self
+            .soon()
+            .min(saturating_add(self.now, grace / 10))
+            .max(self.not_before);
+        (passed < safe && retry <= saturating_add(sent_at, safe)).then_some(retry)
     }
 
-    /// Until when an access token that still serves is not put at risk.
-    fn hold(&self) -> Timestamp {
-        let Some(grant) = &self.connection.grant else { return self.now };
-        let margin = |length: Duration| crate::schedule::MARGIN.min(length / 10);
-        let access = grant.tokens.expires_at.zip(grant.tokens.life()).map(|(end, life)| (end, margin(life)));
-        let refresh = idle_end(grant, self.provider, self.now).map(|end| (end.at, margin(end.limit)));
-        access
-            .into_iter()
-            .chain(refresh)
-            .map(|(end, margin)| end.checked_sub(margin).unwrap_or(self.now))
-            .min()
-            .map_or(self.now, |end| end.max(self.now))
+    /// Until when an access token that still serves is not put at risk. Where it does not serve any more, there
+    /// is nothing to wait for.
+    fn hold(&self, untried: bool) -> Timestamp {
+        let less_margin = |end: Timestamp, length: Duration| end.checked_sub(MARGIN.min(length / 10)).ok();
+        let end = self.connection.grant.as_ref().and_then(|grant| {
+            let access = grant
+                .tokens
+                .life()
+                .or_else(|| self.provider.access_token_life())
+                .and_then(|life| less_margin(saturating_add(grant.tokens.issued_at, life), life));
+            let refresh = idle_end(grant, self.provider, self.now)
+                .and_then(|idle_end| less_margin(idle_end.at, idle_end.limit));
+            access.into_iter().chain(refresh).min()
+        });
+        match end {
+            Some(end) if end > self.now => end.max(self.not_before),
+            _ if untried => self.not_before,
+            _ => self.soon(),
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::backoff::LONGEST_RETRY_AFTER;
 use crate::connection::{Connection, Policy};
 use crate::id::ConnectionId;
 use crate::provider::{IdleLimit, Provider};
-use crate::state::{Cause, State};
+use crate::state::{Cause, Failing, State};
 use crate::token::{Grant, RefreshEnd, Renewal, saturating_add};
 
 mod ends;
@@ -59,13 +60,19 @@ pub struct QuotaPlan {
 
 impl QuotaPlan {
     /// No quota in the way.
-    pub const AMPLE: Self = Self { not_before: None, stretch: 1.0 };
+    pub const AMPLE: Self = Self {
+        not_before: None,
+        stretch: 1.0,
+    };
 
     /// The plan for a fleet under a quota, all in refreshes a day: keep-alive comes first, and freshness is
     /// stretched into what is left.
     pub fn for_fleet(quota: f64, keep_alive: f64, freshness: f64) -> Self {
         let left = (quota - keep_alive).max(quota * 0.01);
-        Self { not_before: None, stretch: (freshness / left).max(1.0) }
+        Self {
+            not_before: None,
+            stretch: (freshness / left).max(1.0),
+        }
     }
 }
 
@@ -123,6 +130,8 @@ pub enum Why {
     Daily {
         /// Its whole life.
         life: Duration,
+        /// How much the interval was stretched by a quota; 1 for not at all.
+        stretch: f64,
     },
     /// Half of the time is over after which the refresh token dies of disuse.
     KeepAlive {
@@ -176,7 +185,8 @@ pub enum WhyNever {
     NothingToRenewWith,
     /// It is refreshed when somebody asks, and needs nothing to stay alive.
     OnDemand,
-    /// Nobody knows how long the access token lives, and nothing has to be kept alive: when it is rejected.
+    /// When the access token is rejected, since nobody knows how long it lives or the provider wants it so; and
+    /// nothing has to be kept alive.
     OnRejection,
 }
 
@@ -189,7 +199,10 @@ impl Schedule {
         };
         let idle = self.idle_end.map(|end| end.at);
         let absolute = self.absolute_end.map(|end| end.at);
-        Plan { due_at, dies_at: idle.into_iter().chain(absolute).min() }
+        Plan {
+            due_at,
+            dies_at: idle.into_iter().chain(absolute).min(),
+        }
     }
 }
 
@@ -204,36 +217,58 @@ pub fn schedule(
     now: Timestamp,
     seed: u64,
 ) -> Schedule {
-    let grant = match (&connection.state, &connection.grant) {
-        (State::Pending, _) | (_, None) => return never(WhyNever::WaitingForConsent),
-        (_, Some(grant)) => grant,
-    };
-    let idle_end = idle_end(grant, provider, now);
-    let absolute_end = absolute_end(grant, provider);
-    let rest = |wishes, floors, next| Schedule { next, wishes, floors, idle_end, absolute_end };
     let stopped = match &connection.state {
+        State::Pending => Some(WhyNever::WaitingForConsent),
         State::NeedsReauth { .. } => Some(WhyNever::NeedsReauth),
         State::Paused { .. } => Some(WhyNever::Paused),
         State::Disconnecting => Some(WhyNever::Disconnecting),
-        _ if grant.renewal == Renewal::None => Some(WhyNever::NothingToRenewWith),
-        _ => None,
+        State::Unverified | State::Active | State::Failing(_) => None,
     };
-    if let Some(why) = stopped {
+    let Some(grant) = &connection.grant else {
+        return never(stopped.unwrap_or(WhyNever::WaitingForConsent));
+    };
+    let idle_end = idle_end(grant, provider, now);
+    let absolute_end = absolute_end(grant, provider);
+    let rest = |wishes, floors, next| Schedule {
+        next,
+        wishes,
+        floors,
+        idle_end,
+        absolute_end,
+    };
+    let renewable = match grant.renewal {
+        Renewal::RefreshToken => grant.tokens.refresh_token.is_some(),
+        Renewal::ClientCredentials => true,
+        Renewal::None => false,
+    };
+    if let Some(why) = stopped.or((!renewable).then_some(WhyNever::NothingToRenewWith)) {
         return rest(vec![], vec![], Next::Never(why));
     }
 
+    // A clock that was set back must not put the next refresh off: a token cannot be younger than new.
     let issued_at = grant.tokens.issued_at.min(now);
     let jitter = share(seed, connection.id, grant.tokens.generation);
     let wishes: Vec<Wish> = [
         freshness(connection, grant, provider, quota, now),
         idle_end.map(|end| Wish {
             at: saturating_add(issued_at, end.limit / 2),
-            why: Why::KeepAlive { limit: end.limit, basis: end.basis },
+            why: Why::KeepAlive {
+                limit: end.limit,
+                basis: end.basis,
+            },
         }),
     ]
     .into_iter()
     .flatten()
-    .map(|wish| Wish { at: earlier(wish.at, issued_at, jitter), ..wish })
+    .map(|wish| Wish {
+        // Where the age is not known, it may be any: what has an end in time is wished for now.
+        at: if grant.tokens.is_from_the_future(now) {
+            now
+        } else {
+            earlier(wish.at, issued_at, jitter)
+        },
+        ..wish
+    })
     .chain(at_once(connection, now))
     .collect();
 
@@ -242,10 +277,16 @@ pub fn schedule(
         None if connection.policy == Policy::OnDemand => Next::Never(WhyNever::OnDemand),
         None => Next::Never(WhyNever::OnRejection),
         Some(wish) => match floors.iter().max_by_key(|floor| floor.at) {
-            Some(floor) if floor.at > wish.at => {
-                Next::At { at: floor.at, why: wish.why, held_by: Some(floor.why) }
-            }
-            _ => Next::At { at: wish.at, why: wish.why, held_by: None },
+            Some(floor) if floor.at > wish.at => Next::At {
+                at: floor.at,
+                why: wish.why,
+                held_by: Some(floor.why),
+            },
+            _ => Next::At {
+                at: wish.at,
+                why: wish.why,
+                held_by: None,
+            },
         },
     };
     rest(wishes, floors, next)
@@ -253,7 +294,13 @@ pub fn schedule(
 
 fn never(why: WhyNever) -> Schedule {
     let (wishes, floors) = (vec![], vec![]);
-    Schedule { next: Next::Never(why), wishes, floors, idle_end: None, absolute_end: None }
+    Schedule {
+        next: Next::Never(why),
+        wishes,
+        floors,
+        idle_end: None,
+        absolute_end: None,
+    }
 }
 
 /// The wish for an access token that is fresh whenever somebody needs it.
@@ -267,30 +314,57 @@ fn freshness(
     if connection.policy == Policy::OnDemand || provider.prefers_refresh_on_rejection() {
         return None;
     }
-    let life = grant.tokens.life().or_else(|| provider.access_token_life())?;
-    // A clock that was set back must not put the next refresh off: a token cannot be younger than new.
+    let life = life(grant, provider)?;
     let issued_at = grant.tokens.issued_at.min(now);
+    let stretch = quota.stretch.max(1.0);
     let half = life / 2;
-    let cheap = half * CHEAP_A_DAY >= DAY;
-    let read = connection.last_read_at.is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
+    let cheap = half.saturating_mul(CHEAP_A_DAY) >= DAY;
+    let read = connection
+        .last_read_at
+        .is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
     if connection.policy == Policy::Auto && !cheap && !read {
-        return Some(Wish { at: saturating_add(issued_at, DAY), why: Why::Daily { life } });
+        let why = Why::Daily { life, stretch };
+        return Some(Wish {
+            at: saturating_add(issued_at, stretched(DAY, stretch)),
+            why,
+        });
     }
-    if quota.stretch > 1.0 {
-        let interval = Duration::try_from_secs_f64(half.as_secs_f64() * quota.stretch).unwrap_or(Duration::MAX);
-        let why = Why::HalfLife { life, stretch: quota.stretch };
-        return Some(Wish { at: saturating_add(issued_at, interval), why });
+    // Half is always earlier than the end less min(margin, life/10).
+    let why = Why::HalfLife { life, stretch };
+    Some(Wish {
+        at: saturating_add(issued_at, stretched(half, stretch)),
+        why,
+    })
+}
+
+fn stretched(interval: Duration, stretch: f64) -> Duration {
+    if stretch > 1.0 {
+        Duration::try_from_secs_f64(interval.as_secs_f64() * stretch).unwrap_or(Duration::MAX)
+    } else {
+        interval
     }
-    let latest = life.saturating_sub(MARGIN.min(life / 10));
-    let why = Why::HalfLife { life, stretch: 1.0 };
-    Some(Wish { at: saturating_add(issued_at, half.min(latest)), why })
+}
+
+/// The access token's whole life: what the answer said, or else the provider's file.
+fn life(grant: &Grant, provider: &Provider) -> Option<Duration> {
+    grant
+        .tokens
+        .life()
+        .or_else(|| provider.access_token_life())
+        .filter(|life| !life.is_zero())
 }
 
 /// The wishes that have no interval to jitter in.
 fn at_once(connection: &Connection, now: Timestamp) -> Option<Wish> {
     match &connection.state {
-        State::Failing(failing) => Some(Wish { at: failing.since.min(now), why: Why::Retry }),
-        State::Unverified => Some(Wish { at: connection.created_at.min(now), why: Why::Verify }),
+        State::Failing(failing) => Some(Wish {
+            at: failing.since.min(now),
+            why: Why::Retry,
+        }),
+        State::Unverified => Some(Wish {
+            at: connection.created_at.min(now),
+            why: Why::Verify,
+        }),
         _ => None,
     }
 }
@@ -302,22 +376,51 @@ fn floors(
     quota: &QuotaPlan,
     now: Timestamp,
 ) -> Vec<Floor> {
-    let issued_at = grant.tokens.issued_at.min(now);
-    let mut floors =
-        vec![Floor { at: saturating_add(issued_at, SHORTEST_INTERVAL), why: Hold::ShortestInterval }];
-    if let Some(age) = provider.minimum_age() {
-        floors.push(Floor { at: saturating_add(issued_at, age), why: Hold::MinimumAge });
+    let mut floors = Vec::new();
+    if !grant.tokens.is_from_the_future(now) {
+        let issued_at = grant.tokens.issued_at.min(now);
+        floors.push(Floor {
+            at: saturating_add(issued_at, SHORTEST_INTERVAL),
+            why: Hold::ShortestInterval,
+        });
+        if let Some(age) = provider.minimum_age() {
+            floors.push(Floor {
+                at: saturating_add(issued_at, age),
+                why: Hold::MinimumAge,
+            });
+        }
     }
     if let Some(at) = quota.not_before {
         floors.push(Floor { at, why: Hold::Quota });
     }
     if let State::Failing(failing) = &connection.state {
-        floors.push(Floor { at: failing.next, why: Hold::AfterFailure });
+        let latest = saturating_add(now, longest_wait(failing, grant, provider, now));
+        let mut held = vec![Floor {
+            at: failing.next,
+            why: Hold::AfterFailure,
+        }];
         if let Cause::OutcomeUnknown { hold_until, .. } = failing.cause {
-            floors.push(Floor { at: hold_until, why: Hold::OutcomeUnknown });
+            held.push(Floor {
+                at: hold_until,
+                why: Hold::OutcomeUnknown,
+            });
         }
+        // No wait is as long as that: the clock was set back since.
+        floors.extend(held.into_iter().filter(|floor| floor.at <= latest));
     }
     floors
+}
+
+/// No failure is followed by a longer wait: an unknown outcome is held for an access token's life, or else
+/// until the refresh token is about to die of disuse.
+fn longest_wait(failing: &Failing, grant: &Grant, provider: &Provider, now: Timestamp) -> Duration {
+    let hold = match failing.cause {
+        Cause::OutcomeUnknown { .. } => {
+            life(grant, provider).or_else(|| idle_end(grant, provider, now).map(|end| end.limit))
+        }
+        _ => None,
+    };
+    hold.map_or(LONGEST_RETRY_AFTER, |hold| hold.max(LONGEST_RETRY_AFTER))
 }
 
 /// `at`, moved earlier by a share of its distance from `from`.
@@ -330,7 +433,10 @@ fn earlier(at: Timestamp, from: Timestamp, share: f64) -> Timestamp {
 
 /// A number in [0, 1) that is always the same for the same connection and try.
 fn share(seed: u64, id: ConnectionId, attempt: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "the lowest bits of a jitter do not matter")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the lowest bits of a jitter do not matter"
+    )]
     let share = (jitter(seed, id, attempt) >> 11) as f64 / (1u64 << 53) as f64;
     share
 }
@@ -360,12 +466,24 @@ pub struct MinTtl {
 /// `wanted`. By default min(60 s, life/10).
 pub fn min_ttl(wanted: Option<Duration>, life: Option<Duration>) -> MinTtl {
     let Some(life) = life else {
-        return MinTtl { effective: wanted.unwrap_or(Duration::ZERO), cut_from: None };
+        return MinTtl {
+            effective: wanted.unwrap_or(Duration::ZERO),
+            cut_from: None,
+        };
     };
     match wanted {
-        None => MinTtl { effective: MARGIN.min(life / 10), cut_from: None },
-        Some(wanted) if wanted > life / 2 => MinTtl { effective: life / 2, cut_from: Some(wanted) },
-        Some(wanted) => MinTtl { effective: wanted, cut_from: None },
+        None => MinTtl {
+            effective: MARGIN.min(life / 10),
+            cut_from: None,
+        },
+        Some(wanted) if wanted > life / 2 => MinTtl {
+            effective: life / 2,
+            cut_from: Some(wanted),
+        },
+        Some(wanted) => MinTtl {
+            effective: wanted,
+            cut_from: None,
+        },
     }
 }
 

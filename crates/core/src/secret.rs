@@ -12,8 +12,8 @@ const KEPT_CHARS: usize = 300;
 /// characters become spaces, and what is too long is cut.
 ///
 /// A run may be a token when it has [`TOKEN_LIKE_CHARS`] or more of the characters that tokens are made of
-/// (RFC 6750 §2.1 `b64token`, and `:`), unless it is made of lower-case letters and underscores only, as
-/// error codes are.
+/// (RFC 6750 §2.1 `b64token`, and `:`), unless it is made of lower-case letters, `_`, `.` and `:` only,
+/// as error codes are.
 pub fn redact(text: &str) -> String {
     let is_token_char = |c: char| c.is_ascii_alphanumeric() || "-._~+/=:%_".contains(c);
     let mut out = String::new();
@@ -27,7 +27,11 @@ pub fn redact(text: &str) -> String {
         }
         let (run, after) = rest.split_at(run_len);
         let a_word = run.chars().all(|c| c.is_ascii_lowercase() || "_.:".contains(c));
-        out.push_str(if run_len < TOKEN_LIKE_CHARS || a_word { run } else { "[redacted]" });
+        out.push_str(if run_len < TOKEN_LIKE_CHARS || a_word {
+            run
+        } else {
+            "[redacted]"
+        });
         rest = after;
     }
     match out.char_indices().nth(KEPT_CHARS) {
@@ -43,8 +47,14 @@ mod tests {
     #[test]
     fn words_stay_and_tokens_go() {
         for (said, kept) in [
-            ("The refresh token is invalid or expired.", "The refresh token is invalid or expired."),
-            ("token rt_9dKq2mVb7Xw1PzL4 is unknown", "token [redacted] is unknown"),
+            (
+                "The refresh token is invalid or expired.",
+                "The refresh token is invalid or expired.",
+            ),
+            (
+                "token rt_9dKq2mVb7Xw1PzL4 is unknown",
+                "token [redacted] is unknown",
+            ),
             ("token=9dKq2mVb7Xw1PzL4", "[redacted]"),
             ("AADSTS70008: expired", "AADSTS70008: expired"),
             ("authorization_pending_for_long", "authorization_pending_for_long"),

@@ -41,8 +41,12 @@ pub trait Store: Send + Sync + 'static {
     async fn clients(&self) -> Result<Vec<Client>, StoreError>;
 
     /// Replaces a client's secret. `false` when there is no such client.
-    async fn set_client_secret(&self, id: ClientId, auth: ClientAuth, secret: &Sealed)
-    -> Result<bool, StoreError>;
+    async fn set_client_secret(
+        &self,
+        id: ClientId,
+        auth: ClientAuth,
+        secret: &Sealed,
+    ) -> Result<bool, StoreError>;
 
     /// Removes a client that no connection uses.
     async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError>;
@@ -307,7 +311,7 @@ pub struct Authorization {
 }
 
 /// What can go wrong with a store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be reached, or has no room, or may not be written: nothing was changed.
     #[error("the store cannot be used: {detail}")]
@@ -328,7 +332,9 @@ pub enum StoreError {
         what: String,
     },
     /// It was written by a later version of Vestal. Nothing was changed.
-    #[error("the store was written by a newer version of Vestal: its schema is {found}, this version knows {known}")]
+    #[error(
+        "the store was written by a newer version of Vestal: its schema is {found}, this version knows {known}"
+    )]
     NewerSchema {
         /// The store's.
         found: i64,

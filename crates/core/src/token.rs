@@ -54,17 +54,34 @@ pub enum RefreshEnd {
 }
 
 impl RefreshEnd {
-    /// What an answer adds to what was known: `known` is from the token set issued at `before`, and `said`
-    /// is from the answer to a request started at `at`.
+    /// What an answer adds to what was known: `known` is from the token set issued at `before`, `said` is from
+    /// the answer to a request started at `at`, and `rotated` tells whether that brought another refresh token.
     ///
     /// An end that moved along with the time between the two is an idle limit; one that stayed is absolute.
-    pub fn observe(known: Option<Self>, before: Timestamp, said: Option<SaidLife>, at: Timestamp) -> Option<Self> {
+    pub fn observe(
+        known: Option<Self>,
+        before: Timestamp,
+        said: Option<SaidLife>,
+        at: Timestamp,
+        rotated: bool,
+    ) -> Option<Self> {
         /// Answers round to seconds: between two this close together, nothing can be told.
         const TELLING_MS: i64 = 4_000;
         let end = match said {
-            None => return known,
-            Some(SaidLife::Endless) => return Some(Self::Endless),
             Some(SaidLife::For(life)) => saturating_add(at, life),
+            Some(SaidLife::Endless) => return Some(Self::Endless),
+            None => {
+                return match known? {
+                    // Using the token moved its end; the answer need not say so each time.
+                    Self::Idle(end) => Some(Self::Idle(
+                        end.checked_add(at.duration_since(before)).unwrap_or(end),
+                    )),
+                    Self::Said(_) if rotated => None,
+                    // Nothing says that using it moved the end that was said of this very token.
+                    Self::Said(end) => Some(Self::Absolute(end)),
+                    known => Some(known),
+                };
+            }
         };
         let Some((known, known_end)) = known.and_then(|known| Some((known, known.at()?))) else {
             return Some(Self::Said(end));
@@ -160,7 +177,16 @@ impl TokenSet {
         let life = self.expires_at?.duration_since(self.issued_at);
         Duration::try_from(life).ok()
     }
+
+    /// Whether it was issued in the future: the clock was set back since, and nobody knows how old it is.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.issued_at > saturating_add(now, LARGEST_SKEW)
+    }
 }
+
+/// Clocks of honest nodes are not further apart: whatever is dated further in the future, the clock was set
+/// back since.
+pub const LARGEST_SKEW: Duration = Duration::from_secs(3600);
 
 /// A refresh token at rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,26 +247,56 @@ mod tests {
 
     #[test]
     fn an_end_that_moves_is_idle_and_one_that_stays_is_absolute() {
-        let first = RefreshEnd::observe(None, at(0), said(1000), at(0));
+        let observe = RefreshEnd::observe;
+        let first = observe(None, at(0), said(1000), at(0), false);
         assert_eq!(first, Some(RefreshEnd::Said(at(1000))));
-        assert_eq!(RefreshEnd::observe(first, at(0), said(1000), at(100)), Some(RefreshEnd::Idle(at(1100))));
-        assert_eq!(RefreshEnd::observe(first, at(0), said(901), at(100)), Some(RefreshEnd::Absolute(at(1001))));
-        assert_eq!(RefreshEnd::observe(first, at(0), None, at(100)), first, "silence takes nothing back");
         assert_eq!(
-            RefreshEnd::observe(first, at(0), Some(SaidLife::Endless), at(100)),
+            observe(first, at(0), said(1000), at(100), true),
+            Some(RefreshEnd::Idle(at(1100)))
+        );
+        assert_eq!(
+            observe(first, at(0), said(901), at(100), true),
+            Some(RefreshEnd::Absolute(at(1001)))
+        );
+        assert_eq!(
+            observe(first, at(0), Some(SaidLife::Endless), at(100), true),
             Some(RefreshEnd::Endless)
         );
     }
 
     #[test]
+    fn silence_takes_nothing_back_and_proves_no_move() {
+        let silent = |known, rotated| RefreshEnd::observe(Some(known), at(0), None, at(100), rotated);
+        assert_eq!(
+            silent(RefreshEnd::Said(at(1000)), false),
+            Some(RefreshEnd::Absolute(at(1000)))
+        );
+        assert_eq!(
+            silent(RefreshEnd::Said(at(1000)), true),
+            None,
+            "another token: nothing was said of it"
+        );
+        assert_eq!(
+            silent(RefreshEnd::Idle(at(1000)), true),
+            Some(RefreshEnd::Idle(at(1100)))
+        );
+        assert_eq!(
+            silent(RefreshEnd::Absolute(at(1000)), true),
+            Some(RefreshEnd::Absolute(at(1000)))
+        );
+        assert_eq!(silent(RefreshEnd::Endless, true), Some(RefreshEnd::Endless));
+    }
+
+    #[test]
     fn two_answers_in_one_moment_tell_nothing() {
         let first = Some(RefreshEnd::Said(at(1000)));
-        assert_eq!(RefreshEnd::observe(first, at(0), said(1000), at(1)), Some(RefreshEnd::Said(at(1001))));
+        let second = RefreshEnd::observe(first, at(0), said(1000), at(1), true);
+        assert_eq!(second, Some(RefreshEnd::Said(at(1001))));
     }
 
     #[test]
     fn an_absurd_life_is_held() {
-        let end = RefreshEnd::observe(None, at(0), Some(SaidLife::For(Duration::MAX)), at(0));
+        let end = RefreshEnd::observe(None, at(0), Some(SaidLife::For(Duration::MAX)), at(0), false);
         assert_eq!(end, Some(RefreshEnd::Said(Timestamp::MAX)));
     }
 }

@@ -1,1 +1,27 @@
-//! x
+//! The OAuth 2.0 client.
+//!
+//! Requests are built by pure functions, one file per grant ([`authorization_code`], [`refresh_token`],
+//! [`client_credentials`]) beside [`revocation`] and [`discovery`]; answers are read tolerantly by [`read`].
+//! In between lies the port [`http::Http`], from request bytes to response bytes, so that whatever stands in
+//! for the network in a test or a simulation goes through the real reader.
+//!
+//! Nothing here retries, follows a redirect or keeps a connection open: one call is at most one request on
+//! the wire, because a refresh token that rotates may be sent once only.
+
+pub mod authorization_code;
+pub mod callback;
+pub mod client_auth;
+pub mod client_credentials;
+pub mod discovery;
+pub mod endpoint;
+pub mod http;
+pub mod pkce;
+pub mod read;
+pub mod refresh_token;
+#[cfg(feature = "reqwest")]
+pub mod reqwest_http;
+pub mod revocation;
+
+mod form;
+mod http_date;
+mod words;

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -141,11 +141,21 @@ async fn respond(
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Announced>, io::Error> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_BYTES).collect().await else {
-        let message = "The body is too large or broke off.\n";
-        return Ok(whole(answer::text(StatusCode::PAYLOAD_TOO_LARGE, message)));
+    let too_large = || {
+        Ok(whole(answer::text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is too large.\n",
+        )))
     };
-    let request = Request::from_parts(parts, body.to_bytes());
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return too_large();
+    }
+    let body = match Limited::new(body, BODY_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return too_large(),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let request = Request::from_parts(parts, body);
     let hold_ms = lock(&sandbox).hold_ms(&request);
     sleep(hold_ms).await;
     let Reply { response, delivery } = lock(&sandbox).handle(&request, now_ms());

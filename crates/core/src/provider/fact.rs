@@ -61,7 +61,9 @@ impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> 
 impl<'de> Deserialize<'de> for Life {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a length of time such as \"24h\", \"30min\" or \"180d\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| humantime::parse_duration(text).map(Self)))
+        deserializer.deserialize_str(Text(expected, |text: &str| {
+            humantime::parse_duration(text).map(Self)
+        }))
     }
 }
 
@@ -77,7 +79,8 @@ impl<'de> Deserialize<'de> for Limit {
 
 impl<'de> Deserialize<'de> for Grace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "\"none\", \"until-successor-used\", \"old-stays-valid\", or a length of time such as \"30s\"";
+        let expected =
+            "\"none\", \"until-successor-used\", \"old-stays-valid\", or a length of time such as \"30s\"";
         deserializer.deserialize_str(Text(expected, |text: &str| match text {
             "none" => Ok(Self::None),
             "until-successor-used" => Ok(Self::UntilSuccessorUsed),

@@ -62,21 +62,35 @@ pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<Id
         return None;
     }
     let refresh_token = grant.tokens.refresh_token.as_ref()?;
-    let (limit, basis) = match refresh_token.end {
+    let said = match refresh_token.end {
         Some(RefreshEnd::Endless) => return None,
         // Said once, an end is taken for an idle limit: a refresh too many does no harm.
-        Some(RefreshEnd::Idle(at) | RefreshEnd::Said(at)) => {
-            let limit = at.duration_since(grant.tokens.issued_at);
-            (Duration::try_from(limit).unwrap_or(Duration::ZERO), Basis::Answer)
-        }
-        Some(RefreshEnd::Absolute(_)) | None => match provider.idle_limit() {
-            IdleLimit::After { limit, verified } => (limit, Basis::File { verified }),
-            IdleLimit::Endless => return None,
-            IdleLimit::Unknown => (ASSUMED_IDLE_LIMIT, Basis::Assumed),
-        },
+        Some(RefreshEnd::Idle(at) | RefreshEnd::Said(at)) => length(grant.tokens.issued_at, at),
+        Some(RefreshEnd::Absolute(_)) | None => None,
     };
+    let (limit, basis) = match (said, provider.idle_limit()) {
+        (Some(limit), _) => (limit, Basis::Answer),
+        (None, IdleLimit::After { limit, verified }) => (limit, Basis::File { verified }),
+        (None, IdleLimit::Endless) => return None,
+        (None, IdleLimit::Unknown) => (ASSUMED_IDLE_LIMIT, Basis::Assumed),
+    };
+    // What lives shortly altogether cannot lie unused for longer.
+    let whole = match refresh_token.end {
+        Some(RefreshEnd::Absolute(at)) => length(grant.consented_at, at),
+        _ => None,
+    };
+    let (limit, basis) = whole
+        .filter(|whole| *whole < limit)
+        .map_or((limit, basis), |whole| (whole, Basis::Answer));
     let at = saturating_add(grant.tokens.issued_at.min(now), limit);
     Some(IdleEnd { at, limit, basis })
+}
+
+/// From one time to a later one. An end that is not later is no end: it has been outlived.
+fn length(from: Timestamp, to: Timestamp) -> Option<Duration> {
+    Duration::try_from(to.duration_since(from))
+        .ok()
+        .filter(|length| !length.is_zero())
 }
 
 /// When the refresh token of a grant dies whatever is done, where that is known.
@@ -84,12 +98,22 @@ pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
     let refresh_token = grant.tokens.refresh_token.as_ref()?;
     let from = grant.consented_at;
     match refresh_token.end {
-        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd { at, from, basis: Basis::Answer }),
+        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd {
+            at,
+            from,
+            basis: Basis::Answer,
+        }),
         Some(RefreshEnd::Endless) => None,
         Some(RefreshEnd::Said(_) | RefreshEnd::Idle(_)) | None => {
             let life = provider.absolute_life()?;
-            let basis = Basis::File { verified: life.verified };
-            Some(AbsoluteEnd { at: saturating_add(from, life.life), from, basis })
+            let basis = Basis::File {
+                verified: life.verified,
+            };
+            Some(AbsoluteEnd {
+                at: saturating_add(from, life.life),
+                from,
+                basis,
+            })
         }
     }
 }

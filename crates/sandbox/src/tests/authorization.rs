@@ -112,9 +112,9 @@ fn an_exchange_brings_tokens_that_nobody_may_cache() {
 
 #[test]
 fn a_code_is_good_only_as_it_was_given() {
-    type Change = (&'static str, Option<&'static str>);
+    type Changes = &'static [(&'static str, Option<&'static str>)];
     // What is authorized differently, what is exchanged differently, after how long, and the outcome.
-    let cases: [(&[Change], &[Change], u64, Option<&str>); 10] = [
+    let cases: [(Changes, Changes, u64, Option<&str>); 10] = [
         (&[], &[], 59_999, None),
         (&[], &[], 60_000, Some("invalid_grant")),
         (

@@ -143,6 +143,41 @@ fn a_token_may_be_too_young() {
 }
 
 #[test]
+fn a_retry_in_the_grace_is_never_too_young() {
+    let rotation = Rotation::Always {
+        grace: Grace::For(10_000),
+        reuse: Reuse::Punished,
+    };
+    let mut world = with(RefreshTokens {
+        rotation,
+        minimum_age_ms: DAY_MS,
+        ..RefreshTokens::default()
+    });
+    let first = world.connect();
+    world.wait(DAY_MS);
+    world.refreshed(&first.refresh);
+    world.refreshed(&first.refresh);
+}
+
+#[test]
+fn a_grant_dies_once() {
+    let mut world = with(RefreshTokens {
+        idle_limit_ms: Some(DAY_MS),
+        ..RefreshTokens::default()
+    });
+    let first = world.connect();
+    let second = world.refreshed(&first.refresh);
+    world.wait(DAY_MS);
+    let idle = death(&world);
+    world.wait(1);
+    // Reuse comes after the death: it is counted, and the first reason stays.
+    world.refused(&first.refresh, "invalid_grant");
+    world.refused(&second.refresh, "invalid_grant");
+    assert_eq!(idle.map(|death| death.reason), Some(DeathReason::Idle));
+    assert_eq!((death(&world), world.sandbox.stats().reuses), (idle, 1));
+}
+
+#[test]
 fn the_access_tokens_life_is_told_in_every_form() {
     for (form, expected) in [
         (ExpiresIn::Number, json!(3)),
@@ -192,7 +227,7 @@ fn a_quota_refuses_until_its_window_ends() {
     for (retry_after, expected) in [
         (RetryAfter::Absent, None),
         (RetryAfter::Seconds, Some("60")),
-        (RetryAfter::HttpDate, Some("Tue, 14 Nov 2023 22:14:20 GMT")),
+        (RetryAfter::HttpDate, Some("Tue, 14 Nov 2023 22:14:21 GMT")),
     ] {
         let mut world = World::new(|settings| {
             settings.quota = Some(Quota {
@@ -202,9 +237,10 @@ fn a_quota_refuses_until_its_window_ends() {
             });
         });
         let grant = [("grant_type", "client_credentials")];
+        // The window ends within a second, which is rounded up.
+        world.wait(1);
         let first = world.connect();
         let second = world.refreshed(&first.refresh);
-        // The second in between belongs to the window, and its part is rounded up.
         world.wait(1);
         let response = world.post("/token", BASIC, &grant);
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -1,0 +1,336 @@
+//! One attempt at a refresh. Its order is the product's promise (README, "What is promised"):
+//!
+//! 1. Take the lease and write the attempt down, durably, having decided on what is stored now.
+//! 2. Send one request, within [`SEND_WITHIN`] of taking the lease. Nothing below this line ever sends a second one.
+//! 3. Store the answer, durably, before anybody is given the new access token (`save.rs`).
+//! 4. Close the attempt and release the lease, in the same write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestal_core::client::Client;
+use vestal_core::connection::{Attempt, Connection, Lease};
+use vestal_core::event::{Event, Trigger, What};
+use vestal_core::id::{AttemptId, ConnectionId};
+use vestal_core::outcome::judge_abandoned;
+use vestal_core::provider::{Grace, Provider};
+use vestal_core::schedule::{SHORTEST_INTERVAL, min_ttl};
+use vestal_core::secret::SecretString;
+use vestal_core::state::{Cause, State, Transition};
+use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Write};
+use vestal_core::token::{Renewal, saturating_add};
+use vestal_oauth::http::Exchange;
+use vestal_oauth::refresh_token::UnsendableUrl;
+use vestal_oauth::{client_credentials, refresh_token};
+
+use crate::flight::Landing;
+use crate::{Error, Inner};
+
+/// A request is sent within this time of taking the lease, by a clock that goes on while the machine sleeps: whoever
+/// wakes up later starts over, since another node may hold the lease by then.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(2);
+
+/// By how much a lease outlives the request.
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+
+/// Attempts in one flight: a first one, one at once after a lost answer, and one to spare.
+const ATTEMPTS_PER_FLIGHT: usize = 3;
+
+/// How often somebody else may write in between before we give up.
+pub(crate) const CONTENTION_TRIES: usize = 64;
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    pub(crate) trigger: Trigger,
+    /// The generation that is not good enough any more; `None` where the plan alone decides.
+    pub(crate) generation: Option<u64>,
+}
+
+/// What to do about a connection, as it is stored now.
+enum Course {
+    /// Refresh it.
+    Go,
+    /// Nothing: somebody else has, or it is not due, or may not be.
+    Nothing,
+    /// Another node is at it.
+    Held(Box<Lease>),
+}
+
+/// What one attempt came to.
+enum Step {
+    Landed(Landing),
+    /// The next try is due at once.
+    Again,
+}
+
+/// Everything that is needed to send, opened before the lease is taken.
+pub(crate) struct Cargo {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) refresh_token: Option<SecretString>,
+    request: Result<http::Request<bytes::Bytes>, UnsendableUrl>,
+}
+
+impl Inner {
+    /// Refreshes a connection once, and at once again where the outcome asks for it.
+    pub(crate) async fn fly(self: Arc<Self>, id: ConnectionId, purpose: Purpose) -> Result<Landing, Error> {
+        for _ in 0..ATTEMPTS_PER_FLIGHT {
+            match self.attempt(id, purpose).await? {
+                Step::Landed(landing) => return Ok(landing),
+                Step::Again => {}
+            }
+        }
+        Ok(Landing::Done)
+    }
+
+    async fn attempt(&self, id: ConnectionId, purpose: Purpose) -> Result<Step, Error> {
+        let Some(connection) = self.store.connection(id).await? else {
+            return Ok(Step::Landed(Landing::Done));
+        };
+        let Some(client) = self.store.client(connection.client).await? else {
+            let lacks = "does not exist any more".to_owned();
+            return Err(Error::Client { client: connection.client.to_string(), lacks });
+        };
+        // The slot comes first: who waits for one holds no lease meanwhile.
+        let somebody_waits = purpose.trigger != Trigger::Schedule;
+        let host = client.endpoints.token.host_str().unwrap_or_default().to_owned();
+        let _slot = self.hosts.slot(&host, somebody_waits).await;
+
+        let provider = self.catalogue.get(&client.provider)?;
+        let (connection, attempt, cargo, taken_at) = match self.take(id, purpose, client, provider).await? {
+            Taken::Yes(taken) => *taken,
+            Taken::No(landing) => return Ok(Step::Landed(landing)),
+        };
+        if self.clock.uptime().saturating_sub(taken_at) > SEND_WITHIN {
+            self.give_back(connection, &attempt).await?;
+            return Ok(Step::Again);
+        }
+
+        let deadline = deadline(&cargo.provider, self.limits.answer);
+        let exchange = match cargo.request.clone() {
+            Ok(request) => self.http.send(request, deadline).await,
+            Err(unsendable) => Exchange::from(unsendable),
+        };
+        let after = self.conclude(connection, &attempt, exchange, &cargo, purpose.trigger).await?;
+        let now = self.clock.now();
+        match after.state.failing().map(|failing| failing.next) {
+            Some(next) if next <= now => Ok(Step::Again),
+            _ => Ok(Step::Landed(Landing::Done)),
+        }
+    }
+
+    /// Step 1: decides on what is stored, takes the lease and writes the attempt down.
+    async fn take(
+        &self,
+        id: ConnectionId,
+        purpose: Purpose,
+        client: Client,
+        provider: Arc<Provider>,
+    ) -> Result<Taken, Error> {
+        let Some(mut connection) = self.store.connection(id).await? else {
+            return Ok(Taken::No(Landing::Done));
+        };
+        for _ in 0..CONTENTION_TRIES {
+            let now = self.clock.now();
+            match self.course(&connection, &provider, purpose, now) {
+                Course::Go => {}
+                Course::Nothing => return Ok(Taken::No(Landing::Done)),
+                Course::Held(lease) if self.nodes.is_gone(lease.attempt.node) => {
+                    self.store.release_node(lease.attempt.node).await?;
+                    match self.store.connection(id).await? {
+                        Some(current) => connection = current,
+                        None => return Ok(Taken::No(Landing::Done)),
+                    }
+                    continue;
+                }
+                Course::Held(_) => return Ok(Taken::No(Landing::HeldElsewhere)),
+            }
+
+            let mut events = Vec::new();
+            if let Some(abandoned) = connection.abandoned_attempt().cloned() {
+                let what = What::Abandoned { attempt: abandoned.id, node: abandoned.node };
+                events.push(Event { connection: id, at: now, what });
+                let verdict = judge_abandoned(&connection, &abandoned, &provider, now, self.seed);
+                if let Some(transition) = verdict {
+                    let held = matches!(&transition, Transition::Fail { next, .. } if *next > now);
+                    if let Ok(state) = connection.state.clone().apply(transition, now) {
+                        connection.state = state;
+                    }
+                    if held && purpose.trigger != Trigger::Request {
+                        match self.hold(&connection, abandoned.id, events, &provider).await? {
+                            None => return Ok(Taken::No(Landing::Done)),
+                            Some(current) => connection = *current,
+                        }
+                        continue;
+                    }
+                }
+            }
+
+            let cargo = self.load(&connection, &client, Arc::clone(&provider))?;
+            let Some(grant) = &connection.grant else { return Ok(Taken::No(Landing::Done)) };
+            let attempt = Attempt {
+                id: AttemptId::new(now, &*self.entropy),
+                node: self.node,
+                grant: grant.id,
+                generation: grant.tokens.generation,
+                fingerprint: grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint),
+                started_at: now,
+            };
+            let begin = Begin {
+                id,
+                expected: connection.revision,
+                attempt: attempt.clone(),
+                lease_for: deadline(&provider, self.limits.answer) + LEASE_MARGIN,
+                state: connection.state.clone(),
+                events,
+            };
+            let taken_at = self.clock.uptime();
+            match self.begin(&begin).await? {
+                Write::Gone => return Ok(Taken::No(Landing::Done)),
+                Write::Moved(current) => connection = *current,
+                Write::Done => {
+                    connection.revision += 1;
+                    let until = saturating_add(now, begin.lease_for);
+                    connection.lease = Some(Lease { attempt: attempt.clone(), until, valid: true });
+                    return Ok(Taken::Yes(Box::new((connection, attempt, cargo, taken_at))));
+                }
+            }
+        }
+        Err(Error::Contended { name: connection.name })
+    }
+
+    /// Writes the start of an attempt, and finds out what became of a write whose outcome is unknown.
+    async fn begin(&self, begin: &Begin) -> Result<Write, Error> {
+        match self.store.begin_attempt(begin).await {
+            Err(StoreError::OutcomeUnknown { detail }) => match self.store.attempt(begin.attempt.id).await? {
+                Some(AttemptStatus::Open) => Ok(Write::Done),
+                Some(AttemptStatus::Abandoned | AttemptStatus::Finished) | None => {
+                    Err(StoreError::Unavailable { detail }.into())
+                }
+            },
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// What to do about a connection, as it is stored now. Pure.
+    fn course(&self, connection: &Connection, provider: &Provider, purpose: Purpose, now: Timestamp) -> Course {
+        let Some(grant) = &connection.grant else { return Course::Nothing };
+        let moved = purpose.generation.is_some_and(|generation| generation != connection.generation());
+        if grant.renewal == Renewal::None || moved {
+            return Course::Nothing;
+        }
+        if let Some(lease) = connection.lease.as_ref().filter(|lease| lease.valid) {
+            return Course::Held(Box::new(lease.clone()));
+        }
+        let asked = purpose.trigger == Trigger::Request;
+        match &connection.state {
+            State::Pending | State::Disconnecting | State::Paused { .. } => Course::Nothing,
+            State::NeedsReauth { .. } if !asked => Course::Nothing,
+            // Somebody who asks may try before the time, but not put a token that still serves at risk.
+            State::Failing(failing) => match failing.cause {
+                Cause::OutcomeUnknown { hold_until, .. } if hold_until > now => Course::Nothing,
+                _ if failing.next > now && !asked => Course::Nothing,
+                _ => Course::Go,
+            },
+            _ => match purpose.trigger {
+                Trigger::Request => Course::Go,
+                // An attempt that was given up has to be looked at, whatever the plan says.
+                _ if connection.lease.is_some() => Course::Go,
+                Trigger::Schedule => match self.schedule(connection, provider, now).plan().due_at {
+                    Some(due_at) if due_at <= now => Course::Go,
+                    _ => Course::Nothing,
+                },
+                Trigger::Read => {
+                    let age = provider.minimum_age().unwrap_or(SHORTEST_INTERVAL).max(SHORTEST_INTERVAL);
+                    let issued_at = grant.tokens.issued_at.min(now);
+                    if saturating_add(issued_at, age) > now { Course::Nothing } else { Course::Go }
+                }
+            },
+        }
+    }
+
+    /// Opens everything that is needed to send. Fails before any lease is taken.
+    fn load(&self, connection: &Connection, client: &Client, provider: Arc<Provider>) -> Result<Cargo, Error> {
+        let credentials = self.credentials(client)?;
+        let Some(grant) = &connection.grant else {
+            return Err(Error::Pending { name: connection.name.clone() });
+        };
+        let token_endpoint = &client.endpoints.token;
+        let refresh_token = self.refresh_token(connection, grant)?;
+        let request = match (grant.renewal, &refresh_token) {
+            (Renewal::RefreshToken, Some(token)) => {
+                refresh_token::token_request(token_endpoint, &credentials, token)
+            }
+            _ => client_credentials::token_request(token_endpoint, &credentials, &client.scopes),
+        };
+        Ok(Cargo { provider, refresh_token, request })
+    }
+
+    /// Writes down that an abandoned attempt's answer may be lost, and that trying again has to wait. `Some`: somebody
+    /// wrote in between.
+    async fn hold(
+        &self,
+        connection: &Connection,
+        abandoned: AttemptId,
+        events: Vec<Event>,
+        provider: &Provider,
+    ) -> Result<Option<Box<Connection>>, Error> {
+        let finish = Finish {
+            id: connection.id,
+            expected: connection.revision,
+            attempt: abandoned,
+            at: self.clock.now(),
+            brought: Brought::Nothing,
+            state: connection.state.clone(),
+            plan: self.schedule(connection, provider, self.clock.now()).plan(),
+            events,
+        };
+        self.save(&connection.name, &finish).await
+    }
+
+    /// Closes an attempt that was not sent.
+    async fn give_back(&self, mut connection: Connection, attempt: &Attempt) -> Result<(), Error> {
+        for _ in 0..CONTENTION_TRIES {
+            let finish = Finish {
+                id: connection.id,
+                expected: connection.revision,
+                attempt: attempt.id,
+                at: self.clock.now(),
+                brought: Brought::Nothing,
+                state: connection.state.clone(),
+                plan: connection.plan,
+                events: vec![],
+            };
+            match self.save(&connection.name, &finish).await? {
+                None => return Ok(()),
+                Some(current) => connection = *current,
+            }
+        }
+        Err(Error::Contended { name: connection.name })
+    }
+}
+
+/// What came of trying to take the lease.
+enum Taken {
+    Yes(Box<(Connection, Attempt, Cargo, Duration)>),
+    No(Landing),
+}
+
+/// How long a provider may take to answer: short enough that a lost answer can be asked for again within its grace.
+fn deadline(provider: &Provider, longest: Duration) -> Duration {
+    match provider.grace() {
+        Grace::For(grace) => longest.min(grace / 3),
+        _ => longest,
+    }
+}
+
+/// Whether an access token lives long enough for a reader, at this time.
+pub(crate) fn is_fresh(connection: &Connection, wanted: Option<Duration>, now: Timestamp) -> bool {
+    let Some(grant) = &connection.grant else { return false };
+    let tokens = &grant.tokens;
+    // A token cannot be younger than new: the clock was set back, and nothing is known of how long it still lives.
+    let from_the_future = tokens.issued_at > saturating_add(now, Duration::from_secs(3600));
+    let wanted = min_ttl(wanted, tokens.life()).effective;
+    !from_the_future && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
+}

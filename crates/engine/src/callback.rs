@@ -1,0 +1,256 @@
+//! Taking a consent: the redirect that came back, the code it brought, and the grant.
+
+use jiff::Timestamp;
+use url::Url;
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, What};
+use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::outcome::{Class, Reply, classify};
+use vestal_core::provider::Provider;
+use vestal_core::state::{State, Transition};
+use vestal_core::store::{Authorization, StoreError, Update, Write};
+use vestal_core::token::{Grant, Renewal, TokenAnswer};
+use vestal_oauth::http::Exchange;
+use vestal_oauth::read::read_token_answer;
+use vestal_oauth::callback::Callback;
+use vestal_oauth::{authorization_code, client_credentials};
+
+use crate::attempt::CONTENTION_TRIES;
+use crate::connect::verifier_place;
+use crate::save::SAVE_BACKOFF;
+use crate::secrets::Destination;
+use crate::{Engine, Error, Inner};
+
+/// What a consent came to.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// The connection.
+    pub name: ConnectionName,
+    /// The number of its token set.
+    pub generation: u64,
+    /// The scopes granted, where the provider said.
+    pub scope: Option<String>,
+    /// When the access token ends; `None` when unknown.
+    pub expires_at: Option<Timestamp>,
+    /// Whether there is a refresh token.
+    pub refresh_token: bool,
+    /// What this provider wants, to give one; where there is none and one was to be expected.
+    pub advice: Option<String>,
+}
+
+impl Engine {
+    /// Completes a consent with the URL that the person was redirected to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Consent`] where the redirect does not fit what was asked for; nothing was sent then.
+    /// [`Error::NoToken`] where the provider gave no token for the code; [`Error::WorseConsent`]; [`Error::Store`].
+    pub async fn finish_connect(&self, redirected: &Url) -> Result<Connected, Error> {
+        let inner = &self.inner;
+        let refused = |why: String| Error::Consent { why, next: "connect again".to_owned() };
+        let query = redirected.query().unwrap_or_default();
+        let callback = Callback::parse(query).map_err(|error| refused(error.to_string()))?;
+        let now = inner.clock.now();
+        let state_hash = authorization_code::state_hash(callback.state());
+        let authorization = inner.store.take_authorization(&state_hash, now).await?;
+        let authorization = authorization.ok_or_else(|| {
+            refused("nobody is waiting for it: it was completed before, or took too long".to_owned())
+        })?;
+        let endpoints = &authorization.endpoints;
+        let code = callback.code(endpoints).map_err(|error| refused(error.to_string()))?;
+
+        let client = inner.store.client(authorization.client).await?;
+        let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
+        let provider = inner.catalogue.get(&client.provider)?;
+        let credentials = inner.credentials(&client)?;
+        let place = verifier_place(authorization.connection, &state_hash);
+        let verifier = inner.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
+        let request = authorization_code::token_request(
+            &client.endpoints.token,
+            &credentials,
+            &code,
+            &authorization.redirect_uri,
+            &verifier,
+        );
+        let started_at = inner.clock.now();
+        let exchange = match request {
+            Ok(request) => inner.http.send(request, inner.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
+        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
+        let consent = Consent { connection: authorization.connection, answer, renewal, started_at };
+        let connected = inner.store_consent(consent, &provider, Some(&authorization)).await?;
+        Ok(connected)
+    }
+
+    /// Connects with the client's own credentials: no person is needed, nor any refresh token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::finish_connect`].
+    pub async fn connect_client_credentials(
+        &self,
+        name: &ConnectionName,
+        client: &str,
+    ) -> Result<Connected, Error> {
+        let inner = &self.inner;
+        let client: Client = self.client_named(client).await?;
+        let provider = inner.catalogue.get(&client.provider)?;
+        let credentials = inner.credentials(&client)?;
+        let connection = inner.find_or_create(name, &client).await?;
+        let started_at = inner.clock.now();
+        let exchange =
+            match client_credentials::token_request(&client.endpoints.token, &credentials, &client.scopes) {
+                Ok(request) => inner.http.send(request, inner.limits.answer).await,
+                Err(error) => Exchange::from(error),
+            };
+        let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
+        let renewal = Renewal::ClientCredentials;
+        let consent = Consent { connection: connection.id, answer, renewal, started_at };
+        inner.store_consent(consent, &provider, None).await
+    }
+}
+
+/// What a consent brought.
+struct Consent {
+    connection: ConnectionId,
+    answer: TokenAnswer,
+    renewal: Renewal,
+    started_at: Timestamp,
+}
+
+impl Inner {
+    fn tokens_or_why(
+        &self,
+        exchange: Exchange,
+        started_at: Timestamp,
+        provider: &Provider,
+    ) -> Result<TokenAnswer, Error> {
+        let reply = read_token_answer(exchange, started_at).reply;
+        let transient = matches!(classify(&reply), Class::Transient | Class::Ambiguous);
+        match reply {
+            Reply::Tokens(answer) => Ok(*answer),
+            Reply::Error { detail, .. }
+            | Reply::Unreadable { detail, .. }
+            | Reply::NotSent { detail }
+            | Reply::NoAnswer { detail } => {
+                Err(Error::NoToken { provider: provider.name.clone(), detail, transient })
+            }
+        }
+    }
+
+    /// Makes what a consent brought the connection's grant.
+    async fn store_consent(
+        &self,
+        consent: Consent,
+        provider: &Provider,
+        authorization: Option<&Authorization>,
+    ) -> Result<Connected, Error> {
+        let gone = || Error::Consent {
+            why: "the connection was removed meanwhile".to_owned(),
+            next: "connect again".to_owned(),
+        };
+        let grant_id = GrantId::new(consent.started_at, &*self.entropy);
+        let mut connection = self.store.connection(consent.connection).await?.ok_or_else(gone)?;
+        for _ in 0..CONTENTION_TRIES {
+            let now = self.clock.now();
+            self.refuse_worse(&connection, &consent, provider)?;
+            let name = connection.name.clone();
+            let Ok(state) = connection.state.clone().apply(Transition::Consent, now) else {
+                return Err(Error::Disconnecting { name });
+            };
+            let to = Destination {
+                connection: connection.id,
+                grant: grant_id,
+                generation: connection.generation() + 1,
+                issued_at: consent.started_at,
+            };
+            let mut tokens = self.seal_tokens(&consent.answer, to, None);
+            // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
+            tokens.scope = tokens.scope.or_else(|| authorization.map(|asked| asked.scopes.join(" ")));
+            let connected = Connected {
+                name,
+                generation: tokens.generation,
+                scope: tokens.scope.clone(),
+                expires_at: tokens.expires_at,
+                refresh_token: tokens.refresh_token.is_some(),
+                advice: match consent.renewal {
+                    Renewal::None => provider.authorization.without_refresh_token.clone(),
+                    _ => None,
+                },
+            };
+            let what = What::Consented {
+                grant: grant_id,
+                generation: tokens.generation,
+                refresh_token: tokens.refresh_token.is_some(),
+                scope: tokens.scope.clone(),
+            };
+            let grant =
+                Grant { id: grant_id, consented_at: consent.started_at, renewal: consent.renewal, tokens };
+            let after = Connection { state, grant: Some(grant), ..connection.clone() };
+            let update = Update {
+                id: after.id,
+                expected: after.revision,
+                plan: self.schedule(&after, provider, now).plan(),
+                state: after.state,
+                policy: after.policy,
+                grant: after.grant,
+                events: vec![Event { connection: after.id, at: now, what }],
+            };
+            match self.save_consent(&connection, &update, grant_id).await? {
+                Write::Done => return Ok(connected),
+                Write::Moved(current) => connection = *current,
+                Write::Gone => return Err(gone()),
+            }
+        }
+        Err(Error::Contended { name: connection.name })
+    }
+
+    /// A consent without a refresh token must not take the place of a living one.
+    fn refuse_worse(
+        &self,
+        connection: &Connection,
+        consent: &Consent,
+        provider: &Provider,
+    ) -> Result<(), Error> {
+        let dead = matches!(connection.state, State::NeedsReauth { .. });
+        match &connection.grant {
+            Some(grant) if grant.renewal == Renewal::RefreshToken && consent.renewal == Renewal::None && !dead => {
+                Err(Error::WorseConsent {
+                    name: connection.name.clone(),
+                    advice: provider.authorization.without_refresh_token.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores a grant, and tries again for as long as the store does not take it: a code can be used only once.
+    async fn save_consent(
+        &self,
+        connection: &Connection,
+        update: &Update,
+        grant: GrantId,
+    ) -> Result<Write, Error> {
+        let started = self.clock.uptime();
+        let mut tries = 0;
+        loop {
+            let error = match self.store.update_connection(update).await {
+                // Our own write, whose outcome was unknown when it was tried first.
+                Ok(Write::Moved(current)) if current.grant.as_ref().is_some_and(|stored| stored.id == grant) => {
+                    return Ok(Write::Done);
+                }
+                Ok(write) => return Ok(write),
+                Err(error) => error,
+            };
+            tries += 1;
+            let passes = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
+            if !passes || self.clock.uptime().saturating_sub(started) >= self.limits.save {
+                return Err(Error::Unsaved { name: connection.name.clone(), detail: error.to_string() });
+            }
+            self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
+        }
+    }
+}

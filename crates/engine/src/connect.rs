@@ -1,0 +1,173 @@
+//! Asking a person for consent (RFC 6749 §4.1, with PKCE: RFC 7636).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName, Policy};
+use vestal_core::event::{Event, What};
+use vestal_core::id::ConnectionId;
+use vestal_core::provider::Provider;
+use vestal_core::schedule::Plan;
+use vestal_core::seal::{Field, Place};
+use vestal_core::secret::ExposeSecret;
+use vestal_core::state::State;
+use vestal_core::store::{Add, Authorization};
+use vestal_core::token::saturating_add;
+use vestal_oauth::authorization_code::{AuthorizationRequest, new_state, state_hash};
+use vestal_oauth::pkce;
+
+use crate::{Engine, Error, Inner};
+
+/// How long a person has to consent.
+pub const CONSENT_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// What to ask consent for.
+#[derive(Clone, Debug)]
+pub struct BeginConnect {
+    /// The connection; created if it is new.
+    pub name: ConnectionName,
+    /// The name of the client.
+    pub client: String,
+    /// The scopes, if not the client's.
+    pub scopes: Option<Vec<String>>,
+    /// Further parameters of the authorization request. They win over the provider's.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Where to send the person.
+#[derive(Clone, Debug)]
+pub struct ConsentRequest {
+    /// The page to open.
+    pub url: Url,
+    /// Where they will come back to.
+    pub redirect_uri: Url,
+    /// After this the answer is not accepted any more.
+    pub expires_at: Timestamp,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// What is likely to go wrong, and how to avoid it.
+    pub advice: Vec<String>,
+}
+
+impl Engine {
+    /// Prepares to ask a person for consent. What the connection has is kept until the new grant is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchClient`]; [`Error::Client`] where the client has no authorization endpoint, or the connection was
+    /// made with another one; [`Error::Disconnecting`]; [`Error::Store`].
+    pub async fn begin_connect(&self, begin: BeginConnect) -> Result<ConsentRequest, Error> {
+        let inner = &self.inner;
+        let client = self.client_named(&begin.client).await?;
+        let provider = inner.catalogue.get(&client.provider)?;
+        let Some(endpoint) = client.endpoints.authorization.clone() else {
+            let lacks = "has no authorization endpoint: it can only use client credentials".to_owned();
+            return Err(Error::Client { client: client.name, lacks });
+        };
+        let connection = inner.find_or_create(&begin.name, &client).await?;
+
+        let now = inner.clock.now();
+        let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
+        let (state, verifier) = (new_state(&*inner.entropy), pkce::new_verifier(&*inner.entropy));
+        let state_hash = state_hash(&state);
+        let place = verifier_place(connection.id, &state_hash);
+        let code_verifier = inner.vault.seal(&place, verifier.expose_secret().as_bytes(), &*inner.entropy);
+        let authorization = Authorization {
+            state_hash,
+            connection: connection.id,
+            client: client.id,
+            endpoints: client.endpoints.clone(),
+            redirect_uri: client.redirect_uri.clone(),
+            scopes: scopes.clone(),
+            code_verifier,
+            created_at: now,
+            expires_at: saturating_add(now, CONSENT_WITHIN),
+        };
+        inner.store.begin_authorization(&authorization).await?;
+
+        let mut parameters = provider.authorization.parameters.clone();
+        parameters.extend(begin.parameters);
+        let request = AuthorizationRequest {
+            endpoint: &endpoint,
+            client_id: &client.client_id,
+            redirect_uri: &client.redirect_uri,
+            scopes: &scopes,
+            state: &state,
+            code_challenge: &pkce::challenge(&verifier),
+            parameters: &parameters,
+        };
+        Ok(ConsentRequest {
+            url: request.url(),
+            redirect_uri: client.redirect_uri,
+            expires_at: authorization.expires_at,
+            advice: advice(&provider, &scopes),
+            scopes,
+        })
+    }
+}
+
+impl Inner {
+    /// The connection of this name, made with this client; a new one is `pending`.
+    pub(crate) async fn find_or_create(
+        &self,
+        name: &ConnectionName,
+        client: &Client,
+    ) -> Result<Connection, Error> {
+        let now = self.clock.now();
+        let connection = Connection {
+            id: ConnectionId::new(now, &*self.entropy),
+            revision: 1,
+            name: name.clone(),
+            client: client.id,
+            external_id: None,
+            tags: BTreeMap::new(),
+            policy: Policy::default(),
+            created_at: now,
+            last_read_at: None,
+            state: State::Pending,
+            grant: None,
+            plan: Plan::default(),
+            lease: None,
+        };
+        // Looked for first: most often it exists, and reading costs no write.
+        let existing = match self.store.connection_named(name).await? {
+            Some(existing) => existing,
+            None => {
+                let created = Event { connection: connection.id, at: now, what: What::Created };
+                match self.store.add_connection(&connection, &[created]).await? {
+                    Add::Done => return Ok(connection),
+                    Add::Taken => self.named(name).await?,
+                }
+            }
+        };
+        if existing.client != client.id {
+            let lacks = format!("is not the one that {name:?} was made with: choose another name, or that client");
+            return Err(Error::Client { client: client.name.clone(), lacks });
+        }
+        match existing.state {
+            State::Disconnecting => Err(Error::Disconnecting { name: name.clone() }),
+            _ => Ok(existing),
+        }
+    }
+}
+
+/// Where a code verifier is sealed for: it is of use with its own `state` only.
+pub(crate) fn verifier_place(connection: ConnectionId, state_hash: &[u8; 32]) -> Place<'static> {
+    let (first, _) = state_hash.split_at(8);
+    let generation = first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    Place { owner: connection.as_uuid(), field: Field::CodeVerifier, grant: None, generation, bound: "" }
+}
+
+/// What is likely to go wrong with these scopes.
+fn advice(provider: &Provider, scopes: &[String]) -> Vec<String> {
+    match &provider.authorization.offline_scope {
+        Some(offline) if !scopes.contains(&offline.value) => vec![format!(
+            "{} gives no refresh token without the scope {}: the connection will end with its access token",
+            provider.name, offline.value
+        )],
+        _ => vec![],
+    }
+}

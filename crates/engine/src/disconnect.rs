@@ -1,0 +1,132 @@
+//! Revoking a grant (RFC 7009) and forgetting the connection.
+
+use std::time::Duration;
+
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, What};
+use vestal_core::schedule::Plan;
+use vestal_core::state::{State, Transition};
+use vestal_core::store::{Update, Write};
+use vestal_oauth::http::Exchange;
+use vestal_oauth::revocation::{self, TokenKind};
+
+use crate::attempt::CONTENTION_TRIES;
+use crate::{Engine, Error, Inner};
+
+/// The wait between looks at a connection whose refresh is under way.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What disconnecting came to.
+#[derive(Clone, Debug)]
+pub struct Disconnected {
+    /// The connection, which is gone.
+    pub name: ConnectionName,
+    /// What became of the grant.
+    pub revocation: Revocation,
+}
+
+/// What became of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// The provider revoked it.
+    Revoked,
+    /// The provider offers no way to revoke it: it has to be done in its own pages.
+    NotOffered,
+    /// There was none.
+    NothingToRevoke,
+    /// It was left as it is, as asked.
+    Kept,
+}
+
+impl Engine {
+    /// Revokes the grant, unless it is to be kept, and removes the connection.
+    ///
+    /// A refresh that is under way ends first: what it brings has to be revoked. Where the provider cannot be reached,
+    /// nothing is removed, and the same call goes on later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchConnection`]; [`Error::Busy`]; [`Error::NotRevoked`]; [`Error::Store`].
+    pub async fn disconnect(&self, name: &ConnectionName, keep_grant: bool) -> Result<Disconnected, Error> {
+        let inner = &self.inner;
+        inner.begin_disconnecting(name).await?;
+        let connection = inner.when_at_rest(name).await?;
+        let revocation = if keep_grant { Revocation::Kept } else { inner.revoke(&connection).await? };
+        inner.store.remove_connection(connection.id).await?;
+        Ok(Disconnected { name: connection.name, revocation })
+    }
+}
+
+impl Inner {
+    async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<(), Error> {
+        let mut connection = self.named(name).await?;
+        for _ in 0..CONTENTION_TRIES {
+            let now = self.clock.now();
+            if connection.state == State::Disconnecting {
+                return Ok(());
+            }
+            let what = What::Disconnecting;
+            let update = Update {
+                id: connection.id,
+                expected: connection.revision,
+                state: connection
+                    .state
+                    .clone()
+                    .apply(Transition::Disconnect, now)
+                    .unwrap_or(State::Disconnecting),
+                plan: Plan::default(),
+                policy: connection.policy,
+                grant: None,
+                events: vec![Event { connection: connection.id, at: now, what }],
+            };
+            match self.store.update_connection(&update).await? {
+                Write::Done => return Ok(()),
+                Write::Moved(current) => connection = *current,
+                Write::Gone => return Err(Error::NoSuchConnection { name: name.to_string() }),
+            }
+        }
+        Err(Error::Contended { name: name.clone() })
+    }
+
+    /// The connection once nobody is refreshing it.
+    async fn when_at_rest(&self, name: &ConnectionName) -> Result<Connection, Error> {
+        let started = self.clock.uptime();
+        loop {
+            let connection = self.named(name).await?;
+            match &connection.lease {
+                Some(lease) if lease.valid && !self.nodes.is_gone(lease.attempt.node) => {}
+                _ => return Ok(connection),
+            }
+            if self.clock.uptime().saturating_sub(started) >= self.limits.reader {
+                return Err(Error::Busy { name: name.clone() });
+            }
+            self.clock.sleep(LOOK).await;
+        }
+    }
+
+    async fn revoke(&self, connection: &Connection) -> Result<Revocation, Error> {
+        let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
+        let client = self.client_of(connection).await?;
+        let Some(endpoint) = &client.endpoints.revocation else { return Ok(Revocation::NotOffered) };
+        let credentials = self.credentials(&client)?;
+        let (token, hint) = match self.refresh_token(connection, grant)? {
+            Some(token) => (token, TokenKind::RefreshToken),
+            None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
+        };
+        let exchange = match revocation::request(endpoint, &credentials, &token, hint) {
+            Ok(request) => self.http.send(request, self.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        let provider = self.catalogue.get(&client.provider).map(|provider| provider.name.clone());
+        let provider = provider.unwrap_or(client.provider);
+        let failed = |detail, transient| {
+            Err(Error::NotRevoked { name: connection.name.clone(), provider, detail, transient })
+        };
+        match revocation::read(exchange, self.clock.now()) {
+            revocation::Revocation::Done => Ok(Revocation::Revoked),
+            revocation::Revocation::Unsupported => Ok(Revocation::NotOffered),
+            revocation::Revocation::Retry { detail, .. } => failed(detail, true),
+            revocation::Revocation::Failed { detail } => failed(detail, false),
+        }
+    }
+}

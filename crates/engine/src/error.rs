@@ -1,0 +1,158 @@
+//! What can stand in the way.
+
+use jiff::Timestamp;
+use vestal_core::connection::ConnectionName;
+use vestal_core::seal::OpenError;
+use vestal_core::state::{Cause, Reason};
+use vestal_core::store::StoreError;
+
+use crate::CatalogueError;
+
+/// Why something was not done. Never holds a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no connection of this name.
+    #[error("there is no connection {name:?}")]
+    NoSuchConnection {
+        /// The name.
+        name: String,
+    },
+    /// There is no client of this name.
+    #[error("there is no client {name:?}")]
+    NoSuchClient {
+        /// The name.
+        name: String,
+    },
+    /// The name, or the external id, is in use.
+    #[error("{what} {name:?} exists already")]
+    Taken {
+        /// `the client` or `the connection`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Nobody has consented yet.
+    #[error("{name:?} waits for somebody to consent")]
+    Pending {
+        /// The connection.
+        name: ConnectionName,
+    },
+    /// Only a person can help.
+    #[error("{name:?} needs re-authorization")]
+    NeedsReauth {
+        /// The connection.
+        name: ConnectionName,
+        /// Why.
+        reason: Reason,
+        /// Since when.
+        since: Timestamp,
+        /// When a token set was issued last.
+        last_issued_at: Option<Timestamp>,
+    },
+    /// Somebody paused it.
+    #[error("{name:?} is paused")]
+    Paused {
+        /// The connection.
+        name: ConnectionName,
+    },
+    /// It is being taken apart.
+    #[error("{name:?} is being disconnected")]
+    Disconnecting {
+        /// The connection.
+        name: ConnectionName,
+    },
+    /// The access token has ended, and the last try to renew it failed. It is tried again.
+    #[error("there is no fresh access token for {name:?} at the moment")]
+    Failing {
+        /// The connection.
+        name: ConnectionName,
+        /// Why the last try failed.
+        cause: Cause,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// Somebody else is refreshing it, and took longer than a reader waits.
+    #[error("{name:?} is being refreshed, and that takes long")]
+    Busy {
+        /// The connection.
+        name: ConnectionName,
+    },
+    /// The redirect that came back does not complete a consent.
+    #[error("the consent was not completed: {why}")]
+    Consent {
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        next: String,
+    },
+    /// The provider did not give a token set for the consent.
+    #[error("{provider} gave no token: {detail}")]
+    NoToken {
+        /// The provider's name, for people.
+        provider: String,
+        /// What it said, redacted.
+        detail: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+    /// The provider did not revoke the grant. The connection was kept, so that it can be tried again.
+    #[error("{provider} did not revoke the grant of {name:?}: {detail}")]
+    NotRevoked {
+        /// The connection.
+        name: ConnectionName,
+        /// The provider's name, for people.
+        provider: String,
+        /// What it said, redacted.
+        detail: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
+    /// The new consent came without a refresh token, and the old one is better: it was kept.
+    #[error("the new consent to {name:?} came without a refresh token, so the old one was kept")]
+    WorseConsent {
+        /// The connection.
+        name: ConnectionName,
+        /// What the provider wants, to give one.
+        advice: Option<String>,
+    },
+    /// The client lacks what this needs.
+    #[error("the client {client:?} {lacks}")]
+    Client {
+        /// The client.
+        client: String,
+        /// What it lacks.
+        lacks: String,
+    },
+    /// A new token set is held in memory only: the store does not take it.
+    #[error("a new token set for {name:?} could not be stored")]
+    Unsaved {
+        /// The connection.
+        name: ConnectionName,
+        /// What the store said.
+        detail: String,
+    },
+    /// What is stored could not be opened.
+    #[error("{what} cannot be opened")]
+    Sealed {
+        /// Which value.
+        what: String,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// There is no such provider, or its file has mistakes.
+    #[error(transparent)]
+    Provider(#[from] CatalogueError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others kept writing to the connection in between.
+    #[error("{name:?} is being changed by others all the time")]
+    Contended {
+        /// The connection.
+        name: ConnectionName,
+    },
+    /// A flight ended without an answer: its task was cancelled with the program.
+    #[error("the program is ending")]
+    Ending,
+}

@@ -1,0 +1,116 @@
+//! One refresh per connection in this process, however many want it.
+//!
+//! A flight runs in a task of its own: whoever asked for it may go away, the flight goes on.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use vestal_core::id::ConnectionId;
+
+use crate::Error;
+
+/// How a flight ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// What there was to do is done, well or badly: the connection's state tells.
+    Done,
+    /// Another node holds the lease.
+    HeldElsewhere,
+}
+
+type Result = std::result::Result<Landing, Error>;
+
+/// The flights of this process.
+#[derive(Default)]
+pub(crate) struct Flights {
+    running: Arc<Running>,
+}
+
+struct Running {
+    by_connection: Mutex<HashMap<ConnectionId, watch::Receiver<Option<Result>>>>,
+    count: watch::Sender<usize>,
+}
+
+impl Default for Running {
+    fn default() -> Self {
+        Self { by_connection: Mutex::default(), count: watch::Sender::new(0) }
+    }
+}
+
+/// Takes a flight off the list, also when its task is cancelled or panics.
+struct Landed {
+    running: Arc<Running>,
+    id: ConnectionId,
+}
+
+impl Drop for Landed {
+    fn drop(&mut self) {
+        let mut by_connection = self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
+        by_connection.remove(&self.id);
+        self.running.count.send_replace(by_connection.len());
+    }
+}
+
+impl Flights {
+    /// Starts a flight, unless one is under way for this connection.
+    pub(crate) fn join_or_start<F>(&self, id: ConnectionId, flight: impl FnOnce() -> F) -> Seat
+    where
+        F: Future<Output = Result> + Send + 'static,
+    {
+        let mut by_connection = self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let vacant = match by_connection.entry(id) {
+            Entry::Occupied(running) => return Seat(running.get().clone()),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let (sender, receiver) = watch::channel(None);
+        vacant.insert(receiver.clone());
+        self.running.count.send_replace(by_connection.len());
+        drop(by_connection);
+
+        let landed = Landed { running: Arc::clone(&self.running), id };
+        let flight = flight();
+        tokio::spawn(async move {
+            let result = flight.await;
+            // Off the list first: whoever hears of the end and still wants a refresh starts another flight.
+            drop(landed);
+            sender.send_replace(Some(result));
+        });
+        Seat(receiver)
+    }
+
+    /// Whether a flight is under way for this connection.
+    pub(crate) fn is_running(&self, id: ConnectionId) -> bool {
+        self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    /// How many flights are under way.
+    pub(crate) fn count(&self) -> usize {
+        *self.running.count.borrow()
+    }
+
+    /// Waits until a flight starts or ends.
+    pub(crate) async fn changed(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.running.count.subscribe().changed().await;
+    }
+
+    /// Waits until no flight is under way.
+    pub(crate) async fn drain(&self) {
+        let _ = self.running.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+/// A place from which to see how a flight ends. Leaving it does not end the flight.
+pub(crate) struct Seat(watch::Receiver<Option<Result>>);
+
+impl Seat {
+    /// Waits for the end of the flight.
+    pub(crate) async fn landing(mut self) -> Result {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(result) => result.clone().unwrap_or(Err(Error::Ending)),
+            Err(_) => Err(Error::Ending),
+        }
+    }
+}

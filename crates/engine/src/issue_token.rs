@@ -1,0 +1,195 @@
+//! A fresh access token, for whoever asks.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestal_core::connection::{Connection, ConnectionName, Policy};
+use vestal_core::event::Trigger;
+use vestal_core::schedule::{MinTtl, READ_RECENTLY, min_ttl};
+use vestal_core::secret::SecretString;
+use vestal_core::state::State;
+use vestal_core::token::{Renewal, saturating_add};
+
+use crate::attempt::{Purpose, is_fresh};
+use crate::flight::Landing;
+use crate::{Engine, Error, Inner};
+
+/// A read is noted once in this time, so that reading seldom writes.
+const READ_NOTED_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long a reader who named no `min_ttl`, and whose token still serves, waits for a better one.
+const PATIENCE_WITH_A_VALID_TOKEN: Duration = Duration::from_secs(2);
+
+/// The waits between looks at a connection that another node is refreshing.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+
+/// What a reader wants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want {
+    /// How long the access token must still live; by default min(60 s, a tenth of its life).
+    pub min_ttl: Option<Duration>,
+}
+
+/// An access token to use.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token.
+    pub access_token: SecretString,
+    /// `Bearer`, mostly.
+    pub token_type: String,
+    /// When it ends; `None` when unknown.
+    pub expires_at: Option<Timestamp>,
+    /// The scopes granted, where the provider said.
+    pub scope: Option<String>,
+    /// Its number.
+    pub generation: u64,
+    /// How long it had to live, and whether that was cut.
+    pub min_ttl: MinTtl,
+    /// It does not live that long, but still serves: it could not be renewed just now.
+    pub short: bool,
+}
+
+impl Engine {
+    /// A fresh access token. Refreshes first where it must, with everybody else who wants the same; serves a
+    /// token that is still valid while its refresh is failing or stuck.
+    ///
+    /// # Errors
+    ///
+    /// When there is no token that serves; see [`Error`].
+    pub async fn issue_token(&self, name: &ConnectionName, want: Want) -> Result<IssuedToken, Error> {
+        let inner = &self.inner;
+        let started = inner.clock.uptime();
+        let mut look = FIRST_LOOK;
+        let mut flown = false;
+        loop {
+            let connection = inner.named(name).await?;
+            let now = inner.clock.now();
+            if is_fresh(&connection, want.min_ttl, now) {
+                return inner.serve(&connection, want, now).await;
+            }
+            let serves = is_valid(&connection, now);
+            let limit = match want.min_ttl {
+                None if serves => PATIENCE_WITH_A_VALID_TOKEN,
+                _ => inner.limits.reader,
+            };
+            let left = limit.saturating_sub(inner.clock.uptime().saturating_sub(started));
+            let in_flight = connection.lease.as_ref().is_some_and(|lease| lease.valid);
+            let at_once = serves && (in_flight || connection.state.failing().is_some()) && want.min_ttl.is_none();
+            if flown || left.is_zero() || at_once || !may_refresh(&connection) {
+                return inner.serve(&connection, want, now).await;
+            }
+            match self.fly(&connection, Trigger::Read, left).await? {
+                Some(Landing::Done) => flown = true,
+                Some(Landing::HeldElsewhere) => {
+                    inner.clock.sleep(look.min(left)).await;
+                    look = (look * 3 / 2).min(LONGEST_LOOK);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Joins or starts a flight; `None` when it took longer than `patience`.
+    pub(crate) async fn fly(
+        &self,
+        connection: &Connection,
+        trigger: Trigger,
+        patience: Duration,
+    ) -> Result<Option<Landing>, Error> {
+        let inner = &self.inner;
+        let purpose = Purpose { trigger, generation: Some(connection.generation()) };
+        let id = connection.id;
+        let seat = inner.flights.join_or_start(id, || std::sync::Arc::clone(inner).fly(id, purpose));
+        inner.within(patience, seat.landing()).await.transpose()
+    }
+}
+
+impl Inner {
+    pub(crate) async fn named(&self, name: &ConnectionName) -> Result<Connection, Error> {
+        let connection = self.store.connection_named(name).await?;
+        connection.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })
+    }
+
+    /// Serves the access token if it is valid, and says why not otherwise.
+    async fn serve(&self, connection: &Connection, want: Want, now: Timestamp) -> Result<IssuedToken, Error> {
+        let grant = match &connection.grant {
+            Some(grant) if is_valid(connection, now) => grant,
+            _ => return Err(self.why_not(connection)),
+        };
+        let issued = IssuedToken {
+            access_token: self.access_token(connection, grant)?,
+            token_type: grant.tokens.token_type.clone(),
+            expires_at: grant.tokens.expires_at,
+            scope: grant.tokens.scope.clone(),
+            generation: grant.tokens.generation,
+            min_ttl: min_ttl(want.min_ttl, grant.tokens.life()),
+            short: !is_fresh(connection, want.min_ttl, now),
+        };
+        self.note_read(connection, now).await;
+        Ok(issued)
+    }
+
+    /// Notes that the token is being read, at most once an hour: under [`Policy::Auto`] that keeps it fresh. What
+    /// goes wrong here is not the reader's concern.
+    async fn note_read(&self, connection: &Connection, now: Timestamp) {
+        let noted = connection.last_read_at;
+        if noted.is_some_and(|at| at <= now && saturating_add(at, READ_NOTED_EVERY) > now) {
+            return;
+        }
+        let mut read = connection.clone();
+        read.last_read_at = Some(now);
+        let was_read = noted.is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
+        // Only where the reading changes what is due does the provider's file have to be opened.
+        let plan = match connection.policy {
+            Policy::Auto if !was_read => match self.provider_of(connection).await {
+                Ok(provider) => self.schedule(&read, &provider, now).plan(),
+                Err(_) => connection.plan,
+            },
+            _ => connection.plan,
+        };
+        if let Err(error) = self.store.mark_read(connection.id, connection.revision, now, &plan).await {
+            tracing::debug!(connection = %connection.name, %error, "could not note that the token was read");
+        }
+    }
+
+    /// Why a connection has no token to serve.
+    pub(crate) fn why_not(&self, connection: &Connection) -> Error {
+        let name = connection.name.clone();
+        match &connection.state {
+            State::Pending => Error::Pending { name },
+            State::Disconnecting => Error::Disconnecting { name },
+            State::Paused { .. } => Error::Paused { name },
+            State::NeedsReauth { reason, since } => Error::NeedsReauth {
+                name,
+                reason: reason.clone(),
+                since: *since,
+                last_issued_at: connection.grant.as_ref().map(|grant| grant.tokens.issued_at),
+            },
+            State::Failing(failing) => {
+                Error::Failing { name, cause: failing.cause.clone(), next: failing.next }
+            }
+            State::Unverified | State::Active => match &connection.grant {
+                None => Error::Pending { name },
+                Some(grant) if grant.renewal == Renewal::None => Error::NeedsReauth {
+                    name,
+                    reason: vestal_core::state::Reason::NothingToRenewWith,
+                    since: grant.tokens.expires_at.unwrap_or(grant.tokens.issued_at),
+                    last_issued_at: Some(grant.tokens.issued_at),
+                },
+                Some(_) => Error::Busy { name },
+            },
+        }
+    }
+}
+
+/// Whether the access token serves at all, at this time.
+fn is_valid(connection: &Connection, now: Timestamp) -> bool {
+    connection.state != State::Disconnecting && is_fresh(connection, Some(Duration::ZERO), now)
+}
+
+/// Whether a refresh could help a reader.
+fn may_refresh(connection: &Connection) -> bool {
+    let renewable = connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None);
+    renewable && matches!(connection.state, State::Active | State::Unverified | State::Failing(_))
+}

@@ -1,0 +1,137 @@
+//! Clients and connections, as a person manages them.
+
+use std::sync::Arc;
+
+use url::Url;
+use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::connection::Connection;
+use vestal_core::id::ClientId;
+use vestal_core::provider::Provider;
+use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::store::{Add, RemoveClient};
+
+use crate::{Engine, Error, Inner};
+
+/// A client to add.
+#[derive(Debug)]
+pub struct NewClient {
+    /// Chosen by the user; unique.
+    pub name: String,
+    /// The provider's identifier.
+    pub provider: String,
+    /// The `client_id`.
+    pub client_id: String,
+    /// How it proves itself.
+    pub auth: ClientAuth,
+    /// Its secret.
+    pub secret: Option<SecretString>,
+    /// Its redirect URI, exactly as it is registered.
+    pub redirect_uri: Url,
+    /// The scopes to ask for.
+    pub scopes: Vec<String>,
+    /// Where the provider is.
+    pub endpoints: Endpoints,
+}
+
+impl Engine {
+    /// Adds a client, its secret sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Taken`], [`Error::Client`] when its secret is missing, [`Error::Provider`], [`Error::Store`].
+    pub async fn add_client(&self, new: NewClient) -> Result<Client, Error> {
+        let inner = &self.inner;
+        inner.catalogue.get(&new.provider)?;
+        let now = inner.clock.now();
+        let id = ClientId::new(now, &*inner.entropy);
+        let secret = new.secret.filter(|_| new.auth.needs_secret());
+        if new.auth.needs_secret() && secret.is_none() {
+            let lacks = format!("needs a secret for {}", new.auth);
+            return Err(Error::Client { client: new.name, lacks });
+        }
+        let sealed = secret.map(|secret| inner.seal_client_secret(id, &new.endpoints, &secret));
+        let client = Client {
+            id,
+            name: new.name,
+            provider: new.provider,
+            client_id: new.client_id,
+            auth: new.auth,
+            secret: sealed,
+            redirect_uri: new.redirect_uri,
+            scopes: new.scopes,
+            endpoints: new.endpoints,
+            created_at: now,
+        };
+        match inner.store.add_client(&client).await? {
+            Add::Done => Ok(client),
+            Add::Taken => Err(Error::Taken { what: "the client", name: client.name }),
+        }
+    }
+
+    /// One client, by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchClient`], [`Error::Store`].
+    pub async fn client_named(&self, name: &str) -> Result<Client, Error> {
+        let client = self.inner.store.client_named(name).await?;
+        client.ok_or_else(|| Error::NoSuchClient { name: name.to_owned() })
+    }
+
+    /// Replaces a client's secret. Refreshes that failed for the old one are tried with the new one at their next turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchClient`], [`Error::Client`] for a public client, [`Error::Store`].
+    pub async fn set_client_secret(&self, name: &str, secret: &SecretString) -> Result<Client, Error> {
+        let client = self.client_named(name).await?;
+        if !client.auth.needs_secret() {
+            let lacks = "is a public client: it has no secret".to_owned();
+            return Err(Error::Client { client: client.name, lacks });
+        }
+        let sealed = self.inner.seal_client_secret(client.id, &client.endpoints, secret);
+        self.inner.store.set_client_secret(client.id, client.auth, &sealed).await?;
+        Ok(client)
+    }
+
+    /// Removes a client that no connection uses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchClient`], [`Error::Client`] when it is in use, [`Error::Store`].
+    pub async fn remove_client(&self, name: &str) -> Result<(), Error> {
+        let client = self.client_named(name).await?;
+        match self.inner.store.remove_client(client.id).await? {
+            RemoveClient::Done => Ok(()),
+            RemoveClient::Unknown => Err(Error::NoSuchClient { name: name.to_owned() }),
+            RemoveClient::InUse(connections) => {
+                let lacks = format!("is used by {connections} connection(s): disconnect them first");
+                Err(Error::Client { client: client.name, lacks })
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn seal_client_secret(
+        &self,
+        id: ClientId,
+        endpoints: &Endpoints,
+        secret: &SecretString,
+    ) -> vestal_core::seal::Sealed {
+        let place = Client::secret_place(id, endpoints);
+        self.vault.seal(&place, secret.expose_secret().as_bytes(), &*self.entropy)
+    }
+
+    pub(crate) async fn client_of(&self, connection: &Connection) -> Result<Client, Error> {
+        self.store.client(connection.client).await?.ok_or_else(|| Error::Client {
+            client: connection.client.to_string(),
+            lacks: "does not exist any more".to_owned(),
+        })
+    }
+
+    pub(crate) async fn provider_of(&self, connection: &Connection) -> Result<Arc<Provider>, Error> {
+        let client = self.client_of(connection).await?;
+        Ok(self.catalogue.get(&client.provider)?)
+    }
+}

@@ -1,0 +1,58 @@
+//! A refresh that somebody asked for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestal_core::connection::ConnectionName;
+use vestal_core::event::Trigger;
+use vestal_core::state::State;
+
+use crate::flight::Landing;
+use crate::{Engine, Error};
+
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+
+/// What came of a refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The number of the new token set.
+    pub generation: u64,
+    /// When its access token ends; `None` when unknown.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Refreshes a connection now, before its time and also where only a person was thought to be of help.
+    ///
+    /// Where somebody else is refreshing it, their token set is taken.
+    ///
+    /// # Errors
+    ///
+    /// When there is no new token set; see [`Error`].
+    pub async fn refresh(&self, name: &ConnectionName) -> Result<Refreshed, Error> {
+        let inner = &self.inner;
+        let before = inner.named(name).await?;
+        let started = inner.clock.uptime();
+        let mut look = FIRST_LOOK;
+        loop {
+            let left = inner.limits.reader.saturating_sub(inner.clock.uptime().saturating_sub(started));
+            let landing = self.fly(&before, Trigger::Request, left).await?;
+            let after = inner.named(name).await?;
+            if let Some(grant) = after.grant.as_ref().filter(|_| after.generation() > before.generation())
+                && after.state != State::Disconnecting
+            {
+                let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
+                return Ok(Refreshed { generation, expires_at });
+            }
+            match landing {
+                Some(Landing::HeldElsewhere) => {
+                    inner.clock.sleep(look.min(left)).await;
+                    look = (look * 3 / 2).min(LONGEST_LOOK);
+                }
+                Some(Landing::Done) => return Err(inner.why_not(&after)),
+                None => return Err(Error::Busy { name: name.clone() }),
+            }
+        }
+    }
+}

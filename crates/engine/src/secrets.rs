@@ -1,0 +1,121 @@
+//! Opening and sealing what belongs to a connection.
+
+use jiff::Timestamp;
+use vestal_core::client::Client;
+use vestal_core::connection::Connection;
+use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::seal::{Field, OpenError, Place, Sealed};
+use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::token::{Grant, LONGEST_LIFE, RefreshEnd, StoredRefreshToken, TokenAnswer, TokenSet, saturating_add};
+use vestal_oauth::client_auth::Credentials;
+
+use crate::{Error, Inner};
+
+/// Where a new token set goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    pub(crate) connection: ConnectionId,
+    pub(crate) grant: GrantId,
+    pub(crate) generation: u64,
+    /// When the request that brought it was started.
+    pub(crate) issued_at: Timestamp,
+}
+
+impl Inner {
+    /// A client's credentials, opened.
+    pub(crate) fn credentials(&self, client: &Client) -> Result<Credentials, Error> {
+        let secret = client.secret.as_ref().map(|sealed| {
+            let place = Client::secret_place(client.id, &client.endpoints);
+            self.open_text(&place, sealed, || format!("the secret of the client {:?}", client.name))
+        });
+        Credentials::new(client.client_id.clone(), client.auth, secret.transpose()?)
+            .map_err(|missing| Error::Client { client: client.name.clone(), lacks: missing.to_string() })
+    }
+
+    /// The access token of the current token set.
+    pub(crate) fn access_token(&self, connection: &Connection, grant: &Grant) -> Result<SecretString, Error> {
+        let place = place(connection.id, Field::AccessToken, grant.id, grant.tokens.generation);
+        let what = || format!("the access token of {:?}", connection.name);
+        self.open_text(&place, &grant.tokens.access_token, what)
+    }
+
+    /// The refresh token of the current token set.
+    pub(crate) fn refresh_token(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+    ) -> Result<Option<SecretString>, Error> {
+        let Some(stored) = &grant.tokens.refresh_token else { return Ok(None) };
+        let place = place(connection.id, Field::RefreshToken, grant.id, grant.tokens.generation);
+        let what = || format!("the refresh token of {:?}", connection.name);
+        self.open_text(&place, &stored.sealed, what).map(Some)
+    }
+
+    pub(crate) fn open_text(
+        &self,
+        place: &Place<'_>,
+        sealed: &Sealed,
+        what: impl FnOnce() -> String,
+    ) -> Result<SecretString, Error> {
+        let opened = self.vault.open_text(place, sealed);
+        opened.map_err(|source: OpenError| Error::Sealed { what: what(), source })
+    }
+
+    /// Seals an answer for its destination. `before` is the token set it follows, with its refresh token, which
+    /// stays where the answer brings no other.
+    pub(crate) fn seal_tokens(
+        &self,
+        answer: &TokenAnswer,
+        to: Destination,
+        before: Option<(&TokenSet, &SecretString)>,
+    ) -> TokenSet {
+        let seal = |field, plain: &str| {
+            let place = place(to.connection, field, to.grant, to.generation);
+            self.vault.seal(&place, plain.as_bytes(), &*self.entropy)
+        };
+        let extra = (!answer.extra.is_empty()).then(|| {
+            let json = serde_json::Value::Object(answer.extra.clone()).to_string();
+            seal(Field::Extra, &json)
+        });
+        TokenSet {
+            generation: to.generation,
+            issued_at: to.issued_at,
+            expires_at: answer.expires_in.map(|life| saturating_add(to.issued_at, life.min(LONGEST_LIFE))),
+            token_type: answer.token_type.clone(),
+            scope: answer.scope.clone().or_else(|| before.and_then(|(tokens, _)| tokens.scope.clone())),
+            access_token: seal(Field::AccessToken, answer.access_token.expose_secret()),
+            refresh_token: self.seal_refresh_token(answer, to, before),
+            id_token: answer.id_token.as_ref().map(|token| seal(Field::IdToken, token.expose_secret())),
+            extra,
+        }
+    }
+
+    fn seal_refresh_token(
+        &self,
+        answer: &TokenAnswer,
+        to: Destination,
+        before: Option<(&TokenSet, &SecretString)>,
+    ) -> Option<StoredRefreshToken> {
+        let token = answer.refresh_token.as_ref().or(before.map(|(_, token)| token))?;
+        let fingerprint = self.vault.fingerprint(token.expose_secret());
+        let place = place(to.connection, Field::RefreshToken, to.grant, to.generation);
+        let stored = before.and_then(|(tokens, _)| Some((tokens, tokens.refresh_token.as_ref()?)));
+        let end = match stored {
+            Some((tokens, stored)) => RefreshEnd::observe(
+                stored.end,
+                tokens.issued_at,
+                answer.refresh_expires_in,
+                to.issued_at,
+                stored.fingerprint != fingerprint,
+            ),
+            None => RefreshEnd::observe(None, to.issued_at, answer.refresh_expires_in, to.issued_at, false),
+        };
+        let sealed = self.vault.seal(&place, token.expose_secret().as_bytes(), &*self.entropy);
+        Some(StoredRefreshToken { sealed, fingerprint, end })
+    }
+}
+
+/// Where a value of a token set is sealed for.
+pub(crate) fn place(owner: ConnectionId, field: Field, grant: GrantId, generation: u64) -> Place<'static> {
+    Place { owner: owner.as_uuid(), field, grant: Some(grant), generation, bound: "" }
+}

@@ -1,0 +1,224 @@
+//! Keeping a connection alive, and what is served meanwhile.
+
+use std::time::Duration;
+
+use vestal_core::event::What;
+use vestal_core::secret::ExposeSecret;
+use vestal_core::state::{Cause, Reason, State};
+use vestal_sandbox::{Fault, Trouble};
+
+use super::world::{Behaviour, DAY, World, shop};
+use crate::{Error, Revocation, Want};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn events(world: &World) -> Vec<What> {
+    let id = world.shop().await.id;
+    let events = world.store.events(Some(id), 0, 1000).await.unwrap();
+    events.into_iter().map(|stored| stored.event.what).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_month_passes_and_the_connection_lives() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.serve(&engine, 30 * DAY).await;
+    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    let now_ms = world.wire.now_ms();
+    assert!(world.wire.sandbox.lock().unwrap().is_active(token.access_token.expose_secret(), now_ms));
+    // Every 12 hours less at most a tenth: between 60 and 67 times.
+    assert!((60..=67).contains(&world.wire.refreshes_sent()), "{}", world.wire.refreshes_sent());
+    assert_eq!(world.families(), (1, 0));
+    assert!(world.wire.refresh_tokens_sent().values().all(|times| *times == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_token_costs_no_request() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    for _ in 0..100 {
+        let token = engine.issue_token(&shop(), Want { min_ttl: Some(HOUR) }).await.unwrap();
+        assert_eq!(token.generation, 1);
+    }
+    assert_eq!(world.wire.refreshes_sent(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_an_expired_token_gets_a_new_one() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.pass(3 * DAY).await;
+    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!((token.generation, token.short), (2, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_token_is_not_refreshed_on_each_read() {
+    let behaviour =
+        Behaviour { access_token_life: Duration::from_secs(10), ..Behaviour::strict() };
+    let world = World::new(&behaviour);
+    let engine = world.connected().await;
+    for _ in 0..600 {
+        let token = engine.issue_token(&shop(), Want { min_ttl: Some(HOUR) }).await.unwrap();
+        assert_eq!(token.min_ttl.cut_from, Some(HOUR));
+        world.pass(Duration::from_millis(100)).await;
+    }
+    assert!(world.wire.refreshes_sent() <= 14, "{} in a minute", world.wire.refreshes_sent());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_valid_token_is_served_while_the_provider_is_down() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let down = Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::empty(503))).times(1_000);
+    world.wire.sandbox.lock().unwrap().add_fault(down);
+    world.serve(&engine, 20 * HOUR).await;
+    let failing = world.shop().await;
+    assert!(matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Transient { .. })), "{failing:?}");
+    assert_eq!(engine.issue_token(&shop(), Want::default()).await.unwrap().generation, 1);
+
+    world.serve(&engine, 5 * HOUR).await;
+    let error = engine.issue_token(&shop(), Want::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Failing { .. }), "{error:?}");
+
+    // Down for ten more days, the connection is not given up; when the provider is back, so is it.
+    world.serve(&engine, 10 * DAY).await;
+    world.wire.sandbox.lock().unwrap().clear_faults();
+    world.serve(&engine, 2 * HOUR).await;
+    assert_eq!(world.shop().await.state, State::Active);
+    assert_eq!(world.families(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_grant_needs_a_person_and_says_why() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let grant = world.wire.sandbox.lock().unwrap().grants(world.wire.now_ms())[0].id;
+    world.wire.sandbox.lock().unwrap().revoke_by_user(grant, world.wire.now_ms());
+    world.serve(&engine, 13 * HOUR).await;
+    let shop_ = world.shop().await;
+    assert!(
+        matches!(&shop_.state, State::NeedsReauth { reason: Reason::InvalidGrant { .. }, .. }),
+        "{:?}",
+        shop_.state
+    );
+    assert!(shop_.grant.is_some(), "nothing is deleted because of what a provider answered");
+    assert!(engine.issue_token(&shop(), Want::default()).await.is_ok(), "what is still valid is served");
+    world.pass(DAY).await;
+    let error = engine.issue_token(&shop(), Want::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NeedsReauth { .. }), "{error:?}");
+    let sent = world.wire.refreshes_sent();
+    world.serve(&engine, 5 * DAY).await;
+    assert_eq!(world.wire.refreshes_sent(), sent, "a dead grant is not asked for again and again");
+
+    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+    assert_eq!(world.shop().await.state, State::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_inside_a_grace_is_asked_for_again() {
+    let world = World::new(&Behaviour::graceful());
+    let engine = world.connected().await;
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::LoseResponse));
+    world.serve(&engine, 13 * HOUR).await;
+    let shop_ = world.shop().await;
+    assert_eq!((shop_.state, shop_.grant.unwrap().tokens.generation), (State::Active, 2));
+    assert_eq!(world.families(), (1, 0));
+    let again = world.wire.refresh_tokens_sent().values().max().copied();
+    assert_eq!(again, Some(2), "the same refresh token, once more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_without_grace_is_held_and_told_honestly() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::LoseResponse));
+    world.serve(&engine, 13 * HOUR).await;
+    let held = world.shop().await;
+    let State::Failing(failing) = &held.state else { panic!("{:?}", held.state) };
+    assert!(matches!(failing.cause, Cause::OutcomeUnknown { .. }), "{failing:?}");
+    assert_eq!(world.wire.refreshes_sent(), 1, "a second try could kill the access token that still serves");
+    assert_eq!(engine.issue_token(&shop(), Want::default()).await.unwrap().generation, 1);
+
+    // Just before the access token ends it is tried: the provider punishes, and the reason says what really happened.
+    world.serve(&engine, 11 * HOUR).await;
+    let dead = world.shop().await;
+    assert!(
+        matches!(&dead.state, State::NeedsReauth { reason: Reason::OutcomeUnknown { .. }, .. }),
+        "{:?}",
+        dead.state
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_is_kept() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::CutBody(40)));
+    world.serve(&engine, 13 * HOUR).await;
+    let id = world.shop().await.id;
+    let kept = world.store.candidates(id, 10).await.unwrap();
+    assert_eq!(kept.len(), 1, "{:?}", events(&world).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_secret_harms_nothing() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    engine.set_client_secret("sandbox", &"wrong".into()).await.unwrap();
+    world.serve(&engine, 13 * HOUR).await;
+    let failing = world.shop().await;
+    assert!(matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Client { .. })), "{failing:?}");
+    engine.set_client_secret("sandbox", &"the client's secret".into()).await.unwrap();
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2, "somebody who asks need not wait");
+    assert_eq!(world.families(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn disconnecting_revokes_the_newest_refresh_token() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
+    let refreshing = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.refresh(&shop()).await }
+    });
+    world.pass(Duration::from_secs(1)).await;
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!(gone.revocation, Revocation::Revoked);
+    assert_eq!(world.families(), (0, 1));
+    assert_eq!(world.reuses(), 0);
+    let _ = refreshing.await.unwrap();
+    let error = engine.issue_token(&shop(), Want::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NoSuchConnection { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consent_without_refresh_token_does_not_replace_a_living_one() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let error = world.consent(&engine, &["contacts"]).await.unwrap_err();
+    assert!(matches!(&error, Error::WorseConsent { advice: Some(_), .. }), "{error:?}");
+    assert_eq!(world.shop().await.generation(), 1);
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_taken_once() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    let begin = crate::BeginConnect {
+        name: shop(),
+        client: "sandbox".into(),
+        scopes: None,
+        parameters: std::collections::BTreeMap::new(),
+    };
+    let asked = engine.begin_connect(begin).await.unwrap();
+    assert_eq!(world.shop().await.state, State::Pending);
+    let redirected = world.browse(&asked.url);
+    engine.finish_connect(&redirected).await.unwrap();
+    let error = engine.finish_connect(&redirected).await.unwrap_err();
+    assert!(matches!(error, Error::Consent { .. }), "{error:?}");
+    assert_eq!(world.families(), (1, 0), "the code was not sent a second time");
+}

@@ -1,0 +1,335 @@
+//! A world in virtual time: the real engine and the real response reader, a sandbox provider, and a store in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use url::Url;
+use uuid::Uuid;
+use vestal_core::client::{ClientAuth, Endpoints};
+use vestal_core::clock::{Clock, Entropy};
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::{NodeId, StoreId};
+use vestal_core::provider::Provider;
+use vestal_core::seal::{KeyRing, MasterKey, StoreIdentity, Vault};
+use vestal_core::store::Store;
+use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
+use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
+use vestal_store::MemoryStore;
+
+use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Parts, UnknownNodes};
+
+pub(crate) const EPOCH_S: i64 = 1_800_000_000;
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Tokio's paused clock, as wall time.
+pub(crate) struct VirtualClock {
+    started: tokio::time::Instant,
+}
+
+impl VirtualClock {
+    #[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
+    pub(crate) fn new() -> Self {
+        Self { started: tokio::time::Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(EPOCH_S).unwrap() + self.uptime()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// SplitMix64, counted up.
+pub(crate) struct Seeded(AtomicU64);
+
+impl Entropy for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// The way to the sandbox, with every body that was sent.
+pub(crate) struct Wire {
+    pub(crate) sandbox: Mutex<Sandbox>,
+    clock: Arc<dyn Clock>,
+    sent: Mutex<Vec<(Duration, String)>>,
+    /// Every request waits this long before it arrives, and every answer before it is back.
+    pub(crate) latency: Mutex<Duration>,
+}
+
+#[async_trait]
+impl Http for Wire {
+    async fn send(&self, request: http::Request<Bytes>, deadline: Duration) -> Exchange {
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        self.sent.lock().unwrap().push((self.clock.uptime(), body));
+        tokio::select! {
+            biased;
+            exchange = self.carry(request) => exchange,
+            () = self.clock.sleep(deadline) => Exchange::NoAnswer { detail: "the deadline passed".into() },
+        }
+    }
+}
+
+impl Wire {
+    async fn carry(&self, request: http::Request<Bytes>) -> Exchange {
+        let latency = *self.latency.lock().unwrap();
+        self.clock.sleep(latency).await;
+        let hold_ms = self.sandbox.lock().unwrap().hold_ms(&request);
+        self.clock.sleep(Duration::from_millis(hold_ms)).await;
+        let reply = self.sandbox.lock().unwrap().handle(&request, self.now_ms());
+        self.clock.sleep(latency).await;
+        let (parts, body) = reply.response.into_parts();
+        let answered = |body: Bytes, end| {
+            Exchange::Answered(Answer { status: parts.status.as_u16(), headers: parts.headers.clone(), body, end })
+        };
+        match reply.delivery {
+            Delivery::Deliver => answered(body, BodyEnd::Complete),
+            Delivery::DelayMs(ms) => {
+                self.clock.sleep(Duration::from_millis(ms)).await;
+                answered(body, BodyEnd::Complete)
+            }
+            Delivery::DropConnection => Exchange::NoAnswer { detail: "the connection was cut".into() },
+            Delivery::Truncate(length) => answered(body.slice(..length.min(body.len())), BodyEnd::Truncated),
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millisecond()).unwrap()
+    }
+
+    /// Every refresh token that was sent, with how often.
+    pub(crate) fn refresh_tokens_sent(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for (_, body) in self.sent.lock().unwrap().iter() {
+            let form: HashMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            if form.get("grant_type").is_some_and(|grant| grant == "refresh_token") {
+                *counts.entry(form["refresh_token"].clone()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    pub(crate) fn refreshes_sent(&self) -> usize {
+        self.refresh_tokens_sent().values().sum()
+    }
+}
+
+/// One provider, one store, and as many nodes as a test starts.
+pub(crate) struct World {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) wire: Arc<Wire>,
+    identity: StoreIdentity,
+    profile: String,
+    nodes: AtomicU64,
+}
+
+/// How the world's provider behaves.
+pub(crate) struct Behaviour {
+    pub(crate) access_token_life: Duration,
+    pub(crate) idle_limit: Duration,
+    pub(crate) rotation: Rotation,
+    /// The `[refresh_token]` table of its file, as far as Vestal knows.
+    pub(crate) facts: &'static str,
+}
+
+impl Behaviour {
+    /// 24 hours, 180 days; every refresh token is used once, and a second use is punished.
+    pub(crate) fn strict() -> Self {
+        Self {
+            access_token_life: DAY,
+            idle_limit: 180 * DAY,
+            rotation: Rotation::Always { grace: Grace::None, reuse: Reuse::Punished },
+            facts: r#"
+                idle_limit = { is = "180d", unverified = true }
+                rotation = { is = "always", unverified = true }
+                grace = { is = "none", unverified = true }
+                reuse = { is = "punished", unverified = true }"#,
+        }
+    }
+
+    /// The same with a grace of 30 seconds.
+    pub(crate) fn graceful() -> Self {
+        Self {
+            rotation: Rotation::Always { grace: Grace::For(30_000), reuse: Reuse::Punished },
+            facts: r#"
+                idle_limit = { is = "180d", unverified = true }
+                rotation = { is = "always", unverified = true }
+                grace = { is = "30s", unverified = true }
+                reuse = { is = "punished", unverified = true }"#,
+            ..Self::strict()
+        }
+    }
+}
+
+const ISSUER: &str = "https://sandbox.example";
+const REDIRECT_URI: &str = "http://localhost:8724/callback";
+
+impl World {
+    pub(crate) fn new(behaviour: &Behaviour) -> Self {
+        Self::with_store(behaviour, |store| store)
+    }
+
+    pub(crate) fn with_store(
+        behaviour: &Behaviour,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let mut settings = Settings::new(ISSUER)
+            .client(Client::confidential("vestal", "the client's secret").redirect_uri(REDIRECT_URI));
+        settings.access_token_life_ms = ms(behaviour.access_token_life);
+        settings.refresh_tokens = RefreshTokens {
+            rotation: behaviour.rotation,
+            idle_limit_ms: Some(ms(behaviour.idle_limit)),
+            only_with_offline_access: true,
+            ..RefreshTokens::default()
+        };
+        let profile = format!(
+            r#"
+            id = "sandbox"
+            name = "Sandbox"
+            register = "Nothing to do."
+            [endpoints]
+            token = {{ is = "{ISSUER}/token", unverified = true }}
+            [authorization]
+            without_refresh_token = "Ask for offline_access."
+            [refresh_token]
+            {}"#,
+            behaviour.facts
+        );
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        Self {
+            wire: Arc::new(Wire {
+                sandbox: Mutex::new(Sandbox::new(settings, 1)),
+                clock: Arc::clone(&clock),
+                sent: Mutex::default(),
+                latency: Mutex::new(Duration::from_millis(100)),
+            }),
+            store: wrap(store),
+            identity: Vault::found(&ring(), StoreId::from_uuid(Uuid::from_u128(1)), &Seeded(7.into())),
+            clock,
+            profile,
+            nodes: AtomicU64::new(1),
+        }
+    }
+
+    /// Another node over the same store.
+    pub(crate) fn node(&self) -> Engine {
+        let number = self.nodes.fetch_add(1, Ordering::Relaxed);
+        let catalogue = Catalogue::builtin();
+        catalogue.insert(Provider::parse(&self.profile).unwrap());
+        Engine::new(Parts {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::new(Seeded((number << 40).into())),
+            http: Arc::clone(&self.wire) as Arc<dyn Http>,
+            vault: Vault::unlock(ring(), &self.identity).unwrap(),
+            catalogue,
+            node: NodeId::from_uuid(Uuid::from_u128(number.into())),
+            nodes: Arc::new(UnknownNodes),
+            limits: Limits::default(),
+        })
+    }
+
+    /// A node, and a connection `shop` made through it.
+    pub(crate) async fn connected(&self) -> Engine {
+        let engine = self.node();
+        engine.add_client(client()).await.unwrap();
+        self.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+        engine
+    }
+
+    /// A person consents to `shop`.
+    pub(crate) async fn consent(&self, engine: &Engine, scopes: &[&str]) -> Result<Connected, crate::Error> {
+        let begin = BeginConnect {
+            name: shop(),
+            client: "sandbox".into(),
+            scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            parameters: BTreeMap::new(),
+        };
+        let asked = engine.begin_connect(begin).await.unwrap();
+        engine.finish_connect(&self.browse(&asked.url)).await
+    }
+
+    /// What a browser would be redirected to.
+    pub(crate) fn browse(&self, url: &Url) -> Url {
+        let request = http::Request::get(url.as_str()).body(Bytes::new()).unwrap();
+        let reply = self.wire.sandbox.lock().unwrap().handle(&request, self.wire.now_ms());
+        let location = reply.response.headers().get("location").expect("a redirect").to_str().unwrap();
+        location.parse().unwrap()
+    }
+
+    pub(crate) async fn shop(&self) -> Connection {
+        self.store.connection_named(&shop()).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn pass(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
+
+    /// Lets `engine` keep to the schedule for this long.
+    pub(crate) async fn serve(&self, engine: &Engine, duration: Duration) {
+        engine.serve(self.clock.sleep(duration)).await;
+    }
+
+    /// Whether the provider still honours the grant that `shop` has.
+    pub(crate) fn families(&self) -> (u64, u64) {
+        let families = self.wire.sandbox.lock().unwrap().families(self.wire.now_ms());
+        (families.alive, families.dead)
+    }
+
+    pub(crate) fn reuses(&self) -> u64 {
+        self.wire.sandbox.lock().unwrap().stats().reuses
+    }
+}
+
+pub(crate) fn shop() -> ConnectionName {
+    "shop".parse().unwrap()
+}
+
+pub(crate) fn client() -> NewClient {
+    NewClient {
+        name: "sandbox".into(),
+        provider: "sandbox".into(),
+        client_id: "vestal".into(),
+        auth: ClientAuth::ClientSecretBasic,
+        secret: Some("the client's secret".into()),
+        redirect_uri: REDIRECT_URI.parse().unwrap(),
+        scopes: vec!["contacts".into(), "offline_access".into()],
+        endpoints: Endpoints {
+            issuer: Some(ISSUER.into()),
+            authorization: Some(format!("{ISSUER}/authorize").parse().unwrap()),
+            token: format!("{ISSUER}/token").parse().unwrap(),
+            revocation: Some(format!("{ISSUER}/revoke").parse().unwrap()),
+            sends_iss: true,
+        },
+    }
+}
+
+fn ring() -> KeyRing {
+    KeyRing::new(MasterKey::from_bytes(&[9; 32]), vec![])
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}

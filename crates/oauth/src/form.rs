@@ -1,0 +1,58 @@
+//! A form, posted to an endpoint: what every request to an authorization server is.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Uri};
+use url::{Url, form_urlencoded};
+
+use crate::client_auth::Credentials;
+use crate::http::Exchange;
+
+/// An endpoint whose URL cannot be put into a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the URL of the endpoint at {host} cannot be put into an HTTP request: correct it")]
+pub struct UnsendableUrl {
+    host: String,
+}
+
+impl From<UnsendableUrl> for Exchange {
+    fn from(error: UnsendableUrl) -> Self {
+        Self::NotSent { detail: error.to_string() }
+    }
+}
+
+/// `fields` and the client's proof, form-encoded (RFC 6749 appendix B).
+pub(crate) fn post(
+    endpoint: &Url,
+    credentials: &Credentials,
+    fields: &[(&str, &str)],
+) -> Result<Request<Bytes>, UnsendableUrl> {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .extend_pairs(credentials.fields())
+        .finish();
+    let mut request = Request::new(Bytes::from(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri(endpoint)?;
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Some(mut proof) = credentials.header().and_then(|text| HeaderValue::from_str(&text).ok()) {
+        proof.set_sensitive(true);
+        headers.insert(AUTHORIZATION, proof);
+    }
+    Ok(request)
+}
+
+/// A document, asked for.
+pub(crate) fn get(url: &Url) -> Result<Request<Bytes>, UnsendableUrl> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = uri(url)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    Ok(request)
+}
+
+fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
+    let unsendable = |_| UnsendableUrl { host: url.host_str().unwrap_or("an unnamed host").to_owned() };
+    Uri::try_from(url.as_str()).map_err(unsendable)
+}

@@ -1,0 +1,76 @@
+//! Reading a token endpoint's answer, tolerantly.
+//!
+//! Providers agree on very little of RFC 6749 §5. What stays strict: a token set needs a 2xx status and a
+//! non-empty access token; and nothing that may hold a refresh token is thrown away.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use vestal_core::outcome::Reply;
+
+use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange};
+use crate::http_date;
+
+mod body;
+mod life;
+mod token_set;
+
+pub(crate) use body::{Body, ErrorBody, redirect_target};
+use life::Reference;
+
+/// What an exchange with a token endpoint came to.
+pub struct Reading {
+    /// What came back.
+    pub reply: Reply,
+    /// The body, not empty, where the status says success and neither a token set nor an OAuth error could
+    /// be read: it may hold the only refresh token.
+    pub raw: Option<Bytes>,
+    /// The provider's time, from the `Date` header.
+    pub date: Option<Timestamp>,
+}
+
+/// Reads what came back. Lives count from `started_at`, when the request was started.
+pub fn read_token_answer(exchange: Exchange, started_at: Timestamp) -> Reading {
+    match exchange {
+        Exchange::NotSent { detail } => Reading { reply: Reply::NotSent { detail }, raw: None, date: None },
+        Exchange::NoAnswer { detail } => Reading { reply: Reply::NoAnswer { detail }, raw: None, date: None },
+        Exchange::Answered(answer) => read_answer(answer, started_at),
+    }
+}
+
+fn read_answer(answer: Answer, started_at: Timestamp) -> Reading {
+    let date = http_date::date(&answer.headers);
+    let status = answer.status;
+    let successful = (200..300).contains(&status);
+    let retry_after = http_date::retry_after(&answer.headers, date.unwrap_or(started_at));
+    let unreadable = |detail| Reply::Unreadable { status, detail, retry_after };
+    let reply = match Body::parse(&answer) {
+        Body::Object(fields) if successful && token_set::is_one(&fields) => {
+            Reply::Tokens(Box::new(token_set::read(fields, Reference { date, started_at })))
+        }
+        body => match body.error() {
+            Some(ErrorBody { code, detail }) => Reply::Error { status, code, detail, retry_after },
+            None => unreadable(describe(&answer, &body)),
+        },
+    };
+    let unread = successful && matches!(reply, Reply::Unreadable { .. }) && !answer.body.is_empty();
+    Reading { reply, raw: unread.then_some(answer.body), date }
+}
+
+/// What is wrong with an answer that could not be read.
+fn describe(answer: &Answer, body: &Body) -> String {
+    let Answer { status, body: bytes, end, .. } = answer;
+    if let Some(target) = redirect_target(answer) {
+        return format!("answered {status}: redirected to {target}, and redirects are not followed");
+    }
+    match end {
+        BodyEnd::Complete => format!("answered {status} with {}", body.name()),
+        BodyEnd::Truncated => format!("answered {status}, but its body broke off after {} bytes", bytes.len()),
+        BodyEnd::TimedOut => {
+            format!("answered {status}, but only {} bytes of its body came in time", bytes.len())
+        }
+        BodyEnd::TooLarge => format!("answered {status} with more than {} KiB", BODY_MAX_BYTES / 1024),
+    }
+}
+
+#[cfg(test)]
+mod tests;

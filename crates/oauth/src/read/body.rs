@@ -1,0 +1,114 @@
+//! What a body is made of, whatever its content type says.
+
+use serde_json::{Map, Value};
+use url::{Url, form_urlencoded};
+use vestal_core::secret::redact;
+
+use crate::http::{Answer, BodyEnd};
+use crate::words::shown;
+
+/// How many field names are told of an object that is not understood.
+const NAMES_MAX: usize = 8;
+
+/// A body, as far as it could be taken apart.
+pub(crate) enum Body {
+    /// A JSON object, or a form: GitHub and Facebook answered in forms for years.
+    Object(Map<String, Value>),
+    /// A JSON array's first object: how Constant Contact says what went wrong.
+    List(Map<String, Value>),
+    /// Nothing.
+    Empty,
+    /// A page, as a captive portal or a firewall sends it.
+    Html,
+    /// JSON that is something else, or is broken.
+    OtherJson,
+    /// Anything else.
+    Text,
+}
+
+/// An error, in the words of RFC 6749 §5.2 or of the provider's API. Redacted.
+pub(crate) struct ErrorBody {
+    /// The `error` code.
+    pub(crate) code: String,
+    /// The code and its description.
+    pub(crate) detail: String,
+}
+
+impl Body {
+    /// Takes a body apart. JSON says itself where it ends, so a whole object counts even if the connection
+    /// ended badly after it; a form counts only if it is complete.
+    pub(crate) fn parse(answer: &Answer) -> Self {
+        // A name in another encoding must not hide the tokens beside it.
+        let text = String::from_utf8_lossy(&answer.body);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() {
+            return Self::Empty;
+        }
+        if text.starts_with('<') {
+            return Self::Html;
+        }
+        if answer.end != BodyEnd::TooLarge {
+            match serde_json::from_str(text) {
+                Ok(Value::Object(fields)) => return Self::Object(fields),
+                Ok(Value::Array(items)) => {
+                    let first = items.into_iter().next();
+                    let Some(Value::Object(fields)) = first else { return Self::OtherJson };
+                    return Self::List(fields);
+                }
+                Ok(_) => return Self::OtherJson,
+                Err(_) => {}
+            }
+        }
+        if text.starts_with(['{', '[', '"']) {
+            return Self::OtherJson;
+        }
+        if answer.end == BodyEnd::Complete && !text.contains(char::is_whitespace) {
+            let pairs = form_urlencoded::parse(text.as_bytes());
+            let fields: Map<String, Value> =
+                pairs.map(|(name, value)| (name.into(), Value::String(value.into()))).collect();
+            if fields.contains_key("access_token") || fields.contains_key("error") {
+                return Self::Object(fields);
+            }
+        }
+        Self::Text
+    }
+
+    /// The error in it, if there is one.
+    pub(crate) fn error(&self) -> Option<ErrorBody> {
+        let (Self::Object(fields) | Self::List(fields)) = self else { return None };
+        let text = |name| match fields.get(name) {
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim()),
+            _ => None,
+        };
+        let code = text("error").or_else(|| text("error_key"))?;
+        let description = text("error_description").or_else(|| text("error_message"));
+        let detail = description.map_or_else(|| redact(code), |said| redact(&format!("{code}: {said}")));
+        Some(ErrorBody { code: redact(code), detail })
+    }
+
+    /// What it is, for somebody who expected a token set.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Object(fields) | Self::List(fields) => {
+                let names: Vec<&str> = fields.keys().take(NAMES_MAX).map(String::as_str).collect();
+                redact(&format!("neither a token set nor an OAuth error, but fields named {}", names.join(", ")))
+            }
+            Self::Empty => "an empty body".into(),
+            Self::Html => "an HTML page, not JSON".into(),
+            Self::OtherJson => "JSON that is broken or no object".into(),
+            Self::Text => "something that is neither JSON nor a form".into(),
+        }
+    }
+}
+
+/// The host that a 3xx answer points to, and nothing else of its URL.
+pub(crate) fn redirect_target(answer: &Answer) -> Option<String> {
+    if !(300..400).contains(&answer.status) {
+        return None;
+    }
+    let location = answer.headers.get(http::header::LOCATION)?.to_str().ok()?;
+    Some(match Url::parse(location) {
+        Ok(url) => shown(url.host_str().unwrap_or("no host")),
+        Err(_) => "another page".into(),
+    })
+}

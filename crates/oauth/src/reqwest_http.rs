@@ -1,0 +1,145 @@
+//! The real HTTP.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, NoProxy, Proxy, Response};
+use url::Url;
+use vestal_core::secret::redact;
+
+use crate::endpoint;
+use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
+
+/// How long a connection may take, with name resolution and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// HTTP/1.1 over rustls: one connection for each request, no redirects, no retries, no cookies, no
+/// compression, and no proxy unless it is named.
+pub struct ReqwestHttp {
+    client: reqwest::Client,
+}
+
+/// What the real HTTP is to be like.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// The `User-Agent`, as `vestal/0.1.0`.
+    pub user_agent: String,
+    /// The HTTP proxy through which to reach other machines. The environment is not asked.
+    pub proxy: Option<Url>,
+    /// Certificates of authorities to trust besides the machine's own, as PEM.
+    pub extra_roots: Vec<u8>,
+}
+
+/// The settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The extra certificates cannot be read.
+    #[error("the extra root certificates cannot be read: {detail}; they must be PEM")]
+    Roots {
+        /// What is wrong.
+        detail: String,
+    },
+    /// Anything else.
+    #[error("the HTTP client cannot be set up: {detail}")]
+    Setup {
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl ReqwestHttp {
+    /// Reads the machine's certificates, so it takes a while.
+    ///
+    /// # Errors
+    /// Where the settings cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let setup = |error: reqwest::Error| SettingsError::Setup { detail: cause(error) };
+        let roots = Certificate::from_pem_bundle(&settings.extra_roots)
+            .map_err(|error| SettingsError::Roots { detail: cause(error) })?;
+        // Whatever the resolver says, what is sent in the clear stays on this machine.
+        let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
+        #[expect(clippy::disallowed_methods, reason = "this is the one place where an HTTP client is built")]
+        let mut builder = reqwest::Client::builder()
+            .user_agent(&settings.user_agent)
+            .http1_only()
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .resolve_to_addrs("localhost", &loopback)
+            .tls_certs_merge(roots);
+        if let Some(proxy) = &settings.proxy {
+            let directly = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+            builder = builder.proxy(Proxy::all(proxy.clone()).map_err(setup)?.no_proxy(directly));
+        }
+        Ok(Self { client: builder.build().map_err(setup)? })
+    }
+}
+
+#[async_trait]
+impl Http for ReqwestHttp {
+    /// A deadline shorter than the 5 s that a connection may take can pass while nothing was sent yet, which
+    /// then is [`Exchange::NoAnswer`] all the same: the cautious side.
+    async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
+        let mut request = match reqwest::Request::try_from(request) {
+            Ok(request) => request,
+            Err(error) => return Exchange::NotSent { detail: cause(error) },
+        };
+        if let Err(unfit) = endpoint::check(request.url()) {
+            return Exchange::NotSent { detail: unfit.to_string() };
+        }
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        *request.timeout_mut() = Some(deadline);
+        match self.client.execute(request).await {
+            Ok(response) => Exchange::Answered(read(response).await),
+            Err(error) if error.is_connect() => {
+                Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
+            }
+            Err(error) if error.is_timeout() => {
+                Exchange::NoAnswer { detail: format!("{host} did not answer within {} s", deadline.as_secs_f64()) }
+            }
+            Err(error) => {
+                Exchange::NoAnswer { detail: format!("{host} broke off before it answered: {}", cause(error)) }
+            }
+        }
+    }
+}
+
+/// Reads an answer, whose body ends at the limit at the latest.
+async fn read(mut response: Response) -> Answer {
+    let mut body = BytesMut::new();
+    let end = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_MAX_BYTES => {
+                body.extend_from_slice(&chunk[..BODY_MAX_BYTES - body.len()]);
+                break BodyEnd::TooLarge;
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break BodyEnd::Complete,
+            Err(error) if error.is_timeout() => break BodyEnd::TimedOut,
+            Err(_) => break BodyEnd::Truncated,
+        }
+    };
+    Answer {
+        status: response.status().as_u16(),
+        headers: std::mem::take(response.headers_mut()),
+        body: body.freeze(),
+        end,
+    }
+}
+
+/// What is at the bottom of an error. Of the request itself it names nothing.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut deepest: &dyn std::error::Error = &error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    redact(&deepest.to_string())
+}

@@ -1,0 +1,239 @@
+//! The tables, and what reads and prunes them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+
+use jiff::Timestamp;
+use vestal_core::client::{Client, ClientAuth};
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
+use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId};
+use vestal_core::schedule::Plan;
+use vestal_core::seal::{Sealed, StoreIdentity};
+use vestal_core::store::{Add, AttemptStatus, Authorization, Filter, RemoveClient};
+use vestal_core::token::{Candidate, CandidateAnswer, Grant, TokenSet};
+
+use crate::rules::{PRUNED_AT_ONCE, kept, lease_valid, oldest_closed_attempt, oldest_event};
+
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) closed: bool,
+    pub(super) identity: Option<StoreIdentity>,
+    pub(super) clients: BTreeMap<ClientId, Client>,
+    pub(super) connections: BTreeMap<ConnectionId, Row>,
+    pub(super) names: BTreeMap<ConnectionName, ConnectionId>,
+    pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
+    pub(super) authorizations: BTreeMap<[u8; 32], Authorization>,
+    pub(super) events: BTreeMap<u64, Event>,
+    pub(super) last_seq: u64,
+}
+
+/// A connection with all that belongs to it.
+pub(super) struct Row {
+    /// `lease.valid` means nothing here; [`Row::seen`] judges it.
+    pub(super) connection: Connection,
+    /// The token sets before the current one that are still kept, oldest first.
+    pub(super) earlier: Vec<(GrantId, TokenSet)>,
+    pub(super) candidates: Vec<Candidate>,
+    /// The numbers of its events, oldest first.
+    pub(super) events: VecDeque<u64>,
+}
+
+pub(super) struct AttemptRow {
+    pub(super) connection: ConnectionId,
+    pub(super) status: AttemptStatus,
+    pub(super) closed_at: Option<Timestamp>,
+}
+
+impl Row {
+    /// The connection as a reader sees it now.
+    pub(super) fn seen(&self, now: Timestamp) -> Connection {
+        let mut connection = self.connection.clone();
+        if let Some(lease) = &mut connection.lease {
+            lease.valid = lease_valid(lease.until, now);
+        }
+        connection
+    }
+
+    /// When it is to be looked at: at the end of its lease if there is one, whatever its plan says, since
+    /// somebody must find out what became of the attempt.
+    fn due_at(&self) -> Option<Timestamp> {
+        self.connection.lease.as_ref().map(|lease| lease.until).or(self.connection.plan.due_at)
+    }
+
+    fn leased(&self, now: Timestamp) -> bool {
+        self.connection.lease.as_ref().is_some_and(|lease| lease_valid(lease.until, now))
+    }
+}
+
+impl Tables {
+    pub(super) fn add_client(&mut self, client: &Client) -> Add {
+        if self.clients.values().any(|other| other.name == client.name || other.id == client.id) {
+            return Add::Taken;
+        }
+        self.clients.insert(client.id, Client { created_at: kept(client.created_at), ..client.clone() });
+        Add::Done
+    }
+
+    pub(super) fn set_client_secret(&mut self, id: ClientId, auth: ClientAuth, secret: &Sealed) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        client.auth = auth;
+        client.secret = Some(secret.clone());
+        true
+    }
+
+    pub(super) fn remove_client(&mut self, id: ClientId) -> RemoveClient {
+        let users = self.connections.values().filter(|row| row.connection.client == id).count();
+        if users > 0 {
+            return RemoveClient::InUse(users as u64);
+        }
+        self.authorizations.retain(|_, authorization| authorization.client != id);
+        match self.clients.remove(&id) {
+            Some(_) => RemoveClient::Done,
+            None => RemoveClient::Unknown,
+        }
+    }
+
+    pub(super) fn connection(&self, id: ConnectionId, now: Timestamp) -> Option<Connection> {
+        self.connections.get(&id).map(|row| row.seen(now))
+    }
+
+    pub(super) fn list(
+        &self,
+        filter: &Filter,
+        after: Option<&ConnectionName>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Vec<Connection> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.names
+            .range((from, Bound::Unbounded))
+            .filter_map(|(_, id)| self.connections.get(id))
+            .filter(|row| filter.client.is_none_or(|client| row.connection.client == client))
+            .filter(|row| filter.state.as_ref().is_none_or(|state| row.connection.state.name() == state))
+            .take(limit as usize)
+            .map(|row| row.seen(now))
+            .collect()
+    }
+
+    pub(super) fn count_states(&self) -> Vec<(String, u64)> {
+        let mut counts = BTreeMap::new();
+        for row in self.connections.values() {
+            *counts.entry(row.connection.state.name().to_owned()).or_insert(0) += 1;
+        }
+        counts.into_iter().collect()
+    }
+
+    pub(super) fn due(&self, by: Timestamp, now: Timestamp, limit: u32) -> Vec<ConnectionId> {
+        let mut due: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, row)| !row.leased(now))
+            .filter_map(|(id, row)| {
+                let dies_at = row.connection.plan.dies_at;
+                row.due_at().filter(|at| *at <= by).map(|at| (dies_at.is_none(), dies_at, at, *id))
+            })
+            .collect();
+        due.sort_unstable();
+        due.into_iter().take(limit as usize).map(|(.., id)| id).collect()
+    }
+
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.connections.values().filter(|row| !row.leased(now)).filter_map(Row::due_at).min()
+    }
+
+    pub(super) fn candidates(&self, id: ConnectionId, limit: u32) -> Vec<Candidate> {
+        let Some(row) = self.connections.get(&id) else { return Vec::new() };
+        let mut candidates: Vec<_> = row.candidates.iter().rev().cloned().collect();
+        candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.kept_at));
+        candidates.truncate(limit as usize);
+        candidates
+    }
+
+    pub(super) fn events(&self, of: Option<ConnectionId>, after: u64, limit: u32) -> Vec<StoredEvent> {
+        self.events
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .filter(|(_, event)| of.is_none_or(|id| event.connection == id))
+            .take(limit as usize)
+            .map(|(seq, event)| StoredEvent { seq: *seq, event: event.clone() })
+            .collect()
+    }
+
+    /// Writes into a connection's history, and drops what is too old in it.
+    pub(super) fn record(&mut self, events: &[Event]) {
+        for event in events {
+            let Some(row) = self.connections.get_mut(&event.connection) else { continue };
+            self.last_seq += 1;
+            self.events.insert(self.last_seq, Event { at: kept(event.at), ..event.clone() });
+            row.events.push_back(self.last_seq);
+            if row.events.len() > KEPT_PER_CONNECTION as usize
+                && let Some(oldest) = row.events.pop_front()
+            {
+                self.events.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn remove_connection(&mut self, id: ConnectionId) -> bool {
+        let Some(row) = self.connections.remove(&id) else { return false };
+        self.names.remove(&row.connection.name);
+        self.attempts.retain(|_, attempt| attempt.connection != id);
+        self.authorizations.retain(|_, authorization| authorization.connection != id);
+        for seq in row.events {
+            self.events.remove(&seq);
+        }
+        true
+    }
+
+    pub(super) fn prune(&mut self, now: Timestamp) -> u64 {
+        let at_once = PRUNED_AT_ONCE as usize;
+        let events = self.events.iter().filter(|(_, event)| event.at < oldest_event(now));
+        let events: Vec<_> = events.map(|(seq, event)| (*seq, event.connection)).take(at_once).collect();
+        for (seq, connection) in &events {
+            self.events.remove(seq);
+            if let Some(row) = self.connections.get_mut(connection) {
+                row.events.retain(|other| other != seq);
+            }
+        }
+
+        let oldest = oldest_closed_attempt(now);
+        let past = |attempt: &AttemptRow| attempt.closed_at.is_some_and(|at| at < oldest);
+        let attempts = self.attempts.iter().filter(|(_, attempt)| past(attempt));
+        let attempts: Vec<_> = attempts.map(|(id, _)| *id).take(at_once).collect();
+        attempts.iter().for_each(|id| drop(self.attempts.remove(id)));
+
+        let expired = self.authorizations.iter().filter(|(_, authorization)| authorization.expires_at < now);
+        let expired: Vec<_> = expired.map(|(state_hash, _)| *state_hash).take(at_once).collect();
+        expired.iter().for_each(|state_hash| drop(self.authorizations.remove(state_hash)));
+
+        (events.len() + attempts.len() + expired.len()) as u64
+    }
+}
+
+pub(super) fn kept_plan(plan: Plan) -> Plan {
+    Plan { due_at: plan.due_at.map(kept), dies_at: plan.dies_at.map(kept) }
+}
+
+pub(super) fn kept_grant(grant: &Grant) -> Grant {
+    Grant {
+        consented_at: kept(grant.consented_at),
+        tokens: kept_tokens(&grant.tokens),
+        ..grant.clone()
+    }
+}
+
+pub(super) fn kept_tokens(tokens: &TokenSet) -> TokenSet {
+    TokenSet {
+        issued_at: kept(tokens.issued_at),
+        expires_at: tokens.expires_at.map(kept),
+        ..tokens.clone()
+    }
+}
+
+pub(super) fn kept_candidate(candidate: &Candidate) -> Candidate {
+    let answer = match &candidate.answer {
+        CandidateAnswer::Tokens(tokens) => CandidateAnswer::Tokens(Box::new(kept_tokens(tokens))),
+        raw @ CandidateAnswer::Raw(_) => raw.clone(),
+    };
+    Candidate { kept_at: kept(candidate.kept_at), answer, ..candidate.clone() }
+}

@@ -1,0 +1,187 @@
+//! The writes to a connection: compare the revision, then change everything or nothing.
+
+use jiff::Timestamp;
+use vestal_core::connection::{Attempt, Connection, Lease};
+use vestal_core::event::Event;
+use vestal_core::id::{AttemptId, NodeId};
+use vestal_core::store::{
+    Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Renewed, StoreError, Update, Write,
+};
+
+use super::tables::{
+    AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens,
+};
+use crate::rules::{check_grows, damaged, kept, lease_valid};
+
+impl Tables {
+    pub(super) fn add_connection(
+        &mut self,
+        connection: &Connection,
+        events: &[Event],
+    ) -> Result<Add, StoreError> {
+        let same_external_id = |other: &Connection| {
+            other.external_id.is_some()
+                && (other.client, &other.external_id) == (connection.client, &connection.external_id)
+        };
+        if self.connections.contains_key(&connection.id)
+            || self.names.contains_key(&connection.name)
+            || self.connections.values().any(|row| same_external_id(&row.connection))
+        {
+            return Ok(Add::Taken);
+        }
+        if !self.clients.contains_key(&connection.client) {
+            return Err(damaged(format!(
+                "connection {} refers to client {}, which is not there",
+                connection.id, connection.client
+            )));
+        }
+        let row = Row {
+            connection: Connection {
+                revision: 1,
+                created_at: kept(connection.created_at),
+                last_read_at: connection.last_read_at.map(kept),
+                grant: connection.grant.as_ref().map(kept_grant),
+                plan: kept_plan(connection.plan),
+                lease: None,
+                ..connection.clone()
+            },
+            earlier: Vec::new(),
+            candidates: Vec::new(),
+            events: std::collections::VecDeque::new(),
+        };
+        self.names.insert(connection.name.clone(), connection.id);
+        self.connections.insert(connection.id, row);
+        self.record(events);
+        Ok(Add::Done)
+    }
+
+    pub(super) fn update(&mut self, update: &Update, now: Timestamp) -> Result<Write, StoreError> {
+        let Some(row) = self.connections.get_mut(&update.id) else { return Ok(Write::Gone) };
+        if row.connection.revision != update.expected {
+            return Ok(Write::Moved(Box::new(row.seen(now))));
+        }
+        if let Some(grant) = &update.grant {
+            check_grows(update.id, row.connection.generation(), grant.tokens.generation)?;
+            if let Some(before) = row.connection.grant.replace(kept_grant(grant)) {
+                row.earlier.push((before.id, before.tokens));
+            }
+        }
+        row.connection.revision += 1;
+        row.connection.state = update.state.clone();
+        row.connection.plan = kept_plan(update.plan);
+        row.connection.policy = update.policy;
+        self.record(&update.events);
+        Ok(Write::Done)
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        begin: &Begin,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Write, StoreError> {
+        let Some(row) = self.connections.get_mut(&begin.id) else { return Ok(Write::Gone) };
+        let current = row.seen(now);
+        if current.revision != begin.expected || current.lease.as_ref().is_some_and(|lease| lease.valid) {
+            return Ok(Write::Moved(Box::new(current)));
+        }
+        let attempt = Attempt { started_at: kept(begin.attempt.started_at), ..begin.attempt.clone() };
+        if self.attempts.contains_key(&attempt.id) {
+            return Err(damaged(format!("attempt {} was begun twice", attempt.id)));
+        }
+        if let Some(abandoned) = current.lease.and_then(|lease| self.attempts.get_mut(&lease.attempt.id)) {
+            abandoned.status = AttemptStatus::Abandoned;
+            abandoned.closed_at = Some(now);
+        }
+        let open = AttemptRow { connection: begin.id, status: AttemptStatus::Open, closed_at: None };
+        self.attempts.insert(attempt.id, open);
+        row.connection.revision += 1;
+        row.connection.state = begin.state.clone();
+        row.connection.lease = Some(Lease { attempt, until, valid: true });
+        self.record(&begin.events);
+        Ok(Write::Done)
+    }
+
+    pub(super) fn renew(&mut self, attempt: AttemptId, until: Timestamp) -> Renewed {
+        let connection = self.attempts.get(&attempt).map(|row| row.connection);
+        let row = connection.and_then(|id| self.connections.get_mut(&id));
+        let Some(connection) = row.map(|row| &mut row.connection) else { return Renewed::Lost };
+        match &mut connection.lease {
+            Some(lease) if lease.attempt.id == attempt => {
+                lease.until = until;
+                connection.revision += 1;
+                Renewed::Done
+            }
+            _ => Renewed::Lost,
+        }
+    }
+
+    pub(super) fn release(&mut self, node: NodeId, now: Timestamp) -> u64 {
+        let mut released = 0;
+        for row in self.connections.values_mut() {
+            if let Some(lease) = &mut row.connection.lease
+                && lease.attempt.node == node
+                && lease_valid(lease.until, now)
+            {
+                lease.until = now;
+                row.connection.revision += 1;
+                released += 1;
+            }
+        }
+        released
+    }
+
+    pub(super) fn begin_authorization(&mut self, authorization: &Authorization) -> Result<(), StoreError> {
+        let known = self.connections.contains_key(&authorization.connection)
+            && self.clients.contains_key(&authorization.client);
+        if !known || self.authorizations.contains_key(&authorization.state_hash) {
+            return Err(damaged(format!(
+                "authorizations of connection {}: the connection or the client is not there, or the state was used",
+                authorization.connection
+            )));
+        }
+        let authorization = Authorization {
+            created_at: kept(authorization.created_at),
+            expires_at: kept(authorization.expires_at),
+            ..authorization.clone()
+        };
+        self.authorizations.insert(authorization.state_hash, authorization);
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, finish: &Finish, now: Timestamp) -> Result<Finished, StoreError> {
+        let Some(row) = self.connections.get_mut(&finish.id) else { return Ok(Finished::Gone) };
+        let attempt = self.attempts.get_mut(&finish.attempt);
+        let kept_aside = row.candidates.iter().any(|candidate| candidate.attempt == finish.attempt);
+        if kept_aside || attempt.as_ref().is_some_and(|row| row.status == AttemptStatus::Finished) {
+            return Ok(Finished::Already);
+        }
+        if row.connection.revision != finish.expected {
+            return Ok(Finished::Moved(Box::new(row.seen(now))));
+        }
+        match &finish.brought {
+            Brought::Nothing => {}
+            Brought::Candidate(candidate) => row.candidates.push(kept_candidate(candidate)),
+            Brought::Tokens(tokens) => {
+                let Some(grant) = &mut row.connection.grant else {
+                    return Err(damaged(format!("connection {} has no grant to refresh", finish.id)));
+                };
+                check_grows(finish.id, grant.tokens.generation, tokens.generation)?;
+                let before = std::mem::replace(&mut grant.tokens, kept_tokens(tokens));
+                row.earlier = vec![(grant.id, before)];
+            }
+        }
+        row.connection.revision += 1;
+        row.connection.state = finish.state.clone();
+        row.connection.plan = kept_plan(finish.plan);
+        if row.connection.lease.as_ref().is_some_and(|lease| lease.attempt.id == finish.attempt) {
+            row.connection.lease = None;
+        }
+        if let Some(attempt) = attempt {
+            attempt.status = AttemptStatus::Finished;
+            attempt.closed_at = Some(kept(finish.at));
+        }
+        self.record(&finish.events);
+        Ok(Finished::Done)
+    }
+}

@@ -1,0 +1,172 @@
+//! Which of the processes on this machine are gone: their leases are free at once.
+//!
+//! Each process holds an exclusive lock on a file that bears its node's id, for as long as it lives. The system
+//! drops the lock when the process ends, however it ends; so a file that can be locked belongs to nobody.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use vestal_core::id::NodeId;
+
+const EXTENSION: &str = "node";
+
+/// The file of a node that lives. Goes away when it is dropped.
+#[derive(Debug)]
+pub struct NodeFile {
+    path: PathBuf,
+    /// Holds the lock until the node is gone.
+    _locked: File,
+}
+
+impl NodeFile {
+    /// Says that this node lives, in this folder; makes the folder (0700) if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the file cannot be written or locked; [`io::ErrorKind::AlreadyExists`] when the
+    /// node is there already.
+    pub fn hold(dir: &Path, node: NodeId) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        // The file shows under its name only once it is locked: nobody can take a starting node for a dead one.
+        let starting = dir.join(format!("{node}.starting"));
+        let locked = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&starting)?;
+        let path = path(dir, node);
+        let held = locked.try_lock().map_err(io::Error::from).and_then(|()| fs::rename(&starting, &path));
+        if let Err(error) = held {
+            // What went wrong first is what to tell; the leftover harms nobody.
+            let _ = fs::remove_file(&starting);
+            return Err(error);
+        }
+        Ok(Self { path, _locked: locked })
+    }
+}
+
+impl Drop for NodeFile {
+    fn drop(&mut self) {
+        // A file that stays is one that can be locked: others find the node gone all the same.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The nodes in this folder whose process is gone. None when there is no such folder.
+///
+/// # Errors
+///
+/// When the folder or one of its files cannot be read.
+pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut gone = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != EXTENSION) {
+            continue;
+        }
+        let Some(node) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()) else { continue };
+        let file = match File::open(&path) {
+            // It ended properly just now, or somebody has forgotten it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        // A shared lock, so that two who look at the same time do not take each other for the node.
+        match file.try_lock_shared() {
+            Ok(()) => gone.push(node),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(gone)
+}
+
+/// Forgets a node that is gone, once its leases have been released.
+///
+/// # Errors
+///
+/// When its file cannot be removed; that it is not there is no error.
+pub fn forget(dir: &Path, node: NodeId) -> io::Result<()> {
+    match fs::remove_file(path(dir, node)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+fn path(dir: &Path, node: NodeId) -> PathBuf {
+    dir.join(format!("{node}.{EXTENSION}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn node(n: u128) -> NodeId {
+        NodeId::from_uuid(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_node_lives_as_long_as_its_file_is_held() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("nodes");
+        assert_eq!(gone_nodes(&dir).unwrap(), [], "no folder, no nodes");
+
+        let held = NodeFile::hold(&dir, node(1)).unwrap();
+        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(path(&dir, node(1))).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(gone_nodes(&dir).unwrap(), []);
+
+        drop(held);
+        assert_eq!(gone_nodes(&dir).unwrap(), [], "a node that ended properly leaves nothing to release");
+        assert!(!path(&dir, node(1)).exists());
+    }
+
+    #[test]
+    fn other_files_are_no_nodes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("notes.txt"), "").unwrap();
+        fs::write(dir.path().join("not-an-id.node"), "").unwrap();
+        fs::write(dir.path().join(format!("{}.starting", node(2))), "").unwrap();
+        assert_eq!(gone_nodes(dir.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn a_killed_process_is_gone_and_can_be_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "nodes::tests::child_that_holds_until_killed", "--ignored", "--nocapture"])
+            .current_dir(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("held")), "the child holds its node");
+        assert_eq!(gone_nodes(dir.path()).unwrap(), [], "it lives");
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(gone_nodes(dir.path()).unwrap(), [node(7)]);
+        assert_eq!(gone_nodes(dir.path()).unwrap(), [node(7)], "looking changes nothing");
+
+        forget(dir.path(), node(7)).unwrap();
+        forget(dir.path(), node(7)).unwrap();
+        assert_eq!(gone_nodes(dir.path()).unwrap(), []);
+    }
+
+    /// The other half of the test above: holds node 7 in its working directory until its input ends.
+    #[test]
+    #[ignore = "is run as a child process"]
+    fn child_that_holds_until_killed() {
+        let _held = NodeFile::hold(Path::new("."), node(7)).unwrap();
+        writeln!(std::io::stdout(), "held").unwrap();
+        let _ = std::io::stdin().read(&mut [0]);
+    }
+}

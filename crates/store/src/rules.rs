@@ -1,0 +1,62 @@
+//! What every store holds to in the same way.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use vestal_core::event::{ATTEMPTS_KEPT_DAYS, KEPT_DAYS};
+use vestal_core::id::ConnectionId;
+use vestal_core::store::StoreError;
+use vestal_core::token::saturating_add;
+
+/// How many rows of one kind are pruned in one go, so that nobody waits long behind it.
+pub(crate) const PRUNED_AT_ONCE: u32 = 500;
+
+/// A time as it is kept: in whole milliseconds. Times inside of a state or an event keep their precision.
+pub(crate) fn kept(at: Timestamp) -> Timestamp {
+    // A whole number of milliseconds of a time is always a time.
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+/// When a lease that is taken now ends.
+pub(crate) fn lease_end(now: Timestamp, lease_for: Duration) -> Timestamp {
+    kept(saturating_add(now, lease_for))
+}
+
+/// Whether a lease that lasts `until` has not ended.
+pub(crate) fn lease_valid(until: Timestamp, now: Timestamp) -> bool {
+    until > now
+}
+
+/// Events from before this time are pruned.
+pub(crate) fn oldest_event(now: Timestamp) -> Timestamp {
+    days_before(now, KEPT_DAYS)
+}
+
+/// Attempts that were closed before this time are pruned.
+pub(crate) fn oldest_closed_attempt(now: Timestamp) -> Timestamp {
+    days_before(now, ATTEMPTS_KEPT_DAYS)
+}
+
+fn days_before(now: Timestamp, days: i64) -> Timestamp {
+    kept(now.checked_sub(SignedDuration::from_hours(days * 24)).unwrap_or(Timestamp::MIN))
+}
+
+/// The generation of a connection only grows: a token set that would overwrite or undercut another is refused.
+pub(crate) fn check_grows(connection: ConnectionId, before: u64, after: u64) -> Result<(), StoreError> {
+    if after > before {
+        return Ok(());
+    }
+    Err(damaged(format!(
+        "token_sets of connection {connection}: generation {after} was to be stored after generation {before}"
+    )))
+}
+
+/// A write refers to a row that is not there, or to one that is there already.
+pub(crate) fn damaged(what: String) -> StoreError {
+    StoreError::Corrupt { what }
+}
+
+/// What every method of a closed store returns.
+pub(crate) fn closed() -> StoreError {
+    StoreError::Unavailable { detail: "it has been closed".to_owned() }
+}
