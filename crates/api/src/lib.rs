@@ -1,1 +1,33 @@
-//! 
+//! What `--json` prints and HTTP speaks: one type per answer, made from the types of `vestal-core`.
+//!
+//! Times are RFC 3339 in UTC. Lengths of time are whole seconds in fields that end in `_seconds`, except for
+//! `expires_in`, whose name is RFC 6749's. A field that may be missing is `null`, never absent, and its
+//! documentation says what that means. No type holds a secret but [`TokenView`], whose purpose it is.
+
+mod client;
+mod connect;
+mod connection;
+mod demo;
+mod doctor;
+mod error;
+mod event;
+mod provider;
+mod refresh;
+mod schedule;
+mod state;
+mod status;
+mod token;
+
+pub use client::ClientView;
+pub use connect::{ConnectedView, ConsentView, DisconnectedView, Revocation};
+pub use connection::ConnectionView;
+pub use demo::DemoSummary;
+pub use doctor::{DoctorView, Finding, Level};
+pub use error::{Code, ErrorView};
+pub use event::EventView;
+pub use provider::{FactView, NoteView, Origin, ProviderView, RetiredView};
+pub use refresh::RefreshView;
+pub use schedule::{AbsoluteEndView, BasisView, FloorView, IdleEndView, ScheduleView, WishView};
+pub use state::StateView;
+pub use status::StatusView;
+pub use token::TokenView;

@@ -20,3 +20,6 @@ pub mod secret;
 pub mod state;
 pub mod store;
 pub mod token;
+
+#[cfg(test)]
+mod testing;

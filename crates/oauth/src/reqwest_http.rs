@@ -1,5 +1,7 @@
 //! The real HTTP.
 
+use std::error::Error;
+use std::iter::successors;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -101,8 +103,11 @@ impl Http for ReqwestHttp {
             Err(error) if error.is_connect() => {
                 Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
             }
+            Err(error) if was_canceled(&error) => {
+                Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
+            }
             Err(error) if error.is_timeout() => {
-                Exchange::NoAnswer { detail: format!("{host} did not answer within {} s", deadline.as_secs_f64()) }
+                Exchange::NoAnswer { detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()) }
             }
             Err(error) => {
                 Exchange::NoAnswer { detail: format!("{host} broke off before it answered: {}", cause(error)) }
@@ -134,12 +139,18 @@ async fn read(mut response: Response) -> Answer {
     }
 }
 
+/// Whether the connection ended before the first byte of the request was written: hyper then gives the request
+/// back, and calls it canceled.
+fn was_canceled(error: &reqwest::Error) -> bool {
+    sources(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+}
+
 /// What is at the bottom of an error. Of the request itself it names nothing.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    redact(&deepest.to_string())
+    sources(&error).last().map(|deepest| redact(&deepest.to_string())).unwrap_or_default()
+}
+
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    successors(Some(error as &(dyn Error + 'static)), |error| error.source())
 }

@@ -58,12 +58,20 @@ impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> 
     }
 }
 
+/// A length of time that is not 0: what lives for no time cannot be kept alive.
+fn length(text: &str) -> Result<Duration, humantime::DurationError> {
+    let length = humantime::parse_duration(text)?;
+    if length.is_zero() {
+        Err(humantime::DurationError::Empty)
+    } else {
+        Ok(length)
+    }
+}
+
 impl<'de> Deserialize<'de> for Life {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a length of time such as \"24h\", \"30min\" or \"180d\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| {
-            humantime::parse_duration(text).map(Self)
-        }))
+        deserializer.deserialize_str(Text(expected, |text: &str| length(text).map(Self)))
     }
 }
 
@@ -72,7 +80,7 @@ impl<'de> Deserialize<'de> for Limit {
         let expected = "\"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"";
         deserializer.deserialize_str(Text(expected, |text: &str| match text {
             "none" => Ok(Self::Endless),
-            _ => humantime::parse_duration(text).map(Self::After),
+            _ => length(text).map(Self::After),
         }))
     }
 }

@@ -190,6 +190,7 @@ idle_limit = { is = "60d", unverified = true }
         for (from, to, line, said) in [
             ("idle_limit", "idle_limt", 11, "did you mean `idle_limit`?"),
             ("\"60d\"", "\"sixty\"", 11, "such as \"24h\""),
+            ("\"60d\"", "\"0s\"", 11, "such as \"24h\""),
             (", unverified = true", "", 11, "names no source"),
             ("source = \"page\"", "source = \"leaf\"", 9, "not among [sources]"),
             ("\"small\"", "\"Small Co\"", 2, "lower-case"),

@@ -70,7 +70,7 @@ async fn a_short_token_is_not_refreshed_on_each_read() {
 async fn a_valid_token_is_served_while_the_provider_is_down() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
-    let down = Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::empty(503))).times(1_000);
+    let down = Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::empty(http::StatusCode::SERVICE_UNAVAILABLE))).times(1_000);
     world.wire.sandbox.lock().unwrap().add_fault(down);
     world.serve(&engine, 20 * HOUR).await;
     let failing = world.shop().await;

@@ -293,7 +293,7 @@ impl World {
     }
 
     /// Whether the provider still honours the grant that `shop` has.
-    pub(crate) fn families(&self) -> (u64, u64) {
+    pub(crate) fn families(&self) -> (usize, usize) {
         let families = self.wire.sandbox.lock().unwrap().families(self.wire.now_ms());
         (families.alive, families.dead)
     }

@@ -1,0 +1,61 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use vestal_core::connection::ConnectionName;
+
+/// A person is asked for consent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConsentView {
+    /// The connection that is to get the grant.
+    pub name: ConnectionName,
+    /// To be opened in a browser (RFC 6749 §4.1.1).
+    pub authorization_url: Url,
+    /// Where the browser is sent afterwards.
+    pub redirect_uri: Url,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// After this, the consent is not accepted any more.
+    pub expires_at: Timestamp,
+}
+
+/// A connection has a new grant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectedView {
+    /// The connection.
+    pub name: ConnectionName,
+    /// The number of its token set.
+    pub generation: u64,
+    /// The scopes granted, separated by spaces; `null` where the provider did not say.
+    pub scope: Option<String>,
+    /// When the access token ends; `null` where the provider did not say.
+    pub expires_at: Option<Timestamp>,
+    /// Whether there is a refresh token.
+    pub refresh_token: bool,
+    /// When it is refreshed next; `null` where it is not.
+    pub next_refresh_at: Option<Timestamp>,
+    /// What to do, where the access token cannot be renewed; `null` where it can.
+    pub advice: Option<String>,
+}
+
+/// A connection was taken apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DisconnectedView {
+    /// The connection that was.
+    pub name: ConnectionName,
+    /// What became of the grant at the provider.
+    pub revocation: Revocation,
+}
+
+/// What became of a grant at the provider (RFC 7009).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// It was revoked.
+    Revoked,
+    /// The provider offers no revocation: the grant lives on there.
+    NotOffered,
+    /// There was nothing to revoke.
+    NothingToRevoke,
+    /// Somebody wanted it kept.
+    Kept,
+}

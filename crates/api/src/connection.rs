@@ -1,0 +1,83 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName, Policy};
+use vestal_core::id::ConnectionId;
+use vestal_core::token::Renewal;
+
+use crate::StateView;
+
+/// A connection. Never a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionView {
+    /// Never changes.
+    pub id: ConnectionId,
+    /// Chosen by the user; unique.
+    pub name: ConnectionName,
+    /// The name of its client.
+    pub client: String,
+    /// The identifier of its provider.
+    pub provider: String,
+    /// The user's own identifier, unique per client; `null` where there is none.
+    pub external_id: Option<String>,
+    /// The user's own labels.
+    pub tags: BTreeMap<String, String>,
+    /// When it is refreshed: `auto`, `always` or `on-demand`.
+    pub policy: Policy,
+    /// What it is doing.
+    #[serde(flatten)]
+    pub state: StateView,
+    /// The number of its token set; 0 before the first.
+    pub generation: u64,
+    /// How its access token is renewed; `null` before the first consent.
+    pub renewal: Option<Renewal>,
+    /// Whether there is a refresh token.
+    pub refresh_token: bool,
+    /// The scopes granted, separated by spaces; `null` where the provider did not say.
+    pub scope: Option<String>,
+    /// When the request was started that brought the token set; `null` before the first.
+    pub issued_at: Option<Timestamp>,
+    /// When the access token ends; `null` where that is unknown, or there is none.
+    pub expires_at: Option<Timestamp>,
+    /// When it is refreshed next; `null` where it is not.
+    pub next_refresh_at: Option<Timestamp>,
+    /// Whether it is being refreshed at this moment.
+    pub refreshing: bool,
+    /// When a person consented, or it was imported; `null` before that.
+    pub consented_at: Option<Timestamp>,
+    /// When its access token was last asked for, to the hour; `null` for never.
+    pub last_read_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl ConnectionView {
+    /// A connection, with its client.
+    pub fn new(connection: &Connection, client: &Client) -> Self {
+        let grant = connection.grant.as_ref();
+        let tokens = grant.map(|grant| &grant.tokens);
+        Self {
+            id: connection.id,
+            name: connection.name.clone(),
+            client: client.name.clone(),
+            provider: client.provider.clone(),
+            external_id: connection.external_id.clone(),
+            tags: connection.tags.clone(),
+            policy: connection.policy,
+            state: StateView::from(&connection.state),
+            generation: connection.generation(),
+            renewal: grant.map(|grant| grant.renewal),
+            refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token.is_some()),
+            scope: tokens.and_then(|tokens| tokens.scope.clone()),
+            issued_at: tokens.map(|tokens| tokens.issued_at),
+            expires_at: tokens.and_then(|tokens| tokens.expires_at),
+            next_refresh_at: connection.plan.due_at,
+            refreshing: connection.lease.as_ref().is_some_and(|lease| lease.valid),
+            consented_at: grant.map(|grant| grant.consented_at),
+            last_read_at: connection.last_read_at,
+            created_at: connection.created_at,
+        }
+    }
+}

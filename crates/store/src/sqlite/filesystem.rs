@@ -1,0 +1,147 @@
+//! Whether a place is fit for a database.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use vestal_core::store::StoreError;
+
+/// Refuses a network file system: SQLite's locks and its shared memory do not work there, and a lost lock costs
+/// a refresh token.
+pub(super) fn check_local(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    let Some(kind) = kind(folder).and_then(network) else { return Ok(()) };
+    Err(StoreError::Unfit {
+        detail: format!(
+            "{} lies on a network or shared file system ({kind}), where SQLite's locks cannot be trusted; keep the \
+             store on a local disk",
+            path.display()
+        ),
+    })
+}
+
+/// Refuses a database that other users of the machine can read or write.
+pub(super) fn check_private(path: &Path) -> Result<(), StoreError> {
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        let metadata = match fs::metadata(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file != path => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::Unfit { detail: format!("there is no store at {}", path.display()) });
+            }
+            Err(error) => {
+                return Err(StoreError::Unavailable { detail: format!("{}: {error}", file.display()) });
+            }
+            Ok(metadata) => metadata,
+        };
+        if !metadata.is_file() {
+            return Err(StoreError::Unfit { detail: format!("{} is not a file", file.display()) });
+        }
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Unfit {
+                detail: format!(
+                    "other users of this machine can read or write {file} (mode {mode:04o}); run: chmod 600 '{file}'",
+                    file = file.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing lies in a write-ahead log beside the database.
+pub(super) fn has_no_log(path: &Path) -> bool {
+    match fs::metadata(beside(path, "-wal")) {
+        Ok(log) => log.len() == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The file system's magic number; `None` where the system has none, or does not tell.
+#[cfg(target_os = "linux")]
+fn kind(folder: &Path) -> Option<u64> {
+    let magic = rustix::fs::statfs(folder).ok()?.f_type;
+    // The field's type differs between architectures; all magic numbers have 32 bits.
+    #[expect(clippy::unnecessary_cast, reason = "the type differs between architectures")]
+    Some(magic as u64 & 0xffff_ffff)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kind(_folder: &Path) -> Option<u64> {
+    None
+}
+
+/// The name of a file system that other machines write to (numbers from `statfs(2)`). FUSE says nothing of
+/// what is behind it, so it is let through.
+fn network(magic: u64) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS",
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
+        0x0102_1997 => "9p, as virtual machines and WSL share folders",
+        0x786f_4256 => "a VirtualBox shared folder",
+        0x5346_414f => "AFS",
+        0x7375_7245 => "Coda",
+        0x564c => "NCP",
+        0x00c3_6400 => "Ceph",
+        0x0bd0_0bd0 => "Lustre",
+        0x0116_1970 => "GFS2",
+        0x7461_636f => "OCFS2",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_told_from_local_ones() {
+        for (magic, is_network) in [
+            (0x6969, true),
+            (0xff53_4d42, true),
+            (0x0102_1997, true),
+            (0xef53, false),        // ext4
+            (0x9123_683e, false),   // btrfs
+            (0x5846_5342, false),   // XFS
+            (0x0102_1994, false),   // tmpfs
+            (0x794c_7630, false),   // overlayfs
+            (0x2fc1_2fc1, false),   // ZFS
+            (0x6573_5546, false),   // FUSE
+        ] {
+            assert_eq!(network(magic).is_some(), is_network, "{magic:#x}");
+        }
+    }
+
+    #[test]
+    fn what_others_can_read_is_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        for (file, mode, fits) in [
+            (path.clone(), 0o600, true),
+            (path.clone(), 0o400, true),
+            (path.clone(), 0o640, false),
+            (path.clone(), 0o602, false),
+            (beside(&path, "-wal"), 0o644, false),
+            (beside(&path, "-shm"), 0o604, false),
+        ] {
+            fs::write(&path, "").unwrap();
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let checked = check_private(&path);
+            assert_eq!(checked.is_ok(), fits, "{} {mode:o}", file.display());
+            if let Err(error) = checked {
+                assert!(error.to_string().contains(&format!("chmod 600 '{}'", file.display())), "{error}");
+            }
+            fs::remove_file(&file).unwrap();
+        }
+        assert!(matches!(check_private(&path), Err(StoreError::Unfit { .. })), "nothing there");
+    }
+}

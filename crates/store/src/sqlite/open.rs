@@ -1,0 +1,263 @@
+//! Opening a database file, and making one.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _, Row as _};
+use vestal_core::store::StoreError;
+
+use super::failure::{CANNOT_OPEN, Failure, READ_ONLY, primary_code};
+use super::filesystem;
+
+/// The schema: each file leads from one version to the next. Never changed once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_first.sql")];
+
+/// What tells a store from the databases of other programs: "Vest".
+const APPLICATION_ID: i64 = 0x5665_7374;
+
+/// The first version without the bug that could corrupt a database in WAL mode under concurrent checkpoints.
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// How long SQLite waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The path of a store, known to be a fit place for one.
+#[derive(Debug)]
+pub(super) struct Opener {
+    path: PathBuf,
+}
+
+/// What a database says of itself.
+struct Label {
+    application: i64,
+    schema: i64,
+}
+
+impl Opener {
+    /// Looks at the file and its surroundings.
+    pub(super) fn existing(path: &Path) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
+        filesystem::check_local(&path)?;
+        filesystem::check_private(&path)?;
+        Ok(Self { path })
+    }
+
+    /// A connection that only reads, for a database of this version's schema or an older one.
+    ///
+    /// It is opened for reading alone, so that it neither checkpoints nor removes the write-ahead log when it is
+    /// closed: a process that only reads starts and ends quickly, and works on a read-only disk.
+    pub(super) async fn reader(&self) -> Result<(SqliteConnection, i64), Failure> {
+        let options = self.options().read_only(true);
+        let (connection, label) = match labelled(&options).await {
+            // Where SQLite cannot make its shared memory file, the disk is read-only. With no log beside it, the
+            // file is all there is, and nobody can change it.
+            Err(Failure::Sqlx(error))
+                if matches!(primary_code(&error), Some(CANNOT_OPEN | READ_ONLY))
+                    && filesystem::has_no_log(&self.path) =>
+            {
+                labelled(&options.immutable(true)).await.map_err(|_| error)?
+            }
+            opened => opened?,
+        };
+        self.check(&label)?;
+        Ok((connection, label.schema))
+    }
+
+    /// A connection that writes. There is to be one at a time in a process.
+    pub(super) async fn writer(&self) -> Result<SqliteConnection, Failure> {
+        let options = self
+            .options()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // macOS only: without it, fsync does not reach the disk.
+            .pragma("fullfsync", "ON");
+        Ok(options.connect().await?)
+    }
+
+    /// Brings an older database to this version's schema.
+    pub(super) async fn migrate(&self) -> Result<(), Failure> {
+        let mut connection = self.writer().await?;
+        migrate(&mut connection, &MIGRATIONS).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        options(&self.path)
+    }
+
+    fn check(&self, label: &Label) -> Result<(), StoreError> {
+        if label.application != APPLICATION_ID {
+            let detail = format!(
+                "{} is not a Vestal store, though it is an SQLite database or empty; choose another path for the store",
+                self.path.display()
+            );
+            return Err(StoreError::Unfit { detail });
+        }
+        if label.schema > newest() {
+            return Err(StoreError::NewerSchema { found: label.schema, known: newest() });
+        }
+        Ok(())
+    }
+}
+
+/// The schema version that this program knows.
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
+/// Makes a store at this path unless something is there. It appears whole or not at all, whatever happens
+/// meanwhile and however many processes try.
+pub(super) async fn create(path: &Path) -> Result<(), Failure> {
+    let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
+    let folder = path.parent().ok_or_else(|| StoreError::Unfit {
+        detail: format!("{} is a folder; a store is a file", path.display()),
+    })?;
+    let failed = |error: io::Error| unusable(&path, &error);
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    filesystem::check_local(&path)?;
+
+    let workshop = tempfile::Builder::new()
+        .prefix(".vestal-new-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(folder)
+        .map_err(failed)?;
+    let made = workshop.path().join("store");
+    File::create_new(&made).and_then(|file| file.set_permissions(Permissions::from_mode(0o600))).map_err(failed)?;
+    Opener { path: made.clone() }.migrate().await?;
+    match fs::hard_link(&made, &path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        linked => linked.map_err(failed)?,
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(())
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+}
+
+async fn labelled(options: &SqliteConnectOptions) -> Result<(SqliteConnection, Label), Failure> {
+    let mut connection = options.connect().await?;
+    let row = sqlx::query(
+        "SELECT sqlite_version(),
+                (SELECT application_id FROM pragma_application_id),
+                (SELECT user_version FROM pragma_user_version)",
+    )
+    .fetch_one(&mut connection)
+    .await?;
+    check_version(row.try_get(0)?)?;
+    Ok((connection, Label { application: row.try_get(1)?, schema: row.try_get(2)? }))
+}
+
+fn check_version(version: &str) -> Result<(), StoreError> {
+    let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    if numbers.as_slice() >= OLDEST_SQLITE.as_slice() {
+        return Ok(());
+    }
+    let [major, minor, patch] = OLDEST_SQLITE;
+    Err(StoreError::Unfit {
+        detail: format!(
+            "this program was built with SQLite {version}, which can damage a database that several processes \
+             use; build it with SQLite {major}.{minor}.{patch} or later"
+        ),
+    })
+}
+
+async fn migrate(connection: &mut SqliteConnection, migrations: &[&'static str]) -> Result<(), Failure> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    // Read within the transaction: another process may have done it meanwhile.
+    let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    let known = migrations.len() as i64;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known }.into());
+    }
+    for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+    }
+    // A pragma takes no parameters.
+    let label = format!("PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION_ID}; COMMIT");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(label)).execute(&mut *connection).await?;
+    Ok(())
+}
+
+fn unusable(path: &Path, error: &io::Error) -> StoreError {
+    let detail = format!("{}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { detail },
+        io::ErrorKind::NotFound => StoreError::Unfit { detail: format!("there is no store at {}", path.display()) },
+        _ => StoreError::Unavailable { detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_versions_of_sqlite_are_refused() {
+        for fit in ["3.51.3", "3.51.10", "3.52.0", "4.0"] {
+            assert!(check_version(fit).is_ok(), "{fit}");
+        }
+        for unfit in ["3.51.2", "3.51", "3.9.9", "2.99.99", ""] {
+            assert!(check_version(unfit).is_err(), "{unfit}");
+        }
+    }
+
+    /// A connection to a fresh file with this schema.
+    async fn blank(path: &Path) -> SqliteConnection {
+        options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).connect().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_the_missing_migrations_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = blank(&dir.path().join("db")).await;
+        let first = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)";
+        let second = "UPDATE a SET x = x * 10";
+        for migrations in [&[first][..], &[first, second], &[first, second]] {
+            assert!(migrate(&mut connection, migrations).await.is_ok());
+        }
+        let (x,): (i64,) = sqlx::query_as("SELECT x FROM a").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(x, 10, "each ran once");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let mut connection = blank(&path).await;
+        let failed = migrate(&mut connection, &["CREATE TABLE a (x INTEGER) STRICT; NONSENSE"]).await;
+        assert!(failed.is_err());
+        drop(connection);
+        let mut connection = blank(&path).await;
+        let (tables,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(tables, 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn one_of_many_migrates() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        drop(blank(&path).await);
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let path = path.clone();
+                tokio::spawn(async move {
+                    let mut connection = blank(&path).await;
+                    // Would fail the second time.
+                    migrate(&mut connection, &["CREATE TABLE a (x INTEGER) STRICT"]).await.is_ok()
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert!(task.await.unwrap());
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The one task that writes, and how it groups commits.
+//!
+//! A commit costs an fsync, whatever is in it. So whatever waits when the writer comes round goes into one
+//! transaction, each write under a savepoint of its own; nobody is told anything before that transaction is on
+//! the disk. Nothing waits for more to come: alone, a write is committed at once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use vestal_core::store::StoreError;
+
+use super::failure::{BUSY, FULL, Failure, primary_code};
+use super::open::Opener;
+use crate::rules::closed;
+
+/// How many writes may wait before whoever comes next has to.
+const QUEUED: usize = 256;
+
+/// How many writes go into one transaction.
+const GROUPED: usize = 128;
+
+pub(super) struct Writer {
+    opener: Arc<Opener>,
+    state: Mutex<Running>,
+}
+
+enum Running {
+    /// Nothing has been written yet: a process that only reads opens one connection less.
+    NotYet,
+    Task { queue: mpsc::Sender<Box<dyn Job>>, task: JoinHandle<()> },
+    Closed,
+}
+
+impl Writer {
+    pub(super) fn new(opener: Arc<Opener>) -> Self {
+        Self { opener, state: Mutex::new(Running::NotYet) }
+    }
+
+    /// Does a piece of work in a transaction: all of it or nothing. Once it is queued it is done, also if the
+    /// caller goes away.
+    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Failure>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Work { work: Some(work), result: None, reply });
+        self.queue()?.send(job).await.map_err(|_| StoreError::Unavailable {
+            detail: "the task that writes to it has ended".to_owned(),
+        })?;
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::OutcomeUnknown { detail: "the task that writes to it has ended".to_owned() })
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        let before = std::mem::replace(&mut *self.state(), Running::Closed);
+        if let Running::Task { queue, task } = before {
+            drop(queue);
+            // If it panicked, those who waited for it have been told.
+            let _ = task.await;
+        }
+    }
+
+    fn queue(&self) -> Result<mpsc::Sender<Box<dyn Job>>, StoreError> {
+        let mut state = self.state();
+        match &*state {
+            Running::Closed => return Err(closed()),
+            Running::Task { queue, .. } if !queue.is_closed() => return Ok(queue.clone()),
+            Running::NotYet | Running::Task { .. } => {}
+        }
+        let (queue, jobs) = mpsc::channel(QUEUED);
+        let task = tokio::spawn(serve(Arc::clone(&self.opener), jobs));
+        *state = Running::Task { queue: queue.clone(), task };
+        Ok(queue)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A write whose result's type is forgotten.
+trait Job: Send {
+    /// Runs it. Returns whether what it changed is to be kept.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
+
+    /// Tells the caller.
+    fn settle(self: Box<Self>, fate: &Fate);
+}
+
+struct Work<T, W> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Job for Work<T, W>
+where
+    T: Send,
+    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Failure>> + Send,
+{
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool> {
+        Box::pin(async move {
+            let Some(work) = self.work.take() else { return false };
+            // A panic must not take the writer with it, on which everybody depends.
+            let done = AssertUnwindSafe(async { work(connection).await }).catch_unwind().await;
+            let result = match done {
+                Ok(result) => result.map_err(StoreError::from),
+                Err(_) => Err(StoreError::Unavailable { detail: "a write panicked, and was undone".to_owned() }),
+            };
+            let keep = result.is_ok();
+            self.result = Some(result);
+            keep
+        })
+    }
+
+    fn settle(self: Box<Self>, fate: &Fate) {
+        let result = match (self.result, fate.error()) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Some(error)) => Err(error),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(StoreError::Unavailable { detail: "the write was not begun".to_owned() }),
+        };
+        // A caller that has gone does not want to know.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// What became of a transaction.
+enum Fate {
+    Committed,
+    /// Nothing of it is kept.
+    Undone(Failure),
+    /// It failed while being committed.
+    Unknown(sqlx::Error),
+}
+
+impl Fate {
+    fn error(&self) -> Option<StoreError> {
+        match self {
+            Self::Committed => None,
+            Self::Undone(failure) => Some(failure.to_store_error()),
+            Self::Unknown(error) => Some(StoreError::OutcomeUnknown { detail: error.to_string() }),
+        }
+    }
+}
+
+async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+    let mut connection = None;
+    let mut group = Vec::new();
+    while jobs.recv_many(&mut group, GROUPED).await > 0 {
+        let fate = transact(&opener, &mut connection, &mut group).await;
+        for job in group.drain(..) {
+            job.settle(&fate);
+        }
+    }
+    if let Some(connection) = connection {
+        // Everything is committed; what fails here is the moving of the log into the database.
+        let _ = SqliteConnection::close(connection).await;
+    }
+}
+
+/// Runs a group in one transaction. A connection on which that fails is closed: that undoes what was not
+/// committed, and a failed fsync is never retried on the same file handle, since the system may have dropped
+/// what it could not write and would report success.
+async fn transact(
+    opener: &Opener,
+    kept: &mut Option<SqliteConnection>,
+    group: &mut [Box<dyn Job>],
+) -> Fate {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => match opener.writer().await {
+            Ok(connection) => connection,
+            Err(failure) => return Fate::Undone(failure),
+        },
+    };
+    let fate = match run(&mut connection, group).await {
+        Ok(()) => commit(&mut connection).await,
+        Err(error) => Fate::Undone(error.into()),
+    };
+    if let Fate::Committed = fate {
+        *kept = Some(connection);
+    } else {
+        let _ = connection.close().await;
+    }
+    fate
+}
+
+async fn run(connection: &mut SqliteConnection, group: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    for job in group {
+        sqlx::query("SAVEPOINT job").execute(&mut *connection).await?;
+        if !job.run(connection).await {
+            // Fails if the error has undone the whole transaction, as a full disk does.
+            sqlx::query("ROLLBACK TO job").execute(&mut *connection).await?;
+        }
+        sqlx::query("RELEASE job").execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn commit(connection: &mut SqliteConnection) -> Fate {
+    match sqlx::query("COMMIT").execute(connection).await {
+        Ok(_) => Fate::Committed,
+        // The last frame, which makes it a commit, was not written.
+        Err(error) if matches!(primary_code(&error), Some(BUSY | FULL)) => Fate::Undone(error.into()),
+        // It may have been written to the log and only the fsync failed: then whoever recovers the log next may
+        // find it committed.
+        Err(error) => Fate::Unknown(error),
+    }
+}

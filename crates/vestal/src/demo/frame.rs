@@ -1,0 +1,229 @@
+//! The live view: one moment of the demo, drawn as lines.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use vestal_core::schedule::Next;
+
+use super::calendar::{Calendar, seconds};
+use super::happening::Happening;
+use super::left_alone::Verdict;
+use super::reasons;
+use super::text::{Line, Tone};
+use super::timeline::{self, Track};
+
+/// The view is drawn for no narrower terminal, and fills no wider one.
+const WIDTHS: std::ops::RangeInclusive<usize> = 40..=110;
+const LABEL_COLUMNS: usize = 17;
+/// How many of the latest happenings are shown.
+const SHOWN_HAPPENINGS: usize = 6;
+
+/// Everything that is known at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) calendar: Calendar,
+    /// Where the sandbox listens.
+    pub(crate) issuer: String,
+    pub(crate) now: Timestamp,
+    /// When the demo ends by itself.
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) kept: Kept,
+    pub(crate) left_alone: LeftAlone,
+    pub(crate) reads: u64,
+    pub(crate) failed_reads: u64,
+    pub(crate) happenings: Vec<Happening>,
+}
+
+/// The connection that Vestal keeps alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) name: String,
+    pub(crate) state: &'static str,
+    pub(crate) generation: u64,
+    /// Refreshes granted, as the sandbox counted them.
+    pub(crate) refreshes: u64,
+    /// Whether the sandbox has ended the grant, or has seen one of its refresh tokens twice.
+    pub(crate) lost: bool,
+    pub(crate) consented_at: Timestamp,
+    pub(crate) issued_at: Timestamp,
+    /// When the access token ends.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// When the refresh token dies if it is not used.
+    pub(crate) dies_at: Option<Timestamp>,
+    /// When it was refreshed, the latest last.
+    pub(crate) refreshed_at: Vec<Timestamp>,
+    pub(crate) next: Next,
+}
+
+/// The grant that nobody refreshes.
+#[derive(Clone, Debug)]
+pub(crate) struct LeftAlone {
+    pub(crate) issued_at: Timestamp,
+    /// When its refresh token dies unused.
+    pub(crate) dies_at: Timestamp,
+    /// What came of trying it after that.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// The view, in lines of at most `width` columns.
+pub(crate) fn draw(frame: &Frame, width: usize) -> Vec<Line> {
+    let columns = width.clamp(*WIDTHS.start(), *WIDTHS.end());
+    let mut lines = head(frame, columns);
+    lines.push(Line::default());
+    lines.extend(kept(frame, columns));
+    lines.push(Line::default());
+    lines.extend(left_alone(frame, columns));
+    lines.push(Line::default());
+    lines.extend(timeline::draw(&frame.calendar, frame.now, &tracks(frame), columns));
+    lines.push(Line::default());
+    let hidden = frame.happenings.len().saturating_sub(SHOWN_HAPPENINGS);
+    lines.extend(frame.happenings.iter().skip(hidden).map(|happening| {
+        Line::default()
+            .and(Tone::Faint, frame.calendar.date(happening.at))
+            .pad(LABEL_COLUMNS)
+            .and(happening.tone, &happening.text)
+    }));
+    lines.into_iter().map(|line| line.cut(width.min(columns))).collect()
+}
+
+fn head(frame: &Frame, columns: usize) -> Vec<Line> {
+    let calendar = &frame.calendar;
+    let elapsed = seconds(calendar.elapsed_ms(frame.now));
+    let elapsed = match frame.until {
+        Some(until) => format!("{elapsed} of {}", seconds(calendar.elapsed_ms(until))),
+        None => format!("{elapsed}, Ctrl-C ends it"),
+    };
+    let date = calendar.date(frame.now);
+    let title = Line::default().and(Tone::Strong, "vestal demo");
+    let right_columns = date.len() + elapsed.len() + 2;
+    let line = title
+        .pad(columns.saturating_sub(right_columns).max("vestal demo  ".len()))
+        .and(Tone::Strong, date)
+        .and(Tone::Faint, format!("  {elapsed}"));
+    let sandbox = format!("a sandbox at {} whose day lasts {}", frame.issuer, day(calendar.day()));
+    vec![line, Line::default().and(Tone::Faint, sandbox)]
+}
+
+fn day(day: Duration) -> String {
+    format!("{} s", day.as_secs_f64())
+}
+
+fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
+    let (kept, calendar) = (&frame.kept, &frame.calendar);
+    let state_tone = match kept.state {
+        "active" => Tone::Good,
+        "failing" => Tone::Warning,
+        _ => Tone::Bad,
+    };
+    let mut lines = vec![
+        Line::default()
+            .and(Tone::Strong, kept.name.as_str())
+            .and(Tone::Plain, " is kept alive: ")
+            .and(state_tone, kept.state)
+            .and(Tone::Plain, ", generation ")
+            .and(Tone::Strong, kept.generation.to_string())
+            .and(Tone::Plain, format!(", {}, ", times(kept.refreshes, "refresh", "es")))
+            .and(
+                if kept.lost { Tone::Bad } else { Tone::Good },
+                if kept.lost { "lost" } else { "none lost" },
+            ),
+        labelled("access token").and(Tone::Plain, "").and_life(frame, kept.issued_at, kept.expires_at, columns),
+        labelled("refresh token").and_life(frame, kept.issued_at, kept.dies_at, columns),
+        labelled("").and(
+            Tone::Faint,
+            format!(
+                "if unused; {} moved that away",
+                times(u64::try_from(kept.refreshed_at.len()).unwrap_or(u64::MAX), "refresh", "es")
+            ),
+        ),
+    ];
+    let next = labelled("next refresh");
+    let why = reasons::why(&kept.next, calendar);
+    lines.push(match kept.next {
+        Next::At { at, .. } => next.and(Tone::Strong, calendar.date(at)).and(
+            Tone::Plain,
+            format!(", in {}", seconds(calendar.elapsed_ms(at) - calendar.elapsed_ms(frame.now))),
+        ),
+        Next::Never(_) => next.and(Tone::Bad, "never"),
+    });
+    lines.push(labelled("").and(Tone::Faint, why));
+    let failed = if frame.failed_reads == 0 { Tone::Plain } else { Tone::Bad };
+    lines.push(
+        labelled("a program")
+            .and(Tone::Plain, format!("used the token {}, ", times(frame.reads, "time", "s")))
+            .and(failed, format!("{} failed", frame.failed_reads)),
+    );
+    lines
+}
+
+fn left_alone(frame: &Frame, columns: usize) -> Vec<Line> {
+    let (grant, calendar) = (&frame.left_alone, &frame.calendar);
+    let mut lines = vec![
+        Line::default()
+            .and(Tone::Strong, "left alone")
+            .and(Tone::Plain, " by a program that refreshes when it next needs to"),
+        labelled("refresh token").and_life(frame, grant.issued_at, Some(grant.dies_at), columns),
+    ];
+    lines.push(match &grant.verdict {
+        None => labelled("").and(Tone::Faint, "if unused, and nobody uses it"),
+        Some(verdict) => labelled("")
+            .and(Tone::Plain, format!("tried on {}: the sandbox says ", calendar.date(verdict.at)))
+            .and(if verdict.refused { Tone::Bad } else { Tone::Good }, verdict.said.as_str()),
+    });
+    lines
+}
+
+fn tracks(frame: &Frame) -> [Track; 2] {
+    let (kept, alone) = (&frame.kept, &frame.left_alone);
+    [
+        Track {
+            label: kept.name.clone(),
+            born: kept.consented_at,
+            used: kept.refreshed_at.clone(),
+            dies: kept.dies_at,
+        },
+        Track {
+            label: "left alone".to_owned(),
+            born: alone.issued_at,
+            used: vec![],
+            dies: Some(alone.dies_at),
+        },
+    ]
+}
+
+fn labelled(label: &str) -> Line {
+    Line::default().and(Tone::Plain, format!("  {label}")).pad(LABEL_COLUMNS)
+}
+
+/// `1 refresh`, `2 refreshes`.
+pub(crate) fn times(count: u64, one: &str, ending: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { ending })
+}
+
+trait AndLife {
+    fn and_life(self, frame: &Frame, from: Timestamp, to: Option<Timestamp>, columns: usize) -> Line;
+}
+
+impl AndLife for Line {
+    /// How much of a life is left, as a bar and in words.
+    fn and_life(self, frame: &Frame, from: Timestamp, to: Option<Timestamp>, columns: usize) -> Line {
+        let Some(to) = to else {
+            return self.and(Tone::Plain, "no end is known");
+        };
+        let calendar = &frame.calendar;
+        let ms = |at| calendar.elapsed_ms(at);
+        let bar_columns = (columns.saturating_sub(40) / 2).clamp(8, 24);
+        let whole_ms = (ms(to) - ms(from)).max(1);
+        let left_ms = (ms(to) - ms(frame.now)).clamp(0, whole_ms);
+        let filled = usize::try_from(left_ms * bar_columns as i128 / whole_ms).unwrap_or(0);
+        let words = if left_ms > 0 {
+            format!(" until {}, in {}", calendar.date(to), seconds(left_ms))
+        } else {
+            format!(" ended on {}", calendar.date(to))
+        };
+        let tone = if left_ms * 4 > whole_ms { Tone::Good } else { Tone::Warning };
+        self.and(tone, "━".repeat(filled))
+            .and(if left_ms > 0 { Tone::Faint } else { Tone::Bad }, "╌".repeat(bar_columns - filled))
+            .and(if left_ms > 0 { Tone::Plain } else { Tone::Bad }, words)
+    }
+}

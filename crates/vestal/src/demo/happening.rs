@@ -1,0 +1,63 @@
+//! What has happened, as lines for people.
+
+use jiff::Timestamp;
+use vestal_core::event::{Trigger, What};
+use vestal_core::state::{Cause, Reason};
+
+use super::text::Tone;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Happening {
+    pub(crate) at: Timestamp,
+    pub(crate) tone: Tone,
+    pub(crate) text: String,
+}
+
+/// What a line of the connection's history says; `None` for what goes without saying.
+pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
+    Some(match what {
+        What::Consented { generation, refresh_token: true, .. } => {
+            (Tone::Good, format!("consent: generation {generation}, with a refresh token"))
+        }
+        What::Consented { generation, refresh_token: false, .. } => {
+            (Tone::Bad, format!("consent: generation {generation}, without a refresh token"))
+        }
+        What::Refreshed { generation, rotated, trigger, .. } => {
+            let token = if *rotated { "and a new refresh token" } else { "with the same refresh token" };
+            let asked = match trigger {
+                Trigger::Schedule => "",
+                Trigger::Read => ", since a reader needed it",
+                Trigger::Request => ", since somebody asked",
+            };
+            (Tone::Good, format!("refreshed: generation {generation}, {token}{asked}"))
+        }
+        What::Failed { why, .. } => (Tone::Warning, format!("a try failed: {}", cause(why))),
+        What::Abandoned { .. } => (Tone::Warning, "a try was found whose outcome nobody wrote down".to_owned()),
+        What::CandidateKept { .. } => {
+            (Tone::Warning, "an answer that does not fit was kept aside".to_owned())
+        }
+        What::NeedsReauth { why } => (Tone::Bad, format!("needs a person: {}", reason(why))),
+        What::Created | What::Paused | What::Resumed | What::PolicySet { .. } | What::Disconnecting => {
+            return None;
+        }
+    })
+}
+
+fn cause(cause: &Cause) -> &str {
+    match cause {
+        Cause::Transient { detail }
+        | Cause::Client { detail }
+        | Cause::Refused { detail }
+        | Cause::Doubted { detail } => detail,
+        Cause::OutcomeUnknown { .. } => "the answer was lost",
+    }
+}
+
+fn reason(reason: &Reason) -> &str {
+    match reason {
+        Reason::InvalidGrant { detail } => detail,
+        Reason::OutcomeUnknown { .. } => "an answer was lost, and with it the refresh token",
+        Reason::NothingToRenewWith => "there is no refresh token",
+    }
+}
