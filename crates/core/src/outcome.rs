@@ -225,6 +225,14 @@ pub fn judge_abandoned(
     }
 }
 
+/// What follows from an answer for another account than the connection's: it is kept aside, and nothing of it is
+/// used.
+pub fn quarantine(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Transition {
+    let detail = "the answer was for another account; it was kept aside".to_owned();
+    let next = (Waits { connection, provider, now, not_before: now, seed }).later();
+    Transition::Fail { cause: Cause::Refused { detail }, next }
+}
+
 impl Reply {
     fn words(&self) -> (String, Option<Duration>) {
         match self {

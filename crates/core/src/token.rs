@@ -220,6 +220,8 @@ pub enum WhyCandidate {
     NewerGrant,
     /// The refresh token it consumed is not the one that is stored.
     AnotherRefreshToken,
+    /// Its id token speaks of another account than the one before.
+    AnotherAccount,
     /// It was a success that could not be read.
     Unreadable,
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use vestal_core::backoff::Backoff;
 use vestal_core::connection::{Attempt, Connection, ConnectionName};
 use vestal_core::event::{Event, Trigger, What};
-use vestal_core::outcome::{Reply, Verdict, judge};
+use vestal_core::outcome::{Reply, Verdict, judge, quarantine};
 use vestal_core::schedule::jitter;
 use vestal_core::seal::Field;
+use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Brought, Finish, Finished, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, TokenAnswer, TokenSet, WhyCandidate};
 use vestal_oauth::http::Exchange;
+use vestal_oauth::id_token::subject;
 use vestal_oauth::read::read_token_answer;
 
 use crate::attempt::{CONTENTION_TRIES, Cargo};
@@ -78,6 +80,13 @@ impl Inner {
         let now = self.clock.now();
         let mut decision = Decision { after: connection.clone(), brought: Brought::Nothing, events: vec![] };
         match (judge(connection, attempt, reply, &cargo.provider, now, self.seed), reply) {
+            (Verdict::Apply, Reply::Tokens(answer)) if self.is_another_account(connection, answer) => {
+                let tokens = self.tokens_for(connection, attempt, answer, cargo, attempt.generation + 1);
+                let answer = CandidateAnswer::Tokens(Box::new(tokens));
+                decision.keep(connection, attempt, now, WhyCandidate::AnotherAccount, answer);
+                let transition = quarantine(connection, &cargo.provider, now, self.seed);
+                decision.shift(connection, attempt, transition, now);
+            }
             (Verdict::Apply, Reply::Tokens(answer)) => {
                 let generation = connection.generation() + 1;
                 let tokens = self.tokens_for(connection, attempt, answer, cargo, generation);
@@ -92,6 +101,17 @@ impl Inner {
             _ => {}
         }
         decision
+    }
+
+    /// Whether the id token speaks of another account than the one before. Where either is missing, nobody knows.
+    fn is_another_account(&self, connection: &Connection, answer: &TokenAnswer) -> bool {
+        let before = connection.grant.as_ref().and_then(|grant| {
+            let sealed = grant.tokens.id_token.as_ref()?;
+            let place = place(connection.id, Field::IdToken, grant.id, grant.tokens.generation);
+            subject(self.vault.open_text(&place, sealed).ok()?.expose_secret())
+        });
+        let now = answer.id_token.as_ref().and_then(|token| subject(token.expose_secret()));
+        before.zip(now).is_some_and(|(before, now)| before != now)
     }
 
     fn tokens_for(

@@ -15,6 +15,7 @@ pub mod client_credentials;
 pub mod discovery;
 pub mod endpoint;
 pub mod http;
+pub mod id_token;
 pub mod pkce;
 pub mod read;
 pub mod refresh_token;

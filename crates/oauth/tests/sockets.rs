@@ -1,66 +1,369 @@
-//! The real HTTP against real sockets.
+//! The real HTTP against real sockets: what each way to fail is taken for.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use vestal_oauth::http::*;
-use vestal_oauth::reqwest_http::*;
+
 use bytes::Bytes;
+use http::{Method, Request};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use vestal_oauth::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
+use vestal_oauth::reqwest_http::{ReqwestHttp, Settings, SettingsError};
 
-async fn probe(name: &str, url: &str, body: usize) {
-    let http = ReqwestHttp::new(&Settings { user_agent: "vestal/0".into(), ..Settings::default() }).unwrap();
-    let mut req = ::http::Request::new(Bytes::from("x".repeat(body)));
-    *req.uri_mut() = url.parse().unwrap();
-    *req.method_mut() = ::http::Method::POST;
-    let mut req2 = reqwest::Request::try_from(req.clone()).unwrap();
-    *req2.timeout_mut() = Some(Duration::from_secs(2));
-    let started = std::time::Instant::now();
-    let x = http.send(req, Duration::from_secs(2)).await;
-    println!("{name}: {x:?} in {:?}", started.elapsed());
-    let c = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).retry(reqwest::retry::never()).build().unwrap();
-    match c.execute(req2).await { Ok(mut r) => { loop { match r.chunk().await { Ok(Some(_)) => {}, Ok(None) => break, Err(e) => {println!("    body {e:?}"); break} } } }, Err(e) => println!("    {e:?}") }
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(400);
+
+/// The request's body: a secret, as is its query.
+const BODY: &str = "refresh_token=hunter2";
+
+fn client() -> ReqwestHttp {
+    ReqwestHttp::new(&Settings { user_agent: "vestal/0.0.1".into(), ..Settings::default() }).unwrap()
 }
 
-async fn server<F, Fut>(f: F) -> String where F: Fn(TcpStream) -> Fut + Send + 'static, Fut: Future<Output = ()> + Send + 'static {
-    let l = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let a = l.local_addr().unwrap();
-    tokio::spawn(async move { loop { let (s, _) = l.accept().await.unwrap(); tokio::spawn(f(s)); } });
-    format!("http://{a}/t?secret=1")
+async fn send(url: &str, deadline: Duration) -> Exchange {
+    client().send(request(url), deadline).await
 }
 
-async fn request(s: &mut TcpStream) { let mut b = [0; 65536]; let _ = s.read(&mut b).await; }
+fn request(url: &str) -> Request<Bytes> {
+    Request::builder().method(Method::POST).uri(url).body(BODY.into()).unwrap()
+}
+
+/// A server that treats each connection the same way, and keeps what `talk` returns for each.
+struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn start<F, Talk>(talk: F) -> Self
+    where
+        F: Fn(TcpStream) -> Talk + Send + 'static,
+        Talk: Future<Output = String> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&seen);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (talk, writer) = (talk(stream), Arc::clone(&writer));
+                tokio::spawn(async move {
+                    let request = talk.await;
+                    writer.lock().unwrap().push(request);
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// Reads a request, writes `answer`, and closes.
+    async fn answering(answer: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
+        Self::start(move |mut stream| {
+            let answer = Arc::clone(&answer);
+            async move {
+                let request = read_request(&mut stream).await;
+                stream.write_all((*answer).as_ref()).await.unwrap();
+                request
+            }
+        })
+        .await
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/token?tenant=hunter2", self.address)
+    }
+
+    fn connections(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut read = Vec::new();
+    while !read.ends_with(BODY.as_bytes()) {
+        assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "the request came in full");
+    }
+    String::from_utf8(read).unwrap()
+}
+
+async fn never() -> String {
+    std::future::pending().await
+}
+
+fn answer(exchange: Exchange) -> Answer {
+    match exchange {
+        Exchange::Answered(answer) => answer,
+        other => panic!("an answer was expected: {other:?}"),
+    }
+}
+
+/// What it says, if it is the expected kind.
+fn not_sent(exchange: Exchange) -> String {
+    let Exchange::NotSent { detail } = exchange else { panic!("nothing could be sent: {exchange:?}") };
+    assert!(!detail.contains("hunter2"), "{detail}");
+    detail
+}
+
+fn no_answer(exchange: Exchange) -> String {
+    let Exchange::NoAnswer { detail } = exchange else { panic!("it was sent and not answered: {exchange:?}") };
+    assert!(!detail.contains("hunter2"), "{detail}");
+    detail
+}
 
 #[tokio::test]
-async fn x() {
-    let t = std::time::Instant::now();
-    ReqwestHttp::new(&Settings { user_agent: "vestal/0".into(), ..Settings::default() }).unwrap();
-    println!("build {:?}", t.elapsed());
-    probe("refused", "http://127.0.0.1:1/", 5).await;
-    probe("dns", "https://no-such-host.invalid/", 5).await;
-    probe("elsewhere", "http://example.com/", 5).await;
-    let u = server(|s| async move { drop(s) }).await;
-    for _ in 0..3 { probe("accept+drop", &u, 5).await; }
-    probe("accept+drop big", &u, 5000000).await;
-    let u = server(|s| async move { s.set_zero_linger().unwrap(); drop(s) }).await;
-    for _ in 0..3 { probe("accept+rst", &u, 5).await; }
-    let u = server(|mut s| async move { request(&mut s).await }).await;
-    probe("read+drop", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 200 OK\r\nContent-").await.unwrap(); }).await;
-    probe("half head", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await.unwrap(); }).await;
-    probe("cut CL", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n").await.unwrap(); }).await;
-    probe("cut chunked", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"garbage here\r\n\r\n").await.unwrap(); }).await;
-    probe("garbage", &u, 5).await;
-    probe("tls garbage", &u.replace("http:", "https:"), 5).await;
-    let u = server(|s| async move { std::future::pending::<()>().await; drop(s) }).await;
-    probe("silence", &u, 5).await;
-    probe("tls silence", &u.replace("http:", "https:"), 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap(); while s.write_all(b"5\r\nabcde\r\n").await.is_ok() {} }).await;
-    probe("endless", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await.unwrap(); std::future::pending::<()>().await; }).await;
-    probe("stall body", &u, 5).await;
-    let u = server(|mut s| async move { request(&mut s).await; s.write_all(b"HTTP/1.1 413 Too\r\nContent-Length: 0\r\n\r\n").await.unwrap();  }).await;
-    probe("early answer to big body", &u, 50000000).await;
+async fn without_a_connection_nothing_is_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = listener.local_addr().unwrap();
+    drop(listener);
+    let said = not_sent(send(&format!("http://{free}/token?secret=hunter2"), LONG).await);
+    assert_eq!(said, "no connection to 127.0.0.1: Connection refused (os error 111)");
+
+    let said = not_sent(send("https://no-such-host.invalid/token?secret=hunter2", LONG).await);
+    assert!(said.starts_with("no connection to no-such-host.invalid: "), "{said}");
+
+    let plain = Server::answering("no TLS here\r\n\r\n").await;
+    not_sent(send(&plain.url().replace("http:", "https:"), LONG).await);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_in_the_clear_to_other_machines() {
+    let said = not_sent(send("http://provider.example/token?secret=hunter2", LONG).await);
+    assert!(said.starts_with("provider.example is not spoken to over http"), "{said}");
+    not_sent(send("ftp://127.0.0.1/token", LONG).await);
+    not_sent(send("/token", LONG).await);
+}
+
+/// A balancer without a server behind it: it accepts, and hangs up. Where nothing was written, it is known.
+#[tokio::test]
+async fn a_connection_that_ends_at_once_counts_as_not_sent_only_if_nothing_was_written() {
+    let server = Server::start(|mut stream| async move {
+        stream.shutdown().await.unwrap();
+        let mut read = String::new();
+        stream.read_to_string(&mut read).await.unwrap();
+        read
+    })
+    .await;
+    let http = client();
+    let mut not_sent = 0;
+    for round in 1..=20 {
+        let exchange = http.send(request(&server.url()), LONG).await;
+        while server.connections() < round {
+            tokio::task::yield_now().await;
+        }
+        let read = server.seen.lock().unwrap().last().unwrap().clone();
+        match exchange {
+            Exchange::NotSent { .. } => {
+                assert_eq!(read, "");
+                not_sent += 1;
+            }
+            Exchange::NoAnswer { .. } => {}
+            Exchange::Answered(answer) => panic!("{answer:?}"),
+        }
+    }
+    assert!(not_sent > 0, "it is seen at least sometimes");
+}
+
+#[tokio::test]
+async fn what_was_sent_and_not_answered() {
+    for cut in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "garbage\r\n\r\n"] {
+        let server = Server::answering(cut).await;
+        let said = no_answer(send(&server.url(), LONG).await);
+        assert!(said.starts_with("127.0.0.1 broke off before it answered: "), "{said}");
+        assert_eq!(server.connections(), 1, "it is sent once");
+    }
+    let silent = Server::start(|mut stream| async move {
+        read_request(&mut stream).await;
+        never().await
+    })
+    .await;
+    let said = no_answer(send(&silent.url(), SHORT).await);
+    assert_eq!(said, "127.0.0.1 did not answer within 0.4 s");
+}
+
+#[tokio::test]
+async fn bodies_that_break_off() {
+    for cut in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\":",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"a\":",
+    ] {
+        let server = Server::answering(cut).await;
+        let answer = answer(send(&server.url(), LONG).await);
+        assert_eq!((answer.status, answer.end, &*answer.body), (200, BodyEnd::Truncated, &b"{\"a\":"[..]), "{cut}");
+        assert_eq!(server.connections(), 1, "it is sent once");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_end() {
+    let endless = Server::start(|mut stream| async move {
+        let request = read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        while stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+        request
+    })
+    .await;
+    let much = answer(send(&endless.url(), LONG).await);
+    assert_eq!((much.end, much.body.len()), (BodyEnd::TooLarge, BODY_MAX_BYTES));
+
+    let dripping = Server::start(|mut stream| async move {
+        let request = read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the server is slow on purpose")]
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        request
+    })
+    .await;
+    let little = answer(send(&dripping.url(), SHORT).await);
+    assert_eq!(little.end, BodyEnd::TimedOut);
+    assert!((1..=20).contains(&little.body.len()), "what came is kept: {}", little.body.len());
+}
+
+#[tokio::test]
+async fn a_body_of_just_the_limit_is_complete() {
+    for (length, end) in [(BODY_MAX_BYTES, BodyEnd::Complete), (BODY_MAX_BYTES + 1, BodyEnd::TooLarge)] {
+        let mut sent = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        sent.resize(sent.len() + length, b'x');
+        let server = Server::start(move |mut stream| {
+            let sent = sent.clone();
+            async move {
+                let request = read_request(&mut stream).await;
+                // The client may hang up before the last byte.
+                let _ = stream.write_all(&sent).await;
+                request
+            }
+        })
+        .await;
+        let answer = answer(send(&server.url(), LONG).await);
+        assert_eq!((answer.end, answer.body.len()), (end, BODY_MAX_BYTES));
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    for status in [301, 302, 303, 307, 308] {
+        let head = format!("HTTP/1.1 {status} x\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url());
+        let server = Server::answering(head).await;
+        let answer = answer(send(&server.url(), LONG).await);
+        assert_eq!((answer.status, answer.end), (status, BodyEnd::Complete));
+        assert!(answer.headers.contains_key("location"));
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn each_request_has_a_connection_of_its_own_and_is_sent_once() {
+    let server = Server::start(|mut stream| async move {
+        let mut seen = read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        // It stays open, for as long as the client likes.
+        let _ = stream.read_to_string(&mut seen).await;
+        seen
+    })
+    .await;
+    let http = client();
+    for _ in 0..3 {
+        assert_eq!(answer(http.send(request(&server.url()), LONG).await).status, 503);
+    }
+    drop(http);
+    while server.connections() < 3 {
+        tokio::task::yield_now().await;
+    }
+    for seen in server.seen.lock().unwrap().iter() {
+        assert_eq!(seen.matches(BODY).count(), 1, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_headers_that_are_needed_are_sent() {
+    let server = Server::answering("HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n").await;
+    let http = client();
+    for _ in 0..2 {
+        answer(http.send(request(&server.url()), LONG).await);
+    }
+    for request in server.seen.lock().unwrap().iter() {
+        let head = request.split("\r\n\r\n").next().unwrap().to_lowercase();
+        let mut lines: Vec<&str> = head.lines().collect();
+        assert_eq!(lines.remove(0), "post /token?tenant=hunter2 http/1.1");
+        lines.sort_unstable();
+        let host = format!("host: {}", server.address);
+        assert_eq!(lines, ["accept: */*", "content-length: 21", &host, "user-agent: vestal/0.0.1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_only_with_its_authority() {
+    let pem = |name| std::fs::read(format!("{}/tests/tls/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(&pem("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(&pem("server.key.pem")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let server = Server::start(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return String::new() };
+            let request = read_request(&mut stream).await;
+            finish(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
+            request
+        }
+    })
+    .await;
+    let url = format!("https://localhost:{}/token", server.address.port());
+
+    let said = not_sent(send(&url, LONG).await);
+    assert_eq!(said, "no connection to localhost: invalid peer certificate: UnknownIssuer");
+
+    let settings = |extra_roots| Settings { user_agent: "vestal/0.0.1".into(), proxy: None, extra_roots };
+    let trusting = ReqwestHttp::new(&settings(pem("ca.pem"))).unwrap();
+    let answer = answer(trusting.send(request(&url), LONG).await);
+    assert_eq!((answer.status, answer.end, &*answer.body), (200, BodyEnd::Complete, &b"{}"[..]));
+
+    let broken = b"-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n".to_vec();
+    assert!(matches!(ReqwestHttp::new(&settings(broken)), Err(SettingsError::Roots { .. })));
+    assert!(matches!(ReqwestHttp::new(&settings(b"no PEM".to_vec())), Err(SettingsError::Roots { .. })));
+}
+
+async fn finish(stream: &mut (impl AsyncWrite + Unpin), answer: &[u8]) {
+    stream.write_all(answer).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_named_proxy_is_used_for_other_machines_only() {
+    let proxy = Server::start(|mut stream| async move {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
+        }
+        stream.write_all(b"HTTP/1.1 407 Who are you\r\n\r\n").await.unwrap();
+        String::from_utf8(asked).unwrap()
+    })
+    .await;
+    let settings = Settings {
+        user_agent: "vestal/0.0.1".into(),
+        proxy: Some(format!("http://{}", proxy.address).parse().unwrap()),
+        extra_roots: vec![],
+    };
+    let http = ReqwestHttp::new(&settings).unwrap();
+
+    let said = not_sent(http.send(request("https://provider.example/token?secret=hunter2"), LONG).await);
+    assert!(said.starts_with("no connection to provider.example: "), "{said}");
+    let asked = proxy.seen.lock().unwrap().join("");
+    assert!(asked.starts_with("CONNECT provider.example:443 HTTP/1.1\r\n"), "{asked}");
+
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    for url in [server.url(), server.url().replace("127.0.0.1", "localhost")] {
+        assert_eq!(answer(http.send(request(&url), LONG).await).status, 200);
+    }
+    assert_eq!(proxy.connections(), 1);
 }

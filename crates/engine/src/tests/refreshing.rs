@@ -5,6 +5,7 @@ use std::time::Duration;
 use vestal_core::event::What;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{Cause, Reason, State};
+use vestal_core::token::WhyCandidate;
 use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop};
@@ -221,4 +222,36 @@ async fn a_redirect_is_taken_once() {
     let error = engine.finish_connect(&redirected).await.unwrap_err();
     assert!(matches!(error, Error::Consent { .. }), "{error:?}");
     assert_eq!(world.families(), (1, 0), "the code was not sent a second time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_for_another_account_is_quarantined() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let answer = |access_token: &str, claims: &str| {
+        let id_token = format!("e30.{}.c2ln", base64_url(claims));
+        let body = format!(
+            r#"{{"access_token":"{access_token}","token_type":"Bearer","expires_in":86400,"id_token":"{id_token}"}}"#
+        );
+        let answer = Trouble::answer(http::StatusCode::OK, "application/json", body);
+        Fault::on_refresh(Trouble::AnswerUnprocessed(answer))
+    };
+    let alice = r#"{"iss":"https://sandbox.example","sub":"alice"}"#;
+    let bob = r#"{"iss":"https://sandbox.example","sub":"bob"}"#;
+    for (access_token, claims) in [("alice-1", alice), ("alice-2", alice), ("bob-1", bob)] {
+        world.wire.sandbox.lock().unwrap().add_fault(answer(access_token, claims));
+    }
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 3);
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Failing { cause: Cause::Refused { .. }, .. }), "{error:?}");
+    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!(token.access_token.expose_secret(), "alice-2");
+    let kept = world.store.candidates(world.shop().await.id, 10).await.unwrap();
+    assert_eq!(kept[0].why, WhyCandidate::AnotherAccount);
+}
+
+fn base64_url(text: &str) -> String {
+    use base64::Engine;
+    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text)
 }

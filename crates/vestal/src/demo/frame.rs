@@ -127,8 +127,8 @@ fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
                 if kept.lost { Tone::Bad } else { Tone::Good },
                 if kept.lost { "lost" } else { "none lost" },
             ),
-        labelled("access token").and(Tone::Plain, "").and_life(frame, kept.issued_at, kept.expires_at, columns),
-        labelled("refresh token").and_life(frame, kept.issued_at, kept.dies_at, columns),
+        life("access token", frame, kept.issued_at, kept.expires_at, columns),
+        life("refresh token", frame, kept.issued_at, kept.dies_at, columns),
         labelled("").and(
             Tone::Faint,
             format!(
@@ -162,7 +162,7 @@ fn left_alone(frame: &Frame, columns: usize) -> Vec<Line> {
         Line::default()
             .and(Tone::Strong, "left alone")
             .and(Tone::Plain, " by a program that refreshes when it next needs to"),
-        labelled("refresh token").and_life(frame, grant.issued_at, Some(grant.dies_at), columns),
+        life("refresh token", frame, grant.issued_at, Some(grant.dies_at), columns),
     ];
     lines.push(match &grant.verdict {
         None => labelled("").and(Tone::Faint, "if unused, and nobody uses it"),
@@ -200,30 +200,23 @@ pub(crate) fn times(count: u64, one: &str, ending: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { ending })
 }
 
-trait AndLife {
-    fn and_life(self, frame: &Frame, from: Timestamp, to: Option<Timestamp>, columns: usize) -> Line;
-}
-
-impl AndLife for Line {
-    /// How much of a life is left, as a bar and in words.
-    fn and_life(self, frame: &Frame, from: Timestamp, to: Option<Timestamp>, columns: usize) -> Line {
-        let Some(to) = to else {
-            return self.and(Tone::Plain, "no end is known");
-        };
-        let calendar = &frame.calendar;
-        let ms = |at| calendar.elapsed_ms(at);
-        let bar_columns = (columns.saturating_sub(40) / 2).clamp(8, 24);
-        let whole_ms = (ms(to) - ms(from)).max(1);
-        let left_ms = (ms(to) - ms(frame.now)).clamp(0, whole_ms);
-        let filled = usize::try_from(left_ms * bar_columns as i128 / whole_ms).unwrap_or(0);
-        let words = if left_ms > 0 {
-            format!(" until {}, in {}", calendar.date(to), seconds(left_ms))
-        } else {
-            format!(" ended on {}", calendar.date(to))
-        };
-        let tone = if left_ms * 4 > whole_ms { Tone::Good } else { Tone::Warning };
-        self.and(tone, "━".repeat(filled))
-            .and(if left_ms > 0 { Tone::Faint } else { Tone::Bad }, "╌".repeat(bar_columns - filled))
-            .and(if left_ms > 0 { Tone::Plain } else { Tone::Bad }, words)
+/// How much of a life is left, as a bar and in words.
+fn life(label: &str, frame: &Frame, from: Timestamp, to: Option<Timestamp>, columns: usize) -> Line {
+    let line = labelled(label);
+    let Some(to) = to else {
+        return line.and(Tone::Plain, "no end is known");
+    };
+    let ms = |at| frame.calendar.elapsed_ms(at);
+    let bar_columns = (columns.saturating_sub(40) / 2).clamp(8, 24);
+    let whole_ms = (ms(to) - ms(from)).max(1);
+    let left_ms = (ms(to) - ms(frame.now)).clamp(0, whole_ms);
+    let filled = usize::try_from(left_ms * bar_columns as i128 / whole_ms).unwrap_or(0);
+    let date = frame.calendar.date(to);
+    if left_ms == 0 {
+        return line.and(Tone::Bad, format!("{} ended on {date}", "╌".repeat(bar_columns)));
     }
+    let tone = if left_ms * 4 > whole_ms { Tone::Good } else { Tone::Warning };
+    line.and(tone, "━".repeat(filled))
+        .and(Tone::Faint, "╌".repeat(bar_columns - filled))
+        .and(Tone::Plain, format!(" until {date}, in {}", seconds(left_ms)))
 }
