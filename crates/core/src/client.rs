@@ -41,13 +41,7 @@ impl Client {
     /// database cannot have the secret sent elsewhere.
     pub fn secret_place<'a>(id: ClientId, endpoints: &'a Endpoints) -> Place<'a> {
         let bound = endpoints.token.as_str();
-        Place {
-            owner: id.as_uuid(),
-            field: Field::ClientSecret,
-            grant: None,
-            generation: 0,
-            bound,
-        }
+        Place { owner: id.as_uuid(), field: Field::ClientSecret, grant: None, generation: 0, bound }
     }
 
     /// The identifier of everything that belongs to the client rather than to a connection.

@@ -48,10 +48,7 @@ pub struct Connection {
 impl Connection {
     /// The attempt whose outcome nobody wrote down: its lease ran out, or its process is gone.
     pub fn abandoned_attempt(&self) -> Option<&Attempt> {
-        self.lease
-            .as_ref()
-            .filter(|lease| !lease.valid)
-            .map(|lease| &lease.attempt)
+        self.lease.as_ref().filter(|lease| !lease.valid).map(|lease| &lease.attempt)
     }
 
     /// The generation of the current token set; 0 where there is none.
@@ -207,14 +204,8 @@ mod tests {
         assert!("متجر 🏪 / wide".parse::<ConnectionName>().is_ok());
         assert_eq!("".parse::<ConnectionName>(), Err(BadName::Empty));
         assert_eq!("a\nb".parse::<ConnectionName>(), Err(BadName::Control('\n')));
-        assert_eq!(
-            "a\u{1b}[2Jb".parse::<ConnectionName>(),
-            Err(BadName::Control('\u{1b}'))
-        );
+        assert_eq!("a\u{1b}[2Jb".parse::<ConnectionName>(), Err(BadName::Control('\u{1b}')));
         assert!("x".repeat(255).parse::<ConnectionName>().is_ok());
-        assert_eq!(
-            "x".repeat(256).parse::<ConnectionName>(),
-            Err(BadName::TooLong(256))
-        );
+        assert_eq!("x".repeat(256).parse::<ConnectionName>(), Err(BadName::TooLong(256)));
     }
 }

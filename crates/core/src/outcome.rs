@@ -131,11 +131,7 @@ pub fn judge(
     seed: u64,
 ) -> Verdict {
     let class = classify(reply);
-    let Some(grant) = connection
-        .grant
-        .as_ref()
-        .filter(|grant| grant.id == attempt.grant)
-    else {
+    let Some(grant) = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant) else {
         return match class {
             Class::Success => Verdict::Keep(WhyCandidate::NewerGrant),
             _ => Verdict::Void,
@@ -149,10 +145,7 @@ pub fn judge(
             Verdict::Keep(WhyCandidate::AnotherRefreshToken)
         };
     }
-    let holds_lease = connection
-        .lease
-        .as_ref()
-        .is_some_and(|lease| lease.attempt.id == attempt.id);
+    let holds_lease = connection.lease.as_ref().is_some_and(|lease| lease.attempt.id == attempt.id);
     if !holds_lease
         || grant.tokens.generation != attempt.generation
         || connection.state == State::Disconnecting
@@ -163,13 +156,7 @@ pub fn judge(
     let (detail, retry_after) = reply.words();
     let asked = retry_after.unwrap_or(Duration::ZERO).min(LONGEST_RETRY_AFTER);
     let not_before = saturating_add(now, asked);
-    let waits = Waits {
-        connection,
-        provider,
-        now,
-        not_before,
-        seed,
-    };
+    let waits = Waits { connection, provider, now, not_before, seed };
     let refresh_token = grant.renewal == Renewal::RefreshToken;
     Verdict::Move(match (class, outcome_unknown(connection)) {
         (Class::Success, _) => return Verdict::Apply,
@@ -177,18 +164,13 @@ pub fn judge(
         (Class::Permanent, _) if refresh_token => waits.after_invalid_grant(detail),
         // An answer that was lost stays lost until the provider looks at the refresh token again.
         (_, Some(first)) => waits.while_unknown(first, false),
-        (Class::Transient | Class::Ambiguous, None) => Transition::Fail {
-            cause: Cause::Transient { detail },
-            next: waits.soon(),
-        },
-        (Class::Client, None) => Transition::Fail {
-            cause: Cause::Client { detail },
-            next: waits.later(),
-        },
-        (Class::Refused | Class::Permanent, None) => Transition::Fail {
-            cause: Cause::Refused { detail },
-            next: waits.later(),
-        },
+        (Class::Transient | Class::Ambiguous, None) => {
+            Transition::Fail { cause: Cause::Transient { detail }, next: waits.soon() }
+        }
+        (Class::Client, None) => Transition::Fail { cause: Cause::Client { detail }, next: waits.later() },
+        (Class::Refused | Class::Permanent, None) => {
+            Transition::Fail { cause: Cause::Refused { detail }, next: waits.later() }
+        }
     })
 }
 
@@ -208,19 +190,10 @@ pub fn judge_abandoned(
     if superseded || grant.renewal != Renewal::RefreshToken || connection.state == State::Disconnecting {
         return None;
     }
-    let waits = Waits {
-        connection,
-        provider,
-        now,
-        not_before: now,
-        seed,
-    };
+    let waits = Waits { connection, provider, now, not_before: now, seed };
     match waits.after_ambiguity(attempt, "its process ended".into()) {
         // Nothing can have been lost: whoever found it may try at once.
-        Transition::Fail {
-            cause: Cause::Transient { .. },
-            ..
-        } => None,
+        Transition::Fail { cause: Cause::Transient { .. }, .. } => None,
         transition => Some(transition),
     }
 }
@@ -237,12 +210,9 @@ impl Reply {
     fn words(&self) -> (String, Option<Duration>) {
         match self {
             Self::Tokens(_) => (String::new(), None),
-            Self::Error {
-                detail, retry_after, ..
+            Self::Error { detail, retry_after, .. } | Self::Unreadable { detail, retry_after, .. } => {
+                (detail.clone(), *retry_after)
             }
-            | Self::Unreadable {
-                detail, retry_after, ..
-            } => (detail.clone(), *retry_after),
             Self::NotSent { detail } | Self::NoAnswer { detail } => (detail.clone(), None),
         }
     }
@@ -268,30 +238,19 @@ struct Waits<'a> {
 
 impl Waits<'_> {
     fn tries(&self) -> u32 {
-        self.connection
-            .state
-            .failing()
-            .map_or(1, |failing| failing.tries.saturating_add(1))
+        self.connection.state.failing().map_or(1, |failing| failing.tries.saturating_add(1))
     }
 
     /// `first` and `longest`, shortened for tokens that live shortly: at least five tries fit between half of
     /// a refresh token's idle limit and its death, and a first wait is small against an access token's life.
     fn wait(&self, first: Duration, longest: Duration) -> Timestamp {
         let grant = self.connection.grant.as_ref();
-        let idle = grant
-            .and_then(|grant| idle_end(grant, self.provider, self.now))
-            .map(|end| end.limit / 10);
+        let idle = grant.and_then(|grant| idle_end(grant, self.provider, self.now)).map(|end| end.limit / 10);
         let life = grant.and_then(|grant| grant.tokens.life()).map(|life| life / 20);
         let longest = idle.map_or(longest, |idle| idle.clamp(SHORTEST_WAIT, longest));
-        let first = life
-            .map_or(first, |life| life.clamp(SHORTEST_WAIT, first))
-            .min(longest);
+        let first = life.map_or(first, |life| life.clamp(SHORTEST_WAIT, first)).min(longest);
         let tries = self.tries();
-        let salt = self
-            .connection
-            .generation()
-            .wrapping_mul(1 << 20)
-            .wrapping_add(u64::from(tries));
+        let salt = self.connection.generation().wrapping_mul(1 << 20).wrapping_add(u64::from(tries));
         let wait = Backoff { first, longest }.after(tries, jitter(self.seed, self.connection.id, salt));
         saturating_add(self.now, wait).max(self.not_before)
     }
@@ -307,48 +266,29 @@ impl Waits<'_> {
     /// `invalid_grant`, for the refresh token that is stored.
     fn after_invalid_grant(&self, detail: String) -> Transition {
         if let Some((attempt, _)) = outcome_unknown(self.connection) {
-            return Transition::Die {
-                reason: Reason::OutcomeUnknown { attempt },
-            };
+            return Transition::Die { reason: Reason::OutcomeUnknown { attempt } };
         }
-        let doubted = self
-            .connection
-            .state
-            .failing()
-            .is_some_and(|f| matches!(f.cause, Cause::Doubted { .. }));
+        let doubted =
+            self.connection.state.failing().is_some_and(|f| matches!(f.cause, Cause::Doubted { .. }));
         let harmless = self.provider.rotation() == Rotation::Never
             || self.provider.grace() == Grace::OldStaysValid
             || self.provider.reuse() == Reuse::Harmless;
         if harmless && !doubted {
             let next = saturating_add(self.now, CONFIRM_AFTER).max(self.not_before);
-            return Transition::Fail {
-                cause: Cause::Doubted { detail },
-                next,
-            };
+            return Transition::Fail { cause: Cause::Doubted { detail }, next };
         }
-        Transition::Die {
-            reason: Reason::InvalidGrant { detail },
-        }
+        Transition::Die { reason: Reason::InvalidGrant { detail } }
     }
 
     /// The provider may have rotated the refresh token that `attempt` sent.
     fn after_ambiguity(&self, attempt: &Attempt, detail: String) -> Transition {
         let lossless = self.provider.rotation() == Rotation::Never
-            || matches!(
-                self.provider.grace(),
-                Grace::OldStaysValid | Grace::UntilSuccessorUsed
-            );
+            || matches!(self.provider.grace(), Grace::OldStaysValid | Grace::UntilSuccessorUsed);
         if lossless {
-            return Transition::Fail {
-                cause: Cause::Transient { detail },
-                next: self.soon(),
-            };
+            return Transition::Fail { cause: Cause::Transient { detail }, next: self.soon() };
         }
         let earlier = outcome_unknown(self.connection);
-        self.while_unknown(
-            earlier.unwrap_or((attempt.id, attempt.started_at)),
-            earlier.is_none(),
-        )
+        self.while_unknown(earlier.unwrap_or((attempt.id, attempt.started_at)), earlier.is_none())
     }
 
     /// The next try with a refresh token that the provider may have replaced at `sent_at`, or later. `untried`:
@@ -365,14 +305,7 @@ impl Waits<'_> {
             (None, Reuse::Punished) => self.hold(untried),
             (None, Reuse::Harmless | Reuse::Unknown) => self.soon(),
         };
-        Transition::Fail {
-            cause: Cause::OutcomeUnknown {
-                attempt,
-                sent_at,
-                hold_until: next,
-            },
-            next,
-        }
+        Transition::Fail { cause: Cause::OutcomeUnknown { attempt, sent_at, hold_until: next }, next }
     }
 
     /// The next try inside a grace that began at `sent_at`, if one fits in safely.
@@ -380,10 +313,7 @@ impl Waits<'_> {
         // In the future: the clock was set back since, and nobody knows what is left of the grace.
         let passed = Duration::try_from(self.now.duration_since(sent_at)).ok()?;
         let safe = grace - grace / 10;
-        let retry = self
-            .soon()
-            .min(saturating_add(self.now, grace / 10))
-            .max(self.not_before);
+        let retry = self.soon().min(saturating_add(self.now, grace / 10)).max(self.not_before);
         (passed < safe && retry <= saturating_add(sent_at, safe)).then_some(retry)
     }
 

@@ -243,10 +243,7 @@ impl Provider {
 
     /// Whether the provider wants a refresh when a token is rejected, not before.
     pub fn prefers_refresh_on_rejection(&self) -> bool {
-        self.access_token
-            .refresh_on_rejection
-            .as_ref()
-            .is_some_and(|fact| fact.value)
+        self.access_token.refresh_on_rejection.as_ref().is_some_and(|fact| fact.value)
     }
 
     /// After which time a refresh token dies of disuse.
@@ -255,10 +252,7 @@ impl Provider {
             None => IdleLimit::Unknown,
             Some(fact) => match fact.value {
                 Limit::Endless => IdleLimit::Endless,
-                Limit::After(limit) => IdleLimit::After {
-                    limit,
-                    verified: fact.is_verified(),
-                },
+                Limit::After(limit) => IdleLimit::After { limit, verified: fact.is_verified() },
             },
         }
     }
@@ -268,44 +262,27 @@ impl Provider {
         let fact = self.refresh_token.absolute_life.as_ref()?;
         match fact.value {
             Limit::Endless => None,
-            Limit::After(life) => Some(KnownLife {
-                life,
-                verified: fact.is_verified(),
-            }),
+            Limit::After(life) => Some(KnownLife { life, verified: fact.is_verified() }),
         }
     }
 
     /// Whether a refresh replaces the refresh token.
     pub fn rotation(&self) -> Rotation {
-        self.refresh_token
-            .rotation
-            .as_ref()
-            .map(|fact| fact.value)
-            .unwrap_or_default()
+        self.refresh_token.rotation.as_ref().map(|fact| fact.value).unwrap_or_default()
     }
 
     /// How long a refresh token is accepted after it was replaced.
     pub fn grace(&self) -> Grace {
-        self.refresh_token
-            .grace
-            .as_ref()
-            .map(|fact| fact.value)
-            .unwrap_or_default()
+        self.refresh_token.grace.as_ref().map(|fact| fact.value).unwrap_or_default()
     }
 
     /// What happens when a replaced refresh token is used outside of the grace.
     pub fn reuse(&self) -> Reuse {
-        self.refresh_token
-            .reuse
-            .as_ref()
-            .map(|fact| fact.value)
-            .unwrap_or_default()
+        self.refresh_token.reuse.as_ref().map(|fact| fact.value).unwrap_or_default()
     }
 
     /// The retired endpoint that a URL belongs to, if it does.
     pub fn retired(&self, url: &Url) -> Option<&Retired> {
-        self.retired
-            .iter()
-            .find(|retired| url.as_str().starts_with(&retired.prefix))
+        self.retired.iter().find(|retired| url.as_str().starts_with(&retired.prefix))
     }
 }

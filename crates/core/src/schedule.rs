@@ -60,19 +60,13 @@ pub struct QuotaPlan {
 
 impl QuotaPlan {
     /// No quota in the way.
-    pub const AMPLE: Self = Self {
-        not_before: None,
-        stretch: 1.0,
-    };
+    pub const AMPLE: Self = Self { not_before: None, stretch: 1.0 };
 
     /// The plan for a fleet under a quota, all in refreshes a day: keep-alive comes first, and freshness is
     /// stretched into what is left.
     pub fn for_fleet(quota: f64, keep_alive: f64, freshness: f64) -> Self {
         let left = (quota - keep_alive).max(quota * 0.01);
-        Self {
-            not_before: None,
-            stretch: (freshness / left).max(1.0),
-        }
+        Self { not_before: None, stretch: (freshness / left).max(1.0) }
     }
 }
 
@@ -199,10 +193,7 @@ impl Schedule {
         };
         let idle = self.idle_end.map(|end| end.at);
         let absolute = self.absolute_end.map(|end| end.at);
-        Plan {
-            due_at,
-            dies_at: idle.into_iter().chain(absolute).min(),
-        }
+        Plan { due_at, dies_at: idle.into_iter().chain(absolute).min() }
     }
 }
 
@@ -229,13 +220,7 @@ pub fn schedule(
     };
     let idle_end = idle_end(grant, provider, now);
     let absolute_end = absolute_end(grant, provider);
-    let rest = |wishes, floors, next| Schedule {
-        next,
-        wishes,
-        floors,
-        idle_end,
-        absolute_end,
-    };
+    let rest = |wishes, floors, next| Schedule { next, wishes, floors, idle_end, absolute_end };
     let renewable = match grant.renewal {
         Renewal::RefreshToken => grant.tokens.refresh_token.is_some(),
         Renewal::ClientCredentials => true,
@@ -252,21 +237,14 @@ pub fn schedule(
         freshness(connection, grant, provider, quota, now),
         idle_end.map(|end| Wish {
             at: saturating_add(issued_at, end.limit / 2),
-            why: Why::KeepAlive {
-                limit: end.limit,
-                basis: end.basis,
-            },
+            why: Why::KeepAlive { limit: end.limit, basis: end.basis },
         }),
     ]
     .into_iter()
     .flatten()
     .map(|wish| Wish {
         // Where the age is not known, it may be any: what has an end in time is wished for now.
-        at: if grant.tokens.is_from_the_future(now) {
-            now
-        } else {
-            earlier(wish.at, issued_at, jitter)
-        },
+        at: if grant.tokens.is_from_the_future(now) { now } else { earlier(wish.at, issued_at, jitter) },
         ..wish
     })
     .chain(at_once(connection, now))
@@ -277,16 +255,10 @@ pub fn schedule(
         None if connection.policy == Policy::OnDemand => Next::Never(WhyNever::OnDemand),
         None => Next::Never(WhyNever::OnRejection),
         Some(wish) => match floors.iter().max_by_key(|floor| floor.at) {
-            Some(floor) if floor.at > wish.at => Next::At {
-                at: floor.at,
-                why: wish.why,
-                held_by: Some(floor.why),
-            },
-            _ => Next::At {
-                at: wish.at,
-                why: wish.why,
-                held_by: None,
-            },
+            Some(floor) if floor.at > wish.at => {
+                Next::At { at: floor.at, why: wish.why, held_by: Some(floor.why) }
+            }
+            _ => Next::At { at: wish.at, why: wish.why, held_by: None },
         },
     };
     rest(wishes, floors, next)
@@ -294,13 +266,7 @@ pub fn schedule(
 
 fn never(why: WhyNever) -> Schedule {
     let (wishes, floors) = (vec![], vec![]);
-    Schedule {
-        next: Next::Never(why),
-        wishes,
-        floors,
-        idle_end: None,
-        absolute_end: None,
-    }
+    Schedule { next: Next::Never(why), wishes, floors, idle_end: None, absolute_end: None }
 }
 
 /// The wish for an access token that is fresh whenever somebody needs it.
@@ -319,22 +285,14 @@ fn freshness(
     let stretch = quota.stretch.max(1.0);
     let half = life / 2;
     let cheap = half.saturating_mul(CHEAP_A_DAY) >= DAY;
-    let read = connection
-        .last_read_at
-        .is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
+    let read = connection.last_read_at.is_some_and(|at| saturating_add(at, READ_RECENTLY) >= now);
     if connection.policy == Policy::Auto && !cheap && !read {
         let why = Why::Daily { life, stretch };
-        return Some(Wish {
-            at: saturating_add(issued_at, stretched(DAY, stretch)),
-            why,
-        });
+        return Some(Wish { at: saturating_add(issued_at, stretched(DAY, stretch)), why });
     }
     // Half is always earlier than the end less min(margin, life/10).
     let why = Why::HalfLife { life, stretch };
-    Some(Wish {
-        at: saturating_add(issued_at, stretched(half, stretch)),
-        why,
-    })
+    Some(Wish { at: saturating_add(issued_at, stretched(half, stretch)), why })
 }
 
 fn stretched(interval: Duration, stretch: f64) -> Duration {
@@ -347,24 +305,14 @@ fn stretched(interval: Duration, stretch: f64) -> Duration {
 
 /// The access token's whole life: what the answer said, or else the provider's file.
 fn life(grant: &Grant, provider: &Provider) -> Option<Duration> {
-    grant
-        .tokens
-        .life()
-        .or_else(|| provider.access_token_life())
-        .filter(|life| !life.is_zero())
+    grant.tokens.life().or_else(|| provider.access_token_life()).filter(|life| !life.is_zero())
 }
 
 /// The wishes that have no interval to jitter in.
 fn at_once(connection: &Connection, now: Timestamp) -> Option<Wish> {
     match &connection.state {
-        State::Failing(failing) => Some(Wish {
-            at: failing.since.min(now),
-            why: Why::Retry,
-        }),
-        State::Unverified => Some(Wish {
-            at: connection.created_at.min(now),
-            why: Why::Verify,
-        }),
+        State::Failing(failing) => Some(Wish { at: failing.since.min(now), why: Why::Retry }),
+        State::Unverified => Some(Wish { at: connection.created_at.min(now), why: Why::Verify }),
         _ => None,
     }
 }
@@ -379,15 +327,9 @@ fn floors(
     let mut floors = Vec::new();
     if !grant.tokens.is_from_the_future(now) {
         let issued_at = grant.tokens.issued_at.min(now);
-        floors.push(Floor {
-            at: saturating_add(issued_at, SHORTEST_INTERVAL),
-            why: Hold::ShortestInterval,
-        });
+        floors.push(Floor { at: saturating_add(issued_at, SHORTEST_INTERVAL), why: Hold::ShortestInterval });
         if let Some(age) = provider.minimum_age() {
-            floors.push(Floor {
-                at: saturating_add(issued_at, age),
-                why: Hold::MinimumAge,
-            });
+            floors.push(Floor { at: saturating_add(issued_at, age), why: Hold::MinimumAge });
         }
     }
     if let Some(at) = quota.not_before {
@@ -395,15 +337,9 @@ fn floors(
     }
     if let State::Failing(failing) = &connection.state {
         let latest = saturating_add(now, longest_wait(failing, grant, provider, now));
-        let mut held = vec![Floor {
-            at: failing.next,
-            why: Hold::AfterFailure,
-        }];
+        let mut held = vec![Floor { at: failing.next, why: Hold::AfterFailure }];
         if let Cause::OutcomeUnknown { hold_until, .. } = failing.cause {
-            held.push(Floor {
-                at: hold_until,
-                why: Hold::OutcomeUnknown,
-            });
+            held.push(Floor { at: hold_until, why: Hold::OutcomeUnknown });
         }
         // No wait is as long as that: the clock was set back since.
         floors.extend(held.into_iter().filter(|floor| floor.at <= latest));
@@ -433,10 +369,7 @@ fn earlier(at: Timestamp, from: Timestamp, share: f64) -> Timestamp {
 
 /// A number in [0, 1) that is always the same for the same connection and try.
 fn share(seed: u64, id: ConnectionId, attempt: u64) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "the lowest bits of a jitter do not matter"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "the lowest bits of a jitter do not matter")]
     let share = (jitter(seed, id, attempt) >> 11) as f64 / (1u64 << 53) as f64;
     share
 }
@@ -466,24 +399,12 @@ pub struct MinTtl {
 /// `wanted`. By default min(60 s, life/10).
 pub fn min_ttl(wanted: Option<Duration>, life: Option<Duration>) -> MinTtl {
     let Some(life) = life else {
-        return MinTtl {
-            effective: wanted.unwrap_or(Duration::ZERO),
-            cut_from: None,
-        };
+        return MinTtl { effective: wanted.unwrap_or(Duration::ZERO), cut_from: None };
     };
     match wanted {
-        None => MinTtl {
-            effective: MARGIN.min(life / 10),
-            cut_from: None,
-        },
-        Some(wanted) if wanted > life / 2 => MinTtl {
-            effective: life / 2,
-            cut_from: Some(wanted),
-        },
-        Some(wanted) => MinTtl {
-            effective: wanted,
-            cut_from: None,
-        },
+        None => MinTtl { effective: MARGIN.min(life / 10), cut_from: None },
+        Some(wanted) if wanted > life / 2 => MinTtl { effective: life / 2, cut_from: Some(wanted) },
+        Some(wanted) => MinTtl { effective: wanted, cut_from: None },
     }
 }
 

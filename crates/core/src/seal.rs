@@ -64,10 +64,7 @@ impl MasterKey {
         cipher_key.zeroize();
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&prf(bytes, b"vestal/v1/key-id")[..KEY_ID_BYTES]);
-        Self {
-            id: KeyId(id),
-            cipher,
-        }
+        Self { id: KeyId(id), cipher }
     }
 
     /// Reads a key as [`MasterKey::generate`] writes it; white space around it is allowed.
@@ -192,10 +189,7 @@ impl KeyRing {
         sealed.push(VERSION);
         sealed.extend_from_slice(&self.first.id.0);
         sealed.extend_from_slice(&nonce);
-        let payload = Payload {
-            msg: plain,
-            aad: &aad,
-        };
+        let payload = Payload { msg: plain, aad: &aad };
         match self.first.cipher.encrypt(&XNonce::from(nonce), payload) {
             Ok(ciphertext) => sealed.extend_from_slice(&ciphertext),
             // The cipher refuses only what is longer than 256 GiB; every body is bounded long before.
@@ -214,24 +208,14 @@ impl KeyRing {
         if version != VERSION {
             return Err(OpenError::UnknownFormat(version));
         }
-        let (id, rest) = rest
-            .split_first_chunk::<KEY_ID_BYTES>()
-            .ok_or(OpenError::Corrupt)?;
-        let (nonce, ciphertext) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(OpenError::Corrupt)?;
+        let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or(OpenError::Corrupt)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Corrupt)?;
         let key = std::iter::once(&self.first)
             .chain(&self.others)
             .find(|key| key.id.0 == *id)
             .ok_or(OpenError::KeyMissing(KeyId(*id)))?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &additional_data(store, place),
-        };
-        key.cipher
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| OpenError::Corrupt)
+        let payload = Payload { msg: ciphertext, aad: &additional_data(store, place) };
+        key.cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| OpenError::Corrupt)
     }
 }
 
@@ -242,12 +226,7 @@ fn additional_data(store: StoreId, place: &Place<'_>) -> Vec<u8> {
     aad.extend_from_slice(store.as_uuid().as_bytes());
     aad.extend_from_slice(place.owner.as_bytes());
     aad.push(place.field as u8);
-    aad.extend_from_slice(
-        place
-            .grant
-            .map_or(Uuid::nil(), |grant| grant.as_uuid())
-            .as_bytes(),
-    );
+    aad.extend_from_slice(place.grant.map_or(Uuid::nil(), |grant| grant.as_uuid()).as_bytes());
     aad.extend_from_slice(&place.generation.to_be_bytes());
     aad.extend_from_slice(place.bound.as_bytes());
     aad
@@ -296,10 +275,7 @@ impl Vault {
     pub fn found(ring: &KeyRing, store: StoreId, entropy: &dyn Entropy) -> StoreIdentity {
         let key = Zeroizing::new(random::<32>(entropy));
         let fingerprint_key = ring.seal(store, &fingerprint_key_place(store), key.as_slice(), entropy);
-        StoreIdentity {
-            id: store,
-            fingerprint_key,
-        }
+        StoreIdentity { id: store, fingerprint_key }
     }
 
     /// Unlocks a store.
@@ -310,11 +286,7 @@ impl Vault {
     pub fn unlock(ring: KeyRing, identity: &StoreIdentity) -> Result<Self, OpenError> {
         let place = fingerprint_key_place(identity.id);
         let fingerprint_key = ring.open(identity.id, &place, &identity.fingerprint_key)?;
-        Ok(Self {
-            ring,
-            store: identity.id,
-            fingerprint_key,
-        })
+        Ok(Self { ring, store: identity.id, fingerprint_key })
     }
 
     /// The store this vault belongs to.
@@ -361,13 +333,7 @@ impl fmt::Debug for Vault {
 }
 
 fn fingerprint_key_place(store: StoreId) -> Place<'static> {
-    Place {
-        owner: store.as_uuid(),
-        field: Field::FingerprintKey,
-        grant: None,
-        generation: 0,
-        bound: "",
-    }
+    Place { owner: store.as_uuid(), field: Field::FingerprintKey, grant: None, generation: 0, bound: "" }
 }
 
 fn prf(key: &[u8], message: &[u8]) -> [u8; 32] {
@@ -414,32 +380,13 @@ mod tests {
         let sealed = vault.seal(&place(), b"the only one", &entropy);
         assert_eq!(vault.open(&place(), &sealed).unwrap().as_slice(), b"the only one");
         for elsewhere in [
-            Place {
-                owner: Uuid::from_u128(9),
-                ..place()
-            },
-            Place {
-                field: Field::AccessToken,
-                ..place()
-            },
-            Place {
-                grant: None,
-                ..place()
-            },
-            Place {
-                generation: 2,
-                ..place()
-            },
-            Place {
-                bound: "https://elsewhere.example/token",
-                ..place()
-            },
+            Place { owner: Uuid::from_u128(9), ..place() },
+            Place { field: Field::AccessToken, ..place() },
+            Place { grant: None, ..place() },
+            Place { generation: 2, ..place() },
+            Place { bound: "https://elsewhere.example/token", ..place() },
         ] {
-            assert_eq!(
-                vault.open(&elsewhere, &sealed).unwrap_err(),
-                OpenError::Corrupt,
-                "{elsewhere:?}"
-            );
+            assert_eq!(vault.open(&elsewhere, &sealed).unwrap_err(), OpenError::Corrupt, "{elsewhere:?}");
         }
     }
 
@@ -450,10 +397,7 @@ mod tests {
         for byte in 0..sealed.as_bytes().len() {
             let mut bytes = sealed.as_bytes().to_vec();
             bytes[byte] ^= 0x10;
-            assert!(
-                vault.open(&place(), &Sealed::from_bytes(bytes)).is_err(),
-                "byte {byte}"
-            );
+            assert!(vault.open(&place(), &Sealed::from_bytes(bytes)).is_err(), "byte {byte}");
         }
         for length in 0..sealed.as_bytes().len() {
             let cut = Sealed::from_bytes(sealed.as_bytes()[..length].to_vec());
@@ -467,34 +411,21 @@ mod tests {
         let (two, _) = vault(2);
         let sealed = one.seal(&place(), b"x", &entropy);
         let key = MasterKey::from_bytes(&[1; 32]).id();
-        assert_eq!(
-            two.open(&place(), &sealed).unwrap_err(),
-            OpenError::KeyMissing(key)
-        );
+        assert_eq!(two.open(&place(), &sealed).unwrap_err(), OpenError::KeyMissing(key));
     }
 
     #[test]
     fn any_key_of_the_ring_opens_and_the_first_seals() {
         let entropy = Counting(0.into());
         let key = |n| MasterKey::from_bytes(&[n; 32]);
-        let identity = Vault::found(
-            &KeyRing::new(key(1), vec![]),
-            StoreId::from_uuid(Uuid::from_u128(1)),
-            &entropy,
-        );
+        let identity =
+            Vault::found(&KeyRing::new(key(1), vec![]), StoreId::from_uuid(Uuid::from_u128(1)), &entropy);
         let old = Vault::unlock(KeyRing::new(key(1), vec![]), &identity).unwrap();
         let both = Vault::unlock(KeyRing::new(key(2), vec![key(1)]), &identity).unwrap();
         assert!(both.open(&place(), &old.seal(&place(), b"x", &entropy)).is_ok());
         let by_new = both.seal(&place(), b"x", &entropy);
-        assert_eq!(
-            old.open(&place(), &by_new).unwrap_err(),
-            OpenError::KeyMissing(key(2).id())
-        );
-        assert_eq!(
-            old.fingerprint("t"),
-            both.fingerprint("t"),
-            "fingerprints outlive a change of key"
-        );
+        assert_eq!(old.open(&place(), &by_new).unwrap_err(), OpenError::KeyMissing(key(2).id()));
+        assert_eq!(old.fingerprint("t"), both.fingerprint("t"), "fingerprints outlive a change of key");
         assert_ne!(old.fingerprint("t"), old.fingerprint("u"));
     }
 
@@ -503,10 +434,7 @@ mod tests {
         let entropy = Counting(0.into());
         let ring = |n| KeyRing::new(MasterKey::from_bytes(&[n; 32]), vec![]);
         let identity = Vault::found(&ring(1), StoreId::from_uuid(Uuid::from_u128(1)), &entropy);
-        assert!(matches!(
-            Vault::unlock(ring(2), &identity),
-            Err(OpenError::KeyMissing(_))
-        ));
+        assert!(matches!(Vault::unlock(ring(2), &identity), Err(OpenError::KeyMissing(_))));
     }
 
     #[test]

@@ -27,11 +27,7 @@ pub fn redact(text: &str) -> String {
         }
         let (run, after) = rest.split_at(run_len);
         let a_word = run.chars().all(|c| c.is_ascii_lowercase() || "_.:".contains(c));
-        out.push_str(if run_len < TOKEN_LIKE_CHARS || a_word {
-            run
-        } else {
-            "[redacted]"
-        });
+        out.push_str(if run_len < TOKEN_LIKE_CHARS || a_word { run } else { "[redacted]" });
         rest = after;
     }
     match out.char_indices().nth(KEPT_CHARS) {
@@ -47,14 +43,8 @@ mod tests {
     #[test]
     fn words_stay_and_tokens_go() {
         for (said, kept) in [
-            (
-                "The refresh token is invalid or expired.",
-                "The refresh token is invalid or expired.",
-            ),
-            (
-                "token rt_9dKq2mVb7Xw1PzL4 is unknown",
-                "token [redacted] is unknown",
-            ),
+            ("The refresh token is invalid or expired.", "The refresh token is invalid or expired."),
+            ("token rt_9dKq2mVb7Xw1PzL4 is unknown", "token [redacted] is unknown"),
             ("token=9dKq2mVb7Xw1PzL4", "[redacted]"),
             ("AADSTS70008: expired", "AADSTS70008: expired"),
             ("authorization_pending_for_long", "authorization_pending_for_long"),

@@ -147,10 +147,7 @@ impl State {
     /// refresh cannot end where no consent ever was.
     pub fn apply(self, transition: Transition, now: Timestamp) -> Result<Self, Illegal> {
         use Transition as T;
-        let illegal = Illegal {
-            from: self.name(),
-            transition: transition.name(),
-        };
+        let illegal = Illegal { from: self.name(), transition: transition.name() };
         Ok(match (self, transition) {
             (Self::Disconnecting, T::Disconnect) => Self::Disconnecting,
             (Self::Disconnecting, _) => return Err(illegal),
@@ -159,12 +156,10 @@ impl State {
             (paused @ Self::Paused { .. }, T::Pause) => paused,
             (Self::Paused { prior }, T::Resume) => *prior,
             // Whoever paused it has the last word; what happens meanwhile shows when it is resumed.
-            (Self::Paused { prior }, transition) => Self::Paused {
-                prior: Box::new(prior.apply(transition, now)?),
-            },
-            (prior, T::Pause) => Self::Paused {
-                prior: Box::new(prior),
-            },
+            (Self::Paused { prior }, transition) => {
+                Self::Paused { prior: Box::new(prior.apply(transition, now)?) }
+            }
+            (prior, T::Pause) => Self::Paused { prior: Box::new(prior) },
             (state, T::Resume) => state,
 
             (_, T::Consent) => Self::Active,
@@ -179,12 +174,9 @@ impl State {
             }),
             // A failed try tells nothing new about a grant that is known to be dead.
             (dead @ Self::NeedsReauth { .. }, T::Fail { .. } | T::Die { .. }) => dead,
-            (Self::Unverified | Self::Active, T::Fail { cause, next }) => Self::Failing(Failing {
-                cause,
-                since: now,
-                tries: 1,
-                next,
-            }),
+            (Self::Unverified | Self::Active, T::Fail { cause, next }) => {
+                Self::Failing(Failing { cause, since: now, tries: 1, next })
+            }
             (Self::Unverified | Self::Active | Self::Failing(_), T::Die { reason }) => {
                 Self::NeedsReauth { reason, since: now }
             }

@@ -23,11 +23,7 @@ pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A property is tried with the same cases each time.
 pub(crate) fn cases(cases: u32) -> Config {
-    Config {
-        rng_seed: RngSeed::Fixed(2026),
-        failure_persistence: None,
-        ..Config::with_cases(cases)
-    }
+    Config { rng_seed: RngSeed::Fixed(2026), failure_persistence: None, ..Config::with_cases(cases) }
 }
 
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -55,17 +51,9 @@ pub(crate) fn attempt_id(n: u128) -> AttemptId {
     AttemptId::from_uuid(Uuid::from_u128(n))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "facts are optional wherever they are put"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "facts are optional wherever they are put")]
 pub(crate) fn fact<T>(value: T) -> Option<Fact<T>> {
-    Some(Fact {
-        value,
-        source: None,
-        unverified: false,
-        note: None,
-    })
+    Some(Fact { value, source: None, unverified: false, note: None })
 }
 
 /// A provider of whom nothing is known but what `facts` adds.
@@ -82,11 +70,7 @@ pub(crate) fn builtin(id: &str) -> Provider {
 /// An active connection with a refresh token, whose access token was issued at [`start`] and lives this long.
 pub(crate) fn connection(life: Option<Duration>) -> Connection {
     let sealed = || Sealed::from_bytes(vec![1]);
-    let refresh_token = StoredRefreshToken {
-        sealed: sealed(),
-        fingerprint: fingerprint(1),
-        end: None,
-    };
+    let refresh_token = StoredRefreshToken { sealed: sealed(), fingerprint: fingerprint(1), end: None };
     let tokens = TokenSet {
         generation: 1,
         issued_at: start(),
@@ -109,12 +93,7 @@ pub(crate) fn connection(life: Option<Duration>) -> Connection {
         created_at: start(),
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant {
-            id: grant_id(1),
-            consented_at: start(),
-            renewal: Renewal::RefreshToken,
-            tokens,
-        }),
+        grant: Some(Grant { id: grant_id(1), consented_at: start(), renewal: Renewal::RefreshToken, tokens }),
         plan: Plan::default(),
         lease: None,
     }
@@ -184,34 +163,19 @@ impl Connection {
             fingerprint: grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint),
             started_at: now,
         };
-        let lease = Lease {
-            attempt: attempt.clone(),
-            until: saturating_add(now, MINUTE),
-            valid: true,
-        };
+        let lease = Lease { attempt: attempt.clone(), until: saturating_add(now, MINUTE), valid: true };
         (self.with(|connection| connection.lease = Some(lease)), attempt)
     }
 }
 
 pub(crate) fn failing(cause: Cause, since: Timestamp, next: Timestamp) -> State {
-    State::Failing(Failing {
-        cause,
-        since,
-        tries: 1,
-        next,
-    })
+    State::Failing(Failing { cause, since, tries: 1, next })
 }
 
 pub(crate) fn transient() -> Cause {
-    Cause::Transient {
-        detail: "no route".into(),
-    }
+    Cause::Transient { detail: "no route".into() }
 }
 
 pub(crate) fn outcome_unknown(attempt: u128, sent_at: Timestamp, hold_until: Timestamp) -> Cause {
-    Cause::OutcomeUnknown {
-        attempt: attempt_id(attempt),
-        sent_at,
-        hold_until,
-    }
+    Cause::OutcomeUnknown { attempt: attempt_id(attempt), sent_at, hold_until }
 }

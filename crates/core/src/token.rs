@@ -73,9 +73,9 @@ impl RefreshEnd {
             None => {
                 return match known? {
                     // Using the token moved its end; the answer need not say so each time.
-                    Self::Idle(end) => Some(Self::Idle(
-                        end.checked_add(at.duration_since(before)).unwrap_or(end),
-                    )),
+                    Self::Idle(end) => {
+                        Some(Self::Idle(end.checked_add(at.duration_since(before)).unwrap_or(end)))
+                    }
                     Self::Said(_) if rotated => None,
                     // Nothing says that using it moved the end that was said of this very token.
                     Self::Said(end) => Some(Self::Absolute(end)),
@@ -252,40 +252,18 @@ mod tests {
         let observe = RefreshEnd::observe;
         let first = observe(None, at(0), said(1000), at(0), false);
         assert_eq!(first, Some(RefreshEnd::Said(at(1000))));
-        assert_eq!(
-            observe(first, at(0), said(1000), at(100), true),
-            Some(RefreshEnd::Idle(at(1100)))
-        );
-        assert_eq!(
-            observe(first, at(0), said(901), at(100), true),
-            Some(RefreshEnd::Absolute(at(1001)))
-        );
-        assert_eq!(
-            observe(first, at(0), Some(SaidLife::Endless), at(100), true),
-            Some(RefreshEnd::Endless)
-        );
+        assert_eq!(observe(first, at(0), said(1000), at(100), true), Some(RefreshEnd::Idle(at(1100))));
+        assert_eq!(observe(first, at(0), said(901), at(100), true), Some(RefreshEnd::Absolute(at(1001))));
+        assert_eq!(observe(first, at(0), Some(SaidLife::Endless), at(100), true), Some(RefreshEnd::Endless));
     }
 
     #[test]
     fn silence_takes_nothing_back_and_proves_no_move() {
         let silent = |known, rotated| RefreshEnd::observe(Some(known), at(0), None, at(100), rotated);
-        assert_eq!(
-            silent(RefreshEnd::Said(at(1000)), false),
-            Some(RefreshEnd::Absolute(at(1000)))
-        );
-        assert_eq!(
-            silent(RefreshEnd::Said(at(1000)), true),
-            None,
-            "another token: nothing was said of it"
-        );
-        assert_eq!(
-            silent(RefreshEnd::Idle(at(1000)), true),
-            Some(RefreshEnd::Idle(at(1100)))
-        );
-        assert_eq!(
-            silent(RefreshEnd::Absolute(at(1000)), true),
-            Some(RefreshEnd::Absolute(at(1000)))
-        );
+        assert_eq!(silent(RefreshEnd::Said(at(1000)), false), Some(RefreshEnd::Absolute(at(1000))));
+        assert_eq!(silent(RefreshEnd::Said(at(1000)), true), None, "another token: nothing was said of it");
+        assert_eq!(silent(RefreshEnd::Idle(at(1000)), true), Some(RefreshEnd::Idle(at(1100))));
+        assert_eq!(silent(RefreshEnd::Absolute(at(1000)), true), Some(RefreshEnd::Absolute(at(1000))));
         assert_eq!(silent(RefreshEnd::Endless, true), Some(RefreshEnd::Endless));
     }
 

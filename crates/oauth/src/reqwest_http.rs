@@ -151,6 +151,8 @@ fn cause(error: reqwest::Error) -> String {
     sources(&error).last().map(|deepest| redact(&deepest.to_string())).unwrap_or_default()
 }
 
-fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    successors(Some(error as &(dyn Error + 'static)), |error| error.source())
+/// The error, what caused it, what caused that, and so on.
+fn sources<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let first: &'a (dyn Error + 'static) = error;
+    successors(Some(first), |&error| error.source())
 }

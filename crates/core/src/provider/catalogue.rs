@@ -5,10 +5,7 @@ use super::parse::Mistake;
 
 /// The files, by identifier, in order.
 const FILES: &[(&str, &str)] = &[
-    (
-        "constant-contact",
-        include_str!("../../../../providers/constant-contact.toml"),
-    ),
+    ("constant-contact", include_str!("../../../../providers/constant-contact.toml")),
     ("custom", include_str!("../../../../providers/custom.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
     ("okta", include_str!("../../../../providers/okta.toml")),
@@ -21,10 +18,7 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
 
 /// The text of a provider's file.
 pub fn text(id: &str) -> Option<&'static str> {
-    FILES
-        .iter()
-        .find(|(known, _)| *known == id)
-        .map(|(_, text)| *text)
+    FILES.iter().find(|(known, _)| *known == id).map(|(_, text)| *text)
 }
 
 /// A provider that comes with Vestal; `None` where there is no such provider.
@@ -39,9 +33,7 @@ pub fn builtin(id: &str) -> Option<Result<Provider, Vec<Mistake>>> {
 /// The known identifier that is most like this one, if any is like it.
 pub fn nearest(id: &str) -> Option<&'static str> {
     let likeness = |known: &&str| strsim::jaro_winkler(id, known);
-    ids()
-        .filter(|known| likeness(known) > 0.7)
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    ids().filter(|known| likeness(known) > 0.7).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 #[cfg(test)]
@@ -51,9 +43,7 @@ mod tests {
     #[test]
     fn every_file_is_sound() {
         for id in ids() {
-            let provider = builtin(id)
-                .unwrap()
-                .unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
+            let provider = builtin(id).unwrap().unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
             assert_eq!(provider.id, id);
         }
         assert!(ids().is_sorted());

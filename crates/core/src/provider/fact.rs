@@ -61,11 +61,7 @@ impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> 
 /// A length of time that is not 0: what lives for no time cannot be kept alive.
 fn length(text: &str) -> Result<Duration, humantime::DurationError> {
     let length = humantime::parse_duration(text)?;
-    if length.is_zero() {
-        Err(humantime::DurationError::Empty)
-    } else {
-        Ok(length)
-    }
+    if length.is_zero() { Err(humantime::DurationError::Empty) } else { Ok(length) }
 }
 
 impl<'de> Deserialize<'de> for Life {

@@ -21,39 +21,23 @@ impl Provider {
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
         let provider: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(text, span.start));
-            vec![Mistake {
-                line,
-                what: with_nearest_name(error.message()),
-            }]
+            vec![Mistake { line, what: with_nearest_name(error.message()) }]
         })?;
         let mistakes = provider.mistakes(text);
-        if mistakes.is_empty() {
-            Ok(provider)
-        } else {
-            Err(mistakes)
-        }
+        if mistakes.is_empty() { Ok(provider) } else { Err(mistakes) }
     }
 
     fn mistakes(&self, text: &str) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         let id_is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.id.is_empty() || !self.id.chars().all(id_is_plain) {
-            let what = format!(
-                "the id {:?} may hold lower-case letters, digits and hyphens only",
-                self.id
-            );
-            mistakes.push(Mistake {
-                line: line_with(text, "id"),
-                what,
-            });
+            let what = format!("the id {:?} may hold lower-case letters, digits and hyphens only", self.id);
+            mistakes.push(Mistake { line: line_with(text, "id"), what });
         }
         if self.endpoints.token.is_none() && self.endpoints.issuer.is_none() {
             let what =
                 "neither a token endpoint nor an issuer: add `token` or `issuer` to [endpoints]".into();
-            mistakes.push(Mistake {
-                line: line_with(text, "[endpoints]"),
-                what,
-            });
+            mistakes.push(Mistake { line: line_with(text, "[endpoints]"), what });
         }
         for (name, source, unverified) in self.facts() {
             let what = match source {
@@ -66,10 +50,7 @@ impl Provider {
                 _ => continue,
             };
             let key = name.rsplit('.').next().unwrap_or(name);
-            mistakes.push(Mistake {
-                line: line_with(text, key),
-                what,
-            });
+            mistakes.push(Mistake { line: line_with(text, key), what });
         }
         mistakes
     }
@@ -90,16 +71,10 @@ impl Provider {
             fact("endpoints.revocation", endpoints.revocation.as_ref()),
             fact("client.auth", client.auth.as_ref()),
             fact("client.redirect_uri", client.redirect_uri.as_ref()),
-            fact(
-                "authorization.offline_scope",
-                self.authorization.offline_scope.as_ref(),
-            ),
+            fact("authorization.offline_scope", self.authorization.offline_scope.as_ref()),
             fact("access_token.life", access.life.as_ref()),
             fact("access_token.minimum_age", access.minimum_age.as_ref()),
-            fact(
-                "access_token.refresh_on_rejection",
-                access.refresh_on_rejection.as_ref(),
-            ),
+            fact("access_token.refresh_on_rejection", access.refresh_on_rejection.as_ref()),
             fact("refresh_token.idle_limit", refresh.idle_limit.as_ref()),
             fact("refresh_token.absolute_life", refresh.absolute_life.as_ref()),
             fact("refresh_token.rotation", refresh.rotation.as_ref()),
@@ -108,11 +83,7 @@ impl Provider {
         ]
         .into_iter()
         .flatten()
-        .chain(
-            self.notes
-                .iter()
-                .map(|note| ("notes", note.source.as_deref(), note.unverified)),
-        )
+        .chain(self.notes.iter().map(|note| ("notes", note.source.as_deref(), note.unverified)))
         .collect()
     }
 }
@@ -125,9 +96,7 @@ pub fn with_nearest_name(message: &str) -> String {
     let nearest = message.starts_with("unknown ").then(|| {
         let unknown = quoted.next()?;
         let near = |name: &&str| strsim::jaro_winkler(unknown, name);
-        quoted
-            .filter(|name| near(name) > 0.7)
-            .max_by(|a, b| near(a).total_cmp(&near(b)))
+        quoted.filter(|name| near(name) > 0.7).max_by(|a, b| near(a).total_cmp(&near(b)))
     });
     match nearest.flatten() {
         Some(name) => format!("{message}; did you mean `{name}`?"),
@@ -142,9 +111,7 @@ pub fn line_of(text: &str, offset: usize) -> usize {
 
 /// The first line that begins with `start`; 0 where none does.
 fn line_with(text: &str, start: &str) -> usize {
-    text.lines()
-        .position(|line| line.trim_start().starts_with(start))
-        .map_or(0, |index| index + 1)
+    text.lines().position(|line| line.trim_start().starts_with(start)).map_or(0, |index| index + 1)
 }
 
 #[cfg(test)]
@@ -166,9 +133,7 @@ idle_limit = { is = "60d", unverified = true }
 
     fn mistake(from: &str, to: &str) -> Mistake {
         assert!(SMALL.contains(from), "{from}");
-        Provider::parse(&SMALL.replacen(from, to, 1))
-            .unwrap_err()
-            .remove(0)
+        Provider::parse(&SMALL.replacen(from, to, 1)).unwrap_err().remove(0)
     }
 
     #[test]
@@ -176,13 +141,7 @@ idle_limit = { is = "60d", unverified = true }
         let provider = Provider::parse(SMALL).unwrap();
         assert_eq!(provider.id, "small");
         let limit = std::time::Duration::from_secs(60 * 86_400);
-        assert_eq!(
-            provider.idle_limit(),
-            super::super::IdleLimit::After {
-                limit,
-                verified: false
-            }
-        );
+        assert_eq!(provider.idle_limit(), super::super::IdleLimit::After { limit, verified: false });
     }
 
     #[test]

@@ -79,18 +79,15 @@ pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<Id
         Some(RefreshEnd::Absolute(at)) => length(grant.consented_at, at),
         _ => None,
     };
-    let (limit, basis) = whole
-        .filter(|whole| *whole < limit)
-        .map_or((limit, basis), |whole| (whole, Basis::Answer));
+    let (limit, basis) =
+        whole.filter(|whole| *whole < limit).map_or((limit, basis), |whole| (whole, Basis::Answer));
     let at = saturating_add(grant.tokens.issued_at.min(now), limit);
     Some(IdleEnd { at, limit, basis })
 }
 
 /// From one time to a later one. An end that is not later is no end: it has been outlived.
 fn length(from: Timestamp, to: Timestamp) -> Option<Duration> {
-    Duration::try_from(to.duration_since(from))
-        .ok()
-        .filter(|length| !length.is_zero())
+    Duration::try_from(to.duration_since(from)).ok().filter(|length| !length.is_zero())
 }
 
 /// When the refresh token of a grant dies whatever is done, where that is known.
@@ -98,22 +95,12 @@ pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
     let refresh_token = grant.tokens.refresh_token.as_ref()?;
     let from = grant.consented_at;
     match refresh_token.end {
-        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd {
-            at,
-            from,
-            basis: Basis::Answer,
-        }),
+        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd { at, from, basis: Basis::Answer }),
         Some(RefreshEnd::Endless) => None,
         Some(RefreshEnd::Said(_) | RefreshEnd::Idle(_)) | None => {
             let life = provider.absolute_life()?;
-            let basis = Basis::File {
-                verified: life.verified,
-            };
-            Some(AbsoluteEnd {
-                at: saturating_add(from, life.life),
-                from,
-                basis,
-            })
+            let basis = Basis::File { verified: life.verified };
+            Some(AbsoluteEnd { at: saturating_add(from, life.life), from, basis })
         }
     }
 }

@@ -11,9 +11,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn cause() -> Cause {
-    Cause::Transient {
-        detail: "no route".into(),
-    }
+    Cause::Transient { detail: "no route".into() }
 }
 
 fn states() -> Vec<State> {
@@ -21,19 +19,9 @@ fn states() -> Vec<State> {
         State::Pending,
         State::Unverified,
         State::Active,
-        State::Failing(Failing {
-            cause: cause(),
-            since: at(1),
-            tries: 4,
-            next: at(2),
-        }),
-        State::NeedsReauth {
-            reason: Reason::NothingToRenewWith,
-            since: at(3),
-        },
-        State::Paused {
-            prior: Box::new(State::Active),
-        },
+        State::Failing(Failing { cause: cause(), since: at(1), tries: 4, next: at(2) }),
+        State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(3) },
+        State::Paused { prior: Box::new(State::Active) },
         State::Disconnecting,
     ]
 }
@@ -43,13 +31,8 @@ fn transitions() -> Vec<Transition> {
     vec![
         Transition::Consent,
         Transition::Succeed,
-        Transition::Fail {
-            cause: cause(),
-            next: at(9),
-        },
-        Transition::Die {
-            reason: Reason::OutcomeUnknown { attempt },
-        },
+        Transition::Fail { cause: cause(), next: at(9) },
+        Transition::Die { reason: Reason::OutcomeUnknown { attempt } },
         Transition::Pause,
         Transition::Resume,
         Transition::Disconnect,
@@ -70,14 +53,8 @@ fn the_table() {
                 .collect()
         })
         .collect();
-    let (pen, act, fai, nee, pau, dis) = (
-        "pending",
-        "active",
-        "failing",
-        "needs_reauth",
-        "paused",
-        "disconnecting",
-    );
+    let (pen, act, fai, nee, pau, dis) =
+        ("pending", "active", "failing", "needs_reauth", "paused", "disconnecting");
     #[rustfmt::skip]
     let expected = vec![
         //            consent  succeed  fail  die  pause resume disconnect
@@ -94,54 +71,17 @@ fn the_table() {
 
 #[test]
 fn a_failure_that_goes_on_keeps_its_beginning() {
-    let failing = State::Active
-        .apply(
-            Transition::Fail {
-                cause: cause(),
-                next: at(9),
-            },
-            at(5),
-        )
-        .unwrap();
-    let again = failing
-        .apply(
-            Transition::Fail {
-                cause: cause(),
-                next: at(19),
-            },
-            at(10),
-        )
-        .unwrap();
-    assert_eq!(
-        again,
-        State::Failing(Failing {
-            cause: cause(),
-            since: at(5),
-            tries: 2,
-            next: at(19)
-        })
-    );
+    let failing = State::Active.apply(Transition::Fail { cause: cause(), next: at(9) }, at(5)).unwrap();
+    let again = failing.apply(Transition::Fail { cause: cause(), next: at(19) }, at(10)).unwrap();
+    assert_eq!(again, State::Failing(Failing { cause: cause(), since: at(5), tries: 2, next: at(19) }));
 }
 
 #[test]
 fn a_pause_remembers_what_happened_meanwhile() {
     let paused = State::Active.apply(Transition::Pause, at(1)).unwrap();
-    let paused = paused
-        .apply(
-            Transition::Die {
-                reason: Reason::NothingToRenewWith,
-            },
-            at(2),
-        )
-        .unwrap();
+    let paused = paused.apply(Transition::Die { reason: Reason::NothingToRenewWith }, at(2)).unwrap();
     let resumed = paused.apply(Transition::Resume, at(3)).unwrap();
-    assert_eq!(
-        resumed,
-        State::NeedsReauth {
-            reason: Reason::NothingToRenewWith,
-            since: at(2)
-        }
-    );
+    assert_eq!(resumed, State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(2) });
 }
 
 #[test]

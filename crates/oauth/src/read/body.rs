@@ -89,6 +89,7 @@ impl Body {
     /// What it is, for somebody who expected a token set.
     pub(crate) fn name(&self) -> String {
         match self {
+            Self::Object(fields) if fields.is_empty() => "an empty JSON object".into(),
             Self::Object(fields) | Self::List(fields) => {
                 let names: Vec<&str> = fields.keys().take(NAMES_MAX).map(String::as_str).collect();
                 redact(&format!("neither a token set nor an OAuth error, but fields named {}", names.join(", ")))

@@ -101,11 +101,13 @@ fn written(line: &Line, colour: bool) -> String {
     if colour { line.coloured() } else { line.plain() }
 }
 
-/// From the top left corner, each line to its end, then nothing below; what does not fit is left out.
+/// From the top left corner, each line over a cleared one, then nothing below; what does not fit is left out.
+/// Cleared first, because the cursor stays on the last column of a line that fills it.
 fn drawn_over(lines: &[Line], rows: usize, colour: bool) -> String {
     let shown: Vec<String> =
-        lines.iter().take(rows).map(|line| written(line, colour) + "\x1b[K").collect();
-    format!("\x1b[H{}\x1b[J", shown.join("\r\n"))
+        lines.iter().take(rows).map(|line| format!("\x1b[K{}", written(line, colour))).collect();
+    let below = if lines.len() < rows { "\r\n\x1b[J" } else { "" };
+    format!("\x1b[H{}{below}", shown.join("\r\n"))
 }
 
 #[cfg(test)]
@@ -117,10 +119,10 @@ mod tests {
     fn a_frame_is_drawn_over_the_one_before_and_never_scrolls() {
         let line = |text: &str| Line::default().and(Tone::Good, text);
         let lines = [line("a"), line("b"), line("c")];
-        assert_eq!(drawn_over(&lines, 2, false), "\u{1b}[Ha\u{1b}[K\r\nb\u{1b}[K\u{1b}[J");
+        assert_eq!(drawn_over(&lines, 2, false), "\u{1b}[H\u{1b}[Ka\r\n\u{1b}[Kb");
         assert_eq!(
             drawn_over(&lines[..1], 9, true),
-            "\u{1b}[H\u{1b}[32ma\u{1b}[0m\u{1b}[K\u{1b}[J"
+            "\u{1b}[H\u{1b}[K\u{1b}[32ma\u{1b}[0m\r\n\u{1b}[J"
         );
     }
 }
