@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 /// What became of a demo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemoSummary {
-    /// How long it ran, in milliseconds.
-    pub ran_ms: u64,
-    /// How long a day of its calendar lasted, in milliseconds.
-    pub day_ms: u64,
+    /// How long it ran.
+    pub ran_seconds: u64,
+    /// How long a day of its calendar lasted.
+    pub day_seconds: u64,
     /// Refreshes that the sandbox granted to the connection that was kept alive.
     pub refreshes: u64,
     /// Refresh tokens lost: 1 if the sandbox has ended the connection's grant or seen one of its refresh tokens

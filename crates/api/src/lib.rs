@@ -7,7 +7,7 @@
 mod client;
 mod connect;
 mod connection;
-mod demo;
+pub mod demo;
 mod doctor;
 mod error;
 mod event;
@@ -21,7 +21,7 @@ mod token;
 pub use client::ClientView;
 pub use connect::{ConnectedView, ConsentView, DisconnectedView, Revocation};
 pub use connection::ConnectionView;
-pub use demo::DemoSummary;
+pub use demo::{DemoSummary, LeftAloneSummary};
 pub use doctor::{DoctorView, Finding, Level};
 pub use error::{Code, ErrorView};
 pub use event::EventView;

@@ -101,7 +101,8 @@ pub enum Verdict {
     Keep(WhyCandidate),
     /// The connection changes its state.
     Move(Transition),
-    /// It says nothing: a newer token set came meanwhile, or somebody else took over.
+    /// It says nothing: a newer token set came meanwhile, somebody else took over, or the connection is being
+    /// taken apart.
     Void,
 }
 

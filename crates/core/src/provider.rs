@@ -88,8 +88,8 @@ pub struct ProviderEndpoints {
 pub enum Issuer {
     /// Each customer has their own: it has to be asked for.
     Ask,
-    /// Always this one.
-    Is(Url),
+    /// Always this one. A text, since issuers are compared character by character (RFC 8414 §3.3).
+    Is(String),
 }
 
 /// What a provider accepts as a client.

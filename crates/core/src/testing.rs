@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::test_runner::{Config, RngSeed};
 use uuid::Uuid;
 
@@ -176,6 +177,23 @@ pub(crate) fn transient() -> Cause {
     Cause::Transient { detail: "no route".into() }
 }
 
-pub(crate) fn outcome_unknown(attempt: u128, sent_at: Timestamp, hold_until: Timestamp) -> Cause {
+pub(crate) fn lost_answer(attempt: u128, sent_at: Timestamp, hold_until: Timestamp) -> Cause {
     Cause::OutcomeUnknown { attempt: attempt_id(attempt), sent_at, hold_until }
+}
+
+/// A time around [`start`], or one at either end of all time.
+pub(crate) fn any_time() -> impl Strategy<Value = Timestamp> {
+    let near = (-400i64 * 86_400..400 * 86_400)
+        .prop_map(|seconds| Timestamp::from_second(start().as_second() + seconds).unwrap());
+    prop_oneof![8 => near, 1 => Just(Timestamp::MIN), 1 => Just(Timestamp::MAX)]
+}
+
+/// A length between the two, evenly over the orders of magnitude.
+pub(crate) fn length(shortest: Duration, longest: Duration) -> impl Strategy<Value = Duration> {
+    (shortest.as_secs_f64().ln()..longest.as_secs_f64().ln()).prop_map(|ln| Duration::from_secs_f64(ln.exp()))
+}
+
+/// A length of time that a provider may have written down, or none, or an absurd one.
+pub(crate) fn any_length() -> impl Strategy<Value = Duration> {
+    prop_oneof![8 => length(SECOND, YEAR * 10), 1 => Just(Duration::ZERO), 1 => Just(Duration::MAX)]
 }

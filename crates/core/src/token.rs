@@ -1,5 +1,6 @@
 //! Tokens: what a provider issued, in the clear and as stored.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::id::{AttemptId, GrantId};
 use crate::seal::{Fingerprint, Sealed};
 
 /// A successful token answer (RFC 6749 §5.1), in the clear, as tolerant reading understood it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TokenAnswer {
     /// The access token.
     pub access_token: SecretString,
@@ -28,6 +29,18 @@ pub struct TokenAnswer {
     pub id_token: Option<SecretString>,
     /// Every further field (`instance_url`, `realmId`, …). May hold secrets.
     pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl fmt::Debug for TokenAnswer {
+    /// Shows what is there, and the value of nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenAnswer")
+            .field("token_type", &self.token_type)
+            .field("expires_in", &self.expires_in)
+            .field("refresh_token", &self.refresh_token.is_some())
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How long a refresh token lives, in an answer's own words.

@@ -21,8 +21,7 @@ use vestal_core::state::{Cause, State, Transition};
 use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Write};
 use vestal_core::token::{Renewal, saturating_add};
 use vestal_oauth::http::Exchange;
-use vestal_oauth::refresh_token::UnsendableUrl;
-use vestal_oauth::{client_credentials, refresh_token};
+use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token};
 
 use crate::flight::Landing;
 use crate::{Error, Inner};

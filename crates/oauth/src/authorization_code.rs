@@ -94,3 +94,107 @@ pub fn token_request(
         ],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use vestal_core::client::ClientAuth;
+
+    use super::*;
+
+    struct Sevens;
+
+    impl Entropy for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    fn url(endpoint: &str, scopes: &[&str], parameters: &[(&str, &str)]) -> Url {
+        let parameters =
+            parameters.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        AuthorizationRequest {
+            endpoint: &endpoint.parse().unwrap(),
+            client_id: "an id",
+            redirect_uri: &"http://localhost:8724/callback?a=b&c".parse().unwrap(),
+            scopes: &scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>(),
+            state: &"st".into(),
+            code_challenge: "ch",
+            parameters: &parameters,
+        }
+        .url()
+    }
+
+    const OURS: &str = "response_type=code&client_id=an+id&redirect_uri=http%3A%2F%2Flocalhost%3A8724%2Fcallback%3Fa%3Db%26c\
+        &state=st&code_challenge=ch&code_challenge_method=S256";
+
+    #[test]
+    fn the_url_to_open() {
+        let endpoint = "https://as.example/authorize";
+        assert_eq!(url(endpoint, &[], &[]).as_str(), format!("{endpoint}?{OURS}"));
+        assert_eq!(
+            url(endpoint, &["contact_data", "offline_access"], &[("access_type", "offline")]).as_str(),
+            format!("{endpoint}?{OURS}&scope=contact_data+offline_access&access_type=offline")
+        );
+    }
+
+    #[test]
+    fn the_endpoints_own_query_stays() {
+        assert_eq!(
+            url("https://as.example/authorize?tenant=7&x=%2F", &[], &[]).query().unwrap(),
+            format!("{OURS}&tenant=7&x=%2F")
+        );
+    }
+
+    #[test]
+    fn no_parameter_is_overridden_or_comes_twice() {
+        let evil = [
+            ("response_type", "token"),
+            ("client_id", "other"),
+            ("redirect_uri", "https://evil.example"),
+            ("state", "known"),
+            ("code_challenge", "known"),
+            ("code_challenge_method", "plain"),
+            ("scope", "everything"),
+            ("prompt", "consent"),
+        ];
+        let query: String = form_urlencoded(&evil);
+        let endpoint = format!("https://as.example/authorize?{query}&prompt=none");
+        assert_eq!(url(&endpoint, &["a"], &evil).query().unwrap(), format!("{OURS}&scope=a&prompt=consent"));
+    }
+
+    fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
+    #[test]
+    fn a_state_is_all_the_randomness_and_its_hash_is_stored() {
+        let state = new_state(&Sevens);
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(state.expose_secret()).unwrap(), [7; 32]);
+        // SHA-256("abc"), FIPS 180-4.
+        assert_eq!(state_hash(&"abc".into())[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+
+    #[test]
+    fn the_request_for_the_tokens() {
+        let credentials =
+            Credentials::new("an id".into(), ClientAuth::ClientSecretPost, Some("s&t".into())).unwrap();
+        let request = token_request(
+            &"https://as.example/token?tenant=7".parse().unwrap(),
+            &credentials,
+            &"c/d".into(),
+            &"http://localhost:8724/callback".parse().unwrap(),
+            &"ver".into(),
+        )
+        .unwrap();
+        assert_eq!(request.method(), "POST");
+        assert_eq!(request.uri(), "https://as.example/token?tenant=7");
+        assert_eq!(request.headers()["accept"], "application/json");
+        assert_eq!(request.headers()["content-type"], "application/x-www-form-urlencoded");
+        assert!(!request.headers().contains_key("authorization"));
+        assert_eq!(
+            request.body(),
+            "grant_type=authorization_code&code=c%2Fd&redirect_uri=http%3A%2F%2Flocalhost%3A8724%2Fcallback\
+             &code_verifier=ver&client_id=an+id&client_secret=s%26t"
+        );
+    }
+}

@@ -43,7 +43,9 @@ pub enum CallbackError {
     #[error("the redirect carries neither a code nor an error: copy the whole URL, or start again")]
     Empty,
     /// Another provider sent it than the one that was asked (RFC 9207 §2.4).
-    #[error("the redirect comes from the issuer {found}, but {expected} was asked: it may be an attack; start again")]
+    #[error(
+        "the redirect comes from the issuer {found}, but {expected} was asked: it may be an attack; start again"
+    )]
     OtherIssuer {
         /// The issuer that was asked.
         expected: String,
@@ -51,7 +53,9 @@ pub enum CallbackError {
         found: String,
     },
     /// The provider promised to say who it is, and does not (RFC 9207 §2.4).
-    #[error("the redirect does not say who sent it, though {expected} promised that it would: it may be an attack; start again")]
+    #[error(
+        "the redirect does not say who sent it, though {expected} promised that it would: it may be an attack; start again"
+    )]
     NoIssuer {
         /// The issuer that was asked.
         expected: String,
@@ -77,7 +81,8 @@ impl Callback {
     /// # Errors
     /// Where a parameter comes twice, `state` is missing, or there is not exactly one of code and error.
     pub fn parse(query: &str) -> Result<Self, CallbackError> {
-        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(_, text)| !text.is_empty()).collect();
+        let pairs: Vec<_> =
+            form_urlencoded::parse(query.as_bytes()).filter(|(_, text)| !text.is_empty()).collect();
         let state = one(&pairs, "state")?;
         let iss = one(&pairs, "iss")?;
         let code = one(&pairs, "code")?;
@@ -165,7 +170,11 @@ mod tests {
             "state=s%201&code=a/b&realmId=7&scope=x&scope=y",
             "code=a%2Fb&state=s+1&error=&iss=",
         ] {
-            assert_eq!(read(query, &endpoints(None, false)).unwrap(), ("s 1".into(), "a/b".into()), "{query}");
+            assert_eq!(
+                read(query, &endpoints(None, false)).unwrap(),
+                ("s 1".into(), "a/b".into()),
+                "{query}"
+            );
         }
     }
 
@@ -180,7 +189,10 @@ mod tests {
             ("error=a&error=b&state=s", Duplicate { name: "error" }),
             ("code=a", NoState { said: None }),
             ("code=a&state=", NoState { said: None }),
-            ("error=invalid_scope&error_description=no+such", NoState { said: said("invalid_scope: no such") }),
+            (
+                "error=invalid_scope&error_description=no+such",
+                NoState { said: said("invalid_scope: no such") },
+            ),
             ("code=a&error=access_denied&state=s", CodeAndError),
             ("state=s", Empty),
             ("", NoState { said: None }),
@@ -188,7 +200,10 @@ mod tests {
                 "error=access_denied&error_description=No,+thanks&state=s",
                 Refused { code: "access_denied".into(), detail: "access_denied: No, thanks".into() },
             ),
-            ("error=server_error&state=s", Refused { code: "server_error".into(), detail: "server_error".into() }),
+            (
+                "error=server_error&state=s",
+                Refused { code: "server_error".into(), detail: "server_error".into() },
+            ),
         ] {
             assert_eq!(read(query, &endpoints(None, false)), Err(error), "{query}");
         }
@@ -208,7 +223,8 @@ mod tests {
             (None, false, None),
         ] {
             let iss = iss.map(|iss| format!("&iss={iss}")).unwrap_or_default();
-            let read = |query: &str| read(&format!("{query}&state=s{iss}"), &endpoints(Some(is), sends_iss)).err();
+            let read =
+                |query: &str| read(&format!("{query}&state=s{iss}"), &endpoints(Some(is), sends_iss)).err();
             assert_eq!(read("code=c"), refused, "{iss}");
             if refused.is_some() {
                 assert_eq!(read("error=access_denied"), refused, "an error is checked first, too");

@@ -31,7 +31,11 @@ impl Credentials {
     ///
     /// # Errors
     /// Where `auth` needs a secret and there is none.
-    pub fn new(client_id: String, auth: ClientAuth, secret: Option<SecretString>) -> Result<Self, MissingSecret> {
+    pub fn new(
+        client_id: String,
+        auth: ClientAuth,
+        secret: Option<SecretString>,
+    ) -> Result<Self, MissingSecret> {
         let needed = || secret.ok_or(MissingSecret { method: auth });
         let proof = match auth {
             ClientAuth::ClientSecretBasic => Proof::Basic(needed()?),

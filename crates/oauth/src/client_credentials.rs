@@ -23,3 +23,24 @@ pub fn token_request(
     }
     post(endpoint, credentials, &fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use vestal_core::client::ClientAuth;
+
+    use super::*;
+
+    #[test]
+    fn the_request() {
+        let credentials =
+            Credentials::new("id".into(), ClientAuth::ClientSecretPost, Some("s".into())).unwrap();
+        let endpoint = "https://as.example/token".parse().unwrap();
+        for (scopes, scope) in [(vec![], ""), (vec!["a".to_owned(), "b:c".to_owned()], "&scope=a+b%3Ac")] {
+            let request = token_request(&endpoint, &credentials, &scopes).unwrap();
+            assert_eq!(
+                request.body(),
+                format!("grant_type=client_credentials{scope}&client_id=id&client_secret=s").as_bytes()
+            );
+        }
+    }
+}

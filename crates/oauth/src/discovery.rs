@@ -52,10 +52,12 @@ pub enum DiscoveryError {
         tried: String,
     },
     /// The metadata is another issuer's (RFC 8414 §3.3).
-    #[error("{url} says that its issuer is {found}, not {issuer}: if that is the one you mean, write it exactly so")]
+    #[error(
+        "{url} says that its issuer is {found}, not {issuer}: if that is the one you mean, write it exactly so"
+    )]
     OtherIssuer {
         /// Where the metadata is.
-        url: Url,
+        url: String,
         /// The issuer that was asked for.
         issuer: String,
         /// The one that it names.
@@ -65,7 +67,7 @@ pub enum DiscoveryError {
     #[error("the metadata at {url} cannot be used: {detail}")]
     Unusable {
         /// Where it is.
-        url: Url,
+        url: String,
         /// What is wrong with it.
         detail: String,
     },
@@ -76,7 +78,11 @@ pub enum DiscoveryError {
 ///
 /// # Errors
 /// Where there is none, or it is not to be trusted.
-pub async fn discover(http: &dyn Http, issuer: &str, deadline: Duration) -> Result<Discovered, DiscoveryError> {
+pub async fn discover(
+    http: &dyn Http,
+    issuer: &str,
+    deadline: Duration,
+) -> Result<Discovered, DiscoveryError> {
     let mut tried = Vec::new();
     for url in well_known(issuer)? {
         let request = get(&url).map_err(|error| not_an_issuer(issuer, error.to_string()))?;
@@ -138,14 +144,15 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     let found = text("issuer").unwrap_or_default();
     if found != issuer {
-        let (url, issuer) = (url.clone(), issuer.to_owned());
+        let (url, issuer) = (url.to_string(), issuer.to_owned());
         return Err(DiscoveryError::OtherIssuer { url, issuer, found: shown(found) });
     }
-    let unusable = |detail: String| DiscoveryError::Unusable { url: url.clone(), detail };
+    let unusable = |detail: String| DiscoveryError::Unusable { url: url.to_string(), detail };
     let endpoint = |name: &str| match text(name) {
         None => Ok(None),
         Some(text) => {
-            let url = Url::parse(text).map_err(|error| unusable(format!("its {name} is no URL ({error})")))?;
+            let url =
+                Url::parse(text).map_err(|error| unusable(format!("its {name} is no URL ({error})")))?;
             endpoint::check(&url).map_err(|error| unusable(format!("its {name}: {error}")))?;
             Ok(Some(url))
         }
@@ -158,9 +165,11 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
         endpoints: Endpoints {
             issuer: Some(issuer.to_owned()),
             authorization: endpoint("authorization_endpoint")?,
-            token: endpoint("token_endpoint")?.ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?,
+            token: endpoint("token_endpoint")?
+                .ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?,
             revocation: endpoint("revocation_endpoint")?,
-            sends_iss: fields.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
+            sends_iss: fields.get("authorization_response_iss_parameter_supported")
+                == Some(&Value::Bool(true)),
         },
         auth_methods: match list("token_endpoint_auth_methods_supported") {
             Some(methods) => methods.filter_map(|name| name.parse().ok()).collect(),

@@ -8,7 +8,9 @@ use url::{Host, Url};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitEndpoint {
     /// It would be spoken to in the clear.
-    #[error("{host} is not spoken to over {scheme}: use https (http is accepted for this machine's own addresses only)")]
+    #[error(
+        "{host} is not spoken to over {scheme}: use https (http is accepted for this machine's own addresses only)"
+    )]
     InTheClear {
         /// The URL's scheme.
         scheme: String,

@@ -25,4 +25,7 @@ pub mod revocation;
 
 mod form;
 mod http_date;
+mod jwt;
 mod words;
+
+pub use form::UnsendableUrl;

@@ -64,7 +64,9 @@ fn describe(answer: &Answer, body: &Body) -> String {
     }
     match end {
         BodyEnd::Complete => format!("answered {status} with {}", body.name()),
-        BodyEnd::Truncated => format!("answered {status}, but its body broke off after {} bytes", bytes.len()),
+        BodyEnd::Truncated => {
+            format!("answered {status}, but its body broke off after {} bytes", bytes.len())
+        }
         BodyEnd::TimedOut => {
             format!("answered {status}, but only {} bytes of its body came in time", bytes.len())
         }

@@ -32,7 +32,7 @@ pub struct Settings {
     pub user_agent: String,
     /// The HTTP proxy through which to reach other machines. The environment is not asked.
     pub proxy: Option<Url>,
-    /// Certificates of authorities to trust besides the machine's own, as PEM.
+    /// Certificates of authorities to trust besides the machine's own, as PEM. Empty: none.
     pub extra_roots: Vec<u8>,
 }
 
@@ -40,7 +40,9 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The extra certificates cannot be read.
-    #[error("the extra root certificates cannot be read: {detail}; they must be PEM")]
+    #[error(
+        "the extra root certificates cannot be read: {detail}; they must be in PEM, \"-----BEGIN CERTIFICATE-----\" and so on"
+    )]
     Roots {
         /// What is wrong.
         detail: String,
@@ -60,8 +62,7 @@ impl ReqwestHttp {
     /// Where the settings cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let setup = |error: reqwest::Error| SettingsError::Setup { detail: cause(error) };
-        let roots = Certificate::from_pem_bundle(&settings.extra_roots)
-            .map_err(|error| SettingsError::Roots { detail: cause(error) })?;
+        let roots = read_roots(&settings.extra_roots)?;
         // Whatever the resolver says, what is sent in the clear stays on this machine.
         let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
         #[expect(clippy::disallowed_methods, reason = "this is the one place where an HTTP client is built")]
@@ -81,6 +82,16 @@ impl ReqwestHttp {
             builder = builder.proxy(Proxy::all(proxy.clone()).map_err(setup)?.no_proxy(directly));
         }
         Ok(Self { client: builder.build().map_err(setup)? })
+    }
+}
+
+fn read_roots(pem: &[u8]) -> Result<Vec<Certificate>, SettingsError> {
+    let unreadable = |detail| SettingsError::Roots { detail };
+    let roots = Certificate::from_pem_bundle(pem).map_err(|error| unreadable(cause(error)))?;
+    if roots.is_empty() && !pem.is_empty() {
+        Err(unreadable("there is no certificate in them".to_owned()))
+    } else {
+        Ok(roots)
     }
 }
 
@@ -106,12 +117,12 @@ impl Http for ReqwestHttp {
             Err(error) if was_canceled(&error) => {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
-            Err(error) if error.is_timeout() => {
-                Exchange::NoAnswer { detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()) }
-            }
-            Err(error) => {
-                Exchange::NoAnswer { detail: format!("{host} broke off before it answered: {}", cause(error)) }
-            }
+            Err(error) if error.is_timeout() => Exchange::NoAnswer {
+                detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
+            },
+            Err(error) => Exchange::NoAnswer {
+                detail: format!("{host} broke off before it answered: {}", cause(error)),
+            },
         }
     }
 }

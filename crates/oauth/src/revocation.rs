@@ -93,10 +93,12 @@ mod tests {
     #[test]
     fn the_request_of_rfc_7009() {
         let credentials =
-            Credentials::new("s6BhdRkqt3".into(), ClientAuth::ClientSecretBasic, Some("gX1fBat3bV".into())).unwrap();
+            Credentials::new("s6BhdRkqt3".into(), ClientAuth::ClientSecretBasic, Some("gX1fBat3bV".into()))
+                .unwrap();
         let endpoint = "https://as.example/revoke".parse().unwrap();
         let request =
-            request(&endpoint, &credentials, &"45ghiukldjahdnhzdauz".into(), TokenKind::RefreshToken).unwrap();
+            request(&endpoint, &credentials, &"45ghiukldjahdnhzdauz".into(), TokenKind::RefreshToken)
+                .unwrap();
         assert_eq!(request.method(), "POST");
         assert_eq!(request.uri(), "https://as.example/revoke");
         assert_eq!(request.headers()["authorization"], "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW");
@@ -118,7 +120,12 @@ mod tests {
             (200, r#"{"ok":true,"revoked":true}"#, None, Revocation::Done),
             (200, r#"{"ok":false,"error":"invalid_auth"}"#, None, failed("invalid_auth")),
             (400, r#"{"error":"unsupported_token_type"}"#, None, Revocation::Unsupported),
-            (400, r#"{"error":"invalid_token","error_description":"Token expired or revoked"}"#, None, Revocation::Done),
+            (
+                400,
+                r#"{"error":"invalid_token","error_description":"Token expired or revoked"}"#,
+                None,
+                Revocation::Done,
+            ),
             (401, r#"{"error":"invalid_client"}"#, None, failed("invalid_client")),
             (404, "", None, failed("answered 404 with an empty body")),
             (503, "", Some("30"), retry("answered 503 with an empty body", Some(30))),

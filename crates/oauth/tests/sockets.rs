@@ -1,5 +1,7 @@
 //! The real HTTP against real sockets: what each way to fail is taken for.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -112,7 +114,9 @@ fn not_sent(exchange: Exchange) -> String {
 }
 
 fn no_answer(exchange: Exchange) -> String {
-    let Exchange::NoAnswer { detail } = exchange else { panic!("it was sent and not answered: {exchange:?}") };
+    let Exchange::NoAnswer { detail } = exchange else {
+        panic!("it was sent and not answered: {exchange:?}")
+    };
     assert!(!detail.contains("hunter2"), "{detail}");
     detail
 }
@@ -128,8 +132,24 @@ async fn without_a_connection_nothing_is_sent() {
     let said = not_sent(send("https://no-such-host.invalid/token?secret=hunter2", LONG).await);
     assert!(said.starts_with("no connection to no-such-host.invalid: "), "{said}");
 
-    let plain = Server::answering("no TLS here\r\n\r\n").await;
+    let plain = Server::start(|mut stream| async move {
+        stream.write_all(b"220 this is not TLS\r\n").await.unwrap();
+        never().await
+    })
+    .await;
     not_sent(send(&plain.url().replace("http:", "https:"), LONG).await);
+}
+
+/// Takes the five seconds that a connection may take.
+#[tokio::test]
+async fn a_connection_that_is_never_ready_is_given_up_before_anything_is_sent() {
+    let silent = Server::start(|stream| async move {
+        let _open = stream;
+        never().await
+    })
+    .await;
+    let said = not_sent(send(&silent.url().replace("http:", "https:"), LONG).await);
+    assert_eq!(said, "no connection to 127.0.0.1: operation timed out");
 }
 
 #[tokio::test]
@@ -172,7 +192,9 @@ async fn a_connection_that_ends_at_once_counts_as_not_sent_only_if_nothing_was_w
 
 #[tokio::test]
 async fn what_was_sent_and_not_answered() {
-    for cut in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "garbage\r\n\r\n"] {
+    for cut in
+        ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "garbage\r\n\r\n"]
+    {
         let server = Server::answering(cut).await;
         let said = no_answer(send(&server.url(), LONG).await);
         assert!(said.starts_with("127.0.0.1 broke off before it answered: "), "{said}");
@@ -196,7 +218,11 @@ async fn bodies_that_break_off() {
     ] {
         let server = Server::answering(cut).await;
         let answer = answer(send(&server.url(), LONG).await);
-        assert_eq!((answer.status, answer.end, &*answer.body), (200, BodyEnd::Truncated, &b"{\"a\":"[..]), "{cut}");
+        assert_eq!(
+            (answer.status, answer.end, &*answer.body),
+            (200, BodyEnd::Truncated, &b"{\"a\":"[..]),
+            "{cut}"
+        );
         assert_eq!(server.connections(), 1, "it is sent once");
     }
 }
@@ -252,7 +278,8 @@ async fn a_body_of_just_the_limit_is_complete() {
 async fn redirects_are_not_followed() {
     let elsewhere = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     for status in [301, 302, 303, 307, 308] {
-        let head = format!("HTTP/1.1 {status} x\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url());
+        let head =
+            format!("HTTP/1.1 {status} x\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url());
         let server = Server::answering(head).await;
         let answer = answer(send(&server.url(), LONG).await);
         assert_eq!((answer.status, answer.end), (status, BodyEnd::Complete));

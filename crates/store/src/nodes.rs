@@ -166,7 +166,7 @@ mod tests {
     #[ignore = "is run as a child process"]
     fn child_that_holds_until_killed() {
         let _held = NodeFile::hold(Path::new("."), node(7)).unwrap();
-        writeln!(std::io::stdout(), "held").unwrap();
-        let _ = std::io::stdin().read(&mut [0]);
+        writeln!(io::stdout(), "held").unwrap();
+        let _ = io::stdin().read(&mut [0]);
     }
 }

@@ -13,8 +13,14 @@ pub(crate) const PRUNED_AT_ONCE: u32 = 500;
 
 /// A time as it is kept: in whole milliseconds. Times inside of a state or an event keep their precision.
 pub(crate) fn kept(at: Timestamp) -> Timestamp {
-    // A whole number of milliseconds of a time is always a time.
-    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+    from_ms(at.as_millisecond()).unwrap_or(at)
+}
+
+/// The time that many milliseconds after 1970, if there is one. Unlike jiff's own constructor, it takes every
+/// time's milliseconds, also those of the last second there is.
+pub(crate) fn from_ms(ms: i64) -> Option<Timestamp> {
+    let nanos = i32::try_from(ms.rem_euclid(1000)).ok()? * 1_000_000;
+    Timestamp::new(ms.div_euclid(1000), nanos).ok()
 }
 
 /// When a lease that is taken now ends.
@@ -59,4 +65,18 @@ pub(crate) fn damaged(what: String) -> StoreError {
 /// What every method of a closed store returns.
 pub(crate) fn closed() -> StoreError {
     StoreError::Unavailable { detail: "it has been closed".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_has_milliseconds() {
+        for at in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+            assert_eq!(kept(at).as_millisecond(), at.as_millisecond());
+        }
+        assert_eq!(from_ms(-1), Some("1969-12-31T23:59:59.999Z".parse().unwrap()));
+        assert_eq!((from_ms(i64::MIN), from_ms(i64::MAX)), (None, None));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,8 @@ use http::Request;
 use url::Url;
 use vestal_oauth::http::{Exchange, Http};
 use vestal_oauth::reqwest_http::{ReqwestHttp, Settings};
+
+use crate::node::Node;
 
 /// What the configuration says of HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,23 +25,24 @@ pub(crate) struct HttpSettings {
 }
 
 /// Real HTTP that costs nothing until it is used.
-#[derive(Default)]
 pub(crate) struct LazyHttp {
     settings: HttpSettings,
+    /// Announced before anything is sent.
+    node: Option<Arc<Node>>,
     /// Or why there is none.
     built: OnceLock<Result<ReqwestHttp, String>>,
 }
 
 impl LazyHttp {
-    pub(crate) fn new(settings: HttpSettings) -> Self {
-        Self {
-            settings,
-            built: OnceLock::new(),
-        }
+    pub(crate) fn new(settings: HttpSettings, node: Option<Arc<Node>>) -> Self {
+        Self { settings, node, built: OnceLock::new() }
     }
 
     fn get(&self) -> Result<&ReqwestHttp, &str> {
         let built = self.built.get_or_init(|| {
+            if let Some(node) = &self.node {
+                node.announce();
+            }
             let extra_roots = match &self.settings.ca_file {
                 Some(path) => fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
                 None => Vec::new(),
@@ -76,7 +79,7 @@ mod tests {
         let http = LazyHttp::new(HttpSettings {
             ca_file: Some("/nowhere/ca.pem".into()),
             proxy: None,
-        });
+        }, None);
         let request = Request::get("https://login.example.com/").body(Bytes::new()).unwrap();
         let exchange = http.send(request, Duration::from_secs(1)).await;
         assert!(

@@ -1,1 +1,111 @@
-fn main() {}
+//! `vestal`: keeps OAuth 2.0 tokens alive.
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod context;
+#[cfg(feature = "demo")]
+mod demo;
+mod entropy;
+mod failure;
+mod hardening;
+mod lazy_http;
+mod logging;
+mod loopback;
+mod node;
+mod output;
+mod reasons;
+mod table;
+mod terminal;
+mod timeline;
+mod when;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use vestal_api::{Code, ErrorView};
+
+use cli::{Cli, Command};
+use config::Environment;
+use context::Context;
+use failure::Failure;
+use logging::Level;
+use output::Output;
+
+fn main() -> ExitCode {
+    hardening::protect_memory();
+    let environment = Environment::of_process();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
+    let output = Output::new(cli.global.json, &environment);
+    match start(cli, environment, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.exit_code();
+            if let Some(view) = failure.view() {
+                tell(&view, output);
+            }
+            code.into()
+        }
+    }
+}
+
+fn start(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    let asked = logging::asked_for(global.level(), &environment)?;
+    let context = Context { environment, config_flag: global.config, output };
+    let serving = matches!(command, Command::Serve(_));
+    let level = match asked {
+        Some(level) => level,
+        None if serving => context.config()?.serve_log,
+        None => Level::Warn,
+    };
+    logging::start(level, output.error_palette.is_coloured(), serving);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("the program cannot be started").why(error))?;
+    let outcome = runtime.block_on(commands::run(command, &context));
+    // Nothing is under way any more that has to be waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The command line cannot be understood, or asks for help.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.render().to_string();
+        let mut paragraphs = text.trim().splitn(2, "\n\n");
+        let first = paragraphs.next().unwrap_or_default();
+        let view = ErrorView {
+            error: first.strip_prefix("error: ").unwrap_or(first).to_owned(),
+            why: None,
+            next: paragraphs.next().map(str::to_owned),
+            code: Code::Usage,
+        };
+        tell_json(&view);
+    } else {
+        // Whoever does not read it does not want it.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { Code::Usage.exit_code() } else { 0 })
+}
+
+fn tell(view: &ErrorView, output: Output) {
+    if output.json {
+        tell_json(view);
+    } else {
+        let _ = write!(std::io::stderr().lock(), "{}", failure::render(view, output.error_palette));
+    }
+}
+
+fn tell_json(view: &ErrorView) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = serde_json::to_writer(&mut stderr, view);
+    let _ = writeln!(stderr);
+}

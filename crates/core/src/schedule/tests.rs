@@ -4,8 +4,8 @@ use super::*;
 use crate::provider::{Life, Limit};
 use crate::state::Reason;
 use crate::testing::{
-    DAY, HOUR, MINUTE, SECOND, at, builtin, connection, fact, failing, later, outcome_unknown, provider,
-    start, transient,
+    DAY, HOUR, MINUTE, SECOND, at, builtin, connection, fact, failing, later, lost_answer, provider, start,
+    transient,
 };
 
 mod properties;
@@ -131,6 +131,25 @@ fn who_says_how_long_a_refresh_token_may_lie_unused() {
 }
 
 #[test]
+fn a_token_issued_in_the_future_is_of_unknown_age() {
+    // The clock was an hour and a second ahead, or a bit less.
+    let provider = dies_after(DAY * 10);
+    let now = start().checked_sub(HOUR).unwrap();
+    let ahead = start().checked_sub(HOUR + SECOND).unwrap();
+    let connection = connection(Some(DAY));
+    let found = |now| schedule(&connection, &provider, &QuotaPlan::AMPLE, now, SEED);
+    assert_eq!(found(ahead).next, Next::At { at: ahead, why: half(DAY), held_by: None });
+    assert!(found(now).plan().due_at.unwrap() > saturating_add(now, HOUR * 10), "clocks may differ");
+    for now in [now, ahead] {
+        assert_eq!(
+            found(now).idle_end.unwrap().at,
+            saturating_add(now, DAY * 10),
+            "no longer than if it were new"
+        );
+    }
+}
+
+#[test]
 fn an_absolute_end_warns_and_never_refreshes() {
     let mut provider = endless();
     provider.refresh_token.absolute_life = fact(Limit::After(DAY * 180));
@@ -219,7 +238,7 @@ fn a_failure_waits_for_its_back_off_under_every_policy() {
 #[test]
 fn a_lost_answer_holds_even_against_keep_alive() {
     let hold_until = later(HOUR * 23);
-    let cause = outcome_unknown(5, later(HOUR), hold_until);
+    let cause = lost_answer(5, later(HOUR), hold_until);
     let held = connection(Some(DAY)).state(failing(cause, later(HOUR), later(HOUR * 2)));
     let expected = Next::At { at: hold_until, why: Why::Retry, held_by: Some(Hold::OutcomeUnknown) };
     assert_eq!(next(&held, &dies_after(HOUR * 10), later(HOUR)), expected);
@@ -282,7 +301,7 @@ fn the_providers_that_come_with_it() {
     let google = builtin("google");
     let unread = connection(Some(HOUR));
     assert_eq!(next(&unread, &google, start()), wished(&unread, later(DAY), daily(HOUR)));
-    let testing = unread.clone().ends(RefreshEnd::Absolute(later(DAY * 7)));
+    let testing = unread.ends(RefreshEnd::Absolute(later(DAY * 7)));
     assert_eq!(absolute_end(testing.grant.as_ref().unwrap(), &google).unwrap().at, later(DAY * 7));
 
     let okta = builtin("okta");

@@ -92,7 +92,10 @@ impl Body {
             Self::Object(fields) if fields.is_empty() => "an empty JSON object".into(),
             Self::Object(fields) | Self::List(fields) => {
                 let names: Vec<&str> = fields.keys().take(NAMES_MAX).map(String::as_str).collect();
-                redact(&format!("neither a token set nor an OAuth error, but fields named {}", names.join(", ")))
+                redact(&format!(
+                    "neither a token set nor an OAuth error, but fields named {}",
+                    names.join(", ")
+                ))
             }
             Self::Empty => "an empty body".into(),
             Self::Html => "an HTML page, not JSON".into(),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use vestal_core::token::{LONGEST_LIFE, SaidLife};
+
+use crate::jwt;
 
 /// What absolute times are compared with.
 #[derive(Clone, Copy)]
@@ -18,7 +18,11 @@ pub(super) struct Reference {
 }
 
 /// The access token's life: `expires_in`, else `expires_at`, else the token's own `exp` if it is a JWT.
-pub(super) fn access_token(fields: &mut Map<String, Value>, token: &str, reference: Reference) -> Option<Duration> {
+pub(super) fn access_token(
+    fields: &mut Map<String, Value>,
+    token: &str,
+    reference: Reference,
+) -> Option<Duration> {
     let said = take_seconds(fields, "expires_in").and_then(life);
     let now = reference.date.unwrap_or(reference.started_at);
     said.or_else(|| life(epoch_seconds(fields.get("expires_at")?)? - now.as_duration().as_secs_f64()))
@@ -34,7 +38,11 @@ pub(super) fn refresh_token(fields: &mut Map<String, Value>) -> Option<SaidLife>
 }
 
 fn life(seconds: f64) -> Option<Duration> {
-    (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE))
+    if seconds <= 0.0 {
+        return None;
+    }
+    let life = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE);
+    (!life.is_zero()).then_some(life)
 }
 
 /// A field that is a number, or a number in a string. It is taken out if it is one, or null.
@@ -70,15 +78,11 @@ fn epoch_seconds(value: &Value) -> Option<f64> {
 /// The life in a JWT's claims (RFC 7519 §4.1). Nothing is verified: the token is the provider's own, and it is
 /// read only to know when to replace it.
 fn jwt_life(token: &str, reference: Reference) -> Option<Duration> {
-    let mut parts = token.split('.');
-    let (_, Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return None;
-    };
-    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
-    let claims: Map<String, Value> = serde_json::from_slice(&claims).ok()?;
+    let claims = jwt::claims(token)?;
     let claim = |name| number(claims.get(name)?);
     // Not `iat` first: a provider may hand out a token again that it issued a while ago.
     let date = reference.date.map(|date| date.as_duration().as_secs_f64());
-    let now = date.or_else(|| claim("iat")).unwrap_or_else(|| reference.started_at.as_duration().as_secs_f64());
+    let now =
+        date.or_else(|| claim("iat")).unwrap_or_else(|| reference.started_at.as_duration().as_secs_f64());
     life(claim("exp")? - now)
 }

@@ -214,3 +214,15 @@ impl Store for MemoryStore {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{ManualClock, Subject};
+
+    async fn make(clock: Arc<ManualClock>) -> (Arc<dyn Subject>, ()) {
+        (Arc::new(MemoryStore::new(clock)), ())
+    }
+
+    crate::conformance_tests!(make);
+}

@@ -9,7 +9,7 @@ const CORRUPT: i32 = 11;
 pub(super) const FULL: i32 = 13;
 pub(super) const CANNOT_OPEN: i32 = 14;
 const CONSTRAINT: i32 = 19;
-const NOT_A_DATABASE: i32 = 26;
+pub(super) const NOT_A_DATABASE: i32 = 26;
 
 /// Why a piece of work on a connection did not end well.
 pub(super) enum Failure {
@@ -33,22 +33,21 @@ impl From<StoreError> for Failure {
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
-        let error = match failure {
-            Failure::Store(error) => return error,
-            Failure::Sqlx(error) => error,
-        };
-        let detail = error.to_string();
-        match primary_code(&error) {
-            Some(READ_ONLY) if !moved(&error) => Self::ReadOnly { detail },
-            Some(CORRUPT) => Self::Corrupt { what: format!("the database file: {detail}") },
-            Some(CONSTRAINT) => Self::Corrupt { what: detail },
-            Some(NOT_A_DATABASE) => Self::Unfit {
-                detail: "this file is not an SQLite database; choose another path for the store, or put a backup \
-                         of it in its place"
-                    .to_owned(),
-            },
-            _ => Self::Unavailable { detail },
+        match failure {
+            Failure::Sqlx(error) => meaning(&error),
+            Failure::Store(error) => error,
         }
+    }
+}
+
+/// What an error means that left nothing behind.
+pub(super) fn meaning(error: &sqlx::Error) -> StoreError {
+    let detail = error.to_string();
+    match primary_code(error) {
+        Some(READ_ONLY) if !moved(error) => StoreError::ReadOnly { detail },
+        Some(CORRUPT) => StoreError::Corrupt { what: format!("the database file: {detail}") },
+        Some(CONSTRAINT) => StoreError::Corrupt { what: detail },
+        _ => StoreError::Unavailable { detail },
     }
 }
 

@@ -50,6 +50,20 @@ pub(super) fn check_private(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Tells a database that may only be read, or whose log could not be written beside it.
+pub(super) fn check_writable(path: &Path) -> Result<(), StoreError> {
+    for needed in [path, path.parent().unwrap_or(path)] {
+        match rustix::fs::access(needed, rustix::fs::Access::WRITE_OK) {
+            Err(error @ (rustix::io::Errno::ROFS | rustix::io::Errno::ACCESS | rustix::io::Errno::PERM)) => {
+                return Err(StoreError::ReadOnly { detail: format!("{}: {error}", needed.display()) });
+            }
+            // Whatever else there is, SQLite says it better.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Whether nothing lies in a write-ahead log beside the database.
 pub(super) fn has_no_log(path: &Path) -> bool {
     match fs::metadata(beside(path, "-wal")) {
@@ -142,6 +156,7 @@ mod tests {
             }
             fs::remove_file(&file).unwrap();
         }
+        let _ = fs::remove_file(&path);
         assert!(matches!(check_private(&path), Err(StoreError::Unfit { .. })), "nothing there");
     }
 }

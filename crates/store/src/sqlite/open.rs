@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection as _, Row as _};
 use vestal_core::store::StoreError;
 
-use super::failure::{CANNOT_OPEN, Failure, READ_ONLY, primary_code};
+use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, READ_ONLY, primary_code};
 use super::filesystem;
 
 /// The schema: each file leads from one version to the next. Never changed once released.
@@ -52,23 +52,25 @@ impl Opener {
     /// closed: a process that only reads starts and ends quickly, and works on a read-only disk.
     pub(super) async fn reader(&self) -> Result<(SqliteConnection, i64), Failure> {
         let options = self.options().read_only(true);
-        let (connection, label) = match labelled(&options).await {
+        let opened = match labelled(&options).await {
             // Where SQLite cannot make its shared memory file, the disk is read-only. With no log beside it, the
             // file is all there is, and nobody can change it.
             Err(Failure::Sqlx(error))
                 if matches!(primary_code(&error), Some(CANNOT_OPEN | READ_ONLY))
                     && filesystem::has_no_log(&self.path) =>
             {
-                labelled(&options.immutable(true)).await.map_err(|_| error)?
+                labelled(&options.immutable(true)).await.map_err(|_| error.into())
             }
-            opened => opened?,
+            opened => opened,
         };
+        let (connection, label) = opened.map_err(|failure| self.explain(failure))?;
         self.check(&label)?;
         Ok((connection, label.schema))
     }
 
     /// A connection that writes. There is to be one at a time in a process.
     pub(super) async fn writer(&self) -> Result<SqliteConnection, Failure> {
+        filesystem::check_writable(&self.path)?;
         let options = self
             .options()
             .journal_mode(SqliteJournalMode::Wal)
@@ -88,6 +90,25 @@ impl Opener {
 
     fn options(&self) -> SqliteConnectOptions {
         options(&self.path)
+    }
+
+    /// Says which file it was that could not be opened, and what to do.
+    fn explain(&self, failure: Failure) -> Failure {
+        let path = self.path.display();
+        match failure {
+            Failure::Sqlx(error) if primary_code(&error) == Some(NOT_A_DATABASE) => StoreError::Unfit {
+                detail: format!(
+                    "{path} is no SQLite database, or its beginning is damaged; choose another path for the store, or \
+                     put a backup of it in its place"
+                ),
+            }
+            .into(),
+            Failure::Sqlx(error) if primary_code(&error) == Some(CANNOT_OPEN) => StoreError::Unavailable {
+                detail: format!("{path}: {error}; check that this user may read the file and enter its folder"),
+            }
+            .into(),
+            failure => failure,
+        }
     }
 
     fn check(&self, label: &Label) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use vestal_core::store::StoreError;
 
-use super::failure::{BUSY, FULL, Failure, primary_code};
+use super::failure::{BUSY, FULL, Failure, meaning, primary_code};
 use super::open::Opener;
 use crate::rules::closed;
 
@@ -122,11 +122,11 @@ where
     }
 
     fn settle(self: Box<Self>, fate: &Fate) {
-        let result = match (self.result, fate.error()) {
+        let result = match (self.result, fate) {
             (Some(Err(own)), _) => Err(own),
-            (_, Some(error)) => Err(error),
-            (Some(Ok(value)), None) => Ok(value),
-            (None, None) => Err(StoreError::Unavailable { detail: "the write was not begun".to_owned() }),
+            (_, Fate::Failed(error)) => Err(error.clone()),
+            (Some(Ok(value)), Fate::Committed) => Ok(value),
+            (None, Fate::Committed) => Err(StoreError::Unavailable { detail: "the write was not begun".to_owned() }),
         };
         // A caller that has gone does not want to know.
         let _ = self.reply.send(result);
@@ -136,20 +136,8 @@ where
 /// What became of a transaction.
 enum Fate {
     Committed,
-    /// Nothing of it is kept.
-    Undone(Failure),
-    /// It failed while being committed.
-    Unknown(sqlx::Error),
-}
-
-impl Fate {
-    fn error(&self) -> Option<StoreError> {
-        match self {
-            Self::Committed => None,
-            Self::Undone(failure) => Some(failure.to_store_error()),
-            Self::Unknown(error) => Some(StoreError::OutcomeUnknown { detail: error.to_string() }),
-        }
-    }
+    /// None of it is kept, or it is not known whether it is.
+    Failed(StoreError),
 }
 
 async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
@@ -179,12 +167,12 @@ async fn transact(
         Some(connection) => connection,
         None => match opener.writer().await {
             Ok(connection) => connection,
-            Err(failure) => return Fate::Undone(failure),
+            Err(failure) => return Fate::Failed(failure.into()),
         },
     };
     let fate = match run(&mut connection, group).await {
         Ok(()) => commit(&mut connection).await,
-        Err(error) => Fate::Undone(error.into()),
+        Err(error) => Fate::Failed(meaning(&error)),
     };
     if let Fate::Committed = fate {
         *kept = Some(connection);
@@ -211,9 +199,9 @@ async fn commit(connection: &mut SqliteConnection) -> Fate {
     match sqlx::query("COMMIT").execute(connection).await {
         Ok(_) => Fate::Committed,
         // The last frame, which makes it a commit, was not written.
-        Err(error) if matches!(primary_code(&error), Some(BUSY | FULL)) => Fate::Undone(error.into()),
+        Err(error) if matches!(primary_code(&error), Some(BUSY | FULL)) => Fate::Failed(meaning(&error)),
         // It may have been written to the log and only the fsync failed: then whoever recovers the log next may
         // find it committed.
-        Err(error) => Fate::Unknown(error),
+        Err(error) => Fate::Failed(StoreError::OutcomeUnknown { detail: error.to_string() }),
     }
 }

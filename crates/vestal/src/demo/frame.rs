@@ -1,7 +1,5 @@
 //! The live view: one moment of the demo, drawn as lines.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use vestal_core::schedule::Next;
 
@@ -31,7 +29,9 @@ pub(crate) struct Frame {
     pub(crate) left_alone: LeftAlone,
     pub(crate) reads: u64,
     pub(crate) failed_reads: u64,
+    /// The latest happenings, and how many there were altogether.
     pub(crate) happenings: Vec<Happening>,
+    pub(crate) happened: usize,
 }
 
 /// The connection that Vestal keeps alive.
@@ -100,12 +100,13 @@ fn head(frame: &Frame, columns: usize) -> Vec<Line> {
         .pad(columns.saturating_sub(right_columns).max("vestal demo  ".len()))
         .and(Tone::Strong, date)
         .and(Tone::Faint, format!("  {elapsed}"));
-    let sandbox = format!("a sandbox at {} whose day lasts {}", frame.issuer, day(calendar.day()));
-    vec![line, Line::default().and(Tone::Faint, sandbox)]
+    vec![line, sandbox(frame)]
 }
 
-fn day(day: Duration) -> String {
-    format!("{} s", day.as_secs_f64())
+/// What the demo talks to.
+pub(crate) fn sandbox(frame: &Frame) -> Line {
+    let (issuer, day_seconds) = (&frame.issuer, frame.calendar.day().as_secs());
+    Line::default().and(Tone::Faint, format!("a sandbox at {issuer} whose day lasts {day_seconds} s"))
 }
 
 fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
@@ -115,26 +116,22 @@ fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
         "failing" => Tone::Warning,
         _ => Tone::Bad,
     };
+    let lost_tone = if kept.lost { Tone::Bad } else { Tone::Good };
     let mut lines = vec![
         Line::default()
             .and(Tone::Strong, kept.name.as_str())
-            .and(Tone::Plain, " is kept alive: ")
+            .and(Tone::Plain, " kept alive: ")
             .and(state_tone, kept.state)
+            .and(Tone::Plain, ", ")
+            .and(lost_tone, format!("{} lost", u8::from(kept.lost)))
             .and(Tone::Plain, ", generation ")
             .and(Tone::Strong, kept.generation.to_string())
-            .and(Tone::Plain, format!(", {}, ", times(kept.refreshes, "refresh", "es")))
-            .and(
-                if kept.lost { Tone::Bad } else { Tone::Good },
-                if kept.lost { "lost" } else { "none lost" },
-            ),
+            .and(Tone::Plain, format!(", {}", times(kept.refreshes, "refresh", "es"))),
         life("access token", frame, kept.issued_at, kept.expires_at, columns),
         life("refresh token", frame, kept.issued_at, kept.dies_at, columns),
         labelled("").and(
             Tone::Faint,
-            format!(
-                "if unused; {} moved that away",
-                times(u64::try_from(kept.refreshed_at.len()).unwrap_or(u64::MAX), "refresh", "es")
-            ),
+            format!("if unused; moved away by {}", times(kept.refreshes, "refresh", "es")),
         ),
     ];
     let next = labelled("next refresh");
@@ -220,3 +217,6 @@ fn life(label: &str, frame: &Frame, from: Timestamp, to: Option<Timestamp>, colu
         .and(Tone::Faint, "╌".repeat(bar_columns - filled))
         .and(Tone::Plain, format!(" until {date}, in {}", seconds(left_ms)))
 }
+
+#[cfg(test)]
+mod tests;

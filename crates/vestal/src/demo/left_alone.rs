@@ -79,7 +79,7 @@ impl<'a> LeftAlone<'a> {
     }
 
     /// Needs an access token at last, and tries to refresh (RFC 6749 §6).
-    pub(crate) async fn try_to_refresh(&mut self, clock: &dyn Clock) -> anyhow::Result<Verdict> {
+    pub(crate) async fn try_to_refresh(&mut self, at: Timestamp) -> anyhow::Result<Verdict> {
         let answer = self
             .caller
             .token(&[
@@ -93,7 +93,7 @@ impl<'a> LeftAlone<'a> {
             Some(Value::String(error)) => error,
             _ => answer.status.to_string(),
         };
-        let verdict = Verdict { at: clock.now(), refused: answer.status != 200, said };
+        let verdict = Verdict { at, refused: answer.status != 200, said };
         self.verdict = Some(verdict.clone());
         Ok(verdict)
     }

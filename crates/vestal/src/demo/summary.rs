@@ -1,17 +1,17 @@
 //! What the demo came to.
 
-use vestal_api::demo::{DemoSummary, LeftAloneSummary};
+use vestal_api::{DemoSummary, LeftAloneSummary};
 
 use super::frame::{Frame, times};
 use super::text::{Line, Tone};
 
 /// What a program is told.
 pub(crate) fn of(frame: &Frame) -> DemoSummary {
-    let ms = |length: i128| u64::try_from(length).unwrap_or(0);
+    let count = |number: i128| u64::try_from(number).unwrap_or(0);
     let verdict = frame.left_alone.verdict.as_ref();
     DemoSummary {
-        ran_ms: ms(frame.calendar.elapsed_ms(frame.now)),
-        day_ms: u64::try_from(frame.calendar.day().as_millis()).unwrap_or(u64::MAX),
+        ran_seconds: count(frame.calendar.elapsed_ms(frame.now) / 1000),
+        day_seconds: frame.calendar.day().as_secs(),
         refreshes: frame.kept.refreshes,
         lost: u64::from(frame.kept.lost),
         generation: frame.kept.generation,
@@ -20,7 +20,7 @@ pub(crate) fn of(frame: &Frame) -> DemoSummary {
         left_alone: LeftAloneSummary {
             died_on_day: verdict
                 .filter(|verdict| verdict.refused)
-                .map(|_| ms(frame.calendar.day_of(frame.left_alone.dies_at))),
+                .map(|_| count(frame.calendar.day_of(frame.left_alone.dies_at))),
             answer: verdict.map(|verdict| verdict.said.clone()),
         },
     }
@@ -28,10 +28,11 @@ pub(crate) fn of(frame: &Frame) -> DemoSummary {
 
 /// What a person is told.
 pub(crate) fn lines(summary: &DemoSummary) -> [Line; 2] {
-    #[expect(clippy::cast_precision_loss, reason = "a demo is over before 2⁵² milliseconds are")]
-    let (ran_ms, day_ms) = (summary.ran_ms as f64, summary.day_ms as f64);
+    let DemoSummary { ran_seconds, day_seconds, .. } = *summary;
+    let tenths_of_days = ran_seconds * 10 / day_seconds.max(1);
+    let days = format!("{}.{}", tenths_of_days / 10, tenths_of_days % 10);
     let line = Line::default()
-        .and(Tone::Plain, format!("{:.0} s = {:.1} days of {} s: ", ran_ms / 1e3, ran_ms / day_ms, day_ms / 1e3))
+        .and(Tone::Plain, format!("{ran_seconds} s = {days} days of {day_seconds} s: "))
         .and(Tone::Strong, times(summary.refreshes, "refresh", "es"))
         .and(Tone::Plain, ", ")
         .and(tone(summary.lost), format!("{} lost", summary.lost))
@@ -62,8 +63,8 @@ mod tests {
     #[test]
     fn a_summary_for_people() {
         let mut summary = DemoSummary {
-            ran_ms: 30_040,
-            day_ms: 4_000,
+            ran_seconds: 30,
+            day_seconds: 4,
             refreshes: 14,
             lost: 0,
             generation: 15,

@@ -132,7 +132,7 @@ mod tests {
             drawn(9_000, 70),
             [
                 "              day 0   day 1   day 2   day 3   day 4   day 5   day 6",
-                "shop          ●──●───●───●───●──┃┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄✕",
+                "shop          ●──●───●───●───●──┃┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄✕",
                 "left alone    ●─────────────────┃┄┄┄┄┄✕",
                 "              ● refreshed  ┄ until it dies unused  ✕ dies",
             ]
@@ -144,9 +144,9 @@ mod tests {
         assert_eq!(
             drawn(20_000, 60),
             [
-                "                  day 3   day 4   day 5   day 6   day 7",
-                "shop          ●──●───●───●──●───┃┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄✕",
-                "left alone    ────✕",
+                "                 day 3   day 4   day 5   day 6   day 7",
+                "shop          ─●───●───●───●───●─┃┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄✕",
+                "left alone    ───✕",
                 "              ● refreshed  ┄ until it dies unused  ✕ dies",
             ]
         );

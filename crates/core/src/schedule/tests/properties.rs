@@ -6,26 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::outcome::{Reply, Verdict, judge};
-use crate::testing::{YEAR, cases, id};
-
-/// A duration between the two, evenly over the orders of magnitude.
-fn length(shortest: Duration, longest: Duration) -> impl Strategy<Value = Duration> {
-    (shortest.as_secs_f64().ln()..longest.as_secs_f64().ln()).prop_map(|ln| Duration::from_secs_f64(ln.exp()))
-}
-
-fn any_length() -> impl Strategy<Value = Duration> {
-    prop_oneof![
-        6 => length(SECOND, YEAR * 10),
-        1 => Just(Duration::ZERO),
-        1 => Just(Duration::MAX),
-    ]
-}
-
-fn any_time() -> impl Strategy<Value = Timestamp> {
-    let near = (-400i64 * 86_400..400 * 86_400)
-        .prop_map(|seconds| Timestamp::from_second(start().as_second() + seconds).unwrap());
-    prop_oneof![6 => near, 1 => Just(Timestamp::MIN), 1 => Just(Timestamp::MAX)]
-}
+use crate::testing::{YEAR, any_length, any_time, cases, id, length};
 
 fn any_end() -> impl Strategy<Value = RefreshEnd> {
     let kinds: [fn(Timestamp) -> RefreshEnd; 4] =
@@ -43,7 +24,7 @@ fn any_state() -> impl Strategy<Value = State> {
         4 => Just(State::Active),
         1 => Just(State::Unverified),
         2 => (any_time(), any_time()).prop_map(|(since, next)| failing(transient(), since, next)),
-        2 => lost.prop_map(|(sent, hold, since, next)| failing(outcome_unknown(5, sent, hold), since, next)),
+        2 => lost.prop_map(|(sent, hold, since, next)| failing(lost_answer(5, sent, hold), since, next)),
         1 => Just(State::Paused { prior: Box::new(State::Active) }),
         1 => Just(State::Pending),
     ]
@@ -162,6 +143,9 @@ proptest! {
         prop_assert!(due <= half);
         prop_assert!(Duration::try_from(half.duration_since(due)).unwrap() <= (life / 2) / 10 + SECOND / 1000);
         prop_assert_eq!(due, at(later(life.mul_f64(later_on))), "asked later, or after a restart: the same");
+        let next_one = connection.clone().tokens(|tokens| tokens.generation += 1);
+        let next_due = schedule(&next_one, &provider, &QuotaPlan::AMPLE, start(), seed).plan().due_at;
+        prop_assert_ne!(Some(due), next_due, "but not the same each time");
     }
 
     /// The clock is a year off, either way, when it is asked.
@@ -183,7 +167,7 @@ proptest! {
         // Tried while it is off, and asked when it is right again.
         let (tried, latest) = if fails {
             let state = failing(transient(), jumped, saturating_add(jumped, HOUR));
-            (connection.clone().state(state), Some(later(DAY)))
+            (connection.clone().state(state), as_new(start()).max(Some(later(DAY))))
         } else {
             (connection.clone().refreshed(jumped), as_new(start()))
         };

@@ -1,0 +1,167 @@
+//! Answers that were lost: whether and when the refresh token they may have replaced is tried again.
+
+use super::*;
+
+#[test]
+fn where_nothing_is_lost_an_ambiguous_answer_is_transient() {
+    for provider in
+        [for_ever(), builtin("google"), strict(Grace::OldStaysValid), strict(Grace::UntilSuccessorUsed)]
+    {
+        let (cause, next) = failure(outcome(&shop(), &no_answer(), &provider, start()));
+        assert_eq!(cause, Cause::Transient { detail: "timed out".into() });
+        assert_between(next, later(SECOND * 2), later(SECOND * 5));
+    }
+    let credentials = shop().renewal(Renewal::ClientCredentials);
+    for (reply, slow) in [(no_answer(), false), (unreadable(500), false), (error(400, "invalid_grant"), true)]
+    {
+        let (cause, _) = failure(outcome(&credentials, &reply, &strict(Grace::None), start()));
+        assert_eq!(matches!(cause, Cause::Refused { .. }), slow, "{cause:?}");
+        assert_eq!(matches!(cause, Cause::Transient { .. }), !slow, "{cause:?}");
+    }
+}
+
+/// Tries again and again, each answer being lost at once, for as long as the next try is in the grace.
+fn tries_in(grace: Duration, provider: &Provider) -> (usize, Timestamp) {
+    let (mut held, mut now, mut tries) = (shop(), start(), 0);
+    loop {
+        let next = unknown_since(outcome(&held, &no_answer(), provider, now), 9, start());
+        if next > later(grace) || tries > 100 {
+            return (tries, next);
+        }
+        tries += 1;
+        held = shop().state(State::Failing(crate::state::Failing {
+            cause: lost_answer(9, start(), next),
+            since: start(),
+            tries: u32::try_from(tries).unwrap(),
+            next,
+        }));
+        now = next;
+    }
+}
+
+#[test]
+fn a_known_grace_counts_from_the_first_attempt_and_takes_several_tries() {
+    for grace in [SECOND * 3, SECOND * 30, MINUTE * 10, MINUTE * 30] {
+        let (tries, next) = tries_in(grace, &strict(Grace::For(grace)));
+        assert!((4..=20).contains(&tries), "{grace:?}: {tries}");
+        assert_eq!(next, later(DAY - MINUTE), "after it: held until the access token's end");
+        let (tries, next) = tries_in(grace, &harmless(Grace::For(grace)));
+        assert!(tries >= 4, "{grace:?}: {tries}");
+        assert!(next < later(HOUR * 2), "after it, where reuse is harmless: {next}");
+    }
+    let okta = builtin("okta");
+    let next =
+        unknown_since(outcome(&lost(Duration::ZERO), &no_answer(), &okta, later(SECOND * 20)), 5, start());
+    assert_between(next, later(SECOND * 20), later(SECOND * 27));
+    // What is left is too short to be sure.
+    let next =
+        unknown_since(outcome(&lost(Duration::ZERO), &no_answer(), &okta, later(SECOND * 28)), 5, start());
+    assert_eq!(next, later(DAY - MINUTE));
+    // Where the clock was set back, nobody knows what is left.
+    let verdict = outcome(&lost(HOUR), &no_answer(), &okta, later(SECOND));
+    assert_eq!(unknown_since(verdict, 5, later(HOUR)), later(DAY - MINUTE));
+}
+
+#[test]
+fn an_unknown_grace_is_tried_once_at_once() {
+    for (provider, then_held) in [(strict(Grace::Unknown), true), (builtin("constant-contact"), false)] {
+        let next = unknown_since(outcome(&shop(), &no_answer(), &provider, start()), 9, start());
+        assert_eq!(next, start());
+        let again = outcome(&lost(Duration::ZERO), &no_answer(), &provider, later(SECOND));
+        let next = unknown_since(again, 5, start());
+        if then_held {
+            assert_eq!(next, later(DAY - MINUTE));
+        } else {
+            assert_between(next, later(SECOND * 6), later(SECOND * 11));
+        }
+    }
+}
+
+#[test]
+fn punished_reuse_without_a_grace_holds_until_nothing_is_at_risk() {
+    let month = strict(Grace::None);
+    let mut silent = strict(Grace::None);
+    silent.access_token.life = fact(Life(HOUR));
+    let mut endless = strict(Grace::None);
+    endless.refresh_token.idle_limit = fact(Limit::Endless);
+    for (what, connection, provider, now, until) in [
+        ("the access token's end", shop(), &month, start(), later(DAY - MINUTE)),
+        ("less a tenth of a short life", connection(Some(SECOND * 100)), &month, start(), later(SECOND * 90)),
+        ("the file's life", connection(None), &silent, start(), later(MINUTE * 59)),
+        ("the idle limit", connection(None), &month, start(), later(DAY * 30 - MINUTE)),
+        ("the nearer of the two", connection(Some(DAY * 60)), &month, start(), later(DAY * 30 - MINUTE)),
+        (
+            "an idle limit of an answer",
+            shop().ends(RefreshEnd::Idle(later(HOUR))),
+            &month,
+            start(),
+            later(MINUTE * 59),
+        ),
+        ("dead already: at once", shop(), &month, later(DAY * 2), later(DAY * 2)),
+        ("within the margin: at once", shop(), &month, later(DAY - SECOND), later(DAY - SECOND)),
+        ("nothing is known to end: at once", connection(None), &endless, start(), start()),
+    ] {
+        assert_eq!(unknown_since(outcome(&connection, &no_answer(), provider, now), 9, now), until, "{what}");
+    }
+    // At once is not again and again.
+    for now in [later(DAY * 2), later(DAY - SECOND)] {
+        let next = unknown_since(outcome(&lost(Duration::ZERO), &no_answer(), &month, now), 5, start());
+        assert_between(next, saturating_add(now, SECOND * 5), saturating_add(now, SECOND * 10));
+    }
+}
+
+#[test]
+fn a_lost_answer_stays_lost_until_the_refresh_token_is_looked_at_again() {
+    let others = [not_sent(), unreadable(429), error(401, "invalid_client"), error(400, "invalid_scope")];
+    for reply in others {
+        // In the grace: again, but not beyond it.
+        let provider = strict(Grace::For(SECOND * 30));
+        let next =
+            unknown_since(outcome(&lost(Duration::ZERO), &reply, &provider, later(SECOND * 5)), 5, start());
+        assert_between(next, later(SECOND * 5), later(SECOND * 27));
+        let next =
+            unknown_since(outcome(&lost(Duration::ZERO), &reply, &provider, later(SECOND * 27)), 5, start());
+        assert_eq!(next, later(DAY - MINUTE), "{reply:?}");
+        let next = unknown_since(
+            outcome(&lost(Duration::ZERO), &reply, &harmless(Grace::None), later(SECOND)),
+            5,
+            start(),
+        );
+        assert_between(next, later(SECOND * 6), later(SECOND * 11));
+    }
+}
+
+#[test]
+fn an_abandoned_attempt_is_ambiguous() {
+    let (abandoned, attempt) = shop().attempting(9, start());
+    let (now, hour) = (later(MINUTE), later(HOUR));
+    let judged = |connection: &Connection, provider: &Provider| {
+        judge_abandoned(connection, &attempt, provider, now, SEED)
+    };
+    let next = |provider: &Provider| {
+        let transition = judged(&abandoned, provider).unwrap();
+        unknown_since(Verdict::Move(transition), 9, start())
+    };
+    assert_eq!(next(&strict(Grace::None)), later(DAY - MINUTE), "held");
+    assert_eq!(next(&strict(Grace::For(SECOND * 30))), later(DAY - MINUTE), "its grace is over");
+    assert_between(next(&strict(Grace::For(MINUTE * 30))), now, later(MINUTE * 4));
+    assert_eq!(next(&builtin("constant-contact")), now, "once, at once");
+    assert_between(next(&harmless(Grace::None)), now, later(MINUTE * 2));
+
+    let nothing = None;
+    assert_eq!(judged(&abandoned, &for_ever()), nothing, "nothing can be lost");
+    assert_eq!(judged(&abandoned, &strict(Grace::OldStaysValid)), nothing);
+    let strict = strict(Grace::None);
+    assert_eq!(judged(&abandoned.clone().tokens(|it| it.generation = 2), &strict), nothing, "superseded");
+    let consented_anew = abandoned.clone().with(|it| it.grant.as_mut().unwrap().id = grant_id(2));
+    assert_eq!(judged(&consented_anew, &strict), nothing);
+    assert_eq!(judged(&abandoned.clone().with(|it| it.grant = None), &strict), nothing);
+    assert_eq!(judged(&abandoned.clone().state(State::Disconnecting), &strict), nothing);
+    let (credentials, of_credentials) = shop().renewal(Renewal::ClientCredentials).attempting(9, start());
+    assert_eq!(judge_abandoned(&credentials, &of_credentials, &strict, now, SEED), nothing);
+
+    // The first lost answer counts, not the one that is lost now.
+    let earlier = failing(lost_answer(5, later(SECOND), hour), later(SECOND), hour);
+    let transition = judged(&abandoned.state(earlier), &strict).unwrap();
+    assert_eq!(unknown_since(Verdict::Move(transition), 5, later(SECOND)), later(DAY - MINUTE));
+}

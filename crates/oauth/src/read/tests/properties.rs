@@ -1,0 +1,79 @@
+//! What holds for any answer.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Text that is often nearly an answer.
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop::sample::select(vec![
+        "access_token",
+        "refresh_token",
+        "expires_in",
+        "expires_at",
+        "token_type",
+        "scope",
+        "error",
+        "error_key",
+        "refresh_expires_in",
+        "id_token",
+        "other",
+    ]);
+    let value = prop_oneof![
+        Just(json!(null)),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        "[a-z]{0,3}\\.[A-Za-z0-9_-]{0,20}\\.[a-z]{0,3}".prop_map(Value::from),
+        prop::collection::vec("[a-z]{0,3}", 0..3).prop_map(Value::from),
+    ];
+    let object = prop::collection::btree_map(name, value, 0..6).prop_map(|fields| {
+        Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    });
+    let whole = object.prop_map(|object| object.to_string().into_bytes());
+    prop_oneof![
+        any::<Vec<u8>>(),
+        whole.clone(),
+        (whole, any::<prop::sample::Index>(), any::<u8>()).prop_map(|(mut body, at, byte)| {
+            let at = at.index(body.len());
+            body[at] = byte;
+            body
+        }),
+        "(access_token|error|x)=[a-z%+]{0,4}(&[a-z_]{0,8}=[a-z0-9%]{0,4}){0,3}".prop_map(String::into_bytes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_answer_can_be_read(
+        status in prop_oneof![Just(200_u16), 100_u16..600],
+        body in body(),
+        end in prop::sample::select(vec![BodyEnd::Complete, BodyEnd::Truncated, BodyEnd::TooLarge, BodyEnd::TimedOut]),
+        date in "\\PC{0,12}",
+        started_at in any::<i64>(),
+    ) {
+        let mut headers = HeaderMap::new();
+        for name in ["date", "retry-after", "location"] {
+            headers.extend(date.parse().ok().map(|value| (name.parse::<HeaderName>().unwrap(), value)));
+        }
+        let started_at = Timestamp::from_second(started_at % 100_000_000_000).unwrap();
+        let body = Bytes::from(body);
+        let answer = Answer { status, headers, body: body.clone(), end };
+        let reading = read_token_answer(Exchange::Answered(answer), started_at);
+        let successful = (200..300).contains(&status);
+        match reading.reply {
+            Reply::Tokens(tokens) => {
+                prop_assert!(successful && end != BodyEnd::TooLarge && reading.raw.is_none());
+                let text = String::from_utf8_lossy(&body);
+                prop_assert!(text.contains("access_token"));
+                prop_assert!(!tokens.access_token.expose_secret().trim().is_empty());
+                prop_assert!(tokens.expires_in.is_none_or(|life| !life.is_zero() && life <= LONGEST_LIFE));
+            }
+            Reply::Error { .. } => prop_assert!(reading.raw.is_none()),
+            Reply::Unreadable { .. } => {
+                prop_assert_eq!(reading.raw, (successful && !body.is_empty()).then_some(body));
+            }
+            Reply::NotSent { .. } | Reply::NoAnswer { .. } => prop_assert!(false, "there was an answer"),
+        }
+    }
+}

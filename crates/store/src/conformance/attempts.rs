@@ -1,0 +1,159 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestal_core::connection::Connection;
+use vestal_core::schedule::Plan;
+use vestal_core::state::State;
+use vestal_core::store::{AttemptStatus, Brought, Finish, Finished, StoreError};
+use vestal_core::token::{Candidate, CandidateAnswer, Grant, WhyCandidate};
+
+use super::data::*;
+use super::{ManualClock, Subject};
+
+pub async fn tokens_are_stored_once(store: Arc<dyn Subject>, _: &ManualClock) {
+    let held =
+        begun(&store, &added(&store, &Connection { state: State::Unverified, ..connection(1) }).await, 1).await;
+    let done = Finish {
+        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)) },
+        events: vec![event(held.id, 1)],
+        ..finish(&held, 1, next_tokens(&held))
+    };
+    assert_eq!(store.finish_attempt(&done).await.unwrap(), Finished::Done);
+    let stored = read(&store, held.id).await;
+    let expected = Connection {
+        revision: held.revision + 1,
+        state: State::Active,
+        grant: Some(Grant { tokens: tokens(2), ..grant(1, 1) }),
+        plan: done.plan,
+        lease: None,
+        ..held
+    };
+    assert_eq!(stored, expected);
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Finished));
+
+    let again = Finish { expected: stored.revision, ..finish(&stored, 1, next_tokens(&stored)) };
+    for again in [done, again] {
+        assert_eq!(store.finish_attempt(&again).await.unwrap(), Finished::Already);
+    }
+    assert_eq!(read(&store, stored.id).await, stored);
+    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 1);
+}
+
+pub async fn finishing_names_its_revision(store: Arc<dyn Subject>, _: &ManualClock) {
+    let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+    store.update_connection(&update(&held)).await.unwrap();
+    let current = read(&store, held.id).await;
+    let late = finish(&held, 1, next_tokens(&held));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Moved(Box::new(current.clone())));
+    assert_eq!(read(&store, held.id).await, current, "nothing was changed");
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Open));
+    let decided_anew = finish(&current, 1, next_tokens(&current));
+    assert_eq!(store.finish_attempt(&decided_anew).await.unwrap(), Finished::Done);
+}
+
+pub async fn exactly_one_earlier_token_set_is_kept(store: Arc<dyn Subject>, _: &ManualClock) {
+    let mut current = added(&store, &connection(1)).await;
+    let grant = grant_id(1);
+    assert_eq!(store.token_sets(current.id).await, [(grant, 1)]);
+    for n in 1..=4 {
+        current = refreshed(&store, &current, n.into()).await;
+        assert_eq!(store.token_sets(current.id).await, [(grant, n), (grant, n + 1)]);
+    }
+    // Generations may leave gaps: the one before is the one before.
+    let held = begun(&store, &current, 5).await;
+    let leap = finish(&held, 5, Brought::Tokens(Box::new(tokens(40))));
+    assert_eq!(store.finish_attempt(&leap).await.unwrap(), Finished::Done);
+    assert_eq!(store.token_sets(current.id).await, [(grant, 5), (grant, 40)]);
+}
+
+pub async fn a_late_answer_leaves_the_lease_of_another(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+    clock.advance(LEASE);
+    let other = begun(&store, &read(&store, held.id).await, 2).await;
+
+    let late = finish(&held, 1, next_tokens(&held));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Moved(Box::new(other.clone())));
+    let late = finish(&other, 1, next_tokens(&other));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Done);
+    let stored = read(&store, held.id).await;
+    assert_eq!(stored.generation(), 2);
+    assert_eq!(stored.lease, other.lease);
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Finished));
+    assert_eq!(store.attempt(attempt_id(2)).await.unwrap(), Some(AttemptStatus::Open));
+
+    let own = finish(&stored, 2, Brought::Nothing);
+    assert_eq!(store.finish_attempt(&own).await.unwrap(), Finished::Done);
+    assert_eq!(read(&store, held.id).await.lease, None);
+}
+
+pub async fn candidates_are_kept_and_never_overwritten(store: Arc<dyn Subject>, _: &ManualClock) {
+    let mut current = added(&store, &connection(1)).await;
+    let bare = vestal_core::token::TokenSet { refresh_token: None, scope: None, ..tokens(2) };
+    let candidates = [
+        (WhyCandidate::NewerGrant, CandidateAnswer::Tokens(Box::new(tokens(2)))),
+        (WhyCandidate::AnotherAccount, CandidateAnswer::Tokens(Box::new(bare))),
+        (WhyCandidate::Unreadable, CandidateAnswer::Raw(sealed("<html>"))),
+    ];
+    let candidates = (1..).zip(candidates).map(|(n, (why, answer))| Candidate {
+        attempt: attempt_id(n),
+        // The last two at the same time.
+        kept_at: at(i64::from(n > 1)),
+        why,
+        answer,
+    });
+    let candidates: Vec<_> = candidates.collect();
+    for (n, candidate) in (1..).zip(&candidates) {
+        current = begun(&store, &current, n).await;
+        let kept = finish(&current, n, Brought::Candidate(Box::new(candidate.clone())));
+        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
+        current = read(&store, current.id).await;
+        assert_eq!((current.generation(), &current.lease), (1, &None));
+
+        let other = Candidate { answer: CandidateAnswer::Raw(sealed("other")), ..candidate.clone() };
+        let other = finish(&current, n, Brought::Candidate(Box::new(other)));
+        assert_eq!(store.finish_attempt(&other).await.unwrap(), Finished::Already);
+    }
+    let newest_first: Vec<_> = candidates.into_iter().rev().collect();
+    assert_eq!(store.candidates(current.id, 10).await.unwrap(), newest_first);
+    assert_eq!(store.candidates(current.id, 2).await.unwrap(), newest_first[..2]);
+    assert_eq!(store.candidates(connection_id(9), 10).await.unwrap(), []);
+}
+
+pub async fn an_outcome_without_tokens_closes_the_attempt(store: Arc<dyn Subject>, _: &ManualClock) {
+    let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+    let failed = finish(&held, 1, Brought::Nothing);
+    assert_eq!(store.finish_attempt(&failed).await.unwrap(), Finished::Done);
+    let after = read(&store, held.id).await;
+    assert_eq!(after, Connection { revision: held.revision + 1, lease: None, ..held });
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Finished));
+    assert_eq!(store.finish_attempt(&failed).await.unwrap(), Finished::Already);
+}
+
+pub async fn an_answer_to_a_pruned_attempt_is_kept(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+    clock.advance(LEASE);
+    let other = begun(&store, &read(&store, held.id).await, 2).await;
+    let month = Duration::from_secs(30 * 24 * 3600);
+    clock.advance(month);
+    assert_eq!(store.prune(at(0) + month).await.unwrap(), 1);
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), None);
+
+    let other = read(&store, other.id).await;
+    let candidate = Candidate {
+        attempt: attempt_id(1),
+        kept_at: at(0),
+        why: WhyCandidate::Unreadable,
+        answer: CandidateAnswer::Raw(sealed("late")),
+    };
+    let late = finish(&other, 1, Brought::Candidate(Box::new(candidate.clone())));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Done);
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Already);
+    assert_eq!(store.candidates(held.id, 10).await.unwrap(), [candidate]);
+}
+
+pub async fn there_must_be_a_grant_to_refresh(store: Arc<dyn Subject>, _: &ManualClock) {
+    let held = begun(&store, &added(&store, &Connection { grant: None, ..connection(1) }).await, 1).await;
+    let refused = store.finish_attempt(&finish(&held, 1, next_tokens(&held))).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(read(&store, held.id).await, held, "nothing was changed");
+}

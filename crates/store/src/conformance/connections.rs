@@ -1,0 +1,310 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use vestal_core::connection::{Connection, Policy};
+use vestal_core::schedule::Plan;
+use vestal_core::state::{Cause, Failing, Reason, State};
+use vestal_core::store::{
+    Add, AttemptStatus, Authorization, Brought, Filter, Finished, Renewed, StoreError, Update, Write,
+};
+use vestal_core::token::{Candidate, CandidateAnswer, Grant, RefreshEnd, Renewal, TokenSet, WhyCandidate};
+
+use super::data::*;
+use super::{ManualClock, Subject};
+
+pub async fn a_connection_reads_back_as_it_was_added(store: Arc<dyn Subject>, _: &ManualClock) {
+    store.add_client(&client(1)).await.unwrap();
+    let full = Connection {
+        revision: 17,
+        external_id: Some("الحساب 1".to_owned()),
+        policy: Policy::OnDemand,
+        last_read_at: Some(at(-5)),
+        plan: Plan { due_at: Some(at(10)), dies_at: Some(at(20)) },
+        ..connection(1)
+    };
+    let bare_tokens = TokenSet {
+        expires_at: None,
+        scope: None,
+        refresh_token: None,
+        id_token: None,
+        extra: None,
+        ..tokens(1)
+    };
+    let bare = Connection {
+        name: "متجر 🏪 / wide".parse().unwrap(),
+        tags: BTreeMap::new(),
+        grant: Some(Grant { renewal: Renewal::ClientCredentials, tokens: bare_tokens, ..grant(2, 1) }),
+        ..connection(2)
+    };
+    let pending = Connection { state: State::Pending, grant: None, ..connection(3) };
+    for connection in [full, bare, pending] {
+        assert_eq!(store.add_connection(&connection, &[event(connection.id, 1)]).await.unwrap(), Add::Done);
+        let expected = Some(Connection { revision: 1, ..connection.clone() });
+        assert_eq!(store.connection(connection.id).await.unwrap(), expected);
+        assert_eq!(store.connection_named(&connection.name).await.unwrap(), expected);
+        assert_eq!(store.events(Some(connection.id), 0, 10).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.connection(connection_id(9)).await.unwrap(), None);
+    assert_eq!(store.connection_named(&"nobody".parse().unwrap()).await.unwrap(), None);
+}
+
+pub async fn names_and_external_ids_are_unique(store: Arc<dyn Subject>, _: &ManualClock) {
+    let first = Connection { external_id: Some("shop".to_owned()), ..connection(1) };
+    added(&store, &first).await;
+    store.add_client(&client(2)).await.unwrap();
+    let same_name = Connection { name: first.name.clone(), ..connection(2) };
+    let same_external_id = Connection { external_id: Some("shop".to_owned()), ..connection(2) };
+    let same_id = Connection { name: "another".parse().unwrap(), grant: None, ..first.clone() };
+    for taken in [same_name, same_external_id.clone(), same_id] {
+        assert_eq!(store.add_connection(&taken, &[event(first.id, 1)]).await.unwrap(), Add::Taken);
+    }
+    assert_eq!(read(&store, first.id).await, first);
+    assert_eq!(store.events(None, 0, 10).await.unwrap(), [], "what was not added has no history");
+
+    let other_client = Connection { client: client_id(2), ..same_external_id };
+    assert_eq!(store.add_connection(&other_client, &[]).await.unwrap(), Add::Done);
+}
+
+pub async fn the_client_must_be_there(store: Arc<dyn Subject>, _: &ManualClock) {
+    let refused = store.add_connection(&connection(1), &[]).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(store.connection(connection_id(1)).await.unwrap(), None);
+}
+
+pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
+    let detail = || "\"said\" so\n".to_owned();
+    let failing = |cause| State::Failing(Failing { cause, since: at(1), tries: 3, next: at(9) });
+    let unknown = Cause::OutcomeUnknown { attempt: attempt_id(1), sent_at: at(1), hold_until: at(8) };
+    let dead = State::NeedsReauth { reason: Reason::InvalidGrant { detail: detail() }, since: at(1) };
+    let mut current = added(&store, &connection(1)).await;
+    for state in [
+        State::Pending,
+        State::Unverified,
+        State::Active,
+        failing(Cause::Transient { detail: detail() }),
+        failing(Cause::Client { detail: detail() }),
+        failing(Cause::Refused { detail: detail() }),
+        failing(Cause::Doubted { detail: detail() }),
+        failing(unknown.clone()),
+        dead.clone(),
+        State::NeedsReauth { reason: Reason::OutcomeUnknown { attempt: attempt_id(1) }, since: at(1) },
+        State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(1) },
+        State::Paused { prior: Box::new(failing(unknown)) },
+        State::Paused { prior: Box::new(dead) },
+        State::Disconnecting,
+    ] {
+        let update = Update { state: state.clone(), ..update(&current) };
+        assert_eq!(store.update_connection(&update).await.unwrap(), Write::Done);
+        current = read(&store, current.id).await;
+        assert_eq!(current.state, state);
+    }
+}
+
+pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualClock) {
+    store.add_client(&client(1)).await.unwrap();
+    store.add_client(&client(2)).await.unwrap();
+    for (n, name, client, state) in [
+        (1, "b", 1, State::Active),
+        (2, "a", 2, State::Active),
+        (3, "é", 1, State::Unverified),
+        (4, "B", 2, State::Unverified),
+        (5, "c", 1, State::Active),
+    ] {
+        let client = client_id(client);
+        let connection = Connection { name: name.parse().unwrap(), client, state, ..connection(n) };
+        assert_eq!(store.add_connection(&connection, &[]).await.unwrap(), Add::Done);
+    }
+    let names = async |client: Option<u128>, state: Option<&str>, after: Option<&str>, limit| {
+        let filter = Filter { client: client.map(client_id), state: state.map(str::to_owned) };
+        let after = after.map(|name| name.parse().unwrap());
+        let found = store.connections(&filter, after.as_ref(), limit).await.unwrap();
+        found.iter().map(|connection| connection.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(None, None, None, 10).await, "B a b c é", "in the order of their bytes");
+    assert_eq!(names(None, None, None, 2).await, "B a");
+    assert_eq!(names(None, None, Some("a"), 2).await, "b c");
+    assert_eq!(names(None, None, Some("bb"), 10).await, "c é", "from a name that is gone");
+    assert_eq!(names(Some(1), None, None, 10).await, "b c é");
+    assert_eq!(names(None, Some("unverified"), None, 10).await, "B é");
+    assert_eq!(names(Some(1), Some("active"), Some("b"), 10).await, "c");
+    assert_eq!(names(Some(3), None, None, 10).await, "");
+    assert_eq!(names(None, Some("nonsense"), None, 10).await, "");
+
+    let counts = store.count_states().await.unwrap();
+    assert_eq!(counts, [("active".to_owned(), 3), ("unverified".to_owned(), 2)]);
+}
+
+pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClock) {
+    let before = added(&store, &connection(1)).await;
+    let change = Update {
+        state: State::Unverified,
+        plan: Plan { due_at: Some(at(5)), dies_at: Some(at(6)) },
+        policy: Policy::Always,
+        events: vec![event(before.id, 1), event(before.id, 2)],
+        ..update(&before)
+    };
+    assert_eq!(store.update_connection(&change).await.unwrap(), Write::Done);
+    let after = read(&store, before.id).await;
+    let expected = Connection {
+        revision: 2,
+        state: State::Unverified,
+        plan: change.plan,
+        policy: Policy::Always,
+        ..before.clone()
+    };
+    assert_eq!(after, expected);
+    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 2);
+
+    for expected in [1, 3, u64::MAX] {
+        let late = Update { expected, events: vec![event(before.id, 3)], ..update(&before) };
+        assert_eq!(store.update_connection(&late).await.unwrap(), Write::Moved(Box::new(after.clone())));
+    }
+    assert_eq!(read(&store, before.id).await, after, "nothing was changed");
+    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 2);
+}
+
+pub async fn a_new_grant_leaves_the_old_one_until_it_works(store: Arc<dyn Subject>, _: &ManualClock) {
+    let current = added(&store, &connection(1)).await;
+    let current = refreshed(&store, &current, 1).await;
+    let current = begun(&store, &current, 2).await;
+
+    let consent = Update { grant: Some(grant(9, 3)), ..update(&current) };
+    assert_eq!(store.update_connection(&consent).await.unwrap(), Write::Done);
+    let consented = read(&store, current.id).await;
+    assert_eq!(consented.grant, Some(grant(9, 3)));
+    assert_eq!(consented.lease, current.lease, "an attempt that is under way goes on");
+    let (old, new) = (grant_id(1), grant_id(9));
+    assert_eq!(store.token_sets(current.id).await, [(old, 1), (old, 2), (new, 3)]);
+
+    let failed = finish(&consented, 2, Brought::Nothing);
+    assert_eq!(store.finish_attempt(&failed).await.unwrap(), Finished::Done);
+    assert_eq!(store.token_sets(current.id).await, [(old, 1), (old, 2), (new, 3)], "that proves nothing");
+
+    let consented = read(&store, current.id).await;
+    refreshed(&store, &consented, 3).await;
+    assert_eq!(store.token_sets(current.id).await, [(new, 3), (new, 4)]);
+}
+
+pub async fn generations_only_grow(store: Arc<dyn Subject>, _: &ManualClock) {
+    let current = added(&store, &connection(1)).await;
+    let current = refreshed(&store, &current, 1).await;
+    let current = begun(&store, &current, 2).await;
+    for generation in [0, 1, 2] {
+        let consent = Update { grant: Some(grant(9, generation)), ..update(&current) };
+        let refused = store.update_connection(&consent).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+        let brought = Brought::Tokens(Box::new(tokens(generation)));
+        let refused = store.finish_attempt(&finish(&current, 2, brought)).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    }
+    assert_eq!(read(&store, current.id).await, current, "nothing was changed");
+    assert_eq!(store.attempt(attempt_id(2)).await.unwrap(), Some(AttemptStatus::Open));
+}
+
+pub async fn a_read_is_no_revision(store: Arc<dyn Subject>, _: &ManualClock) {
+    let before = added(&store, &connection(1)).await;
+    let plan = Plan { due_at: Some(at(7)), dies_at: None };
+    store.mark_read(before.id, 1, at(3), &plan).await.unwrap();
+    let read_once = Connection { last_read_at: Some(at(3)), plan, ..before.clone() };
+    assert_eq!(read(&store, before.id).await, read_once);
+
+    store.mark_read(before.id, 2, at(4), &Plan::default()).await.unwrap();
+    store.mark_read(connection_id(9), 1, at(4), &plan).await.unwrap();
+    assert_eq!(read(&store, before.id).await, read_once, "another revision's plan is void");
+}
+
+pub async fn times_are_kept_in_milliseconds(store: Arc<dyn Subject>, _: &ManualClock) {
+    let nanos = jiff::SignedDuration::from_nanos(1_999_999);
+    let (fine, coarse) = (START + nanos, START + jiff::SignedDuration::from_millis(1));
+    let with_times = |time: Timestamp| Connection {
+        created_at: time,
+        last_read_at: Some(time),
+        plan: Plan { due_at: Some(time), dies_at: Some(time) },
+        grant: Some(Grant {
+            consented_at: time,
+            tokens: TokenSet { issued_at: time, expires_at: Some(time), ..tokens(1) },
+            ..grant(1, 1)
+        }),
+        ..connection(1)
+    };
+    let current = added(&store, &with_times(fine)).await;
+    assert_eq!(current, with_times(coarse));
+
+    let mut begin = begin(&current, 1);
+    begin.attempt.started_at = fine;
+    begin.events.push(vestal_core::event::Event { at: fine, ..event(current.id, 1) });
+    store.begin_attempt(&begin).await.unwrap();
+    let current = read(&store, current.id).await;
+    assert_eq!(current.lease.unwrap().attempt.started_at, coarse);
+    assert_eq!(store.events(None, 0, 1).await.unwrap()[0].event.at, coarse);
+
+    // The ends of time, and times within JSON.
+    let mut ends = with_times(Timestamp::MIN);
+    ends.id = connection_id(2);
+    ends.name = "ends".parse().unwrap();
+    ends.plan.dies_at = Some(Timestamp::MAX);
+    let ends_grant = ends.grant.as_mut().unwrap();
+    ends_grant.id = grant_id(2);
+    ends_grant.tokens.refresh_token.as_mut().unwrap().end = Some(RefreshEnd::Absolute(fine));
+    store.add_connection(&ends, &[]).await.unwrap();
+    let ends = read(&store, ends.id).await;
+    assert!(ends.plan.dies_at.unwrap() > "9999-12-30T00:00:00Z".parse().unwrap());
+    let end = ends.grant.unwrap().tokens.refresh_token.unwrap().end;
+    assert_eq!(end, Some(RefreshEnd::Absolute(fine)));
+}
+
+pub async fn removal_takes_all_that_belongs(store: Arc<dyn Subject>, _: &ManualClock) {
+    let current = added(&store, &connection(1)).await;
+    let current = refreshed(&store, &current, 1).await;
+    let current = begun(&store, &current, 2).await;
+    let candidate = Candidate {
+        attempt: attempt_id(2),
+        kept_at: at(0),
+        why: WhyCandidate::Unreadable,
+        answer: CandidateAnswer::Raw(sealed("raw")),
+    };
+    let finish = finish(&current, 2, Brought::Candidate(Box::new(candidate)));
+    store.finish_attempt(&finish).await.unwrap();
+    let current = begun(&store, &read(&store, current.id).await, 3).await;
+    store.begin_authorization(&authorization(1)).await.unwrap();
+    let change = Update { events: vec![event(current.id, 1)], ..update(&current) };
+    store.update_connection(&change).await.unwrap();
+
+    assert!(store.remove_connection(current.id).await.unwrap());
+    assert_eq!(store.connection(current.id).await.unwrap(), None);
+    assert_eq!(store.connection_named(&current.name).await.unwrap(), None);
+    assert_eq!(store.token_sets(current.id).await, []);
+    assert_eq!(store.candidates(current.id, 10).await.unwrap(), []);
+    assert_eq!(store.events(None, 0, 10).await.unwrap(), []);
+    for n in [1, 2, 3] {
+        assert_eq!(store.attempt(attempt_id(n)).await.unwrap(), None);
+    }
+    assert_eq!(store.take_authorization(&[1; 32], START).await.unwrap(), None);
+    assert!(!store.remove_connection(current.id).await.unwrap());
+    assert_eq!(store.add_connection(&connection(1), &[]).await.unwrap(), Add::Done, "the name is free again");
+}
+
+pub async fn nothing_happens_to_what_is_gone(store: Arc<dyn Subject>, _: &ManualClock) {
+    let gone = added(&store, &connection(1)).await;
+    store.remove_connection(gone.id).await.unwrap();
+    assert_eq!(store.update_connection(&update(&gone)).await.unwrap(), Write::Gone);
+    assert_eq!(store.begin_attempt(&begin(&gone, 1)).await.unwrap(), Write::Gone);
+    assert_eq!(store.finish_attempt(&finish(&gone, 1, Brought::Nothing)).await.unwrap(), Finished::Gone);
+    assert_eq!(store.renew_lease(attempt_id(1), LEASE).await.unwrap(), Renewed::Lost);
+}
+
+/// An authorization of connection 1 that expires at second 600.
+pub(super) fn authorization(n: u8) -> Authorization {
+    Authorization {
+        state_hash: [n; 32],
+        connection: connection_id(1),
+        client: client_id(1),
+        endpoints: endpoints(),
+        redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
+        scopes: vec!["a b".to_owned()],
+        code_verifier: sealed("verifier"),
+        created_at: at(0),
+        expires_at: at(600),
+    }
+}

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestal_core::connection::Connection;
+use vestal_core::schedule::Plan;
+use vestal_core::store::{Brought, Finish};
+
+use super::data::*;
+use super::{ManualClock, Subject};
+
+async fn planned(store: &Arc<dyn Subject>, n: u128, due_at: Option<i64>, dies_at: Option<i64>) -> Connection {
+    let plan = Plan { due_at: due_at.map(at), dies_at: dies_at.map(at) };
+    added(store, &Connection { plan, ..connection(n) }).await
+}
+
+async fn due(store: &Arc<dyn Subject>, second: i64, limit: u32) -> Vec<u128> {
+    let due = store.due(at(second), limit).await.unwrap();
+    due.iter().map(|id| (1..99).find(|n| connection_id(*n) == *id).unwrap()).collect()
+}
+
+pub async fn what_dies_first_is_due_first(store: Arc<dyn Subject>, _: &ManualClock) {
+    assert_eq!(store.next_due().await.unwrap(), None);
+    for (n, due_at, dies_at) in [
+        (1, Some(10), None),
+        (2, Some(20), Some(100)),
+        (3, Some(5), None),
+        (4, Some(15), Some(90)),
+        (5, None, Some(50)),
+        (6, Some(30), Some(40)),
+        (7, Some(12), Some(100)),
+    ] {
+        planned(&store, n, due_at, dies_at).await;
+    }
+    assert_eq!(due(&store, 4, 10).await, []);
+    assert_eq!(due(&store, 5, 10).await, [3], "from that time on");
+    assert_eq!(due(&store, 20, 10).await, [4, 7, 2, 3, 1]);
+    assert_eq!(due(&store, 20, 3).await, [4, 7, 2]);
+    assert_eq!(due(&store, 9999, 10).await, [6, 4, 7, 2, 3, 1], "what is never due is not");
+    assert_eq!(store.next_due().await.unwrap(), Some(at(5)));
+}
+
+pub async fn what_is_leased_is_not_due(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let first = planned(&store, 1, Some(-10), None).await;
+    planned(&store, 2, Some(-5), None).await;
+    assert_eq!(due(&store, 0, 10).await, [1, 2]);
+    let held = begun(&store, &first, 1).await;
+    assert_eq!(held.plan, first.plan, "the plan stays what was decided");
+    assert_eq!(due(&store, 0, 10).await, [2]);
+    assert_eq!(due(&store, 9999, 10).await, [2], "asked ahead, the lease is valid all the same");
+    assert_eq!(store.next_due().await.unwrap(), Some(at(-5)));
+
+    clock.advance(LEASE);
+    assert_eq!(due(&store, 60, 10).await, [2, 1]);
+    store.renew_lease(attempt_id(1), LEASE).await.unwrap();
+    assert_eq!(due(&store, 60, 10).await, [2]);
+    let held = read(&store, held.id).await;
+    let plan = Plan { due_at: Some(at(70)), dies_at: None };
+    store.finish_attempt(&Finish { plan, ..finish(&held, 1, Brought::Nothing) }).await.unwrap();
+    assert_eq!(due(&store, 69, 10).await, [2]);
+    assert_eq!(due(&store, 70, 10).await, [2, 1]);
+}
+
+pub async fn an_ended_lease_is_due_whatever_the_plan(store: Arc<dyn Subject>, clock: &ManualClock) {
+    for (n, due_at) in [(1, None), (2, Some(100_000))] {
+        let connection = planned(&store, n, due_at, None).await;
+        begun(&store, &connection, n).await;
+    }
+    // Also when a write in between had it planned for never.
+    store.mark_read(connection_id(2), 2, at(0), &Plan::default()).await.unwrap();
+    store.update_connection(&update(&read(&store, connection_id(1)).await)).await.unwrap();
+    clock.advance(Duration::from_secs(59));
+    assert_eq!(due(&store, 59, 10).await, []);
+    assert_eq!(store.next_due().await.unwrap(), None);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(due(&store, 60, 10).await, [1, 2]);
+    assert_eq!(store.next_due().await.unwrap(), Some(at(60)));
+
+    for n in [1, 2] {
+        let ended = read(&store, connection_id(n)).await;
+        store.finish_attempt(&finish(&ended, n, Brought::Nothing)).await.unwrap();
+    }
+    assert_eq!(due(&store, 9_999_999, 10).await, []);
+}

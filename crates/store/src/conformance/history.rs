@@ -1,0 +1,158 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use vestal_core::event::Event;
+use vestal_core::store::{AttemptStatus, Authorization, Brought, Finish, StoreError, Update};
+
+use super::connections::authorization;
+use super::data::*;
+use super::{ManualClock, Subject};
+
+const DAY: i64 = 24 * 3600;
+
+async fn record(store: &Arc<dyn Subject>, n: u128, events: Vec<Event>) {
+    let current = read(store, connection_id(n)).await;
+    store.update_connection(&Update { events, ..update(&current) }).await.unwrap();
+}
+
+async fn marks(store: &Arc<dyn Subject>, of: Option<u128>, after: u64, limit: u32) -> Vec<(u64, u64)> {
+    let events = store.events(of.map(connection_id), after, limit).await.unwrap();
+    events.iter().map(|stored| (stored.seq, mark(&stored.event))).collect()
+}
+
+pub async fn events_are_read_from_a_cursor(store: Arc<dyn Subject>, _: &ManualClock) {
+    let (a, b) = (added(&store, &connection(1)).await.id, added(&store, &connection(2)).await.id);
+    record(&store, 1, vec![event(a, 1), event(a, 2)]).await;
+    record(&store, 2, vec![event(b, 3)]).await;
+    record(&store, 1, vec![event(a, 4)]).await;
+
+    let all = marks(&store, None, 0, 10).await;
+    assert_eq!(all.iter().map(|(_, mark)| *mark).collect::<Vec<_>>(), [1, 2, 3, 4], "oldest first");
+    assert!(all.is_sorted_by(|one, next| one.0 < next.0));
+    assert_eq!(marks(&store, None, all[1].0, 10).await, all[2..]);
+    assert_eq!(marks(&store, None, 0, 2).await, all[..2]);
+    assert_eq!(marks(&store, None, all[3].0, 10).await, []);
+    assert_eq!(marks(&store, Some(1), 0, 10).await, [all[0], all[1], all[3]]);
+    assert_eq!(marks(&store, Some(1), all[0].0, 1).await, [all[1]]);
+    assert_eq!(marks(&store, Some(3), 0, 10).await, []);
+}
+
+pub async fn the_last_hundred_events_are_kept(store: Arc<dyn Subject>, _: &ManualClock) {
+    let (a, b) = (added(&store, &connection(1)).await.id, added(&store, &connection(2)).await.id);
+    record(&store, 2, vec![event(b, 0)]).await;
+    record(&store, 1, (1..=60).map(|n| event(a, n)).collect()).await;
+    record(&store, 1, (61..=150).map(|n| event(a, n)).collect()).await;
+    while store.prune(START).await.unwrap() > 0 {}
+    let kept: Vec<_> = marks(&store, Some(1), 0, 999).await.into_iter().map(|(_, mark)| mark).collect();
+    assert_eq!(kept, (51..=150).collect::<Vec<_>>());
+    assert_eq!(marks(&store, Some(2), 0, 999).await.len(), 1, "each connection has its own");
+}
+
+pub async fn old_events_are_pruned(store: Arc<dyn Subject>, _: &ManualClock) {
+    let days = |days: i64, id| Event { at: at(-days * DAY), ..event(id, days.unsigned_abs()) };
+    // Enough of them for two batches.
+    for n in 1..=6 {
+        let id = added(&store, &connection(n)).await.id;
+        record(&store, n, (1..=100).map(|_| days(91, id)).collect()).await;
+    }
+    record(&store, 1, vec![days(90, connection_id(1)), days(1, connection_id(1))]).await;
+    let first = store.prune(START).await.unwrap();
+    let second = store.prune(START).await.unwrap();
+    assert!(first < 600 && second > 0, "in bounded batches: {first}, {second}");
+    assert_eq!(first + second, 598);
+    assert_eq!(store.prune(START).await.unwrap(), 0);
+    let kept: Vec<_> = marks(&store, None, 0, 999).await.into_iter().map(|(_, mark)| mark).collect();
+    assert_eq!(kept, [90, 1]);
+}
+
+pub async fn old_closed_attempts_are_pruned(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let finished_at = |second| Finish { at: at(second), ..finish(&connection(1), 0, Brought::Nothing) };
+    let mut current = added(&store, &connection(1)).await;
+    for (n, closed_at) in [(1, -7 * DAY - 1), (2, -7 * DAY)] {
+        current = begun(&store, &current, n).await;
+        let finish =
+            Finish { attempt: attempt_id(n), expected: current.revision, ..finished_at(closed_at) };
+        store.finish_attempt(&finish).await.unwrap();
+        current = read(&store, current.id).await;
+    }
+    // Attempt 3 is abandoned now, attempt 4 stays open.
+    begun(&store, &current, 3).await;
+    clock.advance(LEASE);
+    begun(&store, &read(&store, current.id).await, 4).await;
+
+    let statuses = async || {
+        let mut statuses = Vec::new();
+        for n in 1..=4 {
+            statuses.push(store.attempt(attempt_id(n)).await.unwrap());
+        }
+        statuses
+    };
+    use AttemptStatus::{Abandoned, Finished, Open};
+    assert_eq!(store.prune(START).await.unwrap(), 1);
+    assert_eq!(statuses().await, [None, Some(Finished), Some(Abandoned), Some(Open)]);
+    let later = START + SignedDuration::from_hours(8 * 24);
+    assert_eq!(store.prune(later).await.unwrap(), 2);
+    assert_eq!(statuses().await, [None, None, None, Some(Open)], "what is open is never pruned");
+    assert_eq!(store.prune(later).await.unwrap(), 0);
+    assert_eq!(read(&store, current.id).await.lease.unwrap().attempt.id, attempt_id(4));
+}
+
+pub async fn expired_authorizations_are_pruned(store: Arc<dyn Subject>, _: &ManualClock) {
+    added(&store, &connection(1)).await;
+    store.begin_authorization(&authorization(1)).await.unwrap();
+    store.begin_authorization(&Authorization { expires_at: at(700), ..authorization(2) }).await.unwrap();
+    assert_eq!(store.prune(at(600)).await.unwrap(), 0);
+    assert_eq!(store.prune(at(601)).await.unwrap(), 1);
+    assert_eq!(store.take_authorization(&[1; 32], at(0)).await.unwrap(), None);
+    assert!(store.take_authorization(&[2; 32], at(0)).await.unwrap().is_some());
+}
+
+pub async fn an_authorization_is_used_once(store: Arc<dyn Subject>, _: &ManualClock) {
+    added(&store, &connection(1)).await;
+    store.begin_authorization(&authorization(1)).await.unwrap();
+    store.begin_authorization(&authorization(2)).await.unwrap();
+    let again = store.begin_authorization(&authorization(1)).await;
+    assert!(matches!(again, Err(StoreError::Corrupt { .. })), "{again:?}");
+    let unknown = Authorization { connection: connection_id(9), ..authorization(3) };
+    assert!(store.begin_authorization(&unknown).await.is_err());
+
+    assert_eq!(store.take_authorization(&[3; 32], at(1)).await.unwrap(), None);
+    let (one, other) =
+        tokio::join!(store.take_authorization(&[1; 32], at(1)), store.take_authorization(&[1; 32], at(1)));
+    let taken: Vec<_> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
+    assert_eq!(taken, [authorization(1)], "by one of two");
+    assert_eq!(store.take_authorization(&[2; 32], at(1)).await.unwrap(), Some(authorization(2)));
+}
+
+pub async fn an_expired_authorization_is_taken_away(store: Arc<dyn Subject>, _: &ManualClock) {
+    added(&store, &connection(1)).await;
+    store.begin_authorization(&authorization(1)).await.unwrap();
+    store.begin_authorization(&authorization(2)).await.unwrap();
+    assert_eq!(store.take_authorization(&[1; 32], at(601)).await.unwrap(), None);
+    assert_eq!(store.take_authorization(&[1; 32], at(1)).await.unwrap(), None, "gone for good");
+    assert!(store.take_authorization(&[2; 32], at(600)).await.unwrap().is_some(), "up to its end");
+}
+
+pub async fn event_numbers_are_never_used_twice(store: Arc<dyn Subject>, _: &ManualClock) {
+    let id = added(&store, &connection(1)).await.id;
+    record(&store, 1, vec![event(id, 1), event(id, 2)]).await;
+    let last = marks(&store, None, 0, 10).await[1].0;
+    store.remove_connection(id).await.unwrap();
+    store.add_connection(&connection(1), &[event(id, 3)]).await.unwrap();
+    assert!(marks(&store, None, last, 10).await.len() == 1, "a reader with a cursor misses nothing");
+}
+
+pub async fn a_closed_store_says_so(store: Arc<dyn Subject>, _: &ManualClock) {
+    let current = added(&store, &connection(1)).await;
+    for _ in 0..3 {
+        store.check_writable().await.unwrap();
+    }
+    store.close().await;
+    store.close().await;
+    let unavailable = |error| matches!(error, StoreError::Unavailable { .. });
+    assert!(unavailable(store.connection(current.id).await.unwrap_err()));
+    assert!(unavailable(store.update_connection(&update(&current)).await.unwrap_err()));
+    assert!(unavailable(store.check_writable().await.unwrap_err()));
+    assert!(unavailable(store.renew_lease(attempt_id(1), Duration::ZERO).await.unwrap_err()));
+}

@@ -1,0 +1,130 @@
+//! The suite that every store passes: each method of the port, and each promise on it.
+//!
+//! A store is put under it by [`conformance_tests!`](crate::conformance_tests), which makes one test of each
+//! case in the list. Each case gets a store of its own, empty, and the clock that it judges leases by.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_errors_doc,
+    missing_docs,
+    reason = "these are tests, though not compiled as such for other crates; what a case holds is its name"
+)]
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use vestal_core::clock::Clock;
+use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::store::Store;
+
+pub mod attempts;
+pub mod clients;
+pub mod connections;
+pub mod data;
+pub mod due;
+pub mod history;
+pub mod leases;
+pub mod races;
+
+/// A store that lets the suite see what the port does not show.
+#[async_trait]
+pub trait Subject: Store {
+    /// The token sets that are kept for a connection: the grant and the generation of each, oldest first.
+    async fn token_sets(&self, id: ConnectionId) -> Vec<(GrantId, u64)>;
+}
+
+#[async_trait]
+impl Subject for crate::MemoryStore {
+    async fn token_sets(&self, id: ConnectionId) -> Vec<(GrantId, u64)> {
+        self.kept_token_sets(id)
+    }
+}
+
+#[async_trait]
+impl Subject for crate::SqliteStore {
+    async fn token_sets(&self, id: ConnectionId) -> Vec<(GrantId, u64)> {
+        self.kept_token_sets(id).await.unwrap()
+    }
+}
+
+/// A clock that stands still until it is told to move.
+pub struct ManualClock(Mutex<Timestamp>);
+
+impl ManualClock {
+    /// A clock that stands at [`data::START`].
+    pub fn new() -> Self {
+        Self(Mutex::new(data::START))
+    }
+
+    /// Moves on.
+    pub fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn uptime(&self) -> Duration {
+        self.now().duration_since(data::START).unsigned_abs()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}
+
+/// Makes a test of each case. `$make` is an async function that takes an `Arc<ManualClock>` and returns an
+/// `Arc<dyn Subject>` with whatever must outlive it.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:path) => {
+        $crate::conformance_tests! { $make;
+            clients: identity_is_claimed_once, clients_are_found_and_their_names_are_unique,
+                a_secret_is_replaced, a_client_in_use_stays;
+            connections: a_connection_reads_back_as_it_was_added, names_and_external_ids_are_unique,
+                the_client_must_be_there, every_state_reads_back, connections_are_listed_by_name,
+                an_update_names_its_revision, a_new_grant_leaves_the_old_one_until_it_works,
+                generations_only_grow, a_read_is_no_revision, times_are_kept_in_milliseconds,
+                removal_takes_all_that_belongs, nothing_happens_to_what_is_gone;
+            leases: beginning_takes_the_lease, a_valid_lease_is_respected,
+                an_attempt_under_an_ended_lease_is_abandoned, the_attempt_renews_its_lease,
+                a_lost_lease_is_not_renewed, a_dead_node_is_released, an_attempt_begins_once;
+            attempts: tokens_are_stored_once, finishing_names_its_revision, exactly_one_earlier_token_set_is_kept,
+                a_late_answer_leaves_the_lease_of_another, candidates_are_kept_and_never_overwritten,
+                an_outcome_without_tokens_closes_the_attempt, an_answer_to_a_pruned_attempt_is_kept,
+                there_must_be_a_grant_to_refresh;
+            due: what_dies_first_is_due_first, what_is_leased_is_not_due, an_ended_lease_is_due_whatever_the_plan;
+            history: events_are_read_from_a_cursor, the_last_hundred_events_are_kept, old_events_are_pruned,
+                old_closed_attempts_are_pruned, expired_authorizations_are_pruned,
+                an_authorization_is_used_once, an_expired_authorization_is_taken_away,
+                event_numbers_are_never_used_twice, a_closed_store_says_so;
+            races: no_update_is_lost, one_writer_wins_each_revision;
+        }
+    };
+    ($make:path; $($module:ident: $($case:ident),+;)+) => {$(
+        mod $module {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let clock = std::sync::Arc::new($crate::conformance::ManualClock::new());
+                    let (store, _alive) = $make(std::sync::Arc::clone(&clock)).await;
+                    $crate::conformance::$module::$case(store, &clock).await;
+                }
+            )+
+        }
+    )+};
+}

@@ -1,0 +1,309 @@
+//! The default store: one SQLite file, for as many processes as like.
+//!
+//! WAL mode, so that readers and the writer do not wait for each other; `synchronous = FULL`, so that what is
+//! acknowledged is on the disk. Reads go through [`readers`], writes through the one task of [`writer`].
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use vestal_core::client::{Client, ClientAuth};
+use vestal_core::clock::Clock;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, StoredEvent};
+use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
+use vestal_core::schedule::Plan;
+use vestal_core::seal::{Sealed, StoreIdentity};
+use vestal_core::store::{
+    Add, AttemptStatus, Authorization, Begin, Filter, Finish, Finished, RemoveClient, Renewed, Store,
+    StoreError, Update, Write,
+};
+use vestal_core::token::Candidate;
+
+mod attempts;
+mod authorizations;
+mod clients;
+mod connections;
+mod events;
+mod failure;
+mod filesystem;
+mod open;
+mod readers;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use crate::rules::{kept, lease_end};
+use open::Opener;
+use readers::Readers;
+use writer::Writer;
+
+/// A store in one SQLite file. Several processes may use it at the same time.
+pub struct SqliteStore {
+    clock: Arc<dyn Clock>,
+    opener: Arc<Opener>,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the store at this path, and brings it to this version's schema if it is older. The clock judges
+    /// leases.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unfit`] when nothing is there, when it is something else, when other users can read it, or
+    /// when it lies on a network file system; [`StoreError::NewerSchema`] when a later version wrote it;
+    /// [`StoreError::ReadOnly`] when it is older and may not be written; and whatever keeps SQLite from it.
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let opener = Opener::existing(path)?;
+        let (reader, schema) = opener.reader().await?;
+        if schema < open::newest() {
+            opener.migrate().await?;
+        }
+        let opener = Arc::new(opener);
+        Ok(Self {
+            clock,
+            readers: Readers::new(Arc::clone(&opener), reader),
+            writer: Writer::new(Arc::clone(&opener)),
+            opener,
+        })
+    }
+
+    /// Opens the store at this path; makes one (0600), and its folders (0700), if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`], and when the file or a folder cannot be made.
+    pub async fn create_or_open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        if !path.exists() {
+            open::create(path).await?;
+        }
+        Self::open(path, clock).await
+    }
+
+    /// The token sets that are kept for a connection, also those of earlier grants: the grant and the
+    /// generation of each, oldest first, the current one last.
+    ///
+    /// # Errors
+    ///
+    /// Those of every read.
+    pub async fn kept_token_sets(&self, id: ConnectionId) -> Result<Vec<(GrantId, u64)>, StoreError> {
+        self.readers.read(|db| Box::pin(connections::kept_token_sets(db, id))).await
+    }
+
+    fn now(&self) -> Timestamp {
+        kept(self.clock.now())
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SqliteStore").field(&self.opener).finish()
+    }
+}
+
+// What a write needs is cloned into it, since it goes on when its caller has gone; and it reads the clock when its
+// turn comes.
+#[async_trait]
+impl Store for SqliteStore {
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        self.readers.read(|db| Box::pin(clients::identity(db))).await
+    }
+
+    async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
+        let identity = identity.clone();
+        self.writer.write(|db| Box::pin(async move { clients::claim_identity(db, &identity).await })).await
+    }
+
+    async fn add_client(&self, client: &Client) -> Result<Add, StoreError> {
+        let client = client.clone();
+        self.writer.write(|db| Box::pin(async move { clients::add(db, &client).await })).await
+    }
+
+    async fn client(&self, id: ClientId) -> Result<Option<Client>, StoreError> {
+        self.readers.read(|db| Box::pin(clients::by_id(db, id))).await
+    }
+
+    async fn client_named(&self, name: &str) -> Result<Option<Client>, StoreError> {
+        let name = name.to_owned();
+        self.readers.read(|db| Box::pin(async move { clients::by_name(db, &name).await })).await
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.readers.read(|db| Box::pin(clients::all(db))).await
+    }
+
+    async fn set_client_secret(
+        &self,
+        id: ClientId,
+        auth: ClientAuth,
+        secret: &Sealed,
+    ) -> Result<bool, StoreError> {
+        let secret = secret.clone();
+        self.writer
+            .write(move |db| Box::pin(async move { clients::set_secret(db, id, auth, &secret).await }))
+            .await
+    }
+
+    async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError> {
+        self.writer.write(move |db| Box::pin(clients::remove(db, id))).await
+    }
+
+    async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError> {
+        let (connection, events) = (connection.clone(), events.to_vec());
+        self.writer
+            .write(|db| Box::pin(async move { connections::add(db, &connection, &events).await }))
+            .await
+    }
+
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let now = self.now();
+        self.readers.read(|db| Box::pin(connections::by_id(db, id, now))).await
+    }
+
+    async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
+        let (name, now) = (name.clone(), self.now());
+        self.readers.read(|db| Box::pin(async move { connections::by_name(db, &name, now).await })).await
+    }
+
+    async fn connections(
+        &self,
+        filter: &Filter,
+        after: Option<&ConnectionName>,
+        limit: u32,
+    ) -> Result<Vec<Connection>, StoreError> {
+        let (filter, after, now) = (filter.clone(), after.cloned(), self.now());
+        self.readers
+            .read(|db| {
+                Box::pin(async move { connections::list(db, &filter, after.as_ref(), limit, now).await })
+            })
+            .await
+    }
+
+    async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers.read(|db| Box::pin(connections::count_states(db))).await
+    }
+
+    async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {
+        let (update, clock) = (update.clone(), Arc::clone(&self.clock));
+        self.writer
+            .write(|db| Box::pin(async move { connections::update(db, &update, kept(clock.now())).await }))
+            .await
+    }
+
+    async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
+        self.writer.write(move |db| Box::pin(connections::remove(db, id))).await
+    }
+
+    async fn mark_read(
+        &self,
+        id: ConnectionId,
+        expected: u64,
+        at: Timestamp,
+        plan: &Plan,
+    ) -> Result<(), StoreError> {
+        let plan = *plan;
+        self.writer
+            .write(move |db| {
+                Box::pin(async move { connections::mark_read(db, id, expected, at, &plan).await })
+            })
+            .await
+    }
+
+    async fn begin_authorization(&self, authorization: &Authorization) -> Result<(), StoreError> {
+        let authorization = authorization.clone();
+        self.writer.write(|db| Box::pin(async move { authorizations::begin(db, &authorization).await })).await
+    }
+
+    async fn take_authorization(
+        &self,
+        state_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Authorization>, StoreError> {
+        let (state_hash, now) = (*state_hash, kept(now));
+        self.writer
+            .write(move |db| Box::pin(async move { authorizations::take(db, &state_hash, now).await }))
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError> {
+        let judged_at = self.now();
+        self.readers.read(|db| Box::pin(connections::due(db, now, judged_at, limit))).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.now();
+        self.readers.read(|db| Box::pin(connections::next_due(db, now))).await
+    }
+
+    async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {
+        let (begin, clock) = (begin.clone(), Arc::clone(&self.clock));
+        self.writer
+            .write(|db| {
+                Box::pin(async move {
+                    let now = kept(clock.now());
+                    attempts::begin(db, &begin, lease_end(now, begin.lease_for), now).await
+                })
+            })
+            .await
+    }
+
+    async fn renew_lease(&self, attempt: AttemptId, lease_for: Duration) -> Result<Renewed, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.writer
+            .write(move |db| {
+                Box::pin(async move { attempts::renew(db, attempt, lease_end(clock.now(), lease_for)).await })
+            })
+            .await
+    }
+
+    async fn finish_attempt(&self, finish: &Finish) -> Result<Finished, StoreError> {
+        let (finish, clock) = (finish.clone(), Arc::clone(&self.clock));
+        self.writer
+            .write(|db| Box::pin(async move { attempts::finish(db, &finish, kept(clock.now())).await }))
+            .await
+    }
+
+    async fn attempt(&self, id: AttemptId) -> Result<Option<AttemptStatus>, StoreError> {
+        self.readers.read(|db| Box::pin(attempts::status(db, id))).await
+    }
+
+    async fn release_node(&self, node: NodeId) -> Result<u64, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        self.writer
+            .write(move |db| Box::pin(async move { attempts::release(db, node, kept(clock.now())).await }))
+            .await
+    }
+
+    async fn candidates(&self, id: ConnectionId, limit: u32) -> Result<Vec<Candidate>, StoreError> {
+        self.readers.read(|db| Box::pin(attempts::candidates(db, id, limit))).await
+    }
+
+    async fn events(
+        &self,
+        connection: Option<ConnectionId>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.readers.read(|db| Box::pin(events::list(db, connection, after, limit))).await
+    }
+
+    async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer.write(move |db| Box::pin(events::prune(db, kept(now)))).await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        self.writer.write(|db| Box::pin(events::probe(db))).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        // Last, so that it finds nobody else and moves the log into the database.
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,52 @@
+//! The verbs, one file each.
+
+use std::time::Duration;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::failure::Failure;
+
+pub(crate) mod client;
+pub(crate) mod completions;
+pub(crate) mod connect;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
+pub(crate) mod disconnect;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod providers;
+pub(crate) mod refresh;
+mod registration;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod token;
+
+/// Does what was asked.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => Box::pin(demo::run(args, context)).await,
+        Command::Init(args) => Box::pin(init::run(args, context)).await,
+        Command::Connect(args) => Box::pin(connect::run(args, context)).await,
+        Command::Client(args) => Box::pin(client::run(args, context)).await,
+        Command::Token(args) => Box::pin(token::run(args, context)).await,
+        Command::Refresh(args) => Box::pin(refresh::run(args, context)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, context)).await,
+        Command::Status(args) => Box::pin(status::run(args, context)).await,
+        Command::List(args) => Box::pin(list::run(args, context)).await,
+        Command::Explain(args) => Box::pin(explain::run(args, context)).await,
+        Command::Events(args) => Box::pin(events::run(args, context)).await,
+        Command::Disconnect(args) => Box::pin(disconnect::run(args, context)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
+        Command::Providers(args) => providers::run(args, context),
+        Command::Completions(args) => completions::run(&args, context),
+    }
+}
+
+/// A length of time on the command line.
+fn length(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; a length of time is written as 90s, 5m or 12h"))
+}

@@ -1,0 +1,39 @@
+//! `vestal init`: makes what everything else needs.
+
+use crate::config::create;
+use crate::context::Context;
+use crate::entropy::SystemEntropy;
+use crate::failure::Failure;
+
+/// Make the configuration, the master key and the store
+///
+/// The configuration and the key are made with mode 0600, their folders with 0700. Nothing that is there is overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal init
+  vestal --config ./vestal.toml init      everything in one folder")]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
+    let config = context.config()?;
+    if config.exists && config.store.exists() {
+        return Err(Failure::failed(format!("{} is there already, and so is its store", config.path.display()))
+            .why("nothing is ever overwritten")
+            .next("look it over with: vestal doctor"));
+    }
+    let had_store = config.store.exists();
+    let made = create(&config, &SystemEntropy)?;
+    let config = context.open_or_create(context.config()?).await?.config;
+    let output = context.output;
+    if let Some(path) = &made.config {
+        output.line(format_args!("made {} (the configuration)", path.display()))?;
+    }
+    if let Some(path) = &made.master_key {
+        output.line(format_args!("made {} (the master key: keep a copy of it elsewhere)", path.display()))?;
+    }
+    if !had_store {
+        output.line(format_args!("made {} (the store)", config.store.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! `vestal list`: all connections.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+
+use vestal_api::ConnectionView;
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::ClientId;
+use vestal_core::store::Filter;
+
+use crate::context::{Context, Vestal};
+use crate::failure::Failure;
+use crate::output::{JsonArray, Output};
+use crate::table::{self, Column};
+use crate::when::Calendar;
+
+/// How many connections are read at once.
+const PAGE: u32 = 500;
+
+/// List the connections
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal list
+  vestal list --state needs_reauth
+  vestal list --client google --json | jq -r '.[].name'")]
+pub(crate) struct Args {
+    /// Only those in this state
+    #[arg(long, value_parser = ["pending", "unverified", "active", "failing", "needs_reauth", "paused", "disconnecting"])]
+    state: Option<String>,
+
+    /// Only those made with this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let vestal = context.open().await?;
+    let calendar = context.calendar();
+    let clients = clients(&vestal).await?;
+    let client = match args.client {
+        None => None,
+        Some(name) => match clients.values().find(|client| client.name == name) {
+            Some(client) => Some(client.id),
+            None => {
+                let error = vestal_engine::Error::NoSuchClient { name };
+                return Err(Failure::of(error, None, &calendar));
+            }
+        },
+    };
+    let filter = Filter { client, state: args.state };
+    let output = context.output;
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let mut pages = Pages::new(&vestal, filter);
+    if output.json {
+        let mut array = JsonArray::begin(&mut stdout)?;
+        while let Some(page) = pages.next().await? {
+            views(&page, &clients).try_for_each(|view| array.push(&view))?;
+        }
+        array.end()?;
+        return Ok(());
+    }
+    let mut first = true;
+    while let Some(page) = pages.next().await? {
+        let rows: Vec<Vec<String>> = views(&page, &clients).map(|view| row(&view, &calendar)).collect();
+        let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| tint(title, text, output));
+        // The titles stand above the first page only.
+        for line in lines.into_iter().skip(usize::from(!first)) {
+            writeln!(stdout, "{}", line.trim_end())?;
+        }
+        first = false;
+    }
+    stdout.flush()?;
+    if first {
+        output.note("no connections; make one with: vestal connect NAME --provider P");
+    }
+    Ok(())
+}
+
+/// All clients, by id.
+pub(super) async fn clients(vestal: &Vestal) -> Result<HashMap<ClientId, Client>, Failure> {
+    let clients = vestal.engine.store().clients().await?;
+    Ok(clients.into_iter().map(|client| (client.id, client)).collect())
+}
+
+/// Connections, page by page, so that there may be more than memory holds.
+pub(super) struct Pages<'a> {
+    vestal: &'a Vestal,
+    filter: Filter,
+    after: Option<ConnectionName>,
+    over: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(super) fn new(vestal: &'a Vestal, filter: Filter) -> Self {
+        Self { vestal, filter, after: None, over: false }
+    }
+
+    /// The next page, which is not empty; `None` after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Connection>>, Failure> {
+        if self.over {
+            return Ok(None);
+        }
+        let store = self.vestal.engine.store();
+        let page = store.connections(&self.filter, self.after.as_ref(), PAGE).await?;
+        self.over = page.len() < PAGE as usize;
+        self.after = page.last().map(|connection| connection.name.clone());
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+}
+
+fn views<'a>(
+    page: &'a [Connection],
+    clients: &'a HashMap<ClientId, Client>,
+) -> impl Iterator<Item = ConnectionView> + 'a {
+    // A client that was added after they were read shows at the next look.
+    page.iter().filter_map(|connection| Some(ConnectionView::new(connection, clients.get(&connection.client)?)))
+}
+
+const COLUMNS: [Column; 6] = [
+    Column { title: "NAME", matters: 9 },
+    Column { title: "STATE", matters: 8 },
+    Column { title: "TOKEN ENDS", matters: 6 },
+    Column { title: "NEXT REFRESH", matters: 7 },
+    Column { title: "CLIENT", matters: 4 },
+    Column { title: "WHY", matters: 2 },
+];
+
+fn row(view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
+    let away = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), |at| calendar.away(at));
+    let next = match view.next_refresh_at {
+        Some(at) if at <= calendar.now() => "due".to_owned(),
+        next => away(next),
+    };
+    vec![
+        view.name.to_string(),
+        view.state.state.clone(),
+        away(view.expires_at),
+        if view.refreshing { "under way".to_owned() } else { next },
+        view.client.clone(),
+        view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
+    ]
+}
+
+fn tint(title: &str, text: String, output: Output) -> String {
+    let palette = output.palette;
+    match (title, text.trim_end()) {
+        ("STATE", "active") => palette.good(text),
+        ("STATE", "needs_reauth") => palette.bad(text),
+        ("STATE", _) => palette.warning(text),
+        ("NAME", _) => palette.strong(text),
+        _ => text,
+    }
+}

@@ -1,0 +1,88 @@
+//! `vestal token`: a fresh access token.
+//!
+//! Scripts call this before every request, so what a fresh token does not need is not touched: no HTTP client, no
+//! provider's file, no migration, no sign of life for other processes, no time zone.
+
+use std::time::Duration;
+
+use vestal_api::TokenView;
+use vestal_core::connection::ConnectionName;
+use vestal_core::secret::ExposeSecret;
+use vestal_engine::{IssuedToken, Want};
+
+use super::length;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::failure::word;
+use crate::when::span;
+
+/// Print a fresh access token
+///
+/// Prints the token and nothing else. Refreshes it first where it must; notes go to stderr.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal token shop
+  curl -H \"$(vestal token shop --header)\" https://api.example.com/me
+  vestal token shop --min-ttl 5m --json")]
+pub(crate) struct Args {
+    /// The connection
+    name: ConnectionName,
+
+    /// How long the token must still live; at most half of its life [default: 1m, or a tenth of its life]
+    #[arg(long, value_name = "TIME", value_parser = length)]
+    min_ttl: Option<Duration>,
+
+    /// Print it as an HTTP header: Authorization: Bearer …
+    #[arg(long, conflicts_with = "json")]
+    header: bool,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let vestal = context.open().await?;
+    let want = Want { min_ttl: args.min_ttl };
+    let issued = match vestal.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
+        Ok(issued) => issued,
+        Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
+    };
+    let left = issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()));
+    note(&issued, left, &args.name, context);
+    let output = context.output;
+    let token = issued.access_token.expose_secret();
+    if output.json {
+        output.json(&TokenView {
+            access_token: token.to_owned(),
+            expires_in: left,
+            token_type: issued.token_type,
+            expires_at: issued.expires_at,
+            scope: issued.scope,
+            generation: issued.generation,
+        })?;
+    } else if args.header {
+        let scheme = match issued.token_type.as_str() {
+            // Schemes are compared without case (RFC 9110 §11.1), but not by every server.
+            bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer",
+            other => other,
+        };
+        output.line(format_args!("Authorization: {scheme} {token}"))?;
+    } else {
+        output.line(token)?;
+    }
+    Ok(())
+}
+
+/// What the reader would not expect.
+fn note(issued: &IssuedToken, left_seconds: Option<u64>, name: &ConnectionName, context: &Context) {
+    if let Some(wanted) = issued.min_ttl.cut_from {
+        let (wanted, effective) = (humantime::format_duration(wanted), span(issued.min_ttl.effective));
+        context.output.note(format_args!(
+            "note: --min-ttl {wanted} was cut to {effective}, half of the token's life: it must not be refreshed on each read"
+        ));
+    }
+    if let Some(left) = left_seconds.filter(|_| issued.short) {
+        let name = word(name.as_str());
+        context.output.note(format_args!(
+            "note: this token ends in {left} s, since it could not be renewed just now; why: vestal status {name}"
+        ));
+    }
+}

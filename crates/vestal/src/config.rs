@@ -1,0 +1,136 @@
+//! Configuration: the only place that reads the file, the environment, and the key.
+//!
+//! What is set where, the first one that says something wins: a flag, a variable, the file, the default.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use vestal_engine::Limits;
+
+use crate::failure::Failure;
+use crate::lazy_http::HttpSettings;
+use crate::logging::Level;
+
+mod create;
+mod environment;
+mod file;
+mod master_key;
+
+pub(crate) use create::{Made, create};
+pub(crate) use environment::Environment;
+pub(crate) use master_key::{KeySource, read_secret_file};
+
+/// Everything that is configured.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where the file is, or would be.
+    pub(crate) path: PathBuf,
+    /// Whether it is there.
+    pub(crate) exists: bool,
+    /// The store.
+    pub(crate) store: PathBuf,
+    /// Where the master key comes from.
+    pub(crate) master_key: KeySource,
+    /// The engine's bounds.
+    pub(crate) limits: Limits,
+    /// How to reach providers.
+    pub(crate) http: HttpSettings,
+    /// What `vestal serve` logs.
+    pub(crate) serve_log: Level,
+}
+
+impl Config {
+    /// Reads the configuration. `flag` is `--config`.
+    ///
+    /// A file that was named and is not there is no failure here: `init` and `connect` make it.
+    pub(crate) fn load(environment: &Environment, flag: Option<&Path>) -> Result<Self, Failure> {
+        let place = Place::find(environment, flag)?;
+        let (file, exists) = match std::fs::read_to_string(&place.config) {
+            Ok(text) => (file::parse(&text, &place.config)?, true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (file::File::default(), false),
+            Err(error) => {
+                return Err(Failure::failed(format!("{} cannot be read", place.config.display())).why(error));
+            }
+        };
+        let store = match file.store.path {
+            Some(path) => place.beside(&path),
+            None => place.default_store(environment)?,
+        };
+        let master_key = KeySource::choose(environment, file.master_key, &place)?;
+        let defaults = Limits::default();
+        let limits = Limits {
+            requests_per_host: file.limits.requests_per_host.map_or(defaults.requests_per_host, usize::from),
+            flights: file.limits.refreshes_at_once.map_or(defaults.flights, usize::from),
+            answer: file.limits.answer.map_or(defaults.answer, Duration::from),
+            reader: file.limits.reader_wait.map_or(defaults.reader, Duration::from),
+            ..defaults
+        };
+        let http = HttpSettings {
+            proxy: file.http.proxy,
+            ca_file: file.http.ca_file.map(|path| place.beside(&path)),
+        };
+        let serve_log = file.serve.log.unwrap_or(Level::Info);
+        let path = place.config;
+        Ok(Self { path, exists, store, master_key, limits, http, serve_log })
+    }
+
+    /// Where the nodes of the store's processes show that they live.
+    pub(crate) fn nodes(&self) -> PathBuf {
+        self.store.with_file_name("nodes")
+    }
+
+    /// Whether nothing at all is set up: no file, no key, no store.
+    pub(crate) fn is_blank(&self) -> bool {
+        !self.exists && !self.store.exists() && self.master_key.missing_file().is_some()
+    }
+}
+
+/// Where things are.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The configuration file; absolute.
+    config: PathBuf,
+    /// Whether that is the default place.
+    default: bool,
+}
+
+impl Place {
+    fn find(environment: &Environment, flag: Option<&Path>) -> Result<Self, Failure> {
+        let named = flag.map(Path::to_owned).or_else(|| environment.path("VESTAL_CONFIG"));
+        let (config, default) = match named {
+            Some(path) => (path, false),
+            None => (base(environment, "XDG_CONFIG_HOME", ".config")?.join("vestal/vestal.toml"), true),
+        };
+        let config = std::path::absolute(&config)
+            .map_err(|error| Failure::usage(format!("{config:?} is no place for a configuration file")).why(error))?;
+        Ok(Self { config, default })
+    }
+
+    /// A path that the file names: relative ones are relative to the file.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.config.parent().unwrap_or(Path::new("/")).join(path)
+    }
+
+    fn default_store(&self, environment: &Environment) -> Result<PathBuf, Failure> {
+        if self.default {
+            Ok(base(environment, "XDG_STATE_HOME", ".local/state")?.join("vestal/vestal.db"))
+        } else {
+            Ok(self.beside(Path::new("vestal.db")))
+        }
+    }
+}
+
+/// A base directory of the XDG Base Directory Specification.
+fn base(environment: &Environment, variable: &str, in_home: &str) -> Result<PathBuf, Failure> {
+    // The specification: a relative path is to be ignored.
+    let set = environment.path(variable).filter(|path| path.is_absolute());
+    let home = || environment.path("HOME").filter(|path| path.is_absolute()).map(|home| home.join(in_home));
+    set.or_else(home).ok_or_else(|| {
+        Failure::usage("there is no place for the configuration")
+            .why(format!("neither {variable} nor HOME is set"))
+            .next("name the file: vestal --config FILE, or VESTAL_CONFIG=FILE")
+    })
+}
+
+#[cfg(test)]
+mod tests;

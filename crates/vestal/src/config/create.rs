@@ -1,0 +1,93 @@
+//! Making a configuration and a master key. What is there is never overwritten.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use vestal_core::clock::Entropy;
+use vestal_core::seal::MasterKey;
+use vestal_core::secret::ExposeSecret;
+
+use super::Config;
+use crate::failure::Failure;
+
+/// What a new file says: what can be set, with its default.
+const TEMPLATE: &str = r#"# Vestal's configuration. Paths are relative to this file; ~ is not expanded.
+
+#[store]
+#path = "vestal.db"          # default: vestal/vestal.db under $XDG_STATE_HOME (~/.local/state)
+
+#[master_key]                # one of:
+#file = "master.key"         # mode 0600; keep a copy elsewhere: without it, the store cannot be opened
+#env = "NAME_OF_A_VARIABLE"
+#command = ["program", "argument"]
+#credential = "vestal-master-key"    # of systemd: LoadCredential=
+
+#[limits]
+#answer = "30s"              # the longest time that a provider may take to answer
+#reader_wait = "35s"         # the longest time that a reader waits for a fresh token
+#requests_per_host = 16      # at once
+#refreshes_at_once = 256
+
+#[http]
+#proxy = "http://proxy.example.com:3128"
+#ca_file = "authorities.pem" # certificate authorities to trust besides the machine's own
+
+#[serve]
+#log = "info"                # off, error, warn, info, debug, trace
+"#;
+
+/// What was made.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// The configuration file.
+    pub(crate) config: Option<PathBuf>,
+    /// The master key.
+    pub(crate) master_key: Option<PathBuf>,
+}
+
+/// Makes the configuration file and the master key, those of them that are missing.
+///
+/// Refuses to make a key for a store that exists: it was sealed with another one.
+pub(crate) fn create(config: &Config, entropy: &dyn Entropy) -> Result<Made, Failure> {
+    let mut made = Made::default();
+    if let Some(path) = config.master_key.missing_file() {
+        if config.store.exists() {
+            return Err(Failure::failed(format!("the master key {} is missing", path.display()))
+                .why(format!("the store {} was sealed with it, and a new one would not open it", config.store.display()))
+                .next("restore the master key from its copy"));
+        }
+        let mut text = MasterKey::generate(entropy).expose_secret().to_owned();
+        text.push('\n');
+        write_new(path, text.as_bytes())?;
+        made.master_key = Some(path.to_owned());
+    }
+    if !config.exists {
+        let text = match config.store.parent() == config.path.parent() {
+            // Said in so many words, so that the file means the same wherever it is read from.
+            true => TEMPLATE.replacen("#[store]\n#path = \"vestal.db\"          # default: vestal/vestal.db under $XDG_STATE_HOME (~/.local/state)", "[store]\npath = \"vestal.db\"", 1),
+            false => TEMPLATE.to_owned(),
+        };
+        write_new(&config.path, text.as_bytes())?;
+        made.config = Some(config.path.clone());
+    }
+    Ok(made)
+}
+
+/// Writes a file that nobody else may read, in a folder that nobody else may enter, and makes sure that it lasts.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let write = || -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        if let Some(folder) = path.parent() {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().map_err(|error| Failure::failed(format!("{} could not be made", path.display())).why(error))
+}

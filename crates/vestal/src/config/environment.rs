@@ -1,0 +1,91 @@
+//! The environment, read once.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The variables that mean something to Vestal.
+const KNOWN: [&str; 4] = ["VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
+
+/// The variables of the process.
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    /// The process's own.
+    pub(crate) fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        Self(variables.iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// A variable that is set, and not to nothing.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The same, as a path.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// Whether colours are welcome on a terminal (<https://no-color.org>).
+    pub(crate) fn wants_colour(&self) -> bool {
+        self.get("NO_COLOR").is_none() && self.get("TERM") != Some(OsStr::new("dumb"))
+    }
+
+    /// How many columns somebody wants.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.get("COLUMNS")?.to_str()?.parse().ok()
+    }
+
+    /// Our own variables, which no child is to inherit: they may hold the master key.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.keys().map(OsString::as_os_str).filter(|name| is_ours(name))
+    }
+
+    /// Our own variables that mean nothing, each with the one that may be meant. `named` are the names that the
+    /// configuration speaks of.
+    pub(crate) fn unknown(&self, named: Option<&str>) -> Vec<(String, Option<&'static str>)> {
+        let known = |name: &str| KNOWN.contains(&name) || named == Some(name);
+        let names = self.ours().map(|name| name.to_string_lossy().into_owned());
+        names.filter(|name| !known(name)).map(|name| {
+            let likeness = |known: &&str| strsim::jaro_winkler(&name, known);
+            // They all begin alike, so that only a great likeness means something.
+            let nearest = KNOWN.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+            let nearest = nearest.filter(|nearest| likeness(nearest) > 0.93);
+            (name, nearest)
+        }).collect()
+    }
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"VESTAL_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_variables_are_named_with_what_may_be_meant() {
+        let environment = Environment::of(&[
+            ("VESTAL_CONFIG", "x"),
+            ("VESTAL_CONFGI", "x"),
+            ("VESTAL_PORT", "tcp://10.0.0.1:80"),
+            ("VESTAL_OWN_KEY", "x"),
+            ("HOME", "/home/v"),
+        ]);
+        let unknown = environment.unknown(Some("VESTAL_OWN_KEY"));
+        assert_eq!(unknown, [("VESTAL_CONFGI".into(), Some("VESTAL_CONFIG")), ("VESTAL_PORT".into(), None)]);
+    }
+
+    #[test]
+    fn colours_can_be_refused() {
+        assert!(Environment::of(&[("NO_COLOR", "")]).wants_colour());
+        assert!(!Environment::of(&[("NO_COLOR", "1")]).wants_colour());
+        assert!(!Environment::of(&[("TERM", "dumb")]).wants_colour());
+    }
+}

@@ -1,0 +1,165 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::entropy::SystemEntropy;
+
+fn told(failure: Failure) -> String {
+    crate::failure::render(&failure.view().unwrap(), crate::output::Palette::PLAIN)
+}
+
+fn load(folder: &Path, text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let path = folder.join("vestal.toml");
+    fs::write(&path, text).unwrap();
+    Config::load(&Environment::of(variables), Some(&path)).map_err(told)
+}
+
+#[test]
+fn the_defaults_follow_the_xdg_base_directories() {
+    let config = |variables: &[(&str, &str)]| Config::load(&Environment::of(variables), None);
+    let plain = config(&[("HOME", "/home/v")]).unwrap();
+    assert_eq!(plain.path, Path::new("/home/v/.config/vestal/vestal.toml"));
+    assert_eq!(plain.store, Path::new("/home/v/.local/state/vestal/vestal.db"));
+    assert_eq!(plain.nodes(), Path::new("/home/v/.local/state/vestal/nodes"));
+    assert!(plain.is_blank());
+    let set = config(&[("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "/s"), ("HOME", "relative")]).unwrap();
+    assert_eq!((set.path.as_path(), set.store.as_path()), (Path::new("/c/vestal/vestal.toml"), Path::new("/s/vestal/vestal.db")));
+    assert!(told(config(&[]).unwrap_err()).contains("neither XDG_CONFIG_HOME nor HOME is set"));
+}
+
+#[test]
+fn the_file_is_read_and_its_paths_are_relative_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[store]\npath = \"data/v.db\"\n[limits]\nanswer = \"10s\"\nrequests_per_host = 4\n\
+                [http]\nproxy = \"http://proxy:3128\"\nca_file = \"~/ca.pem\"\n[serve]\nlog = \"debug\"\n";
+    let config = load(folder.path(), text, &[]).unwrap();
+    assert_eq!(config.store, folder.path().join("data/v.db"));
+    assert_eq!(config.limits.answer, Duration::from_secs(10));
+    assert_eq!(config.limits.requests_per_host, 4);
+    assert_eq!(config.limits.reader, Limits::default().reader);
+    assert_eq!(config.http.ca_file, Some(folder.path().join("~/ca.pem")), "~ is not expanded");
+    assert_eq!(config.serve_log, Level::Debug);
+    assert_eq!(load(folder.path(), "", &[]).unwrap().store, folder.path().join("vestal.db"));
+}
+
+#[test]
+fn mistakes_say_the_line_and_what_may_be_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, said) in [
+        ("\n[stroe]\npath = \"x\"\n", "vestal.toml:2: unknown field `stroe`"),
+        ("\n[stroe]\npath = \"x\"\n", "did you mean `store`?"),
+        ("[store]\npaht = \"x\"\n", "vestal.toml:2: unknown field `paht`"),
+        ("[store]\npath = 7\n", "vestal.toml:2: "),
+        ("[limits]\nanswer = \"soon\"\n", "\"soon\" is no length of time"),
+        ("[limits]\nanswer = \"0s\"\n", "vestal.toml:2: "),
+        ("[limits]\nrequests_per_host = 0\n", "vestal.toml:2: "),
+        ("[serve]\nlog = \"loud\"\n", "vestal.toml:2: "),
+        ("[master_key]\nfile = \"k\"\nenv = \"K\"\n", "more than one of"),
+        ("[master_key]\ncommand = []\n", "names no program"),
+        ("[master_key]\ncredential = \"../key\"\n", "a name, not a path"),
+        ("store = ", "vestal.toml:1: "),
+    ] {
+        let error = load(folder.path(), text, &[]).unwrap_err();
+        assert!(error.contains(said), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_new_file_says_what_it_means() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/vestal.toml");
+    let environment = Environment::of(&[]);
+    let before = Config::load(&environment, Some(&path)).unwrap();
+    let made = create(&before, &SystemEntropy).unwrap();
+    let key = folder.path().join("deep/master.key");
+    assert_eq!((made.config.as_deref(), made.master_key.as_deref()), (Some(path.as_path()), Some(key.as_path())));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&key), mode(&folder.path().join("deep"))), (0o600, 0o600, 0o700));
+
+    let after = Config::load(&environment, Some(&path)).unwrap();
+    assert!(after.exists && !after.is_blank());
+    assert_eq!(after.store, before.store);
+    assert!(fs::read_to_string(&path).unwrap().contains("\n[store]\npath = \"vestal.db\"\n"));
+    after.master_key.read(&environment).unwrap();
+    assert_eq!(create(&after, &SystemEntropy).unwrap(), Made::default(), "what is there stays");
+}
+
+#[test]
+fn every_line_of_a_new_file_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::of(&[]);
+    let path = folder.path().join("vestal.toml");
+    create(&Config::load(&environment, Some(&path)).unwrap(), &SystemEntropy).unwrap();
+    // Only one of the keys of [master_key] may be set.
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().filter(|line| !["#env", "#command", "#credential"].iter().any(|key| line.starts_with(key)));
+    let uncommented: Vec<&str> =
+        lines.map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')).unwrap_or(line)).collect();
+    let config = load(folder.path(), &uncommented.join("\n"), &[]).unwrap();
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()), "what is written is the default");
+    assert_eq!(config.serve_log, Level::Info);
+}
+
+#[test]
+fn a_key_is_not_made_for_a_store_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("vestal.db"), "").unwrap();
+    let config = load(folder.path(), "", &[]).unwrap();
+    let error = told(create(&config, &SystemEntropy).unwrap_err());
+    assert!(error.contains("was sealed with it") && !folder.path().join("master.key").exists(), "{error}");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::of(&[]);
+    let config = load(folder.path(), "", &[]).unwrap();
+    create(&config, &SystemEntropy).unwrap();
+    let key = folder.path().join("master.key");
+    for mode in [0o640, 0o604, 0o610] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let error = told(config.master_key.read(&environment).unwrap_err());
+        assert!(error.contains(&format!("next: chmod 600 '{}'", key.display())), "{error}");
+    }
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    config.master_key.read(&environment).unwrap();
+}
+
+#[test]
+fn a_key_comes_from_wherever_it_is_said_to_be() {
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("elsewhere.key");
+    fs::write(&file, format!("{KEY}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let id = vestal_core::seal::MasterKey::parse(KEY).unwrap().id();
+    let folder_name = folder.path().to_str().unwrap();
+    let file_name = file.to_str().unwrap();
+    for (text, variables) in [
+        ("[master_key]\nfile = \"elsewhere.key\"\n".to_owned(), vec![]),
+        ("[master_key]\nenv = \"MY_KEY\"\n".to_owned(), vec![("MY_KEY", KEY)]),
+        (format!("[master_key]\ncommand = [\"cat\", {file_name:?}]\n"), vec![]),
+        ("[master_key]\ncredential = \"elsewhere.key\"\n".to_owned(), vec![("CREDENTIALS_DIRECTORY", folder_name)]),
+        ("[master_key]\nenv = \"OTHER\"\n".to_owned(), vec![("VESTAL_MASTER_KEY", KEY)]),
+        (String::new(), vec![("VESTAL_MASTER_KEY_FILE", file_name)]),
+    ] {
+        let config = load(folder.path(), &text, &variables).unwrap();
+        let key = config.master_key.read(&Environment::of(&variables)).map_err(told).unwrap();
+        assert_eq!(key.id(), id, "{text}");
+    }
+    for (text, said) in [
+        ("[master_key]\nenv = \"MY_KEY\"\n", "MY_KEY is not set"),
+        ("[master_key]\ncommand = [\"false\"]\n", "ended with exit status: 1"),
+        ("[master_key]\ncommand = [\"echo\", \"hunter2\"]\n", "holds no master key"),
+        ("[master_key]\ncommand = [\"/nowhere/program\"]\n", "No such file"),
+        ("[master_key]\ncredential = \"key\"\n", "CREDENTIALS_DIRECTORY is not set"),
+        ("[master_key]\nfile = \"missing.key\"\n", "missing.key cannot be read"),
+    ] {
+        let config = load(folder.path(), text, &[]).unwrap();
+        let error = told(config.master_key.read(&Environment::of(&[])).unwrap_err());
+        assert!(error.contains(said) && !error.contains("hunter2"), "{text}: {error}");
+    }
+    let twice = [("VESTAL_MASTER_KEY", KEY), ("VESTAL_MASTER_KEY_FILE", file_name)];
+    assert!(load(folder.path(), "", &twice).unwrap_err().contains("given twice"));
+}

@@ -1,0 +1,197 @@
+//! What every command starts from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vestal_api::Code;
+use vestal_core::clock::Clock;
+use vestal_core::connection::ConnectionName;
+use vestal_core::id::{NodeId, StoreId};
+use vestal_core::seal::{KeyRing, OpenError, Vault};
+use vestal_core::store::Store;
+use vestal_engine::{Catalogue, Engine, Error, Parts};
+use vestal_oauth::http::Http;
+use vestal_store::SqliteStore;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Environment};
+use crate::entropy::SystemEntropy;
+use crate::failure::{Failure, why_sealed};
+use crate::lazy_http::LazyHttp;
+use crate::node::Node;
+use crate::output::Output;
+use crate::when::Calendar;
+
+/// The process's surroundings.
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    /// `--config`.
+    pub(crate) config_flag: Option<PathBuf>,
+    pub(crate) output: Output,
+}
+
+/// Everything, opened.
+pub(crate) struct Vestal {
+    pub(crate) engine: Engine,
+    pub(crate) http: Arc<dyn Http>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) config: Config,
+}
+
+impl Context {
+    /// The configuration. Warns of variables that mean nothing.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let config = Config::load(&self.environment, self.config_flag.as_deref())?;
+        for (name, nearest) in self.environment.unknown(config.master_key.variable()) {
+            let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+            self.output.warn(format_args!("the variable {name} means nothing to Vestal{nearest}"));
+        }
+        Ok(config)
+    }
+
+    /// The time, and where.
+    pub(crate) fn calendar(&self) -> Calendar {
+        Calendar::local(SystemClock.now())
+    }
+
+    /// Opens the store that there is.
+    pub(crate) async fn open(&self) -> Result<Vestal, Failure> {
+        let config = self.config()?;
+        if !config.store.exists() {
+            return Err(nothing_there(&config));
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await?;
+        self.assemble(config, store, clock).await
+    }
+
+    /// Opens the store, and makes one if there is none.
+    pub(crate) async fn open_or_create(&self, config: Config) -> Result<Vestal, Failure> {
+        // Without its key, no store is made.
+        config.master_key.read(&self.environment)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = SqliteStore::create_or_open(&config.store, Arc::clone(&clock)).await?;
+        self.assemble(config, store, clock).await
+    }
+
+    async fn assemble(&self, config: Config, store: SqliteStore, clock: Arc<dyn Clock>) -> Result<Vestal, Failure> {
+        let vault = self.unlock(&config, &store).await?;
+        let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
+        let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone(), Some(Arc::clone(&node))));
+        let engine = Engine::new(Parts {
+            store: Arc::new(store),
+            clock,
+            entropy: Arc::new(SystemEntropy),
+            http: Arc::clone(&http),
+            vault,
+            catalogue: Catalogue::builtin(),
+            node: node.id,
+            nodes: Arc::clone(&node) as _,
+            limits: config.limits,
+        });
+        Ok(Vestal { engine, http, node, config })
+    }
+
+    /// Unlocks the store with the master key, or claims a new one for it.
+    pub(crate) async fn unlock(&self, config: &Config, store: &dyn Store) -> Result<Vault, Failure> {
+        let key = config.master_key.read(&self.environment)?;
+        let given = key.id();
+        let ring = KeyRing::new(key, Vec::new());
+        let identity = match store.identity().await? {
+            Some(identity) => identity,
+            None => {
+                let id = StoreId::new(SystemClock.now(), &SystemEntropy);
+                store.claim_identity(&Vault::found(&ring, id, &SystemEntropy)).await?
+            }
+        };
+        Vault::unlock(ring, &identity).map_err(|error| match error {
+            OpenError::KeyMissing(sealed_with) => wrong_key(&config.store, &sealed_with.to_string())
+                .why(format!("the key given, in {}, is {given}", config.master_key.describe()))
+                .next("give the key that the store was sealed with; nothing was changed"),
+            error => {
+                let (why, next) = why_sealed(&error);
+                Failure::failed(format!("the store {} cannot be opened", config.store.display())).why(why).next(next)
+            }
+        })
+    }
+}
+
+fn wrong_key(store: &Path, sealed_with: &str) -> Failure {
+    Failure::failed(format!("the store {} was sealed with master key {sealed_with}", store.display()))
+}
+
+fn nothing_there(config: &Config) -> Failure {
+    let failure = Failure::failed("nothing is connected yet")
+        .why(format!("there is no store at {}", config.store.display()));
+    if config.exists {
+        failure.next("vestal connect NAME --provider P")
+    } else {
+        failure.next(format!(
+            "vestal connect NAME --provider P; or name the configuration that you mean with --config, since there is \
+             none at {}",
+            config.path.display()
+        ))
+    }
+}
+
+impl Vestal {
+    /// What an error of the engine about this connection means.
+    pub(crate) async fn failure(&self, error: Error, name: Option<&ConnectionName>, calendar: &Calendar) -> Failure {
+        let provider = match name {
+            Some(name) => self.provider_name(name).await,
+            None => None,
+        };
+        Failure::of(error, provider.as_deref(), calendar)
+    }
+
+    /// The name of a connection's provider, for people.
+    async fn provider_name(&self, name: &ConnectionName) -> Option<String> {
+        let connection = self.engine.store().connection_named(name).await.ok()??;
+        let client = self.engine.store().client(connection.client).await.ok()??;
+        let provider = self.engine.catalogue().get(&client.provider).map(|provider| provider.name.clone());
+        Some(provider.unwrap_or(client.provider))
+    }
+
+    /// Waits for a future, and meanwhile for a signal to end: the first one lets what is under way finish, the second
+    /// one does not.
+    pub(crate) async fn or_interrupted<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = signals.next() => {
+                tokio::select! {
+                    () = self.engine.drain() => {}
+                    () = signals.next() => {}
+                }
+                Err(Failure::new(Code::Failed, "interrupted"))
+            }
+        }
+    }
+}
+
+/// The signals that ask a process to end.
+pub(crate) struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// From now on they do not end the process by themselves.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::failed("signals cannot be received").why(error);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What the engine's errors mean to whoever runs a command.
+
+use vestal_api::Code;
+use vestal_core::connection::ConnectionName;
+use vestal_core::state::{Cause, Reason};
+use vestal_engine::{CatalogueError, Error};
+
+use super::{Failure, why_sealed};
+use crate::when::Calendar;
+
+impl Failure {
+    /// An error of the engine. `provider` is the name of the connection's provider, where it is known.
+    pub(crate) fn of(error: Error, provider: Option<&str>, calendar: &Calendar) -> Self {
+        let provider = provider.unwrap_or("the provider");
+        match error {
+            Error::NoSuchConnection { name } => Self::failed(format!("there is no connection {name:?}"))
+                .next(format!("see those there are with: vestal list; or make it with: vestal connect {}", word(&name))),
+            Error::NoSuchClient { name } => Self::failed(format!("there is no client {name:?}"))
+                .next("see those there are with: vestal client list; or add it with: vestal client add"),
+            Error::Taken { what, name } => {
+                Self::failed(format!("{what} {name:?} exists already")).next("choose another name")
+            }
+            Error::Pending { name } => Self::new(Code::NeedsReauth, waits(&name, "waits for somebody to consent"))
+                .why("nobody has completed a consent for it yet")
+                .next(format!("vestal connect {}", word(name.as_str()))),
+            Error::NeedsReauth { name, reason, since, last_issued_at } => {
+                let mut why = reason_of(&reason, provider);
+                why.push_str(&format!(" on {}", calendar.day(since)));
+                if let Some(issued_at) = last_issued_at {
+                    let span = calendar.between(issued_at, since);
+                    why.push_str(&format!("; the last refresh was {span} earlier"));
+                }
+                Self::new(Code::NeedsReauth, waits(&name, "needs re-authorization"))
+                    .why(why)
+                    .next(format!("vestal connect {}", word(name.as_str())))
+            }
+            Error::Paused { name } => Self::failed(waits(&name, "is paused, and its access token has ended"))
+                .why("no refreshes are made while a connection is paused"),
+            Error::Disconnecting { name } => Self::failed(waits(&name, "is being disconnected"))
+                .next(format!("finish that with: vestal disconnect {}", word(name.as_str()))),
+            Error::Failing { name, cause, next } => {
+                let at = format!("{} ({})", calendar.moment(next), calendar.away(next));
+                let advice = match cause {
+                    Cause::Client { .. } => format!(
+                        "mend the client's secret with: vestal client set-secret; it is tried again {at}"
+                    ),
+                    Cause::Refused { .. } => format!(
+                        "it is tried again {at}; look at its history with: vestal events {}",
+                        word(name.as_str())
+                    ),
+                    _ => format!("nothing; it is tried again {at}"),
+                };
+                let error = format!("there is no valid access token for {:?} at the moment", name.as_str());
+                Self::new(Code::TemporarilyUnavailable, error)
+                    .why(cause_of(&cause, provider))
+                    .next(advice)
+            }
+            Error::Busy { name } => {
+                Self::new(Code::TemporarilyUnavailable, waits(&name, "is being refreshed, and that takes long"))
+                    .why("the refresh goes on, and its outcome will be stored")
+                    .next("try again")
+            }
+            Error::Consent { why, next } => Self::failed("the consent was not completed").why(why).next(next),
+            Error::NoToken { provider, detail, transient } => {
+                let (code, next) = match transient {
+                    true => (Code::TemporarilyUnavailable, "try again"),
+                    false => (Code::Failed, "check the client id, the secret, the redirect URI and the scopes"),
+                };
+                Self::new(code, format!("{provider} gave no token")).why(detail).next(next)
+            }
+            Error::NotRevoked { name, provider, detail, transient } => {
+                let code = if transient { Code::TemporarilyUnavailable } else { Code::Failed };
+                let name = name.as_str();
+                Self::new(code, format!("{provider} did not revoke the grant of {name:?}, so the connection was kept"))
+                    .why(detail)
+                    .next(format!(
+                        "try again; or leave the grant as it is with: vestal disconnect {} --keep-grant",
+                        word(name)
+                    ))
+            }
+            Error::WorseConsent { name, advice } => {
+                let name = name.as_str();
+                Self::failed(format!("the new consent to {name:?} came without a refresh token, so the old one was kept"))
+                    .why("the old one can be kept alive, and the new one could not")
+                    .next(advice.unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()))
+            }
+            Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
+                .next(format!("look at it with: vestal client show {}", word(&client))),
+            Error::Unsaved { name, detail } => {
+                Self::failed(format!("a new token set for {:?} could not be stored", name.as_str()))
+                    .why(detail)
+                    .next("mend the store, then look with: vestal doctor; the connection may need a new consent")
+            }
+            Error::Sealed { what, source } => {
+                let (why, next) = why_sealed(&source);
+                Self::failed(format!("{what} cannot be opened")).why(why).next(next)
+            }
+            Error::Provider(CatalogueError::Unknown { id, nearest }) => unknown_provider(&id, nearest),
+            Error::Provider(CatalogueError::Mistaken { id, mistakes }) => {
+                let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                Self::failed(format!("the file of the provider {id:?} cannot be used")).why(mistakes.join("\n"))
+            }
+            Error::Store(error) => error.into(),
+            Error::Contended { name } => {
+                Self::new(Code::TemporarilyUnavailable, waits(&name, "is being changed by others all the time"))
+                    .next("try again")
+            }
+            Error::Ending => Self::new(Code::TemporarilyUnavailable, "the program is ending").next("try again"),
+        }
+    }
+}
+
+/// Nobody has described this provider.
+pub(crate) fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
+    let failure = Failure::usage(format!("there is no provider {id:?}"));
+    match nearest {
+        Some(nearest) => failure.next(format!("did you mean {nearest}? See them all with: vestal providers list")),
+        None => failure.next(
+            "see those there are with: vestal providers list; for any other server: --provider custom --issuer URL",
+        ),
+    }
+}
+
+/// `"shop" is paused`.
+fn waits(name: &ConnectionName, what: &str) -> String {
+    format!("{:?} {what}", name.as_str())
+}
+
+/// Why only a person can help, in words to which a date can be added.
+pub(crate) fn reason_of(reason: &Reason, provider: &str) -> String {
+    match reason {
+        Reason::InvalidGrant { detail } => format!("{provider} said {detail}"),
+        Reason::OutcomeUnknown { .. } => {
+            format!("an answer of {provider} was lost, and it did not accept the refresh token again")
+        }
+        Reason::NothingToRenewWith => {
+            format!("the access token ended, and {provider} gave no refresh token")
+        }
+    }
+}
+
+/// Why a try failed.
+pub(crate) fn cause_of(cause: &Cause, provider: &str) -> String {
+    match cause {
+        Cause::Transient { detail } => format!("{provider} could not be asked: {detail}"),
+        Cause::Client { detail } => format!("{provider} does not accept the client: {detail}"),
+        Cause::Refused { detail } => format!("{provider} refused: {detail}"),
+        Cause::Doubted { detail } => format!("{provider} said {detail}, which is being confirmed"),
+        Cause::OutcomeUnknown { .. } => {
+            format!("an answer of {provider} was lost, and it may have replaced the refresh token")
+        }
+    }
+}
+
+/// A name as it has to be typed in a shell.
+pub(crate) fn word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@+,=".contains(c);
+    match name.starts_with('-') {
+        false if !name.is_empty() && name.chars().all(plain) => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', r"'\''")),
+        true => format!("-- '{}'", name.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn told(error: Error) -> (u8, String) {
+        let now: Timestamp = "2026-11-04T12:00:00Z".parse().unwrap();
+        let failure = Failure::of(error, Some("Constant Contact"), &Calendar::utc(now));
+        let code = failure.exit_code();
+        (code, crate::failure::render(&failure.view().unwrap(), crate::output::Palette::PLAIN))
+    }
+
+    #[test]
+    fn a_dead_grant_says_who_killed_it_and_when() {
+        let since: Timestamp = "2026-11-03T10:00:00Z".parse().unwrap();
+        let error = Error::NeedsReauth {
+            name: "shop".parse().unwrap(),
+            reason: Reason::InvalidGrant { detail: "invalid_grant".into() },
+            since,
+            last_issued_at: Some("2026-05-06T10:00:00Z".parse().unwrap()),
+        };
+        let (code, text) = told(error);
+        assert_eq!(code, 3);
+        assert_eq!(
+            text,
+            "error: \"shop\" needs re-authorization\n  \
+             why:  Constant Contact said invalid_grant on 3 Nov 2026; the last refresh was 181 days earlier\n  \
+             next: vestal connect shop\n"
+        );
+    }
+
+    #[test]
+    fn a_failure_that_passes_says_when_it_is_tried_again() {
+        let error = Error::Failing {
+            name: "the shop".parse().unwrap(),
+            cause: Cause::Transient { detail: "answered 503 with HTML".into() },
+            next: "2026-11-04T12:00:40Z".parse().unwrap(),
+        };
+        let (code, text) = told(error);
+        assert_eq!(code, 4);
+        assert!(text.contains("Constant Contact could not be asked: answered 503"), "{text}");
+        assert!(text.contains("tried again 4 Nov 2026, 12:00 (in 40 s)"), "{text}");
+    }
+
+    #[test]
+    fn names_can_be_pasted_into_a_shell() {
+        for (name, typed) in [
+            ("shop", "shop"),
+            ("café", "café"),
+            ("the shop", "'the shop'"),
+            ("it's", r"'it'\''s'"),
+            ("$(rm)", "'$(rm)'"),
+            ("-x", "-- '-x'"),
+        ] {
+            assert_eq!(word(name), typed);
+        }
+    }
+}

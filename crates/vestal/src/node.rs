@@ -1,0 +1,84 @@
+//! This process among the others that have the store open, and which of those are gone.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use vestal_core::id::NodeId;
+use vestal_core::store::Store;
+use vestal_engine::Nodes;
+use vestal_store::nodes::{NodeFile, forget, gone_nodes};
+
+/// This process, and the folder in which each of its kind shows that it lives.
+pub(crate) struct Node {
+    /// This process.
+    pub(crate) id: NodeId,
+    folder: PathBuf,
+    file: OnceLock<Option<NodeFile>>,
+}
+
+impl Node {
+    pub(crate) fn new(id: NodeId, folder: PathBuf) -> Self {
+        Self { id, folder, file: OnceLock::new() }
+    }
+
+    /// Shows that this process lives, so that others know when it does not any more and take over at once. A process
+    /// that only reads never needs to.
+    pub(crate) fn announce(&self) {
+        self.file.get_or_init(|| match NodeFile::hold(&self.folder, self.id) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                let folder = self.folder.display();
+                tracing::warn!(%folder, %error, "this process cannot show that it lives: should it be killed, others wait until its leases end");
+                None
+            }
+        });
+    }
+
+    /// Frees what the processes held that are gone, and forgets them.
+    pub(crate) async fn release_gone(&self, store: &dyn Store) {
+        for node in self.gone() {
+            match store.release_node(node).await {
+                Ok(leases) => {
+                    tracing::info!(%node, leases, "a process is gone; its leases are free");
+                    if let Err(error) = forget(&self.folder, node) {
+                        tracing::warn!(%node, %error, "a process that is gone cannot be forgotten");
+                    }
+                }
+                Err(error) => tracing::warn!(%node, %error, "the leases of a process that is gone stay"),
+            }
+        }
+    }
+
+    fn gone(&self) -> Vec<NodeId> {
+        gone_nodes(&self.folder).unwrap_or_else(|error| {
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot tell which processes are gone");
+            Vec::new()
+        })
+    }
+}
+
+impl Nodes for Node {
+    fn is_gone(&self, node: NodeId) -> bool {
+        node != self.id && self.gone().contains(&node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::entropy::SystemEntropy;
+    use vestal_core::clock::Clock;
+
+    #[test]
+    fn a_process_leaves_a_trace_only_once_it_announces_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = || NodeId::new(SystemClock.now(), &SystemEntropy);
+        let (one, two) = (Node::new(id(), folder.path().join("nodes")), Node::new(id(), folder.path().join("nodes")));
+        assert!(!two.is_gone(one.id), "nobody knows");
+        assert!(!folder.path().join("nodes").exists());
+        one.announce();
+        assert!(!two.is_gone(one.id), "it lives");
+        assert_eq!(std::fs::read_dir(folder.path().join("nodes")).unwrap().count(), 1);
+    }
+}

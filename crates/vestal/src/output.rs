@@ -1,0 +1,167 @@
+//! What goes to the terminal, and how.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::config::Environment;
+
+/// Where a table or a drawing goes that is not for a terminal, it is as wide as it likes.
+const UNLIMITED: usize = usize::MAX;
+
+/// The narrowest terminal that is drawn for.
+const NARROWEST: usize = 40;
+
+/// How to speak: to a person at a terminal, to a pipe, or to a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// JSON, for programs.
+    pub(crate) json: bool,
+    /// The colours of stdout.
+    pub(crate) palette: Palette,
+    /// The colours of stderr.
+    pub(crate) error_palette: Palette,
+    /// How many columns there are; [`usize::MAX`] where stdout is no terminal.
+    pub(crate) width: usize,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, environment: &Environment) -> Self {
+        let colour = environment.wants_colour();
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let width = if stdout.is_terminal() { terminal_width(environment) } else { UNLIMITED };
+        Self {
+            json,
+            palette: Palette::new(colour && stdout.is_terminal()),
+            error_palette: Palette::new(colour && stderr.is_terminal()),
+            width,
+        }
+    }
+
+    /// Whether a person watches stdout.
+    pub(crate) fn is_terminal(self) -> bool {
+        self.width != UNLIMITED
+    }
+
+    /// A line on stdout.
+    pub(crate) fn line(self, text: impl Display) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{text}")
+    }
+
+    /// An object on stdout, on a line of its own.
+    pub(crate) fn json(self, value: &impl Serialize) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        serde_json::to_writer(&mut stdout, value).map_err(io::Error::from)?;
+        writeln!(stdout)
+    }
+
+    /// A line on stderr: beside the result, for the person who waits for it. That nobody reads it is no failure.
+    pub(crate) fn note(self, text: impl Display) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// A warning on stderr.
+    pub(crate) fn warn(self, text: impl Display) {
+        self.note(format_args!("{} {text}", self.error_palette.warning("warning:")));
+    }
+}
+
+fn terminal_width(environment: &Environment) -> usize {
+    let asked = environment.columns();
+    let width = asked.or_else(|| {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    });
+    width.unwrap_or(80).max(NARROWEST)
+}
+
+/// A JSON array on stdout, written item by item, so that it may be longer than memory.
+pub(crate) struct JsonArray<W: Write> {
+    out: W,
+    empty: bool,
+}
+
+impl<W: Write> JsonArray<W> {
+    pub(crate) fn begin(mut out: W) -> io::Result<Self> {
+        out.write_all(b"[")?;
+        Ok(Self { out, empty: true })
+    }
+
+    pub(crate) fn push(&mut self, item: &impl Serialize) -> io::Result<()> {
+        self.out.write_all(if self.empty { b"\n" } else { b",\n" })?;
+        self.empty = false;
+        serde_json::to_writer(&mut self.out, item).map_err(io::Error::from)
+    }
+
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })?;
+        self.out.flush()
+    }
+}
+
+/// Which colours to use: all or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Palette {
+    colour: bool,
+}
+
+impl Palette {
+    /// None.
+    pub(crate) const PLAIN: Self = Self { colour: false };
+
+    pub(crate) fn new(colour: bool) -> Self {
+        Self { colour }
+    }
+
+    pub(crate) fn is_coloured(self) -> bool {
+        self.colour
+    }
+
+    pub(crate) fn strong(self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    pub(crate) fn faint(self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    pub(crate) fn good(self, text: impl Display) -> String {
+        self.paint("32", text)
+    }
+
+    pub(crate) fn warning(self, text: impl Display) -> String {
+        self.paint("33", text)
+    }
+
+    pub(crate) fn bad(self, text: impl Display) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// With the parameter of the ANSI sequence that selects a colour (ECMA-48 §8.3.117).
+    fn paint(self, sgr: &str, text: impl Display) -> String {
+        if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_json_however_long_it_is() {
+        for items in [&[][..], &[1], &[1, 2, 3]] {
+            let mut bytes = Vec::new();
+            let mut array = JsonArray::begin(&mut bytes).unwrap();
+            items.iter().for_each(|item| array.push(item).unwrap());
+            array.end().unwrap();
+            assert_eq!(serde_json::from_slice::<Vec<i32>>(&bytes).unwrap(), items);
+        }
+    }
+
+    #[test]
+    fn no_colour_means_no_escape_sequence() {
+        assert_eq!(Palette::PLAIN.bad("error:"), "error:");
+        assert_eq!(Palette::new(true).warning("x"), "\u{1b}[33mx\u{1b}[0m");
+    }
+}

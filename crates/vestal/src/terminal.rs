@@ -1,0 +1,74 @@
+//! Asking the person at the terminal.
+
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use vestal_core::secret::SecretString;
+
+use crate::failure::Failure;
+
+/// The longest line that is read.
+const LONGEST_BYTES: u64 = 64 * 1024;
+
+/// Whether there is somebody to ask.
+pub(crate) fn has_person() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks for a line. The question goes to stderr.
+pub(crate) fn ask(question: &str) -> Result<String, Failure> {
+    prompt(question)?;
+    read_line()
+}
+
+/// Asks for a secret, which does not show.
+pub(crate) fn ask_secret(question: &str) -> Result<SecretString, Failure> {
+    prompt(question)?;
+    let quiet = Quiet::begin();
+    let line = read_line();
+    if quiet.is_some() {
+        let _ = writeln!(io::stderr());
+    }
+    line.map(SecretString::from)
+}
+
+/// Asks a question whose answer is no, unless somebody says yes.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// The next line of stdin, trimmed. Lines are read one by one, so that several readers can share stdin.
+pub(crate) fn read_line() -> Result<String, Failure> {
+    let mut line = String::new();
+    let read = io::stdin().lock().take(LONGEST_BYTES).read_line(&mut line);
+    match read {
+        Ok(0) => Err(Failure::usage("stdin ended before it said anything")),
+        Ok(_) => Ok(line.trim().to_owned()),
+        Err(error) => Err(Failure::failed("stdin cannot be read").why(error)),
+    }
+}
+
+fn prompt(question: &str) -> Result<(), Failure> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question}").and_then(|()| stderr.flush()).map_err(Failure::from)
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO;
+        tcsetattr(io::stdin(), OptionalActions::Flush, &quiet).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}

@@ -1,0 +1,118 @@
+//! A fleet under one daemon: no token is ever served expired, and refreshes are as many as the schedule says.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use vestal_sandbox::GrantId;
+
+use crate::harness::{Home, Provider, until_within};
+
+const CONNECTIONS: usize = 200;
+/// How many processes are at work beside the daemon.
+const WORKERS: usize = 8;
+const LIFE: Duration = Duration::from_secs(10);
+const WATCH: Duration = Duration::from_secs(60);
+
+/// The schedule's rule: half of the life, moved earlier by less than a tenth of that. Expiry counts from the start of
+/// a request, and the provider sees its end, so that two refreshes may seem this much nearer than they are.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(4_500);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(5_000);
+const REQUEST: Duration = Duration::from_millis(500);
+
+#[test]
+fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| {
+        settings.access_token_life_ms = u64::try_from(LIFE.as_millis()).unwrap();
+    });
+    home.connect("fleet-0", &provider);
+    let daemon = home.start(&["serve"]);
+
+    // Whoever is not read is refreshed once a day only; so each is read once.
+    let next = AtomicUsize::new(1);
+    home.vestal(&["token", "fleet-0"]).ok();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(number) = below(CONNECTIONS, &next) {
+                    let name = format!("fleet-{number}");
+                    home.consent(&name, &["--client", "custom"], "").ok();
+                    home.vestal(&["token", &name]).ok();
+                }
+            });
+        }
+    });
+    let all_refreshed = || {
+        let grants = provider.sandbox().grants(provider.now_ms());
+        (grants.len() == CONNECTIONS && grants.iter().all(|grant| grant.refreshes > 0)).then_some(())
+    };
+    until_within(Duration::from_secs(20), "each connection to be refreshed once", all_refreshed);
+
+    let over = AtomicBool::new(false);
+    let (served, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (times, before, after) = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let number = reads.fetch_add(37, Ordering::Relaxed) % CONNECTIONS;
+                    let token = home.vestal(&["token", &format!("fleet-{number}")]).ok();
+                    assert!(provider.accepts(token.stdout.trim()), "an expired token was served: fleet-{number}");
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let before = provider.sandbox().stats().clone();
+        let times = watch(&provider);
+        let after = provider.sandbox().stats().clone();
+        over.store(true, Ordering::Relaxed);
+        (times, before, after)
+    });
+
+    let refreshes = after.refreshes - before.refreshes;
+    let intervals: Vec<Duration> = times.values().flat_map(|times| times.windows(2)).map(|pair| pair[1] - pair[0]).collect();
+    let total: Duration = intervals.iter().sum();
+    let (shortest, longest) = (intervals.iter().min().unwrap(), intervals.iter().max().unwrap());
+    let mean = total / u32::try_from(intervals.len()).unwrap();
+    let served = served.into_inner();
+    println!("fleet: {refreshes} refreshes, intervals {shortest:?} to {longest:?}, mean {mean:?}; {served} tokens served");
+
+    assert!(*shortest >= SHORTEST_INTERVAL - REQUEST, "refreshed early, after {shortest:?}");
+    assert!(*longest < LIFE, "a token expired: {longest:?} without a refresh");
+    let most = CONNECTIONS as f64 * (WATCH.as_secs_f64() / SHORTEST_INTERVAL.as_secs_f64() + 1.0);
+    // A machine that is busy refreshes a little later, but not in the mean.
+    let fewest = CONNECTIONS as f64 * (WATCH.as_secs_f64() / (LONGEST_INTERVAL + REQUEST).as_secs_f64() - 1.0);
+    assert!((fewest..most).contains(&(refreshes as f64)), "{refreshes} refreshes, not {fewest:.0} to {most:.0}");
+    assert!(mean >= SHORTEST_INTERVAL && mean <= LONGEST_INTERVAL + REQUEST, "{mean:?} between refreshes");
+    assert!(served > 100, "only {served} tokens were served");
+
+    assert_eq!((after.reuses, after.refusals, after.grace_retries), (0, 0, 0), "{after:?}");
+    let families = provider.sandbox().families(provider.now_ms());
+    assert_eq!((families.alive, families.dead), (CONNECTIONS, 0));
+    daemon.stop().ok();
+}
+
+/// The times of all refreshes of each grant, while [`WATCH`] lasts.
+fn watch(provider: &Provider) -> BTreeMap<GrantId, Vec<Duration>> {
+    let mut seen = BTreeMap::<GrantId, (u64, Vec<Duration>)>::new();
+    let end = Instant::now() + WATCH;
+    while Instant::now() < end {
+        for grant in provider.sandbox().grants(provider.now_ms()) {
+            assert_eq!(grant.death, None);
+            let (count, times) = seen.entry(grant.id).or_insert((grant.refreshes, vec![]));
+            match grant.refreshes - *count {
+                0 => continue,
+                1 => times.push(Duration::from_millis(grant.last_refresh_ms.unwrap())),
+                more => panic!("{more} refreshes at once of {:?}", grant.id),
+            }
+            *count = grant.refreshes;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    seen.into_iter().map(|(id, (_, times))| (id, times)).collect()
+}
+
+/// The next number, while there is one.
+fn below(limit: usize, next: &AtomicUsize) -> Option<usize> {
+    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < limit)
+}

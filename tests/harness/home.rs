@@ -1,0 +1,99 @@
+//! A machine of its own for `vestal`: its configuration, its key, its store.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::process::{Ended, Running};
+use super::record::{Kind, Record, Secret};
+
+pub(crate) struct Home {
+    folder: TempDir,
+    record: Arc<Record>,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), record: Arc::default() }
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.path().join("config/vestal/vestal.toml")
+    }
+
+    pub(crate) fn master_key(&self) -> PathBuf {
+        self.config().with_file_name("master.key")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path().join("state/vestal/vestal.db")
+    }
+
+    /// `vestal` with nothing in its environment but what points here.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vestal"));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.path())
+            .env("XDG_CONFIG_HOME", self.path().join("config"))
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .current_dir(self.path());
+        command
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.run(self.command(args))
+    }
+
+    pub(crate) fn run(&self, command: Command) -> Running {
+        Running::start(command, &self.record)
+    }
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub(crate) fn vestal(&self, args: &[&str]) -> Ended {
+        self.start(args).end()
+    }
+
+    /// The same, with something to read on its stdin.
+    #[track_caller]
+    pub(crate) fn vestal_reading(&self, args: &[&str], stdin: &str) -> Ended {
+        let mut running = self.start(args);
+        running.say(stdin);
+        running.end()
+    }
+
+    /// Everything that the store's file holds.
+    pub(crate) fn store_bytes(&self) -> Vec<u8> {
+        std::fs::read(self.store()).unwrap()
+    }
+
+    /// Looks for everything that must not have been said or written. Also happens when the test ends.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        if let Ok(key) = std::fs::read_to_string(self.master_key()) {
+            self.record.add_secret(Secret::new(Kind::MasterKey, key.trim()));
+        }
+        self.record.leaks(self.path())
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaks = self.leaks();
+            assert!(leaks.is_empty(), "secrets leaked:\n{}", leaks.join("\n"));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the tests share: a home for `vestal`, providers for it to talk to, and a record of all it says.
+
+mod browser;
+mod connect;
+mod home;
+mod peer;
+mod process;
+mod record;
+mod sandbox;
+mod tap;
+
+pub(crate) use browser::{Browser, get};
+pub(crate) use home::Home;
+pub(crate) use peer::Peer;
+pub(crate) use process::{Ended, Running};
+pub(crate) use record::{Kind, Record, Secret, find_leaks};
+pub(crate) use sandbox::{Provider, free_port};
+
+use std::time::{Duration, Instant};
+
+/// No wait of these tests is longer, but for those that say so. Two cores run eight tests at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Looks every few milliseconds until there is something to see.
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// Looks every few milliseconds until there is something to see, for at most so long.
+#[track_caller]
+pub(crate) fn until_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

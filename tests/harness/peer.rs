@@ -1,0 +1,85 @@
+//! The real `oidc-provider`, in a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use serde_json::Value;
+use url::Url;
+
+use super::browser::get;
+use super::record::{Kind, Record, Secret};
+
+pub(crate) struct Peer {
+    child: Child,
+    pub(crate) issuer: Url,
+    clients: Value,
+}
+
+/// A registered client.
+pub(crate) struct Registered {
+    pub(crate) id: String,
+    /// Empty for a public client.
+    pub(crate) secret: String,
+    /// `client_secret_basic`, `client_secret_post` or `none`.
+    pub(crate) auth: String,
+}
+
+impl Peer {
+    pub(crate) fn start(record: &Arc<Record>, settings: &Value) -> Self {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/oidc-provider"));
+        assert!(
+            folder.join("node_modules").is_dir(),
+            "the peer is not installed: run `cargo xtask test`, or `npm ci` in tests/peers/oidc-provider"
+        );
+        let mut child = Command::new("node")
+            .arg(folder.join("server.mjs"))
+            .arg(settings.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node is installed");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let ready: Value = serde_json::from_str(&ready).expect("the peer says when it is ready");
+        let peer = Self {
+            child,
+            issuer: ready["issuer"].as_str().unwrap().parse().unwrap(),
+            clients: ready["clients"].clone(),
+        };
+        for name in ["basic", "post"] {
+            record.add_secret(Secret::new(Kind::ClientSecret, peer.client(name).secret));
+        }
+        peer
+    }
+
+    /// The client registered as `basic`, `post` or `public`.
+    pub(crate) fn client(&self, name: &str) -> Registered {
+        let client = &self.clients[name];
+        let text = |field: &str| client[field].as_str().unwrap_or_default().to_owned();
+        Registered {
+            id: text("client_id"),
+            secret: text("client_secret"),
+            auth: text("token_endpoint_auth_method"),
+        }
+    }
+
+    /// Whether introspection would call this token active.
+    pub(crate) fn accepts(&self, token: &str) -> bool {
+        let mut url = self.issuer.join("/_test/active").unwrap();
+        url.query_pairs_mut().append_pair("token", token);
+        get(&url).json()["active"].as_bool().unwrap()
+    }
+
+    pub(crate) fn stats(&self) -> Value {
+        get(&self.issuer.join("/_test/stats").unwrap()).json()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

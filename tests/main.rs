@@ -1,0 +1,15 @@
+//! End to end: the real binary, in processes of its own, against real authorization servers.
+//!
+//! Everything that any `vestal` of these tests prints is recorded, and searched for every secret that went over
+//! the wire meanwhile (`harness/record.rs`): whatever is tested here is tested for leaks by the way.
+
+#![expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+
+mod harness;
+
+mod cli;
+mod errors;
+mod fleet;
+mod oidc_provider;
+mod processes;
+mod secrets;
