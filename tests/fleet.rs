@@ -1,12 +1,9 @@
 //! A fleet under one daemon: no token is ever served expired, and refreshes are as many as the schedule says.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use vestal_sandbox::GrantId;
-
-use crate::harness::{Home, Provider, until_within};
+use crate::harness::{Home, Provider, intervals, until_within};
 
 const CONNECTIONS: usize = 200;
 /// How many processes are at work beside the daemon.
@@ -63,14 +60,14 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
             });
         }
         let before = provider.sandbox().stats().clone();
-        let times = watch(&provider);
+        let times = provider.watch(WATCH);
         let after = provider.sandbox().stats().clone();
         over.store(true, Ordering::Relaxed);
         (times, before, after)
     });
 
     let refreshes = after.refreshes - before.refreshes;
-    let intervals: Vec<Duration> = times.values().flat_map(|times| times.windows(2)).map(|pair| pair[1] - pair[0]).collect();
+    let intervals = intervals(&times);
     let total: Duration = intervals.iter().sum();
     let (shortest, longest) = (intervals.iter().min().unwrap(), intervals.iter().max().unwrap());
     let mean = total / u32::try_from(intervals.len()).unwrap();
@@ -90,26 +87,6 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
     let families = provider.sandbox().families(provider.now_ms());
     assert_eq!((families.alive, families.dead), (CONNECTIONS, 0));
     daemon.stop().ok();
-}
-
-/// The times of all refreshes of each grant, while [`WATCH`] lasts.
-fn watch(provider: &Provider) -> BTreeMap<GrantId, Vec<Duration>> {
-    let mut seen = BTreeMap::<GrantId, (u64, Vec<Duration>)>::new();
-    let end = Instant::now() + WATCH;
-    while Instant::now() < end {
-        for grant in provider.sandbox().grants(provider.now_ms()) {
-            assert_eq!(grant.death, None);
-            let (count, times) = seen.entry(grant.id).or_insert((grant.refreshes, vec![]));
-            match grant.refreshes - *count {
-                0 => continue,
-                1 => times.push(Duration::from_millis(grant.last_refresh_ms.unwrap())),
-                more => panic!("{more} refreshes at once of {:?}", grant.id),
-            }
-            *count = grant.refreshes;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    seen.into_iter().map(|(id, (_, times))| (id, times)).collect()
 }
 
 /// The next number, while there is one.

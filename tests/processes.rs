@@ -1,13 +1,14 @@
 //! Several processes on one store: one of them refreshes, and the others know.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use vestal_sandbox::{Endpoint, Fault, Grace, GrantType, Reuse, Rotation, Trouble};
 
-use crate::harness::{Home, Provider, Running, until};
+use crate::harness::{Home, Provider, Running, intervals, until};
 
 /// Long enough to be killed in, and longer than any test waits.
 const HELD_MS: u64 = 120_000;
@@ -53,23 +54,29 @@ fn a_cron_job_beside_the_daemon_refreshes_nothing_twice() {
     });
 
     let daemon = home.start(&["serve"]);
-    let before = provider.sandbox().stats().refreshes;
-    let (start, mut runs) = (Instant::now(), 0);
-    while start.elapsed() < 3 * LIFE {
-        home.vestal(&["refresh", "--due", "--within", "0s"]).ok();
-        runs += 1;
-    }
-    let took = start.elapsed();
+    let over = AtomicBool::new(false);
+    let (runs, times) = std::thread::scope(|scope| {
+        let cron = scope.spawn(|| {
+            let mut runs = 0;
+            while !over.load(Ordering::Relaxed) {
+                home.vestal(&["refresh", "--due"]).ok();
+                runs += 1;
+            }
+            runs
+        });
+        let times = provider.watch(3 * LIFE);
+        over.store(true, Ordering::Relaxed);
+        (cron.join().unwrap(), times)
+    });
     daemon.stop().ok();
 
-    let stats = provider.sandbox().stats().clone();
-    let shortest = LIFE.mul_f64(0.45);
-    // Those that were overdue when it began come on top.
-    let most = (CONNECTIONS as f64 * (took.as_secs_f64() / shortest.as_secs_f64() + 2.0)) as u64;
-    let refreshes = stats.refreshes - before;
-    println!("cron beside the daemon: {runs} runs, {refreshes} refreshes in {took:?}, at most {most}");
-    assert!((CONNECTIONS as u64..=most).contains(&refreshes), "{refreshes} refreshes, at most {most}");
-    assert_eq!(stats.reuses, 0);
+    let intervals = intervals(&times);
+    let shortest = intervals.iter().min().unwrap();
+    println!("cron beside the daemon: {runs} runs, {} refreshes, {shortest:?} apart or more", intervals.len());
+    assert!(intervals.len() >= 3 * CONNECTIONS);
+    // Half of the life, less a jitter of a tenth; and what a request may take on a busy machine.
+    assert!(*shortest > LIFE.mul_f64(0.45) - Duration::from_millis(500), "refreshed twice, {shortest:?} apart");
+    assert_eq!(provider.sandbox().stats().reuses, 0);
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, CONNECTIONS);
 }
 

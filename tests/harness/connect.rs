@@ -18,7 +18,7 @@ impl Home {
     #[track_caller]
     pub(crate) fn connect_with(&self, name: &str, args: &[&str], provider: &Provider) -> Ended {
         let registered =
-            ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-file", "-"];
+            ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-stdin"];
         self.consent(name, &[args, &registered].concat(), CLIENT_SECRET).ok()
     }
 

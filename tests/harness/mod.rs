@@ -13,8 +13,8 @@ pub(crate) use browser::{Browser, get};
 pub(crate) use home::Home;
 pub(crate) use peer::Peer;
 pub(crate) use process::{Ended, Running};
-pub(crate) use record::{Kind, Record, Secret, find_leaks};
-pub(crate) use sandbox::{Provider, free_port};
+pub(crate) use record::{Emission, Kind, Record, Secret, find_leaks};
+pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, free_port, intervals};
 
 use std::time::{Duration, Instant};
 

@@ -6,6 +6,9 @@ use std::sync::Mutex;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
+/// What is shorter would be found anywhere.
+pub(crate) const SHORTEST: usize = 8;
+
 /// What kind of secret it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -68,6 +71,11 @@ impl Record {
         self.consents.lock().unwrap().push(url.to_owned());
     }
 
+    /// How many streams were recorded.
+    pub(crate) fn emissions(&self) -> usize {
+        self.emissions.lock().unwrap().len()
+    }
+
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         self.secrets.lock().unwrap().iter().cloned().collect()
     }
@@ -126,9 +134,6 @@ pub(crate) fn find_leaks(secrets: &[Secret], bytes: &[u8]) -> Vec<Leak> {
     Needles::new(secrets).find(bytes)
 }
 
-/// By how many bytes needles are looked up; none is shorter.
-const PREFIX: usize = 8;
-
 /// Every secret in every disguise, by the first bytes.
 struct Needles(HashMap<Vec<u8>, Vec<(Vec<u8>, Kind, &'static str)>>);
 
@@ -136,9 +141,9 @@ impl Needles {
     fn new(secrets: &[Secret]) -> Self {
         let mut needles = HashMap::<_, Vec<_>>::new();
         for Secret { kind, bytes } in secrets {
-            assert!(bytes.len() >= PREFIX, "a {kind:?} of {} bytes would be found anywhere", bytes.len());
+            assert!(bytes.len() >= SHORTEST, "a {kind:?} of {} bytes would be found anywhere", bytes.len());
             for (disguise, needle) in disguises(bytes) {
-                needles.entry(needle[..PREFIX].to_vec()).or_default().push((needle, *kind, disguise));
+                needles.entry(needle[..SHORTEST].to_vec()).or_default().push((needle, *kind, disguise));
             }
         }
         Self(needles)
@@ -146,7 +151,7 @@ impl Needles {
 
     fn find(&self, bytes: &[u8]) -> Vec<Leak> {
         let mut leaks = Vec::new();
-        for (at, window) in bytes.windows(PREFIX).enumerate() {
+        for (at, window) in bytes.windows(SHORTEST).enumerate() {
             for (needle, kind, disguise) in self.0.get(window).into_iter().flatten() {
                 if bytes[at..].starts_with(needle) {
                     leaks.push(Leak { kind: *kind, disguise, at });

@@ -1,10 +1,12 @@
 //! The sandbox as a provider, in this process, behind a wire-tap.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use vestal_sandbox::{Client, Sandbox, Server, Settings, serve};
+use vestal_sandbox::{Client, GrantId, Sandbox, Server, Settings, serve};
 
 use super::Record;
 use super::record::{Kind, Secret};
@@ -50,10 +52,34 @@ impl Provider {
         self.server.now_ms()
     }
 
+    /// The times of each grant's refreshes for so long, since the Unix epoch. No grant may die meanwhile.
+    pub(crate) fn watch(&self, limit: Duration) -> BTreeMap<GrantId, Vec<Duration>> {
+        let mut seen = BTreeMap::<GrantId, (u64, Vec<Duration>)>::new();
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            let grants = self.sandbox().grants(self.now_ms());
+            for grant in grants {
+                assert_eq!(grant.death, None);
+                let (count, times) = seen.entry(grant.id).or_insert((grant.refreshes, vec![]));
+                // More than one since the last look: they were no more than that apart.
+                let last = grant.last_refresh_ms.map(Duration::from_millis);
+                times.extend((*count..grant.refreshes).filter_map(|_| last));
+                *count = grant.refreshes;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        seen.into_iter().map(|(id, (_, times))| (id, times)).collect()
+    }
+
     /// Whether a token is good at this moment.
     pub(crate) fn accepts(&self, token: &str) -> bool {
         self.sandbox().is_active(token, self.now_ms())
     }
+}
+
+/// How far apart the refreshes of each grant were.
+pub(crate) fn intervals(times: &BTreeMap<GrantId, Vec<Duration>>) -> Vec<Duration> {
+    times.values().flat_map(|times| times.windows(2)).map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// A port that nobody listens on.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::record::{Kind, Record, Secret};
+use super::record::{Kind, Record, SHORTEST, Secret};
 
 /// Passes on every connection to `to`, until the runtime ends.
 pub(crate) async fn tap(listener: TcpListener, to: std::net::SocketAddr, record: Arc<Record>) {
@@ -59,7 +59,7 @@ fn learn_from_request(message: &str, record: &Record) {
             let kind = match &*name {
                 "code" => Kind::Code,
                 "code_verifier" => Kind::Verifier,
-                "refresh_token" | "token" => Kind::RefreshToken,
+                "refresh_token" => Kind::RefreshToken,
                 "client_secret" => Kind::ClientSecret,
                 "state" => Kind::State,
                 _ => continue,
@@ -81,7 +81,9 @@ fn learn_from_answer(message: &str, record: &Record) {
     for (field, kind) in [("access_token", Kind::AccessToken), ("refresh_token", Kind::RefreshToken)] {
         let start = format!("\"{field}\":\"");
         for part in message.split(&start).skip(1) {
-            if let Some((value, _)) = part.split_once('"') {
+            let value = part.split('"').next().unwrap_or_default();
+            // What was cut short within its first bytes tells nothing.
+            if value.len() >= SHORTEST {
                 record.add_secret(Secret::new(kind, value));
             }
         }

@@ -7,7 +7,7 @@
 mod client;
 mod connect;
 mod connection;
-pub mod demo;
+mod demo;
 mod doctor;
 mod error;
 mod event;

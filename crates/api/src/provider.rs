@@ -19,7 +19,7 @@ pub struct ProviderView {
     /// How to register a client.
     pub register: String,
     /// Its issuer identifier (RFC 8414); `null` where it has none, or each customer has their own.
-    pub issuer: Option<Url>,
+    pub issuer: Option<String>,
     /// What an issuer identifier looks like; `null` unless it has to be asked for.
     pub issuer_example: Option<String>,
     /// Every fact.
@@ -85,7 +85,7 @@ pub struct RetiredView {
 impl From<&Provider> for ProviderView {
     fn from(provider: &Provider) -> Self {
         let issuer = match &provider.endpoints.issuer {
-            Some(Issuer::Is(url)) => Some(url.clone()),
+            Some(Issuer::Is(issuer)) => Some(issuer.clone()),
             Some(Issuer::Ask) | None => None,
         };
         Self {

@@ -6,8 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::client_auth::Credentials;
-pub use crate::form::UnsendableUrl;
-use crate::form::post;
+use crate::form::{UnsendableUrl, post};
 
 /// The request. It names no scope: what was granted stays granted.
 ///

@@ -18,6 +18,7 @@ use crate::config::{Config, Environment};
 use crate::entropy::SystemEntropy;
 use crate::failure::{Failure, why_sealed};
 use crate::lazy_http::LazyHttp;
+use crate::logging::Level;
 use crate::node::Node;
 use crate::output::Output;
 use crate::when::Calendar;
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// `--config`.
     pub(crate) config_flag: Option<PathBuf>,
+    /// What `--log`, `-v` or VESTAL_LOG asks for.
+    pub(crate) log: Option<Level>,
     pub(crate) output: Output,
 }
 

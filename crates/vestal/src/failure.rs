@@ -12,6 +12,8 @@ use crate::output::Palette;
 
 mod engine;
 
+pub(crate) use engine::{cause_of, reason_of, unknown_provider, word};
+
 /// How a command ends when it does not end well.
 #[derive(Debug)]
 pub(crate) enum Failure {

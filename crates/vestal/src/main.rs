@@ -57,14 +57,11 @@ fn main() -> ExitCode {
 fn start(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     let asked = logging::asked_for(global.level(), &environment)?;
-    let context = Context { environment, config_flag: global.config, output };
-    let serving = matches!(command, Command::Serve(_));
-    let level = match asked {
-        Some(level) => level,
-        None if serving => context.config()?.serve_log,
-        None => Level::Warn,
-    };
-    logging::start(level, output.error_palette.is_coloured(), serving);
+    let context = Context { environment, config_flag: global.config, log: asked, output };
+    // Whatever is done once, and shown at once, needs no times; `serve` begins its own log.
+    if !matches!(command, Command::Serve(_)) {
+        logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

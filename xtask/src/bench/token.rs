@@ -1,19 +1,87 @@
 //! `vestal token` on a fresh token must cost little more than starting the program: scripts call it before every request.
 
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
 
 use super::{Measured, processes};
-use crate::Result;
-use crate::vestal;
+use crate::process::{line, must};
+use crate::{Result, install, vestal};
+
+const HOME: &str = "target/bench/token";
 
 pub(crate) fn measure() -> Result<Measured> {
+    install::see_to(install::FOR_TESTS)?;
     let vestal = vestal::build("release")?;
-    let mut subject = fresh_connection(&vestal)?;
-    processes::compare(Command::new(&vestal).arg("--version"), &mut subject)
+    connect(&vestal)?;
+    processes::compare(in_home(&vestal).arg("--version"), in_home(&vestal).args(["token", "bench"]))
 }
 
-/// Sets up a connection whose access token outlives the bench, and returns the command that reads it.
-fn fresh_connection(_vestal: &Path) -> Result<Command> {
-    Err("the connection to read is not set up yet".to_owned())
+fn in_home(vestal: &Path) -> Command {
+    let mut command = Command::new(vestal);
+    let home = std::path::absolute(HOME).unwrap_or_else(|_| HOME.into());
+    command.env("XDG_CONFIG_HOME", home.join("config")).env("XDG_STATE_HOME", home.join("state"));
+    command
+}
+
+/// Sets up the connection `bench`, whose access token outlives the bench: the provider is not needed after that.
+fn connect(vestal: &Path) -> Result {
+    let _ = fs::remove_dir_all(HOME);
+    fs::create_dir_all(HOME).map_err(|error| format!("{HOME}: {error}"))?;
+    let provider = Provider::start()?;
+    let secret = Path::new(HOME).join("client-secret");
+    fs::write(&secret, provider.said("/clients/post/client_secret")?).map_err(|error| error.to_string())?;
+    let issuer = provider.said("/issuer")?;
+    let client_id = provider.said("/clients/post/client_id")?;
+    must(
+        in_home(vestal)
+            .args(["connect", "bench", "--provider", "custom", "--grant", "client-credentials"])
+            .args(["--issuer", issuer, "--client-id", client_id, "--auth", "client_secret_post"])
+            .args(["--scope", "contacts", "--client-secret-file"])
+            .arg(&secret)
+            .stdout(Stdio::null()),
+    )
+}
+
+/// The peer `oidc-provider`, which ends when this is dropped.
+struct Provider {
+    process: Child,
+    ready: Value,
+}
+
+impl Provider {
+    fn start() -> Result<Self> {
+        let mut command = Command::new("node");
+        command
+            .args(["tests/peers/oidc-provider/server.mjs", r#"{"access_ttl_s":86400}"#])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let line = line(&command);
+        let failed = |error: &dyn std::fmt::Display| format!("`{line}`: {error}");
+        let mut process = command.spawn().map_err(|error| failed(&error))?;
+        let stdout = process.stdout.take().ok_or("the provider has no output")?;
+        let mut said = String::new();
+        BufReader::new(stdout).read_line(&mut said).map_err(|error| failed(&error))?;
+        let ready = serde_json::from_str(&said).map_err(|error| failed(&error))?;
+        Ok(Self { process, ready })
+    }
+
+    fn said(&self, pointer: &str) -> Result<&str> {
+        let text = self.ready.pointer(pointer).and_then(Value::as_str);
+        text.ok_or_else(|| format!("the provider does not say its {pointer}"))
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // It ends when its input does.
+        if let Some(mut stdin) = self.process.stdin.take() {
+            let _ = stdin.flush();
+        }
+        let _ = self.process.wait();
+    }
 }

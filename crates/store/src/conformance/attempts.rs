@@ -12,7 +12,8 @@ use super::{ManualClock, Subject};
 
 pub async fn tokens_are_stored_once(store: Arc<dyn Subject>, _: &ManualClock) {
     let held =
-        begun(&store, &added(&store, &Connection { state: State::Unverified, ..connection(1) }).await, 1).await;
+        begun(&store, &added(&store, &Connection { state: State::Unverified, ..connection(1) }).await, 1)
+            .await;
     let done = Finish {
         plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)) },
         events: vec![event(held.id, 1)],

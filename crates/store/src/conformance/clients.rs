@@ -26,7 +26,10 @@ pub async fn clients_are_found_and_their_names_are_unique(store: Arc<dyn Subject
     assert_eq!(store.add_client(&first).await.unwrap(), Add::Done);
     assert_eq!(store.add_client(&public).await.unwrap(), Add::Done);
     assert_eq!(store.add_client(&Client { name: "z".to_owned(), ..client(3) }).await.unwrap(), Add::Taken);
-    assert_eq!(store.add_client(&Client { name: "other".to_owned(), ..client(1) }).await.unwrap(), Add::Taken);
+    assert_eq!(
+        store.add_client(&Client { name: "other".to_owned(), ..client(1) }).await.unwrap(),
+        Add::Taken
+    );
 
     assert_eq!(store.client(client_id(1)).await.unwrap(), Some(first.clone()));
     assert_eq!(store.client_named("client-2").await.unwrap(), Some(public.clone()));

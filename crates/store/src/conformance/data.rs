@@ -95,12 +95,7 @@ pub fn connection(n: u128) -> Connection {
 }
 
 pub fn grant(n: u128, generation: u64) -> Grant {
-    Grant {
-        id: grant_id(n),
-        consented_at: START,
-        renewal: Renewal::RefreshToken,
-        tokens: tokens(generation),
-    }
+    Grant { id: grant_id(n), consented_at: START, renewal: Renewal::RefreshToken, tokens: tokens(generation) }
 }
 
 pub fn tokens(generation: u64) -> TokenSet {

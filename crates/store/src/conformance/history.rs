@@ -71,8 +71,7 @@ pub async fn old_closed_attempts_are_pruned(store: Arc<dyn Subject>, clock: &Man
     let mut current = added(&store, &connection(1)).await;
     for (n, closed_at) in [(1, -7 * DAY - 1), (2, -7 * DAY)] {
         current = begun(&store, &current, n).await;
-        let finish =
-            Finish { attempt: attempt_id(n), expected: current.revision, ..finished_at(closed_at) };
+        let finish = Finish { attempt: attempt_id(n), expected: current.revision, ..finished_at(closed_at) };
         store.finish_attempt(&finish).await.unwrap();
         current = read(&store, current.id).await;
     }

@@ -45,7 +45,9 @@ pub async fn no_update_is_lost(store: Arc<dyn Subject>, clock: &ManualClock) {
                     clock.advance(Duration::from_secs(dice.roll(90)));
                     false
                 }
-                4 | 5 => store.update_connection(&Update { events, ..update(&view) }).await.unwrap() == Write::Done,
+                4 | 5 => {
+                    store.update_connection(&Update { events, ..update(&view) }).await.unwrap() == Write::Done
+                }
                 6 => {
                     let done = store.begin_attempt(&Begin { events, ..begin(&view, n) }).await.unwrap();
                     if done == Write::Done {
@@ -77,14 +79,22 @@ pub async fn no_update_is_lost(store: Arc<dyn Subject>, clock: &ManualClock) {
                 history.push(step);
                 revision += 1;
                 let current = read(&store, id).await;
-                assert_eq!(current.revision, view.revision + 1, "seed {seed}: it was decided on what was stored");
+                assert_eq!(
+                    current.revision,
+                    view.revision + 1,
+                    "seed {seed}: it was decided on what was stored"
+                );
                 views[actor] = current;
             }
         }
         let end = read(&store, id).await;
         assert_eq!((end.revision, end.generation()), (revision, generation), "seed {seed}");
         let marks: Vec<_> = store.events(Some(id), 0, 999).await.unwrap();
-        assert_eq!(marks.iter().map(|stored| mark(&stored.event)).collect::<Vec<_>>(), history, "seed {seed}");
+        assert_eq!(
+            marks.iter().map(|stored| mark(&stored.event)).collect::<Vec<_>>(),
+            history,
+            "seed {seed}"
+        );
         assert!(history.len() > 10, "seed {seed}: something happened");
     }
 }
@@ -117,7 +127,8 @@ pub async fn hammer(stores: &[Arc<dyn Subject>], start: Connection) {
                     let held = read(&store, id).await;
                     assert_eq!(held.revision, current.revision + 1, "nobody else writes under a lease here");
                     assert_eq!(held.lease.as_ref().unwrap().attempt.id, attempt_id(n));
-                    let finish = Finish { events: vec![event(id, 0)], ..finish(&held, n, next_tokens(&held)) };
+                    let finish =
+                        Finish { events: vec![event(id, 0)], ..finish(&held, n, next_tokens(&held)) };
                     assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);
                     won += 1;
                 }

@@ -200,11 +200,15 @@ impl Tables {
         let past = |attempt: &AttemptRow| attempt.closed_at.is_some_and(|at| at < oldest);
         let attempts = self.attempts.iter().filter(|(_, attempt)| past(attempt));
         let attempts: Vec<_> = attempts.map(|(id, _)| *id).take(at_once).collect();
-        attempts.iter().for_each(|id| drop(self.attempts.remove(id)));
+        for id in &attempts {
+            self.attempts.remove(id);
+        }
 
         let expired = self.authorizations.iter().filter(|(_, authorization)| authorization.expires_at < now);
         let expired: Vec<_> = expired.map(|(state_hash, _)| *state_hash).take(at_once).collect();
-        expired.iter().for_each(|state_hash| drop(self.authorizations.remove(state_hash)));
+        for state_hash in &expired {
+            self.authorizations.remove(state_hash);
+        }
 
         (events.len() + attempts.len() + expired.len()) as u64
     }
@@ -215,19 +219,11 @@ pub(super) fn kept_plan(plan: Plan) -> Plan {
 }
 
 pub(super) fn kept_grant(grant: &Grant) -> Grant {
-    Grant {
-        consented_at: kept(grant.consented_at),
-        tokens: kept_tokens(&grant.tokens),
-        ..grant.clone()
-    }
+    Grant { consented_at: kept(grant.consented_at), tokens: kept_tokens(&grant.tokens), ..grant.clone() }
 }
 
 pub(super) fn kept_tokens(tokens: &TokenSet) -> TokenSet {
-    TokenSet {
-        issued_at: kept(tokens.issued_at),
-        expires_at: tokens.expires_at.map(kept),
-        ..tokens.clone()
-    }
+    TokenSet { issued_at: kept(tokens.issued_at), expires_at: tokens.expires_at.map(kept), ..tokens.clone() }
 }
 
 pub(super) fn kept_candidate(candidate: &Candidate) -> Candidate {

@@ -8,9 +8,7 @@ use vestal_core::store::{
     Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Renewed, StoreError, Update, Write,
 };
 
-use super::tables::{
-    AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens,
-};
+use super::tables::{AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens};
 use crate::rules::{check_grows, damaged, kept, lease_valid};
 
 impl Tables {

@@ -22,11 +22,13 @@ pub(super) async fn begin(
     if head.revision != begin.expected || head.lease_until.is_some_and(|until| lease_valid(until, now)) {
         return Ok(Write::Moved(moved(db, begin.id, now).await?));
     }
-    sqlx::query("UPDATE attempts SET status = 'abandoned', closed_at = ? WHERE connection = ? AND status = 'open'")
-        .bind(ms(now))
-        .bind(key(begin.id.as_uuid()))
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "UPDATE attempts SET status = 'abandoned', closed_at = ? WHERE connection = ? AND status = 'open'",
+    )
+    .bind(ms(now))
+    .bind(key(begin.id.as_uuid()))
+    .execute(&mut *db)
+    .await?;
     sqlx::query(
         "INSERT INTO attempts (id, connection, node, grant_id, generation, fingerprint, started_at, status)
          VALUES (?, ?, ?, ?, ?, ?, ?, 'open')",
@@ -65,11 +67,7 @@ pub(super) async fn renew(
     Ok(if renewed.rows_affected() == 1 { Renewed::Done } else { Renewed::Lost })
 }
 
-pub(super) async fn release(
-    db: &mut SqliteConnection,
-    node: NodeId,
-    now: Timestamp,
-) -> Result<u64, Failure> {
+pub(super) async fn release(db: &mut SqliteConnection, node: NodeId, now: Timestamp) -> Result<u64, Failure> {
     let released = sqlx::query(
         "UPDATE connections SET revision = revision + 1, lease_until = ?1
          WHERE lease_until > ?1 AND lease_attempt IN (SELECT id FROM attempts WHERE node = ?2 AND status = 'open')",

@@ -61,12 +61,14 @@ pub(super) async fn by_id(
     Ok(query.fetch_optional(db).await?.map(|row| rows::connection(&row, now)).transpose()?)
 }
 
+pub(super) const BY_NAME: &str = connections_where!("c.name = ?");
+
 pub(super) async fn by_name(
     db: &mut SqliteConnection,
     name: &ConnectionName,
     now: Timestamp,
 ) -> Result<Option<Connection>, Failure> {
-    let query = sqlx::query(connections_where!("c.name = ?")).bind(name.as_str());
+    let query = sqlx::query(BY_NAME).bind(name.as_str());
     Ok(query.fetch_optional(db).await?.map(|row| rows::connection(&row, now)).transpose()?)
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use vestal_core::store::StoreError;
 
 /// Refuses a network file system: SQLite's locks and its shared memory do not work there, and a lost lock costs
@@ -50,15 +52,12 @@ pub(super) fn check_private(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells a database that may only be read, or whose log could not be written beside it.
+/// Tells a database that may only be read, or whose log could not be written beside it. Whatever else there is to
+/// say against it, SQLite says better.
 pub(super) fn check_writable(path: &Path) -> Result<(), StoreError> {
     for needed in [path, path.parent().unwrap_or(path)] {
-        match rustix::fs::access(needed, rustix::fs::Access::WRITE_OK) {
-            Err(error @ (rustix::io::Errno::ROFS | rustix::io::Errno::ACCESS | rustix::io::Errno::PERM)) => {
-                return Err(StoreError::ReadOnly { detail: format!("{}: {error}", needed.display()) });
-            }
-            // Whatever else there is, SQLite says it better.
-            _ => {}
+        if let Err(error @ (Errno::ROFS | Errno::ACCESS | Errno::PERM)) = access(needed, Access::WRITE_OK) {
+            return Err(StoreError::ReadOnly { detail: format!("{}: {error}", needed.display()) });
         }
     }
     Ok(())
@@ -82,8 +81,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(target_os = "linux")]
 fn kind(folder: &Path) -> Option<u64> {
     let magic = rustix::fs::statfs(folder).ok()?.f_type;
-    // The field's type differs between architectures; all magic numbers have 32 bits.
-    #[expect(clippy::unnecessary_cast, reason = "the type differs between architectures")]
+    // The field's type differs between architectures; every magic number has 32 bits.
     Some(magic as u64 & 0xffff_ffff)
 }
 
@@ -121,13 +119,13 @@ mod tests {
             (0x6969, true),
             (0xff53_4d42, true),
             (0x0102_1997, true),
-            (0xef53, false),        // ext4
-            (0x9123_683e, false),   // btrfs
-            (0x5846_5342, false),   // XFS
-            (0x0102_1994, false),   // tmpfs
-            (0x794c_7630, false),   // overlayfs
-            (0x2fc1_2fc1, false),   // ZFS
-            (0x6573_5546, false),   // FUSE
+            (0xef53, false),      // ext4
+            (0x9123_683e, false), // btrfs
+            (0x5846_5342, false), // XFS
+            (0x0102_1994, false), // tmpfs
+            (0x794c_7630, false), // overlayfs
+            (0x2fc1_2fc1, false), // ZFS
+            (0x6573_5546, false), // FUSE
         ] {
             assert_eq!(network(magic).is_some(), is_network, "{magic:#x}");
         }

@@ -148,7 +148,9 @@ pub(super) async fn create(path: &Path) -> Result<(), Failure> {
         .tempdir_in(folder)
         .map_err(failed)?;
     let made = workshop.path().join("store");
-    File::create_new(&made).and_then(|file| file.set_permissions(Permissions::from_mode(0o600))).map_err(failed)?;
+    File::create_new(&made)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(failed)?;
     Opener { path: made.clone() }.migrate().await?;
     match fs::hard_link(&made, &path) {
         // Another process was faster.
@@ -211,7 +213,9 @@ fn unusable(path: &Path, error: &io::Error) -> StoreError {
     let detail = format!("{}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { detail },
-        io::ErrorKind::NotFound => StoreError::Unfit { detail: format!("there is no store at {}", path.display()) },
+        io::ErrorKind::NotFound => {
+            StoreError::Unfit { detail: format!("there is no store at {}", path.display()) }
+        }
         _ => StoreError::Unavailable { detail },
     }
 }

@@ -12,7 +12,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use url::Url;
 use uuid::Uuid;
 use vestal_core::client::Client;
-use vestal_core::connection::{Attempt, Connection, ConnectionName, Lease};
+use vestal_core::connection::{Attempt, BadName, Connection, ConnectionName, Lease};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
@@ -104,7 +104,8 @@ impl<'r> Columns<'r> {
     where
         Raw: sqlx::Type<Sqlite> + sqlx::Decode<'r, Sqlite>,
     {
-        self.raw(name).and_then(|raw| read(raw).map_err(|why| self.damaged(name, &why)))
+        // Asked for outright, a null would be read as 0 or as an empty text.
+        self.optional(name, read)?.ok_or_else(|| self.damaged(name, "it is missing"))
     }
 
     fn optional<Raw, T>(
@@ -115,19 +116,13 @@ impl<'r> Columns<'r> {
     where
         Raw: sqlx::Type<Sqlite> + sqlx::Decode<'r, Sqlite>,
     {
-        let raw: Option<Raw> = self.raw(name)?;
-        raw.map(read).transpose().map_err(|why| self.damaged(name, &why))
-    }
-
-    fn raw<Raw>(&self, name: &str) -> Result<Raw, StoreError>
-    where
-        Raw: sqlx::Type<Sqlite> + sqlx::Decode<'r, Sqlite>,
-    {
         let column = match self.prefix {
             "" => Cow::Borrowed(name),
             prefix => Cow::Owned(format!("{prefix}{name}")),
         };
-        self.row.try_get(&*column).map_err(|error| self.damaged(name, &error.to_string()))
+        let raw: Option<Raw> =
+            self.row.try_get(&*column).map_err(|error| self.damaged(name, &error.to_string()))?;
+        raw.map(read).transpose().map_err(|why| self.damaged(name, &why))
     }
 
     fn damaged(&self, name: &str, why: &str) -> StoreError {
@@ -142,8 +137,8 @@ impl<'r> Columns<'r> {
     }
 }
 
-fn text(raw: String) -> Result<String, String> {
-    Ok(raw)
+fn text(raw: &str) -> Result<String, String> {
+    Ok(raw.to_owned())
 }
 
 fn time(raw: i64) -> Result<Timestamp, String> {
@@ -154,32 +149,32 @@ fn count(raw: i64) -> Result<u64, String> {
     u64::try_from(raw).map_err(|_| format!("{raw} is no count"))
 }
 
-fn sealed(raw: Vec<u8>) -> Result<Sealed, String> {
-    Ok(Sealed::from_bytes(raw))
+fn sealed(raw: &[u8]) -> Result<Sealed, String> {
+    Ok(Sealed::from_bytes(raw.to_vec()))
 }
 
-fn uuid(raw: Vec<u8>) -> Result<Uuid, String> {
-    Uuid::from_slice(&raw).map_err(|_| format!("{} bytes are no identifier", raw.len()))
+fn uuid(raw: &[u8]) -> Result<Uuid, String> {
+    Uuid::from_slice(raw).map_err(|_| format!("{} bytes are no identifier", raw.len()))
 }
 
-fn hash(raw: Vec<u8>) -> Result<[u8; 32], String> {
-    raw.try_into().map_err(|raw: Vec<u8>| format!("a hash has 32 bytes, this {}", raw.len()))
+fn hash(raw: &[u8]) -> Result<[u8; 32], String> {
+    raw.try_into().map_err(|_| format!("a hash has 32 bytes, this {}", raw.len()))
 }
 
-fn name(raw: String) -> Result<ConnectionName, String> {
-    ConnectionName::try_from(raw).map_err(|error| error.to_string())
+fn name(raw: &str) -> Result<ConnectionName, String> {
+    raw.parse().map_err(|error: BadName| error.to_string())
 }
 
-fn url(raw: String) -> Result<Url, String> {
+fn url(raw: &str) -> Result<Url, String> {
     raw.parse().map_err(|_| "this is no URL".to_owned())
 }
 
-fn from_json<T: DeserializeOwned>(raw: String) -> Result<T, String> {
-    serde_json::from_str(&raw).map_err(|error| error.to_string())
+fn from_json<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
+    serde_json::from_str(raw).map_err(|error| error.to_string())
 }
 
-fn from_word<T: DeserializeOwned>(raw: String) -> Result<T, String> {
-    serde_json::from_value(serde_json::Value::String(raw)).map_err(|error| error.to_string())
+fn from_word<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::from(raw)).map_err(|error| error.to_string())
 }
 
 pub(super) fn identity(row: &SqliteRow) -> Result<StoreIdentity, StoreError> {
@@ -233,7 +228,8 @@ pub(super) fn kept_token_set(row: &SqliteRow) -> Result<(GrantId, u64), StoreErr
 pub(super) fn connection(row: &SqliteRow, now: Timestamp) -> Result<Connection, StoreError> {
     let columns = Columns::of(row, "connections");
     let tags: BTreeMap<String, String> = columns.value("tags", from_json)?;
-    let grant = columns.optional("grant_id", uuid)?.map(|id| grant(row, GrantId::from_uuid(id))).transpose()?;
+    let grant =
+        columns.optional("grant_id", uuid)?.map(|id| grant(row, GrantId::from_uuid(id))).transpose()?;
     let lease = match columns.optional("lease_until", time)? {
         None => None,
         Some(until) => Some(Lease { attempt: attempt(row)?, until, valid: lease_valid(until, now) }),
@@ -250,10 +246,7 @@ pub(super) fn connection(row: &SqliteRow, now: Timestamp) -> Result<Connection, 
         last_read_at: columns.optional("last_read_at", time)?,
         state: columns.value("state_data", from_json)?,
         grant,
-        plan: Plan {
-            due_at: columns.optional("due_at", time)?,
-            dies_at: columns.optional("dies_at", time)?,
-        },
+        plan: Plan { due_at: columns.optional("due_at", time)?, dies_at: columns.optional("dies_at", time)? },
         lease,
     })
 }

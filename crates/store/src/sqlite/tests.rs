@@ -1,10 +1,387 @@
+//! What is SQLite's own: the file, several processes, damage, and a disk that fails.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
+
 use super::*;
+use crate::conformance::data::{
+    added, attempt_id, begin, begun, client, connection, connection_id, event, read, update,
+};
+use crate::conformance::races::hammer;
 use crate::conformance::{ManualClock, Subject};
 
-async fn make(clock: Arc<ManualClock>) -> (Arc<dyn Subject>, tempfile::TempDir) {
+async fn make(clock: Arc<ManualClock>) -> (Arc<dyn Subject>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::create_or_open(&dir.path().join("db"), clock).await.unwrap();
     (Arc::new(store), dir)
 }
 
-crate::conformance_tests!(make);
+mod suite {
+    use super::*;
+    crate::conformance_tests!(make);
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new())
+}
+
+/// A store with connection 1 in it, closed.
+async fn closed_store() -> (TempDir, PathBuf) {
+    let (store, dir) = make(clock()).await;
+    added(&store, &connection(1)).await;
+    store.close().await;
+    let path = dir.path().join("db");
+    (dir, path)
+}
+
+async fn open(path: &Path) -> Result<Arc<dyn Subject>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(path, clock()).await?))
+}
+
+/// A connection past the store.
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+}
+
+async fn meddle(path: &Path, sql: &'static str) {
+    let mut connection = raw(path).await;
+    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+fn unfit(opened: Result<Arc<dyn Subject>, StoreError>) -> String {
+    match opened {
+        Err(StoreError::Unfit { detail }) => detail,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn files_and_folders_are_for_the_user_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/b/db");
+    let store = SqliteStore::create_or_open(&path, clock()).await.unwrap();
+    store.check_writable().await.unwrap();
+    assert_eq!((mode(&dir.path().join("a")), mode(&dir.path().join("a/b"))), (0o700, 0o700));
+    let mut files: Vec<_> = fs::read_dir(dir.path().join("a/b")).unwrap().map(|file| file.unwrap()).collect();
+    files.sort_by_key(fs::DirEntry::file_name);
+    let names: Vec<_> = files.iter().map(|file| file.file_name().into_string().unwrap()).collect();
+    assert_eq!(names, ["db", "db-shm", "db-wal"], "nothing is left of the making");
+    assert!(files.iter().all(|file| mode(&file.path()) == 0o600));
+
+    store.close().await;
+    assert!(!path.with_file_name("db-wal").exists(), "closing moves the log into the database");
+}
+
+#[tokio::test]
+async fn what_is_no_store_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    assert!(unfit(open(&path).await).contains("there is no store"));
+    assert!(!path.exists(), "opening makes nothing");
+
+    for content in
+        ["", "these are a shopping list's bytes, and long enough to have a page's header: milk, eggs"]
+    {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let detail = unfit(open(&path).await);
+        assert!(detail.contains("another path"), "{detail}");
+        let made = SqliteStore::create_or_open(&path, clock()).await;
+        assert!(matches!(made, Err(StoreError::Unfit { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        fs::remove_file(&path).unwrap();
+    }
+
+    fs::write(&path, "").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    meddle(&path, "CREATE TABLE recipes (x); PRAGMA user_version = 1").await;
+    assert!(unfit(open(&path).await).contains("not a Vestal store"));
+    assert!(unfit(open(dir.path()).await).contains("not a file"));
+}
+
+#[tokio::test]
+async fn what_others_can_read_is_refused() {
+    let (_dir, path) = closed_store().await;
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    assert!(unfit(open(&path).await).contains("chmod 600"));
+    assert_eq!(mode(&path), 0o644, "whoever it belongs to decides");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let (_dir, path) = closed_store().await;
+    meddle(&path, "PRAGMA user_version = 99").await;
+    let before = fs::read(&path).unwrap();
+    let refused = open(&path).await.err().unwrap();
+    assert!(matches!(refused, StoreError::NewerSchema { found: 99, known: 1 }), "{refused:?}");
+    assert!(SqliteStore::create_or_open(&path, clock()).await.is_err());
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_left_alone() {
+    let id = connection_id(1);
+    for (damage, place) in [
+        (
+            "UPDATE connections SET state_data = '{\"state\":\"act'",
+            format!("connections, row {id}, column state_data"),
+        ),
+        ("UPDATE connections SET tags = '[]'", format!("connections, row {id}, column tags")),
+        ("UPDATE connections SET policy = 'never'", format!("connections, row {id}, column policy")),
+        ("UPDATE connections SET revision = -1", format!("connections, row {id}, column revision")),
+        ("UPDATE connections SET created_at = 9e18", format!("connections, row {id}, column created_at")),
+        ("UPDATE connections SET generation = 7", "token_sets, row".to_owned()),
+        ("UPDATE token_sets SET refresh_fingerprint = x'00'", "column refresh_fingerprint".to_owned()),
+        ("UPDATE connections SET lease_attempt = x'00', lease_until = 0", "attempts, row 00".to_owned()),
+    ] {
+        let (_dir, path) = closed_store().await;
+        meddle(&path, damage).await;
+        let store = open(&path).await.unwrap();
+        let found = store.connection(id).await.unwrap_err();
+        assert!(
+            matches!(&found, StoreError::Corrupt { what } if what.contains(&place)),
+            "{damage}: {found:?}"
+        );
+        // Others are served, and a write to this one is refused.
+        store.add_connection(&connection(2), &[]).await.unwrap();
+        assert_eq!(read(&store, connection_id(2)).await.id, connection_id(2));
+        let stale = update(&Connection { revision: 5, ..connection(1) });
+        let refused = store.update_connection(&stale).await;
+        assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{damage}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_corrupt() {
+    let (_dir, path) = closed_store().await;
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(&path, &bytes).unwrap();
+    let found = open(&path).await.err().unwrap();
+    assert!(matches!(found, StoreError::Corrupt { .. }), "{found:?}");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_make_the_same_store_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/db");
+    let tasks: Vec<_> = (0..8_u128)
+        .map(|n| {
+            let path = path.clone();
+            tokio::spawn(async move {
+                let store = SqliteStore::create_or_open(&path, clock()).await.unwrap();
+                assert_eq!(store.add_client(&client(n)).await.unwrap(), Add::Done);
+                store
+            })
+        })
+        .collect();
+    let mut stores = Vec::new();
+    for task in tasks {
+        stores.push(task.await.unwrap());
+    }
+    for store in &stores {
+        assert_eq!(store.clients().await.unwrap().len(), 8, "all in the same one");
+    }
+    let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(left, 3, "the database, its log and its shared memory");
+}
+
+#[tokio::test]
+async fn two_views_of_one_file_see_each_other() {
+    let (one, dir) = make(clock()).await;
+    let two = open(&dir.path().join("db")).await.unwrap();
+    let start = added(&one, &connection(1)).await;
+    assert_eq!(read(&two, start.id).await, start);
+    assert_eq!(two.update_connection(&update(&start)).await.unwrap(), Write::Done);
+    let current = read(&one, start.id).await;
+    assert_eq!(current.revision, 2);
+    let stale = one.begin_attempt(&begin(&start, 1)).await.unwrap();
+    assert_eq!(stale, Write::Moved(Box::new(current.clone())));
+    let held = begun(&one, &current, 2).await;
+    assert_eq!(read(&two, start.id).await, held);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_views_wins_each_revision() {
+    let (one, dir) = make(clock()).await;
+    let start = added(&one, &connection(1)).await;
+    let mut stores = vec![one];
+    for _ in 0..3 {
+        stores.push(open(&dir.path().join("db")).await.unwrap());
+    }
+    hammer(&stores, start).await;
+}
+
+#[tokio::test]
+async fn what_is_asked_often_goes_along_an_index() {
+    let (_dir, path) = closed_store().await;
+    let mut connection = raw(&path).await;
+    for query in [connections::BY_NAME, connections::DUE, connections::NEXT_DUE] {
+        let plan = format!("EXPLAIN QUERY PLAN {query}");
+        let steps: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(plan)).fetch_all(&mut connection).await.unwrap();
+        for (.., step) in steps {
+            assert!(
+                !step.starts_with("SCAN") || step.contains("USING INDEX connections_look_at"),
+                "{query}: {step}"
+            );
+        }
+    }
+}
+
+/// Runs an ignored test of this file in a process of its own, in this folder.
+fn child(dir: &Path, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", &format!("sqlite::tests::{test}"), "--ignored", "--nocapture"])
+        .current_dir(dir)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What a child says to its parent.
+fn say(line: impl fmt::Display) {
+    writeln!(std::io::stdout(), "\n{line}").unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_that_was_acknowledged() {
+    let (dir, path) = closed_store().await;
+    let mut killed =
+        child(dir.path(), "child_that_writes_until_killed").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(killed.stdout.take().unwrap()).lines();
+    let mut acknowledged = 0;
+    for line in lines.map_while(Result::ok) {
+        if let Ok(revision) = line.parse::<u64>() {
+            acknowledged = revision;
+        }
+        if acknowledged == 60 {
+            killed.kill().unwrap();
+        }
+    }
+    killed.wait().unwrap();
+    let store = open(&path).await.unwrap();
+    let current = read(&store, connection_id(1)).await;
+    assert!(acknowledged >= 60 && current.revision >= acknowledged, "{} {acknowledged}", current.revision);
+    let history = store.events(Some(current.id), 0, 999).await.unwrap();
+    assert_eq!(history.len() as u64, (current.revision - 1).min(100), "each write whole");
+    assert_eq!(store.update_connection(&update(&current)).await.unwrap(), Write::Done);
+}
+
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_that_writes_until_killed() {
+    let store = open(Path::new("db")).await.unwrap();
+    let mut current = read(&store, connection_id(1)).await;
+    for _ in 0..100_000 {
+        let change = Update { events: vec![event(current.id, current.revision)], ..update(&current) };
+        assert_eq!(store.update_connection(&change).await.unwrap(), Write::Done);
+        current = read(&store, current.id).await;
+        say(current.revision);
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_read_and_not_written() {
+    let (dir, path) = closed_store().await;
+    let before = fs::read(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o500)).unwrap();
+    let mut command = child(dir.path(), "child_that_may_only_read");
+    // Permissions mean nothing to root.
+    const NOBODY: u32 = 65534;
+    if rustix::process::getuid().is_root() {
+        chown(&path, Some(NOBODY), None).unwrap();
+        chown(dir.path(), Some(NOBODY), None).unwrap();
+        command.uid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_that_may_only_read() {
+    let store = open(Path::new("db")).await.unwrap();
+    let current = read(&store, connection_id(1)).await;
+    for _ in 0..2 {
+        let refused = store.update_connection(&update(&current)).await.unwrap_err();
+        assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused:?}");
+        assert_eq!(read(&store, connection_id(1)).await, current);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_loses_nothing_that_was_acknowledged() {
+    let (dir, path) = closed_store().await;
+    // No file may grow beyond 100 KiB: writing more fails as a broken disk does.
+    let mut shell = Command::new("sh");
+    let limited = child(dir.path(), "child_whose_disk_fails");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""]).current_dir(dir.path());
+    shell.arg(limited.get_program()).args(limited.get_args());
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let acknowledged = said.lines().filter_map(|line| line.parse::<u64>().ok()).max().unwrap();
+
+    let store = open(&path).await.unwrap();
+    let current = read(&store, connection_id(1)).await;
+    assert!(current.revision >= acknowledged, "{} {acknowledged}", current.revision);
+    assert_eq!(store.update_connection(&update(&current)).await.unwrap(), Write::Done);
+    let (intact,): (String,) =
+        sqlx::query_as("PRAGMA integrity_check").fetch_one(&mut raw(&path).await).await.unwrap();
+    assert_eq!(intact, "ok");
+}
+
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_whose_disk_fails() {
+    let store = open(Path::new("db")).await.unwrap();
+    let mut failures = 0;
+    for n in 0..200 {
+        let current = read(&store, connection_id(1)).await;
+        let begin = Begin { lease_for: Duration::ZERO, ..begin(&current, n) };
+        match store.begin_attempt(&begin).await {
+            Ok(written) => {
+                assert_eq!(written, Write::Done);
+                say(current.revision + 1);
+            }
+            Err(StoreError::OutcomeUnknown { .. }) => {
+                // What is read back is what goes on from here.
+                let status = store.attempt(attempt_id(n)).await.unwrap();
+                let known = status.is_some();
+                assert_eq!(
+                    read(&store, connection_id(1)).await.revision,
+                    current.revision + u64::from(known)
+                );
+                failures += 1;
+            }
+            Err(StoreError::Unavailable { .. }) => {
+                assert_eq!(store.attempt(attempt_id(n)).await.unwrap(), None, "nothing was changed");
+                failures += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        if failures == 5 {
+            return;
+        }
+    }
+    panic!("the disk did not fail");
+}

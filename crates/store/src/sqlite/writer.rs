@@ -33,7 +33,10 @@ pub(super) struct Writer {
 enum Running {
     /// Nothing has been written yet: a process that only reads opens one connection less.
     NotYet,
-    Task { queue: mpsc::Sender<Box<dyn Job>>, task: JoinHandle<()> },
+    Task {
+        queue: mpsc::Sender<Box<dyn Job>>,
+        task: JoinHandle<()>,
+    },
     Closed,
 }
 
@@ -113,7 +116,9 @@ where
             let done = AssertUnwindSafe(async { work(connection).await }).catch_unwind().await;
             let result = match done {
                 Ok(result) => result.map_err(StoreError::from),
-                Err(_) => Err(StoreError::Unavailable { detail: "a write panicked, and was undone".to_owned() }),
+                Err(_) => {
+                    Err(StoreError::Unavailable { detail: "a write panicked, and was undone".to_owned() })
+                }
             };
             let keep = result.is_ok();
             self.result = Some(result);
@@ -126,7 +131,9 @@ where
             (Some(Err(own)), _) => Err(own),
             (_, Fate::Failed(error)) => Err(error.clone()),
             (Some(Ok(value)), Fate::Committed) => Ok(value),
-            (None, Fate::Committed) => Err(StoreError::Unavailable { detail: "the write was not begun".to_owned() }),
+            (None, Fate::Committed) => {
+                Err(StoreError::Unavailable { detail: "the write was not begun".to_owned() })
+            }
         };
         // A caller that has gone does not want to know.
         let _ = self.reply.send(result);
@@ -158,11 +165,7 @@ async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
 /// Runs a group in one transaction. A connection on which that fails is closed: that undoes what was not
 /// committed, and a failed fsync is never retried on the same file handle, since the system may have dropped
 /// what it could not write and would report success.
-async fn transact(
-    opener: &Opener,
-    kept: &mut Option<SqliteConnection>,
-    group: &mut [Box<dyn Job>],
-) -> Fate {
+async fn transact(opener: &Opener, kept: &mut Option<SqliteConnection>, group: &mut [Box<dyn Job>]) -> Fate {
     let mut connection = match kept.take() {
         Some(connection) => connection,
         None => match opener.writer().await {
@@ -203,5 +206,151 @@ async fn commit(connection: &mut SqliteConnection) -> Fate {
         // It may have been written to the log and only the fsync failed: then whoever recovers the log next may
         // find it committed.
         Err(error) => Fate::Failed(StoreError::OutcomeUnknown { detail: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::sqlite::open::create;
+
+    async fn writer() -> (Writer, Arc<Opener>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        assert!(create(&path).await.is_ok());
+        let opener = Arc::new(Opener::existing(&path).unwrap());
+        (Writer::new(Arc::clone(&opener)), opener, dir)
+    }
+
+    /// Inserts a client of this name.
+    async fn insert(db: &mut SqliteConnection, name: &'static str) -> Result<(), Failure> {
+        sqlx::query("INSERT INTO clients VALUES (?, ?, '', '', '', NULL, '', '', '', 0)")
+            .bind(name.as_bytes())
+            .bind(name)
+            .execute(db)
+            .await
+            .map(drop)
+            .map_err(Failure::from)
+    }
+
+    async fn names(opener: &Opener) -> String {
+        let Ok((mut reader, _)) = opener.reader().await else { panic!("it cannot be read") };
+        let names: Vec<(String,)> =
+            sqlx::query_as("SELECT name FROM clients ORDER BY name").fetch_all(&mut reader).await.unwrap();
+        names.into_iter().map(|(name,)| name).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Queues a write that says when it runs and goes on when it is told.
+    fn held(
+        writer: &Arc<Writer>,
+        name: &'static str,
+    ) -> (JoinHandle<Result<(), StoreError>>, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (runs, running) = oneshot::channel();
+        let (go, gone) = oneshot::channel::<()>();
+        let writer = Arc::clone(writer);
+        let write = async move {
+            writer
+                .write(move |db| {
+                    Box::pin(async move {
+                        runs.send(()).unwrap();
+                        gone.await.unwrap();
+                        insert(db, name).await
+                    })
+                })
+                .await
+        };
+        (tokio::spawn(write), running, go)
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_committed_together_and_acknowledged_afterwards() {
+        let (writer, opener, _dir) = writer().await;
+        let writer = Arc::new(writer);
+        let (first, running, go) = held(&writer, "a");
+        running.await.unwrap();
+        // These wait while the first runs.
+        let second = tokio::spawn({
+            let writer = Arc::clone(&writer);
+            async move { writer.write(|db| Box::pin(insert(db, "b"))).await }
+        });
+        tokio::task::yield_now().await;
+        let (third, running, go_third) = held(&writer, "c");
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(names(&opener).await, "a", "alone, since it did not wait for more to come");
+
+        running.await.unwrap();
+        assert!(!second.is_finished(), "the second has run, and is not on the disk");
+        assert_eq!(names(&opener).await, "a");
+        go_third.send(()).unwrap();
+        second.await.unwrap().unwrap();
+        third.await.unwrap().unwrap();
+        assert_eq!(names(&opener).await, "a b c");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_or_panics_takes_nobody_with_it() {
+        let (writer, opener, _dir) = writer().await;
+        let failing = writer.write::<(), _>(|db| {
+            Box::pin(async move {
+                insert(db, "failed").await?;
+                insert(db, "failed").await
+            })
+        });
+        let panicking = writer.write::<(), _>(|db| {
+            Box::pin(async move {
+                insert(db, "panicked").await?;
+                panic!("within a write")
+            })
+        });
+        let (one, failed, panicked, other) = tokio::join!(
+            writer.write(|db| Box::pin(insert(db, "a"))),
+            failing,
+            panicking,
+            writer.write(|db| Box::pin(insert(db, "b"))),
+        );
+        assert!(one.is_ok() && other.is_ok());
+        assert!(matches!(failed, Err(StoreError::Corrupt { .. })), "{failed:?}");
+        assert!(matches!(panicked, Err(StoreError::Unavailable { .. })), "{panicked:?}");
+        assert_eq!(names(&opener).await, "a b");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_undoes_the_group_and_the_writer_goes_on() {
+        let (writer, opener, _dir) = writer().await;
+        let filling = writer.write::<(), _>(|db| {
+            Box::pin(async move {
+                sqlx::query("PRAGMA max_page_count = 1").execute(&mut *db).await?;
+                sqlx::query("INSERT INTO probe VALUES (1, zeroblob(1000000))").execute(db).await?;
+                Ok(())
+            })
+        });
+        let (one, full, other) = tokio::join!(
+            writer.write(|db| Box::pin(insert(db, "a"))),
+            filling,
+            writer.write(|db| Box::pin(insert(db, "b"))),
+        );
+        for result in [one, full, other] {
+            assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+        }
+        assert_eq!(names(&opener).await, "");
+        writer.write(|db| Box::pin(insert(db, "c"))).await.unwrap();
+        assert_eq!(names(&opener).await, "c", "on a connection of its own");
+    }
+
+    #[tokio::test]
+    async fn a_write_goes_on_when_its_caller_has_gone() {
+        let (writer, opener, _dir) = writer().await;
+        let writer = Arc::new(writer);
+        let (abandoned, running, go) = held(&writer, "a");
+        running.await.unwrap();
+        abandoned.abort();
+        assert!(abandoned.await.unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        writer.close().await;
+        assert_eq!(names(&opener).await, "a");
+        assert!(writer.write(|db| Box::pin(insert(db, "b"))).await.is_err(), "it is closed");
     }
 }

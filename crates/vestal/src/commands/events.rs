@@ -99,7 +99,7 @@ fn sentence(what: &What, calendar: &Calendar) -> String {
                 WhyCandidate::NewerGrant => "there is a newer consent",
                 WhyCandidate::AnotherRefreshToken => "another refresh token is stored",
                 WhyCandidate::Unreadable => "it could not be read",
-                _ => "it does not fit",
+                WhyCandidate::AnotherAccount => "it speaks of another account",
             };
             format!("an answer was kept aside: {why}")
         }

@@ -13,8 +13,8 @@ use super::timeline::{self, Track};
 /// The view is drawn for no narrower terminal, and fills no wider one.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=110;
 const LABEL_COLUMNS: usize = 17;
-/// How many of the latest happenings are shown.
-const SHOWN_HAPPENINGS: usize = 6;
+/// How many of the latest happenings are shown: as many as a terminal of 24 rows has room for.
+const SHOWN_HAPPENINGS: usize = 4;
 
 /// Everything that is known at one moment.
 #[derive(Clone, Debug)]
@@ -164,8 +164,9 @@ fn left_alone(frame: &Frame, columns: usize) -> Vec<Line> {
     lines.push(match &grant.verdict {
         None => labelled("").and(Tone::Faint, "if unused, and nobody uses it"),
         Some(verdict) => labelled("")
-            .and(Tone::Plain, format!("tried on {}: the sandbox says ", calendar.date(verdict.at)))
-            .and(if verdict.refused { Tone::Bad } else { Tone::Good }, verdict.said.as_str()),
+            .and(Tone::Plain, "the sandbox says ")
+            .and(if verdict.refused { Tone::Bad } else { Tone::Good }, verdict.said.as_str())
+            .and(Tone::Plain, format!(" on {}", calendar.date(verdict.at))),
     });
     lines
 }

@@ -24,7 +24,7 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
             (Tone::Bad, format!("consent: generation {generation}, without a refresh token"))
         }
         What::Refreshed { generation, rotated, trigger, .. } => {
-            let token = if *rotated { "and a new refresh token" } else { "with the same refresh token" };
+            let token = if *rotated { "new refresh token" } else { "same refresh token" };
             let asked = match trigger {
                 Trigger::Schedule => "",
                 Trigger::Read => ", since a reader needed it",

@@ -120,7 +120,7 @@ impl Observer<'_> {
             return Ok(());
         }
         let verdict = self.left_alone.try_to_refresh(now).await?;
-        let text = format!("left alone: its refresh token is tried, and the sandbox says {}", verdict.said);
+        let text = format!("left alone: the sandbox says {}", verdict.said);
         let tone = if verdict.refused { Tone::Bad } else { Tone::Warning };
         self.seen.note(Happening { at: now, tone, text });
         Ok(())

@@ -1,8 +1,9 @@
 //! Why the schedule wants the next refresh when it does, in the demo's own calendar.
 
-use vestal_core::schedule::{Hold, Next, Why, WhyNever};
+use vestal_core::schedule::{Next, Why};
 
 use super::calendar::Calendar;
+use crate::reasons::{floor, never};
 
 /// The reason of a time, as a sentence that follows "since"; or why there is no such time.
 pub(crate) fn why(next: &Next, calendar: &Calendar) -> String {
@@ -29,33 +30,12 @@ fn wish(why: &Why, calendar: &Calendar) -> String {
     }
 }
 
-fn floor(hold: Hold) -> &'static str {
-    match hold {
-        Hold::AfterFailure => "the provider is left in peace after a failure",
-        Hold::OutcomeUnknown => "an answer was lost, and trying again could do harm",
-        Hold::Quota => "the quota is used up",
-        Hold::MinimumAge => "the token is too young",
-        Hold::ShortestInterval => "at most once a real second",
-    }
-}
-
-fn never(why: WhyNever) -> &'static str {
-    match why {
-        WhyNever::WaitingForConsent => "a person has to consent first",
-        WhyNever::NeedsReauth => "a person has to consent anew",
-        WhyNever::Paused => "somebody paused it",
-        WhyNever::Disconnecting => "it is being disconnected",
-        WhyNever::NothingToRenewWith => "there is no refresh token",
-        WhyNever::OnDemand => "it is refreshed when somebody asks",
-        WhyNever::OnRejection => "it is refreshed when the token is rejected",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
+    use vestal_core::schedule::{Hold, WhyNever};
 
     use super::*;
 

@@ -70,12 +70,14 @@ proptest! {
         });
         let was_lost = outcome_unknown(&connection).is_some();
         let (connection, attempt) = connection.attempting(9, now);
+        let asked = reply.words().1.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let abandoned = judge_abandoned(&connection, &attempt, &provider, now, seed).map(Verdict::Move);
-        for verdict in [Some(judge(&connection, &attempt, &reply, &provider, now, seed)), abandoned] {
+        let judged = judge(&connection, &attempt, &reply, &provider, now, seed);
+        for (verdict, not_before) in [(Some(judged), saturating_add(now, asked)), (abandoned, now)] {
             let Some(Verdict::Move(transition)) = verdict else { continue };
             match &transition {
                 Transition::Fail { cause, next } => {
-                    prop_assert!(*next >= now);
+                    prop_assert!(*next >= not_before);
                     match cause {
                         Cause::OutcomeUnknown { hold_until, .. } => prop_assert_eq!(hold_until, next),
                         // Only where an answer cannot be lost may it be forgotten.
@@ -124,7 +126,7 @@ proptest! {
         let grace = grace.map_or(Grace::Unknown, Grace::For);
         let provider = if punished { strict(grace) } else { harmless(grace) };
         let (mut held, mut now, mut tries) = (connection(life), start(), 0);
-        while now < later(HOUR) {
+        while now < later(HOUR) && tries <= 40 {
             tries += 1;
             let (trying, attempt) = held.attempting(tries, now);
             let verdict = judge(&trying, &attempt, &unreadable(500), &provider, now, seed);

@@ -119,7 +119,7 @@ fn what_is_lost_dead_or_failed_is_said() {
         "used the token 22 times, 5 failed\n",
         "  access token   ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ ended on day 2, 10:12\n",
         "  refresh token  ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ ended on day 3, 00:07\n",
-        "tried on day 3, 01:12: the sandbox says invalid_grant\n",
+        "the sandbox says invalid_grant on day 3, 01:12\n",
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }

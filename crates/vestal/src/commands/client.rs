@@ -1,0 +1,186 @@
+//! `vestal client`: our registrations with providers.
+
+use vestal_api::ClientView;
+use vestal_core::secret::SecretString;
+
+use super::registration::{self, ClientOptions, SecretOptions};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{JsonArray, Output};
+use crate::table::{self, Column};
+
+/// Manage clients: our registrations with providers
+#[derive(Debug, clap::Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  vestal client add google --provider google --client-id ID --client-secret-file secret.txt
+  vestal client list"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Add a client
+    ///
+    /// On a terminal, what is missing is asked for. A secret comes from a file, from stdin or from a prompt, never from the command line, where others could see it.
+    #[command(after_help = "\
+Examples:
+  vestal client add shops --provider constant-contact
+  pass show vestal/acme | vestal client add acme --provider custom --issuer https://login.acme.example \\
+      --client-id ID --client-secret-stdin --scope openid --scope offline_access")]
+    Add(Box<Add>),
+    /// List the clients
+    #[command(after_help = "Example:\n  vestal client list --json")]
+    List,
+    /// Show a client; never its secret
+    #[command(after_help = "Example:\n  vestal client show google")]
+    Show {
+        /// The client
+        client: String,
+    },
+    /// Replace a client's secret
+    #[command(after_help = "\
+Examples:
+  vestal client set-secret google
+  vestal client set-secret google --client-secret-file new-secret.txt")]
+    SetSecret {
+        /// The client
+        client: String,
+        #[command(flatten)]
+        secret: SecretOptions,
+    },
+    /// Remove a client that no connection uses
+    #[command(after_help = "Example:\n  vestal client remove google")]
+    Remove {
+        /// The client
+        client: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// The client's name here, to be chosen
+    client: String,
+
+    /// The provider's identifier; `custom` for any other server
+    #[arg(long, value_name = "PROVIDER")]
+    provider: String,
+
+    #[command(flatten)]
+    options: ClientOptions,
+
+    /// A scope to ask for; can be given again [default: the provider's]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let output = context.output;
+    let calendar = context.calendar();
+    let failed = |error| Failure::of(error, None, &calendar);
+    match args.verb {
+        Verb::Add(add) => {
+            let Add { client, provider, options, scopes } = *add;
+            let vestal = registration::open_or_set_up(context).await?;
+            let client = registration::register(&vestal, context, &provider, client, options, &scopes).await?;
+            match output.json {
+                true => output.json(&ClientView::from(&client))?,
+                false => output.line(format_args!(
+                    "the client {:?} is added; register exactly this redirect URI: {}",
+                    client.name, client.redirect_uri
+                ))?,
+            }
+        }
+        Verb::List => {
+            let vestal = context.open().await?;
+            list(vestal.engine.store().clients().await?.iter().map(ClientView::from).collect(), output)?;
+        }
+        Verb::Show { client } => {
+            let vestal = context.open().await?;
+            let client = vestal.engine.client_named(&client).await.map_err(failed)?;
+            show(&ClientView::from(&client), output)?;
+        }
+        Verb::SetSecret { client, secret } => {
+            let vestal = context.open().await?;
+            vestal.engine.client_named(&client).await.map_err(failed)?;
+            let secret: SecretString = secret.read()?.ok_or_else(|| {
+                Failure::usage("there is no new secret")
+                    .next("give it with --client-secret-file FILE or --client-secret-stdin")
+            })?;
+            let client = vestal.engine.set_client_secret(&client, &secret).await.map_err(failed)?;
+            match output.json {
+                true => output.json(&ClientView::from(&client))?,
+                false => output.line(format_args!("the secret of the client {:?} is replaced", client.name))?,
+            }
+        }
+        Verb::Remove { client } => {
+            let vestal = context.open().await?;
+            vestal.engine.remove_client(&client).await.map_err(failed)?;
+            if !output.json {
+                output.line(format_args!("the client {client:?} is removed"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(clients: Vec<ClientView>, output: Output) -> Result<(), Failure> {
+    if output.json {
+        let mut array = JsonArray::begin(std::io::stdout().lock())?;
+        clients.iter().try_for_each(|client| array.push(client))?;
+        array.end()?;
+        return Ok(());
+    }
+    if clients.is_empty() {
+        output.note("no clients; add one with: vestal client add NAME --provider P");
+        return Ok(());
+    }
+    let columns = [
+        Column { title: "CLIENT", matters: 9 },
+        Column { title: "PROVIDER", matters: 8 },
+        Column { title: "CLIENT ID", matters: 7 },
+        Column { title: "AUTHENTICATION", matters: 2 },
+        Column { title: "SCOPES", matters: 3 },
+    ];
+    let rows: Vec<Vec<String>> = clients
+        .into_iter()
+        .map(|client| {
+            let scopes = client.scopes.join(" ");
+            vec![client.name, client.provider, client.client_id, client.auth.to_string(), scopes]
+        })
+        .collect();
+    for line in table::draw(&columns, &rows, output.width, output.palette, |_, text| text) {
+        output.line(line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
+    if output.json {
+        output.json(client)?;
+        return Ok(());
+    }
+    output.line(format_args!("{} ({})", output.palette.strong(&client.name), client.provider))?;
+    let endpoints = &client.endpoints;
+    let none = || "none".to_owned();
+    let url = |url: &Option<url::Url>| url.as_ref().map_or_else(none, ToString::to_string);
+    for (title, text) in [
+        ("client id", client.client_id.clone()),
+        ("authentication", client.auth.to_string()),
+        ("secret", if client.has_secret { "stored, sealed".to_owned() } else { none() }),
+        ("redirect URI", client.redirect_uri.to_string()),
+        ("scopes", client.scopes.join(" ")),
+        ("issuer", endpoints.issuer.clone().unwrap_or_else(none)),
+        ("authorization", url(&endpoints.authorization)),
+        ("token", endpoints.token.to_string()),
+        ("revocation", url(&endpoints.revocation)),
+    ] {
+        output.line(format_args!("  {}{text}", table::pad(title.to_owned(), 16)))?;
+    }
+    Ok(())
+}

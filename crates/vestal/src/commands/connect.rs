@@ -1,0 +1,286 @@
+//! `vestal connect`: the first five minutes in one verb.
+
+use std::collections::BTreeMap;
+
+use vestal_api::{ConnectedView, ConsentView};
+use vestal_core::client::Client;
+use vestal_core::connection::ConnectionName;
+use vestal_engine::{BeginConnect, Connected, ConsentRequest, Error};
+
+use super::registration::{ClientOptions, open_or_set_up, register, split};
+use crate::context::{Context, Vestal};
+use crate::failure::{Failure, word};
+use crate::loopback::Loopback;
+use crate::terminal;
+use crate::when::Calendar;
+
+mod browser;
+
+/// Connect an account: from nothing to a token that is kept alive
+///
+/// Makes the configuration and the master key if there are none, and the client if the provider has none yet, for which it asks on a terminal. Then it opens the browser for your consent, waits for it to come back, and stores the tokens. With only a name, it renews the consent of a connection that exists.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal connect shop --provider constant-contact
+  vestal connect shop                                    renew the consent
+  vestal connect crm --provider custom --issuer https://login.example.com --client-id ID --client-secret-file secret.txt
+  vestal connect server --client google --no-browser     print the URL, and read the final URL from stdin
+  vestal connect job --provider okta --issuer https://dev-12345.okta.com/oauth2/default --grant client-credentials")]
+pub(crate) struct Args {
+    /// The connection's name, to be chosen; or one that exists
+    name: ConnectionName,
+
+    /// The provider's identifier (see: vestal providers list); `custom` for any other server
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<String>,
+
+    /// The client to connect with; with --provider, it is added if there is none of that name
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+
+    /// A scope to ask for; can be given again [default: the client's]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+
+    /// A further parameter of the authorization request; can be given again
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+
+    /// How to get the token: with a person's consent, or with the client's own credentials
+    #[arg(long, value_enum, default_value_t = GrantType::AuthorizationCode)]
+    grant: GrantType,
+
+    /// Do not open a browser: print the URL, and read the final URL from stdin
+    #[arg(long)]
+    no_browser: bool,
+
+    #[command(flatten)]
+    options: ClientOptions,
+}
+
+/// The grants that begin a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum GrantType {
+    /// RFC 6749 §4.1
+    AuthorizationCode,
+    /// RFC 6749 §4.4
+    ClientCredentials,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a parameter is written as NAME=VALUE".to_owned()),
+    }
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let calendar = context.calendar();
+    if args.provider.is_none() && args.client.is_none() && args.options.say_something() {
+        return Err(Failure::usage("nobody says which provider the client belongs to").next("add --provider P"));
+    }
+    let vestal = match (&args.provider, &args.client) {
+        // Nothing can be made from a name alone.
+        (None, None) | (None, Some(_)) => context.open().await?,
+        (Some(_), _) => open_or_set_up(context).await?,
+    };
+    let scopes = Some(split(&args.scopes)).filter(|scopes| !scopes.is_empty());
+    let Args { name, provider, client, options, .. } = args;
+    let wanted = Wanted { name: &name, provider, client };
+    let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
+
+    let outcome = match args.grant {
+        GrantType::ClientCredentials => {
+            let connecting = vestal.engine.connect_client_credentials(&name, &client.name, scopes);
+            vestal.or_interrupted(connecting).await?
+        }
+        GrantType::AuthorizationCode => {
+            let begin = BeginConnect {
+                name: name.clone(),
+                client: client.name.clone(),
+                scopes,
+                parameters: args.parameters.into_iter().collect::<BTreeMap<_, _>>(),
+            };
+            // Where nobody can listen, nothing is begun.
+            let listening = match args.no_browser || !Loopback::can_serve(&client.redirect_uri) {
+                true => None,
+                false => Some(Loopback::listen(&client.redirect_uri).await?),
+            };
+            match vestal.engine.begin_connect(begin).await {
+                Err(error) => Err(error),
+                Ok(request) => {
+                    announce(&name, &request, context, &calendar)?;
+                    match listening {
+                        Some(loopback) => browser::consent(&vestal, context, &request, loopback).await?,
+                        None => pasted(&vestal, &request, context).await?,
+                    }
+                }
+            }
+        }
+    };
+    match outcome {
+        Ok(connected) => conclude(&vestal, connected, context, &calendar).await,
+        Err(error) => Err(vestal.failure(error, Some(&name), &calendar).await),
+    }
+}
+
+/// What somebody said of the client to use.
+struct Wanted<'a> {
+    name: &'a ConnectionName,
+    provider: Option<String>,
+    client: Option<String>,
+}
+
+impl Wanted<'_> {
+    /// The client to connect with; it is added where there is none.
+    async fn client(
+        self,
+        vestal: &Vestal,
+        context: &Context,
+        options: ClientOptions,
+        scopes: &[String],
+        calendar: &Calendar,
+    ) -> Result<Client, Failure> {
+        let failed = |error| Failure::of(error, None, calendar);
+        let store = vestal.engine.store();
+        let existing = match store.connection_named(self.name).await? {
+            Some(connection) => store.client(connection.client).await?,
+            None => None,
+        };
+        match (self.provider, self.client) {
+            (None, None) => existing.ok_or_else(|| {
+                Failure::usage(format!("there is no connection {:?} yet", self.name.as_str()))
+                    .why("to make one, it has to be known with which provider")
+                    .next(format!("vestal connect {} --provider P; see: vestal providers list", word(self.name.as_str())))
+            }),
+            (None, Some(client)) => vestal.engine.client_named(&client).await.map_err(failed),
+            (Some(provider), Some(name)) => match store.client_named(&name).await? {
+                Some(client) if client.provider != provider => {
+                    Err(Failure::usage(format!("the client {name:?} belongs to the provider {:?}", client.provider))
+                        .next("name another client, or leave --provider out"))
+                }
+                Some(client) => Ok(already(client, &options)?),
+                None => register(vestal, context, &provider, name, options, scopes).await,
+            },
+            (Some(provider), None) => {
+                if let Some(existing) = existing.filter(|client| client.provider == provider) {
+                    return already(existing, &options);
+                }
+                let mut clients = store.clients().await?;
+                clients.retain(|client| client.provider == provider);
+                match (clients.pop(), clients.len()) {
+                    (None, _) => register(vestal, context, &provider, provider.clone(), options, scopes).await,
+                    (Some(only), 0) => already(only, &options),
+                    (Some(last), _) => {
+                        let names = clients.iter().chain([&last]).map(|client| client.name.clone());
+                        let names: Vec<String> = names.collect();
+                        Err(Failure::usage(format!("{provider} has several clients"))
+                            .why(names.join(", "))
+                            .next("name the one you mean with --client"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A client that exists, unless something else was said of it.
+fn already(client: Client, options: &ClientOptions) -> Result<Client, Failure> {
+    if options.client_id.as_ref().is_none_or(|id| *id == client.client_id) {
+        return Ok(client);
+    }
+    Err(Failure::usage(format!("the client {:?} exists already, with another client id", client.name))
+        .why(format!("it is {}", client.client_id))
+        .next("give the new one a name of its own with --client"))
+}
+
+/// Says where to consent.
+fn announce(
+    name: &ConnectionName,
+    request: &ConsentRequest,
+    context: &Context,
+    calendar: &Calendar,
+) -> Result<(), Failure> {
+    let output = context.output;
+    for advice in &request.advice {
+        output.warn(advice);
+    }
+    if output.json {
+        output.json(&ConsentView {
+            name: name.clone(),
+            authorization_url: request.url.clone(),
+            redirect_uri: request.redirect_uri.clone(),
+            scopes: request.scopes.clone(),
+            expires_at: request.expires_at,
+        })?;
+        return Ok(());
+    }
+    let until = calendar.away(request.expires_at);
+    output.note(format_args!("To connect {:?}, open this page and consent; it ends {until}:\n", name.as_str()));
+    output.line(&request.url)?;
+    output.note("");
+    Ok(())
+}
+
+/// Takes the URL that the browser ended at from stdin.
+async fn pasted(
+    vestal: &Vestal,
+    request: &ConsentRequest,
+    context: &Context,
+) -> Result<Result<Connected, Error>, Failure> {
+    let beginning = &request.redirect_uri;
+    context.output.note(format_args!(
+        "The browser will end at a page that begins with {beginning}\nand may say that it cannot be reached. Paste its whole URL here:"
+    ));
+    let text = terminal::read_line()?;
+    let redirected = text.parse().map_err(|error| {
+        // The text is not repeated: it may hold the code.
+        Failure::failed("the consent was not completed")
+            .why(format!("what was pasted is no URL ({error})"))
+            .next("start again, and paste the whole address of the page that the browser ends at")
+    })?;
+    vestal.or_interrupted(vestal.engine.finish_connect(&redirected)).await
+}
+
+/// Says what came of it.
+async fn conclude(
+    vestal: &Vestal,
+    connected: Connected,
+    context: &Context,
+    calendar: &Calendar,
+) -> Result<(), Failure> {
+    let output = context.output;
+    let connection = vestal.engine.store().connection_named(&connected.name).await?;
+    let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
+    let Connected { name, generation, scope, expires_at, refresh_token, advice } = connected;
+    if output.json {
+        output.json(&ConnectedView { name, generation, scope, expires_at, refresh_token, next_refresh_at, advice })?;
+        return Ok(());
+    }
+    let scopes = scope.map(|scope| format!(" for {scope}")).unwrap_or_default();
+    let ends = match expires_at {
+        Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
+        None => "nobody says when the access token ends".to_owned(),
+    };
+    let renewed = match (next_refresh_at, refresh_token) {
+        (Some(at), true) => format!("there is a refresh token, to be used next {}", calendar.moment_and_away(at)),
+        (Some(at), false) => format!("it is renewed next {}", calendar.moment_and_away(at)),
+        (None, true) => "there is a refresh token".to_owned(),
+        (None, false) => "there is NO refresh token".to_owned(),
+    };
+    let done = output.palette.good("connected");
+    output.line(format_args!("{:?} is {done}{scopes}; {ends}; {renewed}", name.as_str()))?;
+    if next_refresh_at.is_none() && !refresh_token {
+        output.warn(format_args!(
+            "the provider gave no refresh token, so {:?} ends with its access token, and nothing can keep it alive",
+            name.as_str()
+        ));
+    }
+    if let Some(advice) = advice {
+        output.note(format_args!("  {}  {advice}", output.error_palette.strong("next:")));
+    } else if output.is_terminal() {
+        output.note("Keep it alive with: vestal serve; or by cron: vestal refresh --due --within 12h");
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! `vestal explain`: when the next refresh is, and why then.
+
+use vestal_api::ScheduleView;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::schedule::Schedule;
+use vestal_core::token::saturating_add;
+use vestal_engine::Error;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::reasons;
+use crate::timeline::{Bar, LEGEND, Mark};
+use crate::when::{Calendar, span};
+
+/// A drawing that goes to no terminal is this wide.
+const DRAWN: usize = 80;
+
+/// Explain when a connection is refreshed, and why then
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal explain shop
+  vestal explain shop --json | jq .next_refresh_at")]
+pub(crate) struct Args {
+    /// The connection
+    name: ConnectionName,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let vestal = context.open().await?;
+    let calendar = context.calendar();
+    let failed = |error| Failure::of(error, None, &calendar);
+    let store = vestal.engine.store();
+    let connection = store.connection_named(&args.name).await?;
+    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: args.name.to_string() }))?;
+    let client = store.client(connection.client).await?;
+    let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
+    let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
+    let schedule = vestal.engine.schedule(&connection, &provider);
+    let output = context.output;
+    if output.json {
+        output.json(&ScheduleView::new(&connection, &schedule))?;
+        return Ok(());
+    }
+    for line in text(&connection, &schedule, &calendar, output) {
+        output.line(line)?;
+    }
+    Ok(())
+}
+
+fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, output: Output) -> Vec<String> {
+    let palette = output.palette;
+    let width = if output.is_terminal() { output.width } else { DRAWN };
+    let mut lines = Vec::new();
+    let mut paragraph = |indent: &str, text: &str| lines.extend(wrap(text, width, indent));
+    let name = connection.name.as_str();
+    paragraph("", &format!("{name:?} is {}. {}", connection.state.name(), reasons::next(schedule, calendar)));
+    paragraph("", &format!("Its policy is {}: {}.", connection.policy, reasons::policy(connection.policy)));
+
+    if !schedule.wishes.is_empty() {
+        paragraph("", "");
+        paragraph("", "A refresh would be good (the earliest counts):");
+        let mut wishes: Vec<_> = schedule.wishes.iter().collect();
+        wishes.sort_by_key(|wish| wish.at);
+        for wish in wishes {
+            paragraph("  ", &format!("{}: {}", calendar.moment_and_away(wish.at), reasons::wish(wish.why)));
+        }
+        paragraph("", "and must not be before (the latest counts):");
+        let mut floors: Vec<_> = schedule.floors.iter().filter(|floor| floor.at > calendar.now()).collect();
+        floors.sort_by_key(|floor| floor.at);
+        for floor in &floors {
+            paragraph("  ", &format!("{}: {}", calendar.moment_and_away(floor.at), reasons::floor(floor.why)));
+        }
+        if floors.is_empty() {
+            paragraph("  ", "nothing stands in its way");
+        }
+    }
+
+    if let Some(grant) = &connection.grant {
+        paragraph("", "");
+        paragraph("", "What ends:");
+        match grant.tokens.expires_at {
+            Some(end) => {
+                let verb = if end <= calendar.now() { "ended" } else { "ends" };
+                paragraph("  ", &format!("the access token {verb} {}", calendar.moment_and_away(end)));
+            }
+            None => paragraph("  ", "the access token: nobody says when"),
+        }
+        if let Some(end) = schedule.idle_end {
+            let (at, limit) = (calendar.moment_and_away(end.at), span(end.limit));
+            let basis = reasons::basis(end.basis);
+            paragraph("  ", &format!("the refresh token dies {at} if it is not used for {limit} ({basis}); each refresh moves that"));
+        }
+        if let Some(end) = schedule.absolute_end {
+            let (at, basis) = (calendar.moment_and_away(end.at), reasons::basis(end.basis));
+            let warnings = end.warnings().map(|at| calendar.day(at)).join(", ");
+            paragraph("  ", &format!("the grant ends {at} whatever is done ({basis}): a person must consent anew; warnings {warnings}"));
+        }
+    }
+
+    let bars = bars(connection, schedule);
+    if !bars.is_empty() {
+        lines.push(String::new());
+        for bar in bars {
+            lines.extend(bar.draw(calendar, width, palette));
+        }
+        lines.extend(wrap(LEGEND, width, "  ").into_iter().map(|line| palette.faint(line)));
+    }
+    lines
+}
+
+/// The lives to draw.
+fn bars(connection: &Connection, schedule: &Schedule) -> Vec<Bar> {
+    let Some(grant) = &connection.grant else { return Vec::new() };
+    let next: Vec<_> = schedule.plan().due_at.map(|at| (Mark::Next, at)).into_iter().collect();
+    let from = grant.tokens.issued_at;
+    let access = grant.tokens.expires_at.map(|to| Bar { label: "access token", from, to, marks: next.clone() });
+    let idle = schedule.idle_end.map(|end| {
+        // From half of the limit on, tries are at most a tenth of it apart.
+        let tries = (5..10).map(|tenths| (Mark::Try, saturating_add(from, end.limit / 10 * tenths)));
+        let marks = next.iter().copied().chain(tries).collect();
+        Bar { label: "refresh token", from, to: end.at, marks }
+    });
+    let absolute = schedule.absolute_end.map(|end| Bar { label: "grant", from: end.from, to: end.at, marks: next.clone() });
+    access.into_iter().chain(idle).chain(absolute).collect()
+}
+
+/// The text in lines of at most `width` columns, all but the first one two columns further in.
+fn wrap(text: &str, width: usize, indent: &str) -> Vec<String> {
+    use unicode_width::UnicodeWidthStr;
+    let mut lines = Vec::new();
+    let mut line = indent.to_owned();
+    for word in text.split(' ') {
+        let is_begun = line.trim() != "";
+        if is_begun && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
+        } else if is_begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_wrapped_at_words() {
+        assert_eq!(wrap("a short one", 40, "  "), ["  a short one"]);
+        assert_eq!(wrap("a rather long one", 10, ""), ["a rather", "  long one"]);
+        assert_eq!(wrap("", 10, ""), [""]);
+        assert_eq!(wrap("unbreakable-word", 8, " "), [" unbreakable-word"]);
+    }
+}

@@ -1,0 +1,177 @@
+//! `vestal providers`: what is known of authorization servers.
+
+use std::path::PathBuf;
+
+use vestal_api::{Code, Origin, ProviderView};
+use vestal_core::provider::{Provider, catalogue};
+
+use crate::context::Context;
+use crate::failure::{Failure, unknown_provider};
+use crate::output::{JsonArray, Output};
+use crate::table::{self, Column};
+
+/// Look at what is known of providers
+#[derive(Debug, clap::Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  vestal providers list
+  vestal providers show constant-contact"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List the providers that come with Vestal
+    #[command(after_help = "Example:\n  vestal providers list")]
+    List,
+    /// Show every fact about a provider, with its source and the day it was verified
+    #[command(after_help = "Example:\n  vestal providers show constant-contact")]
+    Show {
+        /// The provider's identifier
+        provider: String,
+    },
+    /// Check providers' files, and print every mistake as FILE:LINE: what
+    #[command(after_help = "Example:\n  vestal providers check providers/*.toml")]
+    Check {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    match args.verb {
+        Verb::List => list(context.output),
+        Verb::Show { provider } => show(&provider, context.output),
+        Verb::Check { files } => check(&files, context.output),
+    }
+}
+
+fn builtin(id: &str) -> Result<Provider, Failure> {
+    match catalogue::builtin(id) {
+        None => Err(unknown_provider(id, catalogue::nearest(id))),
+        Some(provider) => provider.map_err(|mistakes| {
+            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Failure::failed(format!("the file of the provider {id:?} cannot be used")).why(mistakes.join("\n"))
+        }),
+    }
+}
+
+fn list(output: Output) -> Result<(), Failure> {
+    let providers = catalogue::ids().map(builtin).collect::<Result<Vec<_>, _>>()?;
+    if output.json {
+        let mut array = JsonArray::begin(std::io::stdout().lock())?;
+        providers.iter().try_for_each(|provider| array.push(&ProviderView::from(provider)))?;
+        array.end()?;
+        return Ok(());
+    }
+    let columns = [
+        Column { title: "PROVIDER", matters: 9 },
+        Column { title: "NAME", matters: 8 },
+        Column { title: "DOCUMENTATION", matters: 1 },
+    ];
+    let rows: Vec<Vec<String>> = providers
+        .into_iter()
+        .map(|provider| {
+            let docs = provider.docs.map_or_else(String::new, |url| url.to_string());
+            vec![provider.id, provider.name, docs]
+        })
+        .collect();
+    let tint = |title: &str, text: String| match title {
+        "PROVIDER" => output.palette.strong(text),
+        _ => text,
+    };
+    for line in table::draw(&columns, &rows, output.width, output.palette, tint) {
+        output.line(line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn show(id: &str, output: Output) -> Result<(), Failure> {
+    let view = ProviderView::from(&builtin(id)?);
+    if output.json {
+        output.json(&view)?;
+        return Ok(());
+    }
+    let palette = output.palette;
+    let title = |text: &str| output.line(format_args!("\n{}", palette.strong(text)));
+    output.line(format_args!("{} ({})", palette.strong(&view.name), view.id))?;
+    if let Some(docs) = &view.docs {
+        output.line(docs)?;
+    }
+    title("How to register a client")?;
+    output.line(format_args!("  {}", view.register))?;
+    if let Some(issuer) = &view.issuer {
+        title("Issuer")?;
+        output.line(format_args!("  {issuer}"))?;
+    }
+    if let Some(example) = &view.issuer_example {
+        title("Issuer")?;
+        output.line(format_args!("  each customer's own, such as {example}: --issuer"))?;
+    }
+    if !view.facts.is_empty() {
+        title("Facts")?;
+    }
+    for fact in &view.facts {
+        output.line(format_args!("  {} = {}", fact.name, fact.value))?;
+        tell_origin(&fact.origin, output)?;
+    }
+    if !view.scopes.is_empty() {
+        title("Scopes")?;
+    }
+    for (scope, allows) in &view.scopes {
+        let default = if view.default_scopes.contains(scope) { " (asked for by default)" } else { "" };
+        output.line(format_args!("  {scope}: {allows}{default}"))?;
+    }
+    if !view.retired.is_empty() {
+        title("Retired endpoints")?;
+    }
+    for retired in &view.retired {
+        output.line(format_args!("  {}… ended {}; use {}", retired.prefix, retired.since, retired.instead))?;
+    }
+    if !view.notes.is_empty() {
+        title("Notes")?;
+    }
+    for note in &view.notes {
+        output.line(format_args!("  {}", note.text))?;
+        tell_origin(&note.origin, output)?;
+    }
+    Ok(())
+}
+
+fn tell_origin(origin: &Origin, output: Output) -> Result<(), Failure> {
+    let palette = output.palette;
+    if let Some(note) = &origin.note {
+        output.line(format_args!("      {note}"))?;
+    }
+    let source = match (&origin.source, origin.verified_on) {
+        (Some(url), Some(day)) => format!("{url}, read on {}", day.strftime("%-d %b %Y")),
+        _ => String::new(),
+    };
+    match origin.verified {
+        true => output.line(format_args!("      {}", palette.faint(source)))?,
+        false => output.line(format_args!("      {}  {}", palette.warning("not verified"), palette.faint(source)))?,
+    }
+    Ok(())
+}
+
+fn check(files: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let mut mistaken = 0;
+    for file in files {
+        let name = file.display();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::failed(format!("{name} cannot be read")).why(error))?;
+        let mistakes = Provider::parse(&text).err().unwrap_or_default();
+        mistaken += usize::from(!mistakes.is_empty());
+        for mistake in mistakes {
+            // Editors and CI systems understand this form; a mistake of the whole file is shown at its top.
+            output.line(format_args!("{name}:{}: {}", mistake.line.max(1), mistake.what))?;
+        }
+    }
+    if mistaken > 0 { Err(Failure::Quiet(Code::Failed)) } else { Ok(()) }
+}

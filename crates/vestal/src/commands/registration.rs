@@ -1,0 +1,354 @@
+//! Adding a client: from flags, and from the person at the terminal for what they leave out.
+
+use std::path::PathBuf;
+
+use url::Url;
+use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::provider::{Issuer, Provider, catalogue};
+use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_engine::NewClient;
+use vestal_oauth::discovery::{DiscoveryError, discover};
+use vestal_oauth::endpoint;
+
+use crate::config::{create, read_secret_file};
+use crate::context::{Context, Vestal};
+use crate::entropy::SystemEntropy;
+use crate::failure::{Failure, unknown_provider};
+use crate::terminal;
+
+/// What is registered unless somebody wants another one.
+const REDIRECT_URI: &str = "http://localhost:8724/callback";
+
+/// What a client can be told on the command line.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "The client")]
+pub(crate) struct ClientOptions {
+    /// The client id that the provider gave
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) secret: SecretOptions,
+
+    /// How the client proves itself: client_secret_basic, client_secret_post or none [default: what the provider accepts]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) auth: Option<ClientAuth>,
+
+    /// The server's issuer identifier, from which its endpoints are discovered
+    #[arg(long, value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+
+    /// The authorization endpoint, where nothing is to be discovered
+    #[arg(long, value_name = "URL")]
+    pub(crate) authorization_endpoint: Option<Url>,
+
+    /// The token endpoint, where nothing is to be discovered
+    #[arg(long, value_name = "URL", conflicts_with = "issuer")]
+    pub(crate) token_endpoint: Option<Url>,
+
+    /// The revocation endpoint, where nothing is to be discovered
+    #[arg(long, value_name = "URL")]
+    pub(crate) revocation_endpoint: Option<Url>,
+
+    /// The redirect URI, exactly as it is registered [default: http://localhost:8724/callback]
+    #[arg(long, value_name = "URI")]
+    pub(crate) redirect_uri: Option<Url>,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct SecretOptions {
+    /// A file that holds the client secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+
+    /// Read the client secret from stdin, as a line
+    #[arg(long, conflicts_with = "client_secret_file")]
+    pub(crate) client_secret_stdin: bool,
+}
+
+impl SecretOptions {
+    /// The secret; `None` where none is given and nobody can be asked, or the person has none.
+    pub(crate) fn read(&self) -> Result<Option<SecretString>, Failure> {
+        let secret = match &self.client_secret_file {
+            Some(path) => Some(read_secret_file(path)?.expose_secret().trim().into()),
+            None if self.client_secret_stdin => Some(terminal::read_line()?.into()),
+            None if terminal::has_person() => Some(terminal::ask_secret("Client secret (does not show): ")?),
+            None => None,
+        };
+        Ok(secret.filter(|secret: &SecretString| !secret.expose_secret().is_empty()))
+    }
+
+    fn is_given(&self) -> bool {
+        self.client_secret_stdin || self.client_secret_file.is_some()
+    }
+}
+
+impl ClientOptions {
+    /// Whether anything is said of a client.
+    pub(crate) fn say_something(&self) -> bool {
+        self.client_id.is_some()
+            || self.secret.is_given()
+            || self.auth.is_some()
+            || self.issuer.is_some()
+            || self.token_endpoint.is_some()
+            || self.redirect_uri.is_some()
+    }
+}
+
+/// Opens everything; where nothing at all is set up yet, makes the configuration and the key first.
+pub(crate) async fn open_or_set_up(context: &Context) -> Result<Vestal, Failure> {
+    let config = context.config()?;
+    let made = create(&config, &SystemEntropy)?;
+    let config = if made.config.is_some() { context.config()? } else { config };
+    for (path, what) in [(made.config, "the configuration"), (made.master_key, "the master key: keep a copy of it elsewhere")] {
+        if let Some(path) = path {
+            context.output.note(format_args!("made {} ({what})", path.display()));
+        }
+    }
+    context.open_or_create(config).await
+}
+
+/// Adds a client.
+pub(crate) async fn register(
+    vestal: &Vestal,
+    context: &Context,
+    provider: &str,
+    name: String,
+    options: ClientOptions,
+    scopes: &[String],
+) -> Result<Client, Failure> {
+    let calendar = context.calendar();
+    let failed = |error: vestal_engine::Error| Failure::of(error, None, &calendar);
+    if catalogue::text(provider).is_none() {
+        return Err(unknown_provider(provider, catalogue::nearest(provider)));
+    }
+    let provider = vestal.engine.catalogue().get(provider).map_err(|error| failed(error.into()))?;
+    let scopes = match split(scopes) {
+        scopes if scopes.is_empty() => provider.authorization.default_scopes.clone(),
+        scopes => scopes,
+    };
+    let redirect_uri = redirect_uri(options.redirect_uri.clone())?;
+    if options.client_id.is_none() && terminal::has_person() {
+        introduce(&provider, &redirect_uri, &scopes, context);
+    }
+    let (endpoints, discovered) = endpoints(vestal, &provider, &options).await?;
+    let client_id = match options.client_id {
+        Some(client_id) => client_id,
+        None if terminal::has_person() => terminal::ask("Client id: ")?,
+        None => return Err(missing("the client needs an id", "--client-id ID")),
+    };
+    if client_id.is_empty() {
+        return Err(missing("the client needs an id", "--client-id ID"));
+    }
+    let accepted = match &provider.client.auth {
+        Some(fact) => fact.value.clone(),
+        None => discovered,
+    };
+    let secret = match options.auth {
+        Some(ClientAuth::None) => None,
+        _ => options.secret.read()?,
+    };
+    if secret.is_none() && options.auth.is_none() && !terminal::has_person() {
+        // A public client is a choice: at the terminal by an empty answer, otherwise in so many words.
+        return Err(needs_secret());
+    }
+    let auth = choose_auth(options.auth, secret.is_some(), &accepted)?;
+    let new = NewClient {
+        name,
+        provider: provider.id.clone(),
+        client_id,
+        auth,
+        secret,
+        redirect_uri,
+        scopes,
+        endpoints,
+    };
+    vestal.engine.add_client(new).await.map_err(failed)
+}
+
+/// Scopes as they were typed: several may be in one, separated by spaces.
+pub(crate) fn split(scopes: &[String]) -> Vec<String> {
+    scopes.iter().flat_map(|scopes| scopes.split_whitespace()).map(str::to_owned).collect()
+}
+
+fn needs_secret() -> Failure {
+    missing(
+        "the client needs a secret",
+        "--client-secret-file FILE or --client-secret-stdin; for a public client, --auth none",
+    )
+}
+
+fn missing(what: &str, flags: &str) -> Failure {
+    Failure::usage(what)
+        .why("it was not given, and there is nobody at the terminal to ask")
+        .next(format!("add {flags}"))
+}
+
+fn introduce(provider: &Provider, redirect_uri: &Url, scopes: &[String], context: &Context) {
+    let output = context.output;
+    let palette = output.error_palette;
+    output.note(format_args!("{} does not know us yet: a client is needed first.\n", palette.strong(&provider.name)));
+    output.note(format_args!("{}\n", provider.register.trim()));
+    output.note(format_args!("  Register exactly this URL:  {}", palette.strong(redirect_uri)));
+    if !scopes.is_empty() {
+        output.note(format_args!("  Tick these scopes:          {}", palette.strong(scopes.join(" "))));
+    }
+    output.note("");
+}
+
+fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
+    let uri = match wanted {
+        Some(uri) => uri,
+        None => Url::parse(REDIRECT_URI).map_err(Failure::failed)?,
+    };
+    // RFC 6749 §3.1.2; and what is sent in the clear must not leave this machine.
+    endpoint::check(&uri)
+        .map_err(|error| Failure::usage(format!("{uri} cannot be a redirect URI")).why(error))?;
+    Ok(uri)
+}
+
+/// Where the provider is, and how its server says that clients may prove themselves.
+async fn endpoints(
+    vestal: &Vestal,
+    provider: &Provider,
+    options: &ClientOptions,
+) -> Result<(Endpoints, Vec<ClientAuth>), Failure> {
+    let facts = &provider.endpoints;
+    let is_said = |said: &Option<Issuer>| match said {
+        Some(Issuer::Is(issuer)) => Some(issuer.clone()),
+        Some(Issuer::Ask) | None => None,
+    };
+    let named = options.token_endpoint.clone().or_else(|| {
+        let fact = facts.token.as_ref().filter(|_| options.issuer.is_none());
+        fact.map(|fact| fact.value.clone())
+    });
+    let (endpoints, methods) = if let Some(token) = named {
+        let fact = |fact: &Option<vestal_core::provider::Fact<Url>>| {
+            // The provider's other endpoints do not belong to a token endpoint that somebody else named.
+            fact.as_ref().filter(|_| options.token_endpoint.is_none()).map(|fact| fact.value.clone())
+        };
+        let endpoints = Endpoints {
+            issuer: is_said(&facts.issuer).filter(|_| options.token_endpoint.is_none()),
+            authorization: options.authorization_endpoint.clone().or_else(|| fact(&facts.authorization)),
+            token,
+            revocation: options.revocation_endpoint.clone().or_else(|| fact(&facts.revocation)),
+            sends_iss: false,
+        };
+        (endpoints, vec![ClientAuth::ClientSecretBasic, ClientAuth::None])
+    } else {
+        let issuer = match options.issuer.clone().or_else(|| is_said(&facts.issuer)) {
+            Some(issuer) => issuer,
+            None if terminal::has_person() => {
+                let example = facts.issuer_example.as_deref().unwrap_or("https://login.example.com");
+                terminal::ask(&format!("Issuer (such as {example}): "))?
+            }
+            None => {
+                let what = format!("nobody says where {} is", provider.name);
+                return Err(missing(&what, "--issuer URL, or --authorization-endpoint URL and --token-endpoint URL"));
+            }
+        };
+        refuse_retired(&issuer)?;
+        let found = discover(&*vestal.http, &issuer, vestal.config.limits.answer).await.map_err(undiscovered)?;
+        let mut endpoints = found.endpoints;
+        if let Some(authorization) = &options.authorization_endpoint {
+            endpoints.authorization = Some(authorization.clone());
+        }
+        if let Some(revocation) = &options.revocation_endpoint {
+            endpoints.revocation = Some(revocation.clone());
+        }
+        (endpoints, found.auth_methods)
+    };
+    let all = [endpoints.authorization.as_ref(), Some(&endpoints.token), endpoints.revocation.as_ref()];
+    for url in all.into_iter().flatten() {
+        refuse_retired(url.as_str())?;
+        endpoint::check(url).map_err(|error| Failure::usage(format!("{url} cannot be used")).why(error))?;
+    }
+    Ok((endpoints, methods))
+}
+
+fn undiscovered(error: DiscoveryError) -> Failure {
+    let failure = match error {
+        DiscoveryError::Unreachable { .. } => {
+            Failure::new(vestal_api::Code::TemporarilyUnavailable, "the server's endpoints could not be discovered")
+        }
+        _ => Failure::failed("the server's endpoints could not be discovered"),
+    };
+    failure.why(error).next("check the issuer; or name --authorization-endpoint and --token-endpoint")
+}
+
+/// Refuses what does not work any more at any of the providers that are known, whichever was named.
+fn refuse_retired(text: &str) -> Result<(), Failure> {
+    let Ok(url) = Url::parse(text) else { return Ok(()) };
+    let providers = catalogue::ids().filter_map(|id| catalogue::builtin(id)?.ok());
+    for provider in providers {
+        if let Some(retired) = provider.retired(&url) {
+            let since = retired.since.strftime("%-d %b %Y");
+            return Err(Failure::usage(format!("{} does not answer at {} any more", provider.name, retired.prefix))
+                .why(format!("it ended on {since}"))
+                .next(format!("use {}: vestal connect NAME --provider {}", retired.instead, provider.id)));
+        }
+    }
+    Ok(())
+}
+
+/// How the client proves itself: as asked, or else by the first way that the provider accepts and that fits whether
+/// there is a secret.
+fn choose_auth(
+    asked: Option<ClientAuth>,
+    has_secret: bool,
+    accepted: &[ClientAuth],
+) -> Result<ClientAuth, Failure> {
+    if let Some(auth) = asked {
+        return if auth.needs_secret() && !has_secret { Err(needs_secret()) } else { Ok(auth) };
+    }
+    let fitting = accepted.iter().copied().find(|auth| auth.needs_secret() == has_secret);
+    match (fitting, has_secret) {
+        (Some(auth), _) => Ok(auth),
+        (None, true) => Ok(ClientAuth::ClientSecretBasic),
+        (None, false) => Err(needs_secret()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_prove_oneself_fits_what_there_is() {
+        let (basic, post) = (ClientAuth::ClientSecretBasic, ClientAuth::ClientSecretPost);
+        let public = ClientAuth::None;
+        for (asked, has_secret, accepted, chosen) in [
+            (None, true, &[post, basic][..], Some(post)),
+            (None, false, &[basic, public], Some(public)),
+            (None, false, &[basic], None),
+            (None, true, &[], Some(basic)),
+            (Some(post), true, &[basic], Some(post)),
+            (Some(post), false, &[], None),
+            (Some(public), false, &[], Some(public)),
+        ] {
+            assert_eq!(choose_auth(asked, has_secret, accepted).ok(), chosen, "{asked:?} {has_secret} {accepted:?}");
+        }
+    }
+
+    #[test]
+    fn retired_endpoints_are_refused_whichever_provider_was_named() {
+        let refused = |url: &str| refuse_retired(url).err().and_then(Failure::view);
+        let view = refused("https://api.cc.email/v3/idfed?x").unwrap();
+        assert!(view.next.unwrap().contains("https://authz.constantcontact.com/"));
+        assert_eq!(refused("https://authz.constantcontact.com/oauth2/default/v1/token"), None);
+    }
+
+    #[test]
+    fn a_redirect_uri_stays_on_this_machine_or_is_https() {
+        let fits = |uri: &str| redirect_uri(Some(uri.parse().unwrap())).is_ok();
+        assert!(fits("http://localhost:8724/callback") && fits("https://shop.example/back"));
+        assert!(!fits("http://shop.example/back") && !fits("http://localhost/x#y"));
+        assert_eq!(redirect_uri(None).unwrap().as_str(), REDIRECT_URI);
+    }
+
+    #[test]
+    fn scopes_may_be_typed_together() {
+        assert_eq!(split(&["a b".into(), "c".into()]), ["a", "b", "c"]);
+    }
+}

@@ -1,0 +1,273 @@
+//! What a person, a script and a pipe see of each verb.
+
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use vestal_api::{
+    ClientView, ConnectedView, ConnectionView, DemoSummary, DisconnectedView, DoctorView, ErrorView, EventView,
+    ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
+};
+use vestal_sandbox::{Consent, Endpoint, Fault, Trouble};
+
+use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Home, Provider, until};
+
+/// A home with one connection, "shop", and its provider.
+fn connected() -> (Home, Provider) {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    (home, provider)
+}
+
+#[test]
+fn each_verb_speaks_json_as_the_api_types() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--json"];
+    let connected = home.consent("shop", &[&to[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
+    let view: ConnectedView = connected.json();
+    assert_eq!((view.name.as_str(), view.generation, view.refresh_token), ("shop", 1, true));
+
+    let json = |args: &[&str]| home.vestal(&[args, &["--json"]].concat()).ok();
+    let token: TokenView = json(&["token", "shop"]).json();
+    assert!(provider.accepts(&token.access_token) && token.expires_in > Some(3_000));
+    let status: ConnectionView = json(&["status", "shop"]).json();
+    assert_eq!((status.state.state.as_str(), status.generation), ("active", 1));
+    let status: StatusView = json(&["status"]).json();
+    assert_eq!((status.connections, status.states["active"]), (1, 1));
+    let list: Vec<ConnectionView> = json(&["list"]).json();
+    assert_eq!(list.len(), 1);
+    let schedule: ScheduleView = json(&["explain", "shop"]).json();
+    assert_eq!(schedule.why, "half_life");
+    assert!(schedule.next_refresh_at < schedule.expires_at);
+    let refreshed: RefreshView = json(&["refresh", "shop"]).json();
+    assert_eq!((refreshed.generation, refreshed.error), (Some(2), None));
+    let refreshed: Vec<RefreshView> = json(&["refresh", "--all"]).json();
+    assert_eq!(refreshed[0].generation, Some(3));
+    let due: Vec<RefreshView> = json(&["refresh", "--due"]).json();
+    assert_eq!(due.len(), 0, "nothing is due");
+    let events: Vec<EventView> = json(&["events", "shop"]).json();
+    assert!(events.len() >= 3 && events.is_sorted_by_key(|event| event.seq), "{events:?}");
+    let clients: Vec<ClientView> = json(&["client", "list"]).json();
+    let client: ClientView = json(&["client", "show", "custom"]).json();
+    assert_eq!((&clients[0], client.has_secret), (&client, true));
+    let doctor: DoctorView = json(&["doctor"]).json();
+    assert!(!doctor.findings.is_empty());
+    let providers: Vec<Value> = json(&["providers", "list"]).json();
+    assert!(providers.len() >= 4);
+    let shown: ProviderView = json(&["providers", "show", "constant-contact"]).json();
+    assert_eq!(shown.id, "constant-contact");
+    let disconnected: DisconnectedView = json(&["disconnect", "shop"]).json();
+    assert_eq!(disconnected.revocation, vestal_api::Revocation::Revoked);
+    assert_eq!(provider.sandbox().families(provider.now_ms()).alive, 0);
+}
+
+#[test]
+fn errors_are_json_too_where_json_is_wanted() {
+    let (home, _provider) = connected();
+    let told = home.vestal(&["token", "shpo", "--json"]).code(1);
+    let view: ErrorView = serde_json::from_str(&told.stderr).unwrap();
+    assert_eq!(view.error, "there is no connection \"shpo\"");
+    assert_eq!(told.stdout, "");
+    let told = home.vestal(&["tokne", "shop", "--json"]).code(2);
+    let view: ErrorView = serde_json::from_str(&told.stderr).unwrap();
+    assert_eq!(view.code, vestal_api::Code::Usage);
+}
+
+#[test]
+fn exit_codes_say_what_to_do() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 2_000);
+    home.connect("shop", &provider);
+    home.vestal(&["status", "--exit-code"]).ok();
+    home.vestal(&["token"]).code(2);
+    home.vestal(&["token", "nobody"]).code(1);
+
+    // 4: it may work later. The token ends while the provider is away.
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    let away = Trouble::empty(http::StatusCode::SERVICE_UNAVAILABLE);
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::AnswerUnprocessed(away)).times(1_000));
+    until("the token to end", || (!provider.accepts(token.trim())).then_some(()));
+    let told = home.vestal(&["token", "shop"]).code(4);
+    assert!(told.stderr.starts_with("error: ") && told.stderr.contains("next: "), "{told}");
+    home.vestal(&["refresh", "shop"]).code(4);
+    home.vestal(&["status", "--exit-code"]).code(4);
+    home.vestal(&["refresh", "--due"]).code(4);
+
+    // 3: only a person can help.
+    provider.sandbox().clear_faults();
+    let grant = provider.sandbox().grants(provider.now_ms())[0].id;
+    provider.sandbox().revoke_by_user(grant, provider.now_ms());
+    let told = until("the provider to say so", || {
+        let told = home.vestal(&["refresh", "shop"]);
+        (told.status.code() == Some(3)).then_some(told)
+    });
+    assert!(told.stderr.starts_with("error: \"shop\" needs re-authorization\n  why:  "), "{told}");
+    assert!(told.stderr.ends_with("next: vestal connect shop\n"), "{told}");
+    home.vestal(&["token", "shop"]).code(3);
+    home.vestal(&["status", "--exit-code"]).code(3);
+    home.vestal(&["refresh", "--due"]).code(3);
+
+    home.consent("shop", &[], "").ok();
+    home.vestal(&["token", "shop"]).ok();
+    home.vestal(&["refresh", "--due"]).ok();
+    home.vestal(&["status", "--exit-code"]).ok();
+}
+
+#[test]
+fn cron_hears_nothing_when_all_is_well() {
+    let (home, _provider) = connected();
+    for args in [&["refresh", "--due"][..], &["refresh", "--due", "--within", "12h"]] {
+        let silent = home.vestal(args).ok();
+        assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""), "{silent}");
+    }
+    let status: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!(status.generation, 2, "what fell due within the time was done");
+}
+
+#[test]
+fn a_token_is_printed_bare_as_a_header_and_as_a_note_says() {
+    let (home, provider) = connected();
+    let token = home.vestal(&["token", "shop"]).ok();
+    assert!(provider.accepts(token.stdout.strip_suffix('\n').unwrap()));
+    assert_eq!(token.stderr, "");
+    let header = home.vestal(&["token", "shop", "--header"]).ok();
+    assert_eq!(header.stdout, format!("Authorization: Bearer {}", token.stdout));
+    let cut = home.vestal(&["token", "shop", "--min-ttl", "2h"]).ok();
+    assert!(cut.stderr.contains("was cut to"), "{cut}");
+}
+
+#[test]
+fn a_person_reads_what_is_and_why() {
+    let (home, _provider) = connected();
+    let says = |args: &[&str], parts: &[&str]| {
+        let told = home.vestal(args).ok();
+        for part in parts {
+            assert!(told.stdout.contains(part), "does not say {part:?}: {told}");
+        }
+    };
+    says(&["list"], &["shop", "active", "custom"]);
+    says(&["status"], &["1 connection: 1 active"]);
+    says(&["status", "shop"], &["shop: active", "generation 1", "next"]);
+    says(&["explain", "shop"], &["\"shop\" is active", "half", "7 days"]);
+    says(&["client", "show", "custom"], &["client_secret_basic", "stored, sealed"]);
+    says(&["providers", "list"], &["constant-contact", "google", "okta", "custom"]);
+    says(&["providers", "show", "constant-contact"], &["180d", "offline_access", "https://"]);
+    assert!(home.vestal(&["events", "shop"]).ok().stdout.lines().count() >= 2);
+    assert!(!home.vestal(&["doctor"]).ok().stdout.is_empty());
+}
+
+#[test]
+fn a_name_may_be_anything_that_can_be_typed() {
+    let (home, provider) = connected();
+    let name = "Café 24/7 'n \"more\" → 東京";
+    home.consent(name, &["--client", "custom"], "").ok();
+    let token = home.vestal(&["token", name]).ok();
+    assert!(provider.accepts(token.stdout.trim()));
+    home.vestal(&["token", "line\nbreak"]).code(2);
+}
+
+#[test]
+fn a_refused_consent_is_told_and_leaves_what_there_was() {
+    let (home, provider) = connected();
+    provider.sandbox().settings_mut().consent = Consent::Denied;
+    let told = home.consent("shop", &[], "").code(1);
+    assert!(told.stderr.contains("error: the consent was not completed"), "{told}");
+    home.vestal(&["token", "shop"]).ok();
+
+    let mut connect = home.start(&["connect", "new", "--no-browser", "--client", "custom"]);
+    let url = home.asked_to_open(&mut connect);
+    connect.say(&format!("{}\n", Browser::default().consent(&url)));
+    connect.end().code(1);
+    home.vestal(&["token", "new"]).code(3);
+}
+
+#[test]
+fn a_provider_file_is_checked() {
+    let home = Home::new();
+    let good = home.path().join("good.toml");
+    std::fs::write(&good, "id = \"acme\"\nname = \"Acme\"\nregister = \"Ask Acme.\"\n[endpoints]\nissuer = { kind = \"ask\" }\n").unwrap();
+    home.vestal(&["providers", "check", good.to_str().unwrap()]).ok();
+    let bad = home.path().join("bad.toml");
+    std::fs::write(&bad, "id = \"acme\"\nname = \"Acme\"\nregister = \"x\"\n[endponts]\n").unwrap();
+    let told = home.vestal(&["providers", "check", bad.to_str().unwrap()]).code(1);
+    assert!(format!("{}{}", told.stdout, told.stderr).contains("did you mean `endpoints`?"), "{told}");
+}
+
+#[test]
+fn shells_complete_what_is_typed() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = home.vestal(&["completions", shell]).ok().stdout;
+        assert!(script.contains("disconnect") && script.contains("vestal"), "{shell}");
+    }
+    home.vestal(&["completions", "cobol"]).code(2);
+}
+
+#[test]
+fn every_verb_shows_an_example() {
+    let home = Home::new();
+    let help = home.vestal(&["--help"]).ok().stdout;
+    let verbs = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs: Vec<&str> = verbs.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(verbs.len() >= 14, "{verbs:?}");
+    for verb in verbs {
+        let help = home.vestal(&[verb, "--help"]).ok().stdout;
+        assert!(help.contains("Example") && help.contains(&format!("vestal {verb}")), "{help}");
+    }
+    home.vestal(&["--version"]).ok();
+    home.vestal(&[]).code(2);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let (home, _provider) = connected();
+    for args in [&["list"][..], &["events", "shop"], &["providers", "show", "constant-contact"], &["completions", "bash"]] {
+        let mut command = home.command(args);
+        // A pipe whose reader is gone before anything is written.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let code = child.wait().unwrap().code();
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "vestal {args:?}");
+    }
+}
+
+#[test]
+fn the_daemon_finishes_its_flight_and_ends_well() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 2_000);
+    home.connect("shop", &provider);
+    home.vestal(&["token", "shop"]).ok();
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(2_000)));
+    let before = provider.sandbox().stats().refreshes;
+    let mut daemon = home.start(&["serve"]);
+    until("a refresh to be under way", || (provider.sandbox().stats().refreshes > before).then_some(()));
+    daemon.signal(Signal::INT);
+    daemon.hear("that it is stopping", |text| text.contains("stopping").then_some(()));
+    let ended = daemon.end().ok();
+    assert!(ended.took >= Duration::from_secs(1), "it waited for the answer: {ended}");
+
+    let status: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!(status.state.state, "active");
+    home.vestal(&["refresh", "shop"]).ok();
+    let stats = provider.sandbox().stats().clone();
+    assert_eq!((stats.reuses, stats.requests[&Endpoint::Token]), (0, 1 + stats.refreshes), "{stats:?}");
+    assert_eq!(provider.sandbox().families(provider.now_ms()).alive, 1);
+}
+
+#[test]
+fn the_demo_keeps_a_connection_alive_with_nothing_set_up() {
+    let home = Home::new();
+    let demo = home.vestal(&["demo", "--for", "5s", "--json"]).ok();
+    let summary: DemoSummary = demo.json();
+    println!("demo: {summary:?} in {:?}", demo.took);
+    assert!(summary.refreshes >= 1 && summary.generation > summary.refreshes, "{summary:?}");
+    assert_eq!((summary.lost, summary.failed_reads), (0, 0), "{summary:?}");
+    assert!(!home.path().join("config").exists() && !home.path().join("state").exists(), "it sets nothing up");
+}

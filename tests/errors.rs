@@ -1,0 +1,235 @@
+//! What is broken is told in the three lines, and nothing is overwritten.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{Ended, Home, Provider};
+
+/// Every verb that opens the store, reading or writing.
+const VERBS: [&[&str]; 9] = [
+    &["token", "shop"],
+    &["refresh", "shop"],
+    &["refresh", "--due"],
+    &["list"],
+    &["status"],
+    &["explain", "shop"],
+    &["events", "shop"],
+    &["disconnect", "shop"],
+    &["serve"],
+];
+
+/// The byte of SQLite's file header at which the schema's version ends (<https://www.sqlite.org/fileformat.html>).
+const SCHEMA_VERSION_ENDS: usize = 64;
+
+#[test]
+fn a_wrong_master_key_is_told_and_changes_nothing() {
+    let (home, _provider) = connected();
+    let other = Home::new();
+    other.vestal(&["init"]).ok();
+    fs::copy(other.master_key(), home.master_key()).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: the store ", "was sealed with master key ", "why:  the key given", "next: give the key"]);
+    }
+    let told = unchanged(&home, |home| home.vestal(&["doctor"]).code(1));
+    says(&told, &["master key"]);
+}
+
+#[test]
+fn a_master_key_that_is_gone_is_not_replaced() {
+    let (home, provider) = connected();
+    fs::remove_file(home.master_key()).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: ", "master.key"]);
+    }
+    for verb in [&["init"][..], &["connect", "shop", "--no-browser", "--provider", "custom", "--issuer", &provider.issuer]] {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: the master key ", " is missing", "why:  ", "next: restore"]);
+        assert!(!home.master_key().exists(), "no new key was made: {told}");
+    }
+}
+
+#[test]
+fn a_master_key_that_others_can_read_is_refused() {
+    let (home, _provider) = connected();
+    fs::set_permissions(home.master_key(), Permissions::from_mode(0o644)).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: others can read the master key", "why:  its mode is 0644", "next: chmod 600 "]);
+    }
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let (home, _provider) = connected();
+    let mut bytes = home.store_bytes();
+    assert_eq!(bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS], 1_u32.to_be_bytes(), "this version's schema");
+    bytes[SCHEMA_VERSION_ENDS - 1] = 99;
+    fs::write(home.store(), bytes).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: the store was written by a newer version", "why:  its schema is 99", "next: use the newer"]);
+    }
+}
+
+#[test]
+fn what_is_no_store_is_left_alone() {
+    let (home, _provider) = connected();
+    fs::write(home.store(), b"to do: buy milk\n".repeat(1_000)).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: ", "why:  ", "no SQLite database"]);
+    }
+}
+
+#[test]
+fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
+    let (home, _provider) = connected();
+    home.consent("other", &["--client", "custom"], "").ok();
+    let of_shop = "grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')";
+    // The last byte belongs to the authentication tag, whatever is sealed.
+    let damage = |field: &str| format!("{field} = substr({field}, 1, length({field}) - 1) || x'00'");
+    sql(&home, &format!("UPDATE token_sets SET {}, {} WHERE {of_shop}", damage("access_token"), damage("refresh_token")));
+
+    for (verb, code) in [(&["token", "shop"], 1), (&["refresh", "shop"], 1), (&["disconnect", "shop"], 1)] {
+        let told = unchanged(&home, |home| home.vestal(verb).code(code));
+        says(&told, &["error: ", "cannot be opened", "why:  ", "next: "]);
+    }
+    home.vestal(&["token", "other"]).ok();
+    home.vestal(&["refresh", "other"]).ok();
+    home.vestal(&["list"]).ok();
+    // A new consent replaces what is damaged.
+    home.consent("shop", &[], "").ok();
+    home.vestal(&["token", "shop"]).ok();
+}
+
+#[test]
+fn swapped_rows_are_noticed() {
+    let (home, _provider) = connected();
+    home.consent("other", &["--client", "custom"], "").ok();
+    sql(
+        &home,
+        "UPDATE token_sets SET access_token = (SELECT access_token FROM token_sets WHERE grant_id = \
+         (SELECT grant_id FROM connections WHERE name = 'other')) \
+         WHERE grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')",
+    );
+    let told = unchanged(&home, |home| home.vestal(&["token", "shop"]).code(1));
+    says(&told, &["error: ", "cannot be opened", "why:  "]);
+    assert_eq!(told.stdout, "", "no token of another account was served");
+}
+
+#[test]
+fn a_client_whose_endpoint_was_changed_behind_our_back_sends_its_secret_nowhere() {
+    let (home, provider) = connected();
+    let thief = Provider::start(home.record(), |_| {});
+    sql(&home, &format!("UPDATE clients SET endpoints = replace(endpoints, '{}', '{}')", provider.issuer, thief.issuer));
+    let told = unchanged(&home, |home| home.vestal(&["refresh", "shop"]).code(1));
+    says(&told, &["error: ", "cannot be opened", "why:  "]);
+    assert!(thief.sandbox().stats().requests.is_empty(), "the thief was sent something");
+}
+
+#[test]
+fn a_read_only_folder_serves_what_is_fresh_and_tells_what_it_cannot_do() {
+    let (home, provider) = connected();
+    // What was read from is noted once an hour: that is done before.
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    let folder = home.store().parent().unwrap().to_owned();
+    fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
+    fs::set_permissions(home.store(), Permissions::from_mode(0o400)).unwrap();
+
+    let run = |home: &Home, verb: &[&str]| home.run(without_privileges(home.command(verb))).end();
+    for verb in [&["list"][..], &["status"], &["explain", "shop"], &["events", "shop"]] {
+        unchanged(&home, |home| run(home, verb).ok());
+    }
+    assert_eq!(unchanged(&home, |home| run(home, &["token", "shop"]).ok()).stdout, token);
+    let requests = provider.sandbox().stats().requests.clone();
+    for verb in [&["refresh", "shop"][..], &["disconnect", "shop"]] {
+        let told = unchanged(&home, |home| run(home, verb).code(1));
+        says(&told, &["error: the store may only be read", "why:  ", "next: make its folder writable"]);
+    }
+    assert_eq!(provider.sandbox().stats().requests, requests, "nothing was sent whose answer could not be kept");
+    fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_refused_with_the_nearest() {
+    let (home, _provider) = connected();
+    let mut config = fs::read_to_string(home.config()).unwrap();
+    config.push_str("\n[limits]\nreader_wiat = \"10s\"\n");
+    fs::write(home.config(), config).unwrap();
+    for verb in VERBS {
+        let told = unchanged(&home, |home| home.vestal(verb).code(1));
+        says(&told, &["error: ", "vestal.toml", "reader_wiat", "did you mean `reader_wait`?"]);
+    }
+}
+
+#[test]
+fn nothing_set_up_yet_is_told_as_that() {
+    let home = Home::new();
+    for verb in [&["token", "shop"][..], &["list"], &["refresh", "--due"]] {
+        let told = home.vestal(verb).code(1);
+        says(&told, &["error: nothing is connected yet", "why:  ", "next: vestal connect NAME --provider P"]);
+    }
+    let told = home.vestal(&["serve"]).code(1);
+    says(&told, &["error: nothing is set up yet", "why:  ", "next: vestal init; or: vestal connect"]);
+    assert!(!home.store().exists() && !home.master_key().exists(), "looking makes nothing");
+}
+
+/// A home with one connection, "shop", that is fresh.
+fn connected() -> (Home, Provider) {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    (home, provider)
+}
+
+/// Runs something, after which the store's file and log must hold the same bytes.
+#[track_caller]
+fn unchanged(home: &Home, run: impl FnOnce(&Home) -> Ended) -> Ended {
+    let look = || {
+        let log = fs::read(beside(&home.store(), "-wal")).unwrap_or_default();
+        (home.store_bytes(), log)
+    };
+    let before = look();
+    let ended = run(home);
+    assert!(look() == before, "the store was changed by: {ended}");
+    ended
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[track_caller]
+fn says(told: &Ended, parts: &[&str]) {
+    for part in parts {
+        assert!(told.stderr.contains(part), "does not say {part:?}: {told}");
+    }
+}
+
+/// Does to the store what no `vestal` does.
+#[track_caller]
+fn sql(home: &Home, statement: &str) {
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); n = c.execute(sys.argv[2]).rowcount; \
+                  c.commit(); c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close(); sys.exit(n != 1)";
+    let status = Command::new("python3").args(["-c", script]).arg(home.store()).arg(statement).status();
+    assert!(status.expect("python3 is installed").success(), "{statement} changes one row");
+}
+
+/// Permission bits do not bind root; without this privilege they do.
+fn without_privileges(command: Command) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return command;
+    }
+    let mut bound = Command::new("setpriv");
+    bound.args(["--bounding-set=-dac_override", "--inh-caps=-dac_override"]);
+    bound.arg(command.get_program()).args(command.get_args());
+    bound.env_clear().current_dir(command.get_current_dir().unwrap());
+    bound.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bound
+}

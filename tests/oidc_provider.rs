@@ -1,0 +1,171 @@
+//! Against the real `oidc-provider`: rotation on, reuse detection on, access tokens of ten seconds.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Browser, Ended, Home, Kind, Peer, Secret, free_port, until};
+
+const READERS: usize = 8;
+const WATCH: Duration = Duration::from_secs(60);
+/// How soon after it was served a token is looked at.
+const SOON: Duration = Duration::from_secs(1);
+
+#[test]
+fn eight_readers_for_a_minute_and_every_token_is_active() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({"access_ttl_s": 10}));
+    connect(&home, &peer, "shop", "basic").ok();
+    let daemon = home.start(&["serve"]);
+
+    let (served, slowest_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+    let end = Instant::now() + WATCH;
+    std::thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    let token = token(&home, &["token", "shop", "--min-ttl", "2s"]);
+                    let at = Instant::now();
+                    assert!(peer.accepts(&token), "a token was served that is not active");
+                    assert!(at.elapsed() < SOON, "it was looked at too late to say");
+                    served.fetch_add(1, Ordering::Relaxed);
+                    slowest_ms.fetch_max(u64::try_from(at.elapsed().as_millis()).unwrap(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    daemon.stop().ok();
+
+    let stats = peer.stats();
+    let (served, slowest_ms) = (served.into_inner(), slowest_ms.into_inner());
+    println!("oidc-provider: {served} tokens served, each looked at within {slowest_ms} ms; {stats}");
+    assert_eq!(stats["refresh_reuses"], 0, "{stats}");
+    assert_eq!(stats["grants_revoked"], 0, "{stats}");
+    assert_eq!(stats["refused"], json!({}), "{stats}");
+    let refreshes = stats["granted"]["refresh_token"].as_u64().unwrap();
+    // Half of ten seconds, less a jitter of a tenth; or later, on a machine that is busy.
+    assert!((10..=14).contains(&refreshes), "{refreshes} refreshes in {WATCH:?}");
+    assert!(served > 200, "only {served} tokens were served");
+
+    home.vestal(&["refresh", "shop"]).ok();
+    let last = token(&home, &["token", "shop"]);
+    assert!(peer.accepts(&last), "the family is alive");
+}
+
+#[test]
+fn each_way_for_a_client_to_prove_itself() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({}));
+    for client in ["basic", "post", "public"] {
+        let connected = connect(&home, &peer, client, client).ok();
+        assert!(!connected.stdout.is_empty() || !connected.stderr.is_empty());
+        let first = token(&home, &["token", client]);
+        assert!(peer.accepts(&first), "{client}");
+        home.vestal(&["refresh", client]).ok();
+        let second = token(&home, &["token", client]);
+        assert!(second != first && peer.accepts(&second), "{client}");
+    }
+    let stats = peer.stats();
+    assert_eq!((&stats["refused"], &stats["refresh_reuses"]), (&json!({}), &json!(0)));
+}
+
+#[test]
+fn a_disconnect_revokes_at_the_provider() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({}));
+    for client in ["basic", "public"] {
+        connect(&home, &peer, client, client).ok();
+        let access = token(&home, &["token", client]);
+        assert!(peer.accepts(&access));
+        let told: Value = home.vestal(&["disconnect", client, "--json"]).ok().json();
+        assert_eq!(told["revocation"], "revoked");
+        assert!(!peer.accepts(&access), "{client}: its access token still works");
+        home.vestal(&["token", client]).code(1);
+    }
+    assert_eq!(peer.stats()["grants_revoked"], 2);
+
+    connect(&home, &peer, "kept", "post").ok();
+    let access = token(&home, &["token", "kept"]);
+    let told: Value = home.vestal(&["disconnect", "kept", "--keep-grant", "--json"]).ok().json();
+    assert_eq!(told["revocation"], "kept");
+    assert!(peer.accepts(&access), "the grant was to be kept");
+}
+
+#[test]
+fn client_credentials_need_nobody() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({"access_ttl_s": 3}));
+    let client = peer.client("basic");
+    let args = ["connect", "machine", "--provider", "custom", "--issuer", peer.issuer.as_str(), "--client-id", &client.id];
+    let more = ["--auth", &client.auth, "--client-secret-stdin", "--client-credentials", "--scope", "contacts"];
+    home.vestal_reading(&[&args[..], &more].concat(), &format!("{}\n", client.secret)).ok();
+
+    let first = token(&home, &["token", "machine"]);
+    assert!(peer.accepts(&first));
+    until("it to end", || (!peer.accepts(&first)).then_some(()));
+    let second = token(&home, &["token", "machine"]);
+    assert!(peer.accepts(&second), "a new one is asked for when it is needed");
+    assert_eq!(peer.stats()["granted"]["client_credentials"], 2);
+}
+
+#[test]
+fn the_browser_comes_back_by_itself() {
+    let home = Home::new();
+    let redirect_uri = format!("http://127.0.0.1:{}/callback", free_port());
+    let peer = Peer::start(home.record(), &json!({"redirect_uris": [redirect_uri]}));
+    let client = peer.client("post");
+
+    // A browser that is another process: it hands the URL over to this one.
+    let (browser, address) = (home.path().join("browser.sh"), home.path().join("address"));
+    let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'\n", address.display());
+    fs::write(&browser, script).unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", peer.issuer.as_str()]);
+    command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
+    command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
+    let mut connect = home.run(command);
+    connect.say(&format!("{}\n", client.secret));
+
+    let url = until("the browser to be opened", || {
+        assert!(!connect.has_ended(), "{}", connect.stderr());
+        fs::read_to_string(&address).ok()
+    });
+    home.record().add_consent(&url);
+    fs::remove_file(&address).unwrap();
+    let mut person = Browser::default();
+    let redirected = person.consent(&url.parse().unwrap());
+    // Somebody else's page cannot complete it.
+    let mut forged = redirected.clone();
+    forged.query_pairs_mut().clear().append_pair("code", "stolen-code").append_pair("state", "forged-state");
+    assert!(person.get(&forged).status >= 400, "a forged state was taken");
+    let page = person.get(&redirected);
+    assert_eq!(page.status, 200, "{}", page.body);
+    connect.end().ok();
+
+    assert!(peer.accepts(&token(&home, &["token", "shop"])));
+    home.vestal(&["refresh", "shop"]).ok();
+}
+
+/// Connects as the client that the peer knows by this name.
+#[track_caller]
+fn connect(home: &Home, peer: &Peer, name: &str, client: &str) -> Ended {
+    let (registered, issuer) = (peer.client(client), peer.issuer.as_str());
+    // A client's own name, so that each has its own.
+    let mut args = vec!["--provider", "custom", "--issuer", issuer, "--client", client];
+    args.extend(["--client-id", &registered.id, "--auth", &registered.auth]);
+    if !registered.secret.is_empty() {
+        args.extend(["--client-secret-stdin"]);
+    }
+    home.consent(name, &args, &registered.secret)
+}
+
+/// The token that a command prints, which is a secret from then on.
+#[track_caller]
+fn token(home: &Home, args: &[&str]) -> String {
+    let token = home.vestal(args).ok().stdout.trim().to_owned();
+    home.record().add_secret(Secret::new(Kind::AccessToken, token.clone()));
+    token
+}

@@ -1,0 +1,194 @@
+//! No secret is where it does not belong: not in any output, log, error, event, process list, nor in the store.
+//!
+//! Every test of this binary is searched for leaks (`harness/record.rs`). This one says as much as there is to say:
+//! every verb, at trace level, with a provider that repeats secrets in its errors.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use vestal_sandbox::{Endpoint, Fault, Grace, Reuse, Rotation, Trouble};
+
+use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Emission, Home, Kind, Provider, Record, Secret, find_leaks, until};
+
+#[test]
+fn a_planted_secret_is_nowhere() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| {
+        settings.refresh_tokens.rotation =
+            Rotation::Always { grace: Grace::For(30_000), reuse: Reuse::Punished };
+    });
+    let over = AtomicBool::new(false);
+    let processes = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| process_list(&over));
+        everything_there_is_to_say(&home, &provider);
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap()
+    });
+
+    let secrets = home.record().secrets();
+    for kind in [
+        Kind::AccessToken,
+        Kind::RefreshToken,
+        Kind::ClientSecret,
+        Kind::Code,
+        Kind::Verifier,
+        Kind::State,
+    ] {
+        assert!(secrets.iter().any(|secret| secret.kind == kind), "no {kind:?} went over the wire");
+    }
+    for process in &processes {
+        // Whoever opens a browser tells it the URL, and that holds the state.
+        let mut leaks = find_leaks(&secrets, process.as_bytes());
+        leaks.retain(|leak| leak.kind != Kind::State);
+        assert!(leaks.is_empty(), "{leaks:?} in the process list: {process}");
+    }
+    assert!(processes.iter().any(|process| process.contains("vestal") && process.contains("serve")));
+    println!("secrets: {} searched for in {} emissions", secrets.len(), home.record().emissions());
+    // What was said and what was stored is searched when the home is dropped.
+}
+
+fn everything_there_is_to_say(home: &Home, provider: &Provider) {
+    let trace = |args: &[&str]| home.vestal(&[args, &["--log", "trace"]].concat());
+    trace(&["init"]).ok();
+    plant_the_master_key(home);
+    let to = ["--provider", "okta", "--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--log", "trace"];
+    home.consent("shop", &[&to[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
+    home.consent("json", &["--client", "okta", "--json", "--log", "trace"], "").ok();
+
+    // A consent that goes wrong in every way: the wrong URL, a code that is refused, one that is echoed.
+    let mut wrong = home.start(&["connect", "shop", "--no-browser", "--log", "trace"]);
+    let url = home.asked_to_open(&mut wrong);
+    let redirected = Browser::default().consent(&url);
+    let code = redirected.query_pairs().find(|(key, _)| key == "code").unwrap().1.into_owned();
+    provider.sandbox().add_fault(Fault::at(Endpoint::Token, Trouble::AnswerUnprocessed(echo(&code))));
+    wrong.say(&format!("{redirected}\n"));
+    wrong.end().code(1);
+
+    for json in [false, true] {
+        let say = |args: &[&str]| trace(&[args, if json { &["--json"][..] } else { &[] }].concat());
+        say(&["token", "shop"]).ok();
+        say(&["refresh", "shop"]).ok();
+        // Errors that repeat the refresh token, and pages that hold an access token: as JSON, HTML and in pieces.
+        let current = newest(home, Kind::RefreshToken, provider);
+        for trouble in [
+            Trouble::AnswerUnprocessed(echo(&current)),
+            Trouble::AnswerUnprocessed(Trouble::answer(StatusCode::BAD_GATEWAY, "text/html", format!("<p>{current}</p>"))),
+            Trouble::CutBody(80),
+            Trouble::LoseResponse,
+        ] {
+            provider.sandbox().add_fault(Fault::on_refresh(trouble));
+            say(&["refresh", "shop"]);
+            say(&["token", "shop", "--min-ttl", "59m"]);
+            say(&["status", "shop"]).ok();
+            say(&["events", "shop"]).ok();
+            say(&["explain", "shop"]).ok();
+            home.consent("shop", &["--log", "trace"], "").ok();
+        }
+        for verb in [&["list"][..], &["status"], &["doctor"], &["client", "list"], &["client", "show", "okta"], &["refresh", "--due"], &["providers", "show", "okta"]] {
+            say(verb);
+        }
+        say(&["token", "nobody"]).code(1);
+    }
+    home.vestal_reading(&["client", "set-secret", "okta", "--log", "trace"], &format!("{CLIENT_SECRET}\n")).ok();
+
+    provider.sandbox().settings_mut().access_token_life_ms = 3_000;
+    trace(&["refresh", "shop"]).ok();
+    trace(&["token", "shop"]).ok();
+    let refreshes = provider.sandbox().stats().refreshes;
+    let daemon = home.start(&["serve", "--log", "trace"]);
+    until("the daemon to refresh", || (provider.sandbox().stats().refreshes > refreshes).then_some(()));
+    daemon.stop().ok();
+    trace(&["disconnect", "json"]).ok();
+    // What is left is what the store is searched for.
+}
+
+/// An error of a provider that repeats what it was sent.
+fn echo(secret: &str) -> vestal_sandbox::Response {
+    let description = format!("the token {secret} is not known to us, {secret}!");
+    let body = serde_json::json!({"error": "invalid_request", "error_description": description});
+    Trouble::answer(StatusCode::BAD_REQUEST, "application/json", body.to_string())
+}
+
+/// A refresh token that the provider would accept.
+fn newest(home: &Home, kind: Kind, provider: &Provider) -> String {
+    let secrets = home.record().secrets();
+    let tokens = secrets.iter().filter(|secret| secret.kind == kind);
+    let mut tokens = tokens.map(|secret| String::from_utf8(secret.bytes.clone()).unwrap());
+    tokens.find(|token| provider.accepts(token)).expect("one lives")
+}
+
+/// The key itself, too, beside the text that its file holds.
+fn plant_the_master_key(home: &Home) {
+    let text = fs::read_to_string(home.master_key()).unwrap();
+    let bytes = STANDARD.decode(text.trim()).unwrap();
+    assert_eq!(bytes.len(), 32);
+    home.record().add_secret(Secret::new(Kind::MasterKey, bytes));
+}
+
+/// Every command line and environment that was seen on this machine meanwhile.
+fn process_list(over: &AtomicBool) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    while !over.load(Ordering::Relaxed) {
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            if !process.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()) {
+                continue;
+            }
+            for file in ["cmdline", "environ"] {
+                // It may be gone, or not ours.
+                let Ok(bytes) = fs::read(process.path().join(file)) else { continue };
+                seen.insert(String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    seen
+}
+
+#[test]
+fn a_leak_would_be_found() {
+    let secret = b"hunter2+/planted=?".to_vec();
+    let form = "hunter2%2B%2Fplanted%3D%3F";
+    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let leaky = [
+        "a token hunter2+/planted=? in a line".to_owned(),
+        format!("POST /token?refresh_token={form}&x=1"),
+        format!("{:?}", STANDARD.encode(&secret)),
+        STANDARD.encode(format!("id:{form}")),
+        STANDARD.encode([b"x", &secret[..]].concat()),
+        format!("[{}]", hex.to_uppercase()),
+        hex,
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for text in &leaky {
+        let record = Record::default();
+        record.add_secret(Secret::new(Kind::RefreshToken, secret.clone()));
+        let what = vec!["token".to_owned(), "shop".to_owned()];
+        record.add(Emission { what, stream: "stdout", bytes: text.clone().into_bytes() });
+        assert!(!record.leaks(folder.path()).is_empty(), "not found in what was said: {text}");
+    }
+    let record = Record::default();
+    record.add_secret(Secret::new(Kind::AccessToken, secret.clone()));
+    for (stream, leaks) in [("stdout", 0), ("stderr", 1)] {
+        let what = vec!["token".to_owned(), "shop".to_owned()];
+        record.add(Emission { what, stream, bytes: secret.clone() });
+        assert_eq!(record.leaks(folder.path()).len(), leaks, "an access token in {stream} of `vestal token`");
+    }
+    fs::write(folder.path().join("vestal.db-wal"), [&[0; 100], &secret[..], &[0; 100]].concat()).unwrap();
+    assert_eq!(record.leaks(folder.path()).len(), 2, "and one in a file");
+
+    let record = Record::default();
+    let url = "https://login.example/authorize?state=planted-state&x=1";
+    record.add_secret(Secret::new(Kind::State, "planted-state"));
+    record.add_consent(url);
+    let say = |text: String| record.add(Emission { what: vec![], stream: "stdout", bytes: text.into_bytes() });
+    say(format!("Open {url}\n"));
+    assert_eq!(record.leaks(Path::new("/nowhere")), [""; 0], "a person needs the URL");
+    say(format!("Open {url}\nand again {url}\n"));
+    assert_eq!(record.leaks(Path::new("/nowhere")).len(), 1);
+}
