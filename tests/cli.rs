@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use vestal_api::{
-    ClientView, ConnectedView, ConnectionView, DemoSummary, DisconnectedView, DoctorView, ErrorView, EventView,
-    ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
+    ClientView, ConnectedView, ConnectionView, ConsentView, DemoSummary, DisconnectedView, DoctorView,
+    ErrorView, EventView, ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
 };
 use vestal_sandbox::{Consent, Endpoint, Fault, Trouble};
 
@@ -28,7 +28,10 @@ fn each_verb_speaks_json_as_the_api_types() {
     let provider = Provider::start(home.record(), |_| {});
     let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--json"];
     let connected = home.consent("shop", &[&to[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
-    let view: ConnectedView = connected.json();
+    let lines: Vec<&str> = connected.stdout.lines().collect();
+    let consent: ConsentView = serde_json::from_str(lines[0]).unwrap();
+    assert!(consent.authorization_url.as_str().starts_with(&provider.issuer));
+    let view: ConnectedView = serde_json::from_str(lines[1]).unwrap();
     assert_eq!((view.name.as_str(), view.generation, view.refresh_token), ("shop", 1, true));
 
     let json = |args: &[&str]| home.vestal(&[args, &["--json"]].concat()).ok();
@@ -225,7 +228,12 @@ fn every_verb_shows_an_example() {
 #[test]
 fn a_reader_who_has_seen_enough_is_no_failure() {
     let (home, _provider) = connected();
-    for args in [&["list"][..], &["events", "shop"], &["providers", "show", "constant-contact"], &["completions", "bash"]] {
+    for args in [
+        &["list"][..],
+        &["events", "shop"],
+        &["providers", "show", "constant-contact"],
+        &["completions", "bash"],
+    ] {
         let mut command = home.command(args);
         // A pipe whose reader is gone before anything is written.
         let (reader, writer) = std::io::pipe().unwrap();
@@ -269,5 +277,8 @@ fn the_demo_keeps_a_connection_alive_with_nothing_set_up() {
     println!("demo: {summary:?} in {:?}", demo.took);
     assert!(summary.refreshes >= 1 && summary.generation > summary.refreshes, "{summary:?}");
     assert_eq!((summary.lost, summary.failed_reads), (0, 0), "{summary:?}");
-    assert!(!home.path().join("config").exists() && !home.path().join("state").exists(), "it sets nothing up");
+    assert!(
+        !home.path().join("config").exists() && !home.path().join("state").exists(),
+        "it sets nothing up"
+    );
 }

@@ -31,7 +31,15 @@ fn a_wrong_master_key_is_told_and_changes_nothing() {
     fs::copy(other.master_key(), home.master_key()).unwrap();
     for verb in VERBS {
         let told = unchanged(&home, |home| home.vestal(verb).code(1));
-        says(&told, &["error: the store ", "was sealed with master key ", "why:  the key given", "next: give the key"]);
+        says(
+            &told,
+            &[
+                "error: the store ",
+                "was sealed with master key ",
+                "why:  the key given",
+                "next: give the key",
+            ],
+        );
     }
     let told = unchanged(&home, |home| home.vestal(&["doctor"]).code(1));
     says(&told, &["master key"]);
@@ -45,7 +53,10 @@ fn a_master_key_that_is_gone_is_not_replaced() {
         let told = unchanged(&home, |home| home.vestal(verb).code(1));
         says(&told, &["error: ", "master.key"]);
     }
-    for verb in [&["init"][..], &["connect", "shop", "--no-browser", "--provider", "custom", "--issuer", &provider.issuer]] {
+    for verb in [
+        &["init"][..],
+        &["connect", "shop", "--no-browser", "--provider", "custom", "--issuer", &provider.issuer],
+    ] {
         let told = unchanged(&home, |home| home.vestal(verb).code(1));
         says(&told, &["error: the master key ", " is missing", "why:  ", "next: restore"]);
         assert!(!home.master_key().exists(), "no new key was made: {told}");
@@ -66,12 +77,23 @@ fn a_master_key_that_others_can_read_is_refused() {
 fn a_store_of_a_newer_version_is_left_alone() {
     let (home, _provider) = connected();
     let mut bytes = home.store_bytes();
-    assert_eq!(bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS], 1_u32.to_be_bytes(), "this version's schema");
+    assert_eq!(
+        bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS],
+        1_u32.to_be_bytes(),
+        "this version's schema"
+    );
     bytes[SCHEMA_VERSION_ENDS - 1] = 99;
     fs::write(home.store(), bytes).unwrap();
     for verb in VERBS {
         let told = unchanged(&home, |home| home.vestal(verb).code(1));
-        says(&told, &["error: the store was written by a newer version", "why:  its schema is 99", "next: use the newer"]);
+        says(
+            &told,
+            &[
+                "error: the store was written by a newer version",
+                "why:  its schema is 99",
+                "next: use the newer",
+            ],
+        );
     }
 }
 
@@ -92,7 +114,14 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     let of_shop = "grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')";
     // The last byte belongs to the authentication tag, whatever is sealed.
     let damage = |field: &str| format!("{field} = substr({field}, 1, length({field}) - 1) || x'00'");
-    sql(&home, &format!("UPDATE token_sets SET {}, {} WHERE {of_shop}", damage("access_token"), damage("refresh_token")));
+    sql(
+        &home,
+        &format!(
+            "UPDATE token_sets SET {}, {} WHERE {of_shop}",
+            damage("access_token"),
+            damage("refresh_token")
+        ),
+    );
 
     for (verb, code) in [(&["token", "shop"], 1), (&["refresh", "shop"], 1), (&["disconnect", "shop"], 1)] {
         let told = unchanged(&home, |home| home.vestal(verb).code(code));
@@ -125,7 +154,13 @@ fn swapped_rows_are_noticed() {
 fn a_client_whose_endpoint_was_changed_behind_our_back_sends_its_secret_nowhere() {
     let (home, provider) = connected();
     let thief = Provider::start(home.record(), |_| {});
-    sql(&home, &format!("UPDATE clients SET endpoints = replace(endpoints, '{}', '{}')", provider.issuer, thief.issuer));
+    sql(
+        &home,
+        &format!(
+            "UPDATE clients SET endpoints = replace(endpoints, '{}', '{}')",
+            provider.issuer, thief.issuer
+        ),
+    );
     let told = unchanged(&home, |home| home.vestal(&["refresh", "shop"]).code(1));
     says(&told, &["error: ", "cannot be opened", "why:  "]);
     assert!(thief.sandbox().stats().requests.is_empty(), "the thief was sent something");
@@ -150,7 +185,11 @@ fn a_read_only_folder_serves_what_is_fresh_and_tells_what_it_cannot_do() {
         let told = unchanged(&home, |home| run(home, verb).code(1));
         says(&told, &["error: the store may only be read", "why:  ", "next: make its folder writable"]);
     }
-    assert_eq!(provider.sandbox().stats().requests, requests, "nothing was sent whose answer could not be kept");
+    assert_eq!(
+        provider.sandbox().stats().requests,
+        requests,
+        "nothing was sent whose answer could not be kept"
+    );
     fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
 }
 

@@ -54,7 +54,10 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
                 while !over.load(Ordering::Relaxed) {
                     let number = reads.fetch_add(37, Ordering::Relaxed) % CONNECTIONS;
                     let token = home.vestal(&["token", &format!("fleet-{number}")]).ok();
-                    assert!(provider.accepts(token.stdout.trim()), "an expired token was served: fleet-{number}");
+                    assert!(
+                        provider.accepts(token.stdout.trim()),
+                        "an expired token was served: fleet-{number}"
+                    );
                     served.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -72,14 +75,20 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
     let (shortest, longest) = (intervals.iter().min().unwrap(), intervals.iter().max().unwrap());
     let mean = total / u32::try_from(intervals.len()).unwrap();
     let served = served.into_inner();
-    println!("fleet: {refreshes} refreshes, intervals {shortest:?} to {longest:?}, mean {mean:?}; {served} tokens served");
+    println!(
+        "fleet: {refreshes} refreshes, intervals {shortest:?} to {longest:?}, mean {mean:?}; {served} tokens served"
+    );
 
     assert!(*shortest >= SHORTEST_INTERVAL - REQUEST, "refreshed early, after {shortest:?}");
     assert!(*longest < LIFE, "a token expired: {longest:?} without a refresh");
     let most = CONNECTIONS as f64 * (WATCH.as_secs_f64() / SHORTEST_INTERVAL.as_secs_f64() + 1.0);
     // A machine that is busy refreshes a little later, but not in the mean.
-    let fewest = CONNECTIONS as f64 * (WATCH.as_secs_f64() / (LONGEST_INTERVAL + REQUEST).as_secs_f64() - 1.0);
-    assert!((fewest..most).contains(&(refreshes as f64)), "{refreshes} refreshes, not {fewest:.0} to {most:.0}");
+    let fewest =
+        CONNECTIONS as f64 * (WATCH.as_secs_f64() / (LONGEST_INTERVAL + REQUEST).as_secs_f64() - 1.0);
+    assert!(
+        (fewest..most).contains(&(refreshes as f64)),
+        "{refreshes} refreshes, not {fewest:.0} to {most:.0}"
+    );
     assert!(mean >= SHORTEST_INTERVAL && mean <= LONGEST_INTERVAL + REQUEST, "{mean:?} between refreshes");
     assert!(served > 100, "only {served} tokens were served");
 

@@ -99,8 +99,25 @@ fn client_credentials_need_nobody() {
     let home = Home::new();
     let peer = Peer::start(home.record(), &json!({"access_ttl_s": 3}));
     let client = peer.client("basic");
-    let args = ["connect", "machine", "--provider", "custom", "--issuer", peer.issuer.as_str(), "--client-id", &client.id];
-    let more = ["--auth", &client.auth, "--client-secret-stdin", "--client-credentials", "--scope", "contacts"];
+    let args = [
+        "connect",
+        "machine",
+        "--provider",
+        "custom",
+        "--issuer",
+        peer.issuer.as_str(),
+        "--client-id",
+        &client.id,
+    ];
+    let more = [
+        "--auth",
+        &client.auth,
+        "--client-secret-stdin",
+        "--grant",
+        "client-credentials",
+        "--scope",
+        "contacts",
+    ];
     home.vestal_reading(&[&args[..], &more].concat(), &format!("{}\n", client.secret)).ok();
 
     let first = token(&home, &["token", "machine"]);
@@ -120,10 +137,12 @@ fn the_browser_comes_back_by_itself() {
 
     // A browser that is another process: it hands the URL over to this one.
     let (browser, address) = (home.path().join("browser.sh"), home.path().join("address"));
-    let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'\n", address.display());
+    let script =
+        format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'\n", address.display());
     fs::write(&browser, script).unwrap();
     fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", peer.issuer.as_str()]);
+    let mut command =
+        home.command(&["connect", "shop", "--provider", "custom", "--issuer", peer.issuer.as_str()]);
     command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
     command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
     let mut connect = home.run(command);

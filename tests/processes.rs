@@ -72,10 +72,16 @@ fn a_cron_job_beside_the_daemon_refreshes_nothing_twice() {
 
     let intervals = intervals(&times);
     let shortest = intervals.iter().min().unwrap();
-    println!("cron beside the daemon: {runs} runs, {} refreshes, {shortest:?} apart or more", intervals.len());
+    println!(
+        "cron beside the daemon: {runs} runs, {} refreshes, {shortest:?} apart or more",
+        intervals.len()
+    );
     assert!(intervals.len() >= 3 * CONNECTIONS);
     // Half of the life, less a jitter of a tenth; and what a request may take on a busy machine.
-    assert!(*shortest > LIFE.mul_f64(0.45) - Duration::from_millis(500), "refreshed twice, {shortest:?} apart");
+    assert!(
+        *shortest > LIFE.mul_f64(0.45) - Duration::from_millis(500),
+        "refreshed twice, {shortest:?} apart"
+    );
     assert_eq!(provider.sandbox().stats().reuses, 0);
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, CONNECTIONS);
 }
@@ -145,7 +151,11 @@ fn where_the_provider_punishes_a_retry_a_person_is_told_and_the_token_still_serv
     assert!(again.stderr.contains("lost"), "the truth is told, not that it was revoked: {again}");
     assert!(again.stderr.contains("next: vestal connect shop"), "{again}");
     assert_eq!(state(&home), ("needs_reauth".into(), "outcome_unknown".into()));
-    assert_eq!(home.vestal(&["token", "shop"]).ok().stdout, token, "it may still serve, as far as anybody knows");
+    assert_eq!(
+        home.vestal(&["token", "shop"]).ok().stdout,
+        token,
+        "it may still serve, as far as anybody knows"
+    );
     home.vestal(&["status", "--exit-code"]).code(3);
 
     home.consent("shop", &[], "").ok();

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,7 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use vestal_sandbox::{Endpoint, Fault, Grace, Reuse, Rotation, Trouble};
 
-use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Emission, Home, Kind, Provider, Record, Secret, find_leaks, until};
+use crate::harness::{
+    Browser, CLIENT_ID, CLIENT_SECRET, Emission, Home, Kind, Provider, Record, Secret, find_leaks, until,
+};
 
 #[test]
 fn a_planted_secret_is_nowhere() {
@@ -32,14 +34,9 @@ fn a_planted_secret_is_nowhere() {
     });
 
     let secrets = home.record().secrets();
-    for kind in [
-        Kind::AccessToken,
-        Kind::RefreshToken,
-        Kind::ClientSecret,
-        Kind::Code,
-        Kind::Verifier,
-        Kind::State,
-    ] {
+    for kind in
+        [Kind::AccessToken, Kind::RefreshToken, Kind::ClientSecret, Kind::Code, Kind::Verifier, Kind::State]
+    {
         assert!(secrets.iter().any(|secret| secret.kind == kind), "no {kind:?} went over the wire");
     }
     for process in &processes {
@@ -78,7 +75,11 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
         let current = newest(home, Kind::RefreshToken, provider);
         for trouble in [
             Trouble::AnswerUnprocessed(echo(&current)),
-            Trouble::AnswerUnprocessed(Trouble::answer(StatusCode::BAD_GATEWAY, "text/html", format!("<p>{current}</p>"))),
+            Trouble::AnswerUnprocessed(Trouble::answer(
+                StatusCode::BAD_GATEWAY,
+                "text/html",
+                format!("<p>{current}</p>"),
+            )),
             Trouble::CutBody(80),
             Trouble::LoseResponse,
         ] {
@@ -90,12 +91,21 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
             say(&["explain", "shop"]).ok();
             home.consent("shop", &["--log", "trace"], "").ok();
         }
-        for verb in [&["list"][..], &["status"], &["doctor"], &["client", "list"], &["client", "show", "okta"], &["refresh", "--due"], &["providers", "show", "okta"]] {
+        for verb in [
+            &["list"][..],
+            &["status"],
+            &["doctor"],
+            &["client", "list"],
+            &["client", "show", "okta"],
+            &["refresh", "--due"],
+            &["providers", "show", "okta"],
+        ] {
             say(verb);
         }
         say(&["token", "nobody"]).code(1);
     }
-    home.vestal_reading(&["client", "set-secret", "okta", "--log", "trace"], &format!("{CLIENT_SECRET}\n")).ok();
+    home.vestal_reading(&["client", "set-secret", "okta", "--log", "trace"], &format!("{CLIENT_SECRET}\n"))
+        .ok();
 
     provider.sandbox().settings_mut().access_token_life_ms = 3_000;
     trace(&["refresh", "shop"]).ok();
@@ -186,7 +196,8 @@ fn a_leak_would_be_found() {
     let url = "https://login.example/authorize?state=planted-state&x=1";
     record.add_secret(Secret::new(Kind::State, "planted-state"));
     record.add_consent(url);
-    let say = |text: String| record.add(Emission { what: vec![], stream: "stdout", bytes: text.into_bytes() });
+    let say =
+        |text: String| record.add(Emission { what: vec![], stream: "stdout", bytes: text.into_bytes() });
     say(format!("Open {url}\n"));
     assert_eq!(record.leaks(Path::new("/nowhere")), [""; 0], "a person needs the URL");
     say(format!("Open {url}\nand again {url}\n"));

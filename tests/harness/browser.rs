@@ -66,7 +66,8 @@ impl Browser {
         let mut stream = TcpStream::connect((host, port)).unwrap_or_else(|error| panic!("{url}: {error}"));
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = format!(
             "GET {}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
             url.path(),

@@ -2,10 +2,10 @@
 
 use url::Url;
 
+use super::Home;
 use super::browser::Browser;
 use super::process::{Ended, Running};
 use super::sandbox::{CLIENT_ID, CLIENT_SECRET, Provider};
-use super::Home;
 
 impl Home {
     /// Connects to the sandbox, as its registered client.
@@ -17,8 +17,7 @@ impl Home {
     /// The same with other arguments: the profile, for one.
     #[track_caller]
     pub(crate) fn connect_with(&self, name: &str, args: &[&str], provider: &Provider) -> Ended {
-        let registered =
-            ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-stdin"];
+        let registered = ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-stdin"];
         self.consent(name, &[args, &registered].concat(), CLIENT_SECRET).ok()
     }
 

@@ -46,7 +46,16 @@ impl Running {
             listen(child.stderr.take().unwrap(), &stderr),
         ];
         let stdin = child.stdin.take();
-        Self { what, child, stdin, stdout, stderr, readers, record: Arc::clone(record), since: Instant::now() }
+        Self {
+            what,
+            child,
+            stdin,
+            stdout,
+            stderr,
+            readers,
+            record: Arc::clone(record),
+            since: Instant::now(),
+        }
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -145,7 +154,8 @@ impl Ended {
 
     #[track_caller]
     pub(crate) fn json<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not what is expected: {error}\n{self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not what is expected: {error}\n{self}"))
     }
 }
 

@@ -88,7 +88,11 @@ impl Record {
             let bytes = self.without_consents(&emission.bytes);
             for leak in needles.find(&bytes) {
                 if leak.kind != Kind::AccessToken || !emission.is_a_token_for_its_reader() {
-                    leaks.push(format!("{leak}, in {} of `vestal {}`", emission.stream, emission.what.join(" ")));
+                    leaks.push(format!(
+                        "{leak}, in {} of `vestal {}`",
+                        emission.stream,
+                        emission.what.join(" ")
+                    ));
                 }
             }
         }

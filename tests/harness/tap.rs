@@ -14,7 +14,8 @@ pub(crate) async fn tap(listener: TcpListener, to: std::net::SocketAddr, record:
         let record = Arc::clone(&record);
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect(to).await else { return };
-            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
             let requests = pass(from_client, to_server, |message| learn_from_request(message, &record));
             let answers = pass(from_server, to_client, |message| learn_from_answer(message, &record));
             tokio::join!(requests, answers);

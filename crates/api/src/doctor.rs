@@ -36,11 +36,7 @@ pub enum Level {
 
 impl From<Vec<Finding>> for DoctorView {
     fn from(findings: Vec<Finding>) -> Self {
-        let level = findings
-            .iter()
-            .map(|finding| finding.level)
-            .max()
-            .unwrap_or(Level::Ok);
+        let level = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         Self { level, findings }
     }
 }

@@ -13,9 +13,6 @@ pub struct EventView {
 
 impl From<StoredEvent> for EventView {
     fn from(stored: StoredEvent) -> Self {
-        Self {
-            seq: stored.seq,
-            event: stored.event,
-        }
+        Self { seq: stored.seq, event: stored.event }
     }
 }

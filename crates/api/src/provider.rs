@@ -111,10 +111,7 @@ impl From<&Provider> for ProviderView {
             notes: provider
                 .notes
                 .iter()
-                .map(|note| NoteView {
-                    text: note.value.clone(),
-                    origin: origin(provider, note),
-                })
+                .map(|note| NoteView { text: note.value.clone(), origin: origin(provider, note) })
                 .collect(),
         }
     }
@@ -128,54 +125,17 @@ fn facts(provider: &Provider) -> Vec<FactView> {
         names.join(", ")
     };
     [
-        fact(
-            provider,
-            "endpoints.authorization",
-            &endpoints.authorization,
-            Url::to_string,
-        ),
+        fact(provider, "endpoints.authorization", &endpoints.authorization, Url::to_string),
         fact(provider, "endpoints.token", &endpoints.token, Url::to_string),
-        fact(
-            provider,
-            "endpoints.revocation",
-            &endpoints.revocation,
-            Url::to_string,
-        ),
+        fact(provider, "endpoints.revocation", &endpoints.revocation, Url::to_string),
         fact(provider, "client.auth", &client.auth, auth),
-        fact(
-            provider,
-            "client.redirect_uri",
-            &client.redirect_uri,
-            String::clone,
-        ),
-        fact(
-            provider,
-            "authorization.offline_scope",
-            &provider.authorization.offline_scope,
-            String::clone,
-        ),
-        fact(provider, "access_token.life", &access.life, |life: &Life| {
-            length(life.0)
-        }),
-        fact(
-            provider,
-            "access_token.minimum_age",
-            &access.minimum_age,
-            |life: &Life| length(life.0),
-        ),
-        fact(
-            provider,
-            "access_token.refresh_on_rejection",
-            &access.refresh_on_rejection,
-            bool::to_string,
-        ),
+        fact(provider, "client.redirect_uri", &client.redirect_uri, String::clone),
+        fact(provider, "authorization.offline_scope", &provider.authorization.offline_scope, String::clone),
+        fact(provider, "access_token.life", &access.life, |life: &Life| length(life.0)),
+        fact(provider, "access_token.minimum_age", &access.minimum_age, |life: &Life| length(life.0)),
+        fact(provider, "access_token.refresh_on_rejection", &access.refresh_on_rejection, bool::to_string),
         fact(provider, "refresh_token.idle_limit", &refresh.idle_limit, limit),
-        fact(
-            provider,
-            "refresh_token.absolute_life",
-            &refresh.absolute_life,
-            limit,
-        ),
+        fact(provider, "refresh_token.absolute_life", &refresh.absolute_life, limit),
         fact(provider, "refresh_token.rotation", &refresh.rotation, rotation),
         fact(provider, "refresh_token.grace", &refresh.grace, grace),
         fact(provider, "refresh_token.reuse", &refresh.reuse, reuse),
@@ -263,19 +223,14 @@ mod tests {
 
     #[test]
     fn every_fact_shows_its_source_and_its_day() {
-        let provider = vestal_core::provider::catalogue::builtin("constant-contact")
-            .unwrap()
-            .unwrap();
+        let provider = vestal_core::provider::catalogue::builtin("constant-contact").unwrap().unwrap();
         let view = ProviderView::from(&provider);
         let fact = |name: &str| view.facts.iter().find(|fact| fact.name == name).unwrap();
         let idle = fact("refresh_token.idle_limit");
         assert_eq!((idle.value.as_str(), idle.origin.verified), ("180d", true));
         assert!(idle.origin.source.is_some() && idle.origin.verified_on.is_some());
         let absolute = fact("refresh_token.absolute_life");
-        assert_eq!(
-            (absolute.value.as_str(), absolute.origin.verified),
-            ("none", false)
-        );
+        assert_eq!((absolute.value.as_str(), absolute.origin.verified), ("none", false));
         assert_eq!(absolute.origin.source, None);
     }
 

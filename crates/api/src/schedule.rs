@@ -154,10 +154,7 @@ impl From<&Wish> for WishView {
 
 impl From<&Floor> for FloorView {
     fn from(floor: &Floor) -> Self {
-        Self {
-            at: floor.at,
-            why: hold_name(floor.why).to_owned(),
-        }
+        Self { at: floor.at, why: hold_name(floor.why).to_owned() }
     }
 }
 

@@ -24,19 +24,12 @@ pub struct StateView {
 
 impl From<&State> for StateView {
     fn from(state: &State) -> Self {
-        let named = Self {
-            state: state.name().to_owned(),
-            ..Self::default()
-        };
+        let named = Self { state: state.name().to_owned(), ..Self::default() };
         match state {
             State::Pending | State::Unverified | State::Active | State::Disconnecting => named,
             State::Paused { prior } => {
                 let behind = Self::from(&**prior);
-                Self {
-                    state: named.state,
-                    prior: Some(behind.state.clone()),
-                    ..behind
-                }
+                Self { state: named.state, prior: Some(behind.state.clone()), ..behind }
             }
             State::NeedsReauth { reason, since } => {
                 let (cause, detail) = match reason {
@@ -44,12 +37,7 @@ impl From<&State> for StateView {
                     Reason::OutcomeUnknown { .. } => ("outcome_unknown", None),
                     Reason::NothingToRenewWith => ("nothing_to_renew_with", None),
                 };
-                Self {
-                    cause: Some(cause.to_owned()),
-                    detail,
-                    since: Some(*since),
-                    ..named
-                }
+                Self { cause: Some(cause.to_owned()), detail, since: Some(*since), ..named }
             }
             State::Failing(failing) => {
                 let (cause, detail) = match &failing.cause {
@@ -79,20 +67,10 @@ mod tests {
     #[test]
     fn a_pause_does_not_hide_what_is_behind_it() {
         let since = Timestamp::from_second(1_000).unwrap();
-        let reason = Reason::InvalidGrant {
-            detail: "invalid_grant".into(),
-        };
-        let paused = State::Paused {
-            prior: Box::new(State::NeedsReauth { reason, since }),
-        };
+        let reason = Reason::InvalidGrant { detail: "invalid_grant".into() };
+        let paused = State::Paused { prior: Box::new(State::NeedsReauth { reason, since }) };
         let view = StateView::from(&paused);
-        assert_eq!(
-            (view.state.as_str(), view.prior.as_deref()),
-            ("paused", Some("needs_reauth"))
-        );
-        assert_eq!(
-            (view.cause.as_deref(), view.since),
-            (Some("invalid_grant"), Some(since))
-        );
+        assert_eq!((view.state.as_str(), view.prior.as_deref()), ("paused", Some("needs_reauth")));
+        assert_eq!((view.cause.as_deref(), view.since), (Some("invalid_grant"), Some(since)));
     }
 }

@@ -15,9 +15,9 @@ use vestal_core::event::{Event, Trigger, What};
 use vestal_core::id::{AttemptId, ConnectionId};
 use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::{Grace, Provider};
-use vestal_core::schedule::{SHORTEST_INTERVAL, min_ttl};
+use vestal_core::schedule::{Hold, min_ttl};
 use vestal_core::secret::SecretString;
-use vestal_core::state::{Cause, State, Transition};
+use vestal_core::state::{State, Transition};
 use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Write};
 use vestal_core::token::{Renewal, saturating_add};
 use vestal_oauth::http::Exchange;
@@ -222,31 +222,22 @@ impl Inner {
         if let Some(lease) = connection.lease.as_ref().filter(|lease| lease.valid) {
             return Course::Held(Box::new(lease.clone()));
         }
-        let asked = purpose.trigger == Trigger::Request;
-        match &connection.state {
-            State::Pending | State::Disconnecting | State::Paused { .. } => Course::Nothing,
-            State::NeedsReauth { .. } if !asked => Course::Nothing,
-            // Somebody who asks may try before the time, but not put a token that still serves at risk.
-            State::Failing(failing) => match failing.cause {
-                Cause::OutcomeUnknown { hold_until, .. } if hold_until > now => Course::Nothing,
-                _ if failing.next > now && !asked => Course::Nothing,
-                _ => Course::Go,
-            },
-            _ => match purpose.trigger {
-                Trigger::Request => Course::Go,
-                // An attempt that was given up has to be looked at, whatever the plan says.
-                _ if connection.lease.is_some() => Course::Go,
-                Trigger::Schedule => match self.schedule(connection, provider, now).plan().due_at {
-                    Some(due_at) if due_at <= now => Course::Go,
-                    _ => Course::Nothing,
-                },
-                Trigger::Read => {
-                    let age = provider.minimum_age().unwrap_or(SHORTEST_INTERVAL).max(SHORTEST_INTERVAL);
-                    let issued_at = grant.tokens.issued_at.min(now);
-                    if saturating_add(issued_at, age) > now { Course::Nothing } else { Course::Go }
-                }
-            },
+        match (&connection.state, purpose.trigger) {
+            (State::Pending | State::Disconnecting | State::Paused { .. }, _) => return Course::Nothing,
+            (State::NeedsReauth { .. }, Trigger::Schedule | Trigger::Read) => return Course::Nothing,
+            // An attempt that was given up has to be looked at, whatever the plan says.
+            (State::Unverified | State::Active, _) if connection.lease.is_some() => return Course::Go,
+            _ => {}
         }
+        let schedule = self.schedule(connection, provider, now);
+        let held = schedule.floors.iter().filter(|floor| floor.at > now);
+        let go = match purpose.trigger {
+            Trigger::Schedule => schedule.plan().due_at.is_some_and(|due_at| due_at <= now),
+            Trigger::Read => held.count() == 0,
+            // Somebody who asks may try before the time, but not put a token that still serves at risk.
+            Trigger::Request => held.filter(|floor| floor.why == Hold::OutcomeUnknown).count() == 0,
+        };
+        if go { Course::Go } else { Course::Nothing }
     }
 
     /// Opens everything that is needed to send. Fails before any lease is taken.
@@ -328,8 +319,6 @@ fn deadline(provider: &Provider, longest: Duration) -> Duration {
 pub(crate) fn is_fresh(connection: &Connection, wanted: Option<Duration>, now: Timestamp) -> bool {
     let Some(grant) = &connection.grant else { return false };
     let tokens = &grant.tokens;
-    // A token cannot be younger than new: the clock was set back, and nothing is known of how long it still lives.
-    let from_the_future = tokens.issued_at > saturating_add(now, Duration::from_secs(3600));
     let wanted = min_ttl(wanted, tokens.life()).effective;
-    !from_the_future && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
+    !tokens.is_from_the_future(now) && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
 }

@@ -19,6 +19,7 @@ mod hosts;
 mod issue_token;
 mod manage;
 mod refresh;
+mod replan;
 mod save;
 mod secrets;
 mod worker;

@@ -8,6 +8,7 @@ use vestal_core::event::Trigger;
 use vestal_core::token::saturating_add;
 
 use crate::attempt::Purpose;
+use crate::replan::ClockWatch;
 use crate::{Engine, Error};
 
 /// The schedule is looked at at least this often: no timer is trusted across a suspend.
@@ -65,8 +66,15 @@ impl Engine {
     pub async fn serve(&self, stop: impl Future<Output = ()>) {
         let inner = &self.inner;
         tokio::pin!(stop);
+        let mut watch = ClockWatch::new(&*inner.clock);
         loop {
             let now = inner.clock.now();
+            if let Some(jump) = watch.look(&*inner.clock) {
+                tracing::warn!(seconds = jump, "the clock was set; every plan is made anew");
+                if let Err(error) = inner.replan().await {
+                    tracing::error!(%error, "not every plan could be made anew");
+                }
+            }
             let next = match self.run_once(now).await {
                 Ok(pass) => pass.next,
                 Err(error) => {

@@ -72,7 +72,7 @@ pub(crate) enum Command {
     #[cfg(feature = "demo")]
     Demo(commands::demo::Args),
     Init(commands::init::Args),
-    Connect(commands::connect::Args),
+    Connect(Box<commands::connect::Args>),
     Client(commands::client::Args),
     Token(commands::token::Args),
     Refresh(commands::refresh::Args),

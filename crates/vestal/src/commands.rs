@@ -30,7 +30,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         #[cfg(feature = "demo")]
         Command::Demo(args) => Box::pin(demo::run(args, context)).await,
         Command::Init(args) => Box::pin(init::run(args, context)).await,
-        Command::Connect(args) => Box::pin(connect::run(args, context)).await,
+        Command::Connect(args) => Box::pin(connect::run(*args, context)).await,
         Command::Client(args) => Box::pin(client::run(args, context)).await,
         Command::Token(args) => Box::pin(token::run(args, context)).await,
         Command::Refresh(args) => Box::pin(refresh::run(args, context)).await,
@@ -48,5 +48,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
 
 /// A length of time on the command line.
 fn length(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; a length of time is written as 90s, 5m or 12h"))
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; a length of time is written as 90s, 5m or 12h"))
 }

@@ -16,7 +16,7 @@ mod environment;
 mod file;
 mod master_key;
 
-pub(crate) use create::{Made, create};
+pub(crate) use create::create;
 pub(crate) use environment::Environment;
 pub(crate) use master_key::{KeySource, read_secret_file};
 
@@ -59,8 +59,11 @@ impl Config {
         let master_key = KeySource::choose(environment, file.master_key, &place)?;
         let defaults = Limits::default();
         let limits = Limits {
-            requests_per_host: file.limits.requests_per_host.map_or(defaults.requests_per_host, usize::from),
-            flights: file.limits.refreshes_at_once.map_or(defaults.flights, usize::from),
+            requests_per_host: file
+                .limits
+                .requests_per_host
+                .map_or(defaults.requests_per_host, |n| n.get().into()),
+            flights: file.limits.refreshes_at_once.map_or(defaults.flights, |n| n.get().into()),
             answer: file.limits.answer.map_or(defaults.answer, Duration::from),
             reader: file.limits.reader_wait.map_or(defaults.reader, Duration::from),
             ..defaults
@@ -101,8 +104,9 @@ impl Place {
             Some(path) => (path, false),
             None => (base(environment, "XDG_CONFIG_HOME", ".config")?.join("vestal/vestal.toml"), true),
         };
-        let config = std::path::absolute(&config)
-            .map_err(|error| Failure::usage(format!("{config:?} is no place for a configuration file")).why(error))?;
+        let config = std::path::absolute(&config).map_err(|error| {
+            Failure::usage(format!("{config:?} is no place for a configuration file")).why(error)
+        })?;
         Ok(Self { config, default })
     }
 

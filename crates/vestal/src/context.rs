@@ -77,7 +77,12 @@ impl Context {
         self.assemble(config, store, clock).await
     }
 
-    async fn assemble(&self, config: Config, store: SqliteStore, clock: Arc<dyn Clock>) -> Result<Vestal, Failure> {
+    async fn assemble(
+        &self,
+        config: Config,
+        store: SqliteStore,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Vestal, Failure> {
         let vault = self.unlock(&config, &store).await?;
         let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
         let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone(), Some(Arc::clone(&node))));
@@ -113,7 +118,9 @@ impl Context {
                 .next("give the key that the store was sealed with; nothing was changed"),
             error => {
                 let (why, next) = why_sealed(&error);
-                Failure::failed(format!("the store {} cannot be opened", config.store.display())).why(why).next(next)
+                Failure::failed(format!("the store {} cannot be opened", config.store.display()))
+                    .why(why)
+                    .next(next)
             }
         })
     }
@@ -139,7 +146,12 @@ fn nothing_there(config: &Config) -> Failure {
 
 impl Vestal {
     /// What an error of the engine about this connection means.
-    pub(crate) async fn failure(&self, error: Error, name: Option<&ConnectionName>, calendar: &Calendar) -> Failure {
+    pub(crate) async fn failure(
+        &self,
+        error: Error,
+        name: Option<&ConnectionName>,
+        calendar: &Calendar,
+    ) -> Failure {
         let provider = match name {
             Some(name) => self.provider_name(name).await,
             None => None,

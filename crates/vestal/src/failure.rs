@@ -28,12 +28,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// A failure of this kind.
     pub(crate) fn new(code: Code, error: impl Display) -> Self {
-        Self::Told(Box::new(ErrorView {
-            error: error.to_string(),
-            why: None,
-            next: None,
-            code,
-        }))
+        Self::Told(Box::new(ErrorView { error: error.to_string(), why: None, next: None, code }))
     }
 
     /// It failed.
@@ -114,17 +109,21 @@ impl From<BadName> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable { detail } => Self::new(Code::TemporarilyUnavailable, "the store cannot be used")
-                .why(detail)
-                .next("try again; if it stays so, run: vestal doctor"),
+            StoreError::Unavailable { detail } => {
+                Self::new(Code::TemporarilyUnavailable, "the store cannot be used")
+                    .why(detail)
+                    .next("try again; if it stays so, run: vestal doctor")
+            }
             StoreError::OutcomeUnknown { detail } => {
                 Self::new(Code::TemporarilyUnavailable, "it is not known whether the store kept a write")
                     .why(detail)
                     .next("look with: vestal list; then try again")
             }
-            StoreError::Corrupt { what } => Self::failed("the store holds something damaged; nothing was changed")
-                .why(what)
-                .next("restore the store from a backup, or disconnect and connect what is damaged"),
+            StoreError::Corrupt { what } => {
+                Self::failed("the store holds something damaged; nothing was changed")
+                    .why(what)
+                    .next("restore the store from a backup, or disconnect and connect what is damaged")
+            }
             StoreError::NewerSchema { found, known } => {
                 Self::failed("the store was written by a newer version of Vestal; nothing was changed")
                     .why(format!("its schema is {found}, and this version knows {known}"))
@@ -133,7 +132,9 @@ impl From<StoreError> for Failure {
             StoreError::ReadOnly { detail } => Self::failed("the store may only be read")
                 .why(detail)
                 .next("make its folder writable for this user, or run as the user who owns it"),
-            StoreError::Unfit { detail } => Self::failed("the store cannot be used as it is set up").why(detail),
+            StoreError::Unfit { detail } => {
+                Self::failed("the store cannot be used as it is set up").why(detail)
+            }
         }
     }
 }

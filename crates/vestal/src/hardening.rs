@@ -4,10 +4,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Turns core dumps off. Where that is not possible the program goes on: `vestal doctor` tells.
 pub(crate) fn protect_memory() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = setrlimit(Resource::Core, none);
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

@@ -63,9 +63,7 @@ impl Http for LazyHttp {
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
         match self.get() {
             Ok(http) => http.send(request, deadline).await,
-            Err(detail) => Exchange::NotSent {
-                detail: detail.to_owned(),
-            },
+            Err(detail) => Exchange::NotSent { detail: detail.to_owned() },
         }
     }
 }
@@ -76,10 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn settings_that_cannot_be_used_are_a_request_that_was_not_sent() {
-        let http = LazyHttp::new(HttpSettings {
-            ca_file: Some("/nowhere/ca.pem".into()),
-            proxy: None,
-        }, None);
+        let http = LazyHttp::new(HttpSettings { ca_file: Some("/nowhere/ca.pem".into()), proxy: None }, None);
         let request = Request::get("https://login.example.com/").body(Bytes::new()).unwrap();
         let exchange = http.send(request, Duration::from_secs(1)).await;
         assert!(

@@ -74,7 +74,8 @@ mod tests {
     fn a_process_leaves_a_trace_only_once_it_announces_itself() {
         let folder = tempfile::tempdir().unwrap();
         let id = || NodeId::new(SystemClock.now(), &SystemEntropy);
-        let (one, two) = (Node::new(id(), folder.path().join("nodes")), Node::new(id(), folder.path().join("nodes")));
+        let (one, two) =
+            (Node::new(id(), folder.path().join("nodes")), Node::new(id(), folder.path().join("nodes")));
         assert!(!two.is_gone(one.id), "nobody knows");
         assert!(!folder.path().join("nodes").exists());
         one.announce();

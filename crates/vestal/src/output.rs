@@ -108,6 +108,7 @@ pub(crate) struct Palette {
 
 impl Palette {
     /// None.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { colour: false };
 
     pub(crate) fn new(colour: bool) -> Self {

@@ -61,7 +61,9 @@ pub(crate) fn never(why: WhyNever) -> &'static str {
         WhyNever::NeedsReauth => "a person has to consent anew",
         WhyNever::Paused => "somebody paused it",
         WhyNever::Disconnecting => "it is being disconnected",
-        WhyNever::NothingToRenewWith => "there is no refresh token, and no other way to renew the access token",
+        WhyNever::NothingToRenewWith => {
+            "there is no refresh token, and no other way to renew the access token"
+        }
         WhyNever::OnDemand => "its policy is on-demand, and nothing has to be kept alive",
         WhyNever::OnRejection => {
             "it is refreshed when the access token is rejected, and nothing has to be kept alive"
@@ -84,6 +86,8 @@ pub(crate) fn policy(policy: Policy) -> &'static str {
     match policy {
         Policy::Auto => "kept fresh while that is cheap, or while it is read; otherwise refreshed once a day",
         Policy::Always => "always kept fresh",
-        Policy::OnDemand => "refreshed when somebody asks, and as often as the refresh token needs to stay alive",
+        Policy::OnDemand => {
+            "refreshed when somebody asks, and as often as the refresh token needs to stay alive"
+        }
     }
 }

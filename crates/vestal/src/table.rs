@@ -51,7 +51,9 @@ pub(crate) fn draw(
 /// The width of each column; 0 for one that is left out.
 fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = (0..columns.len())
-        .map(|index| rows.iter().map(|row| row[index].width()).max().unwrap_or(0).max(columns[index].title.width()))
+        .map(|index| {
+            rows.iter().map(|row| row[index].width()).max().unwrap_or(0).max(columns[index].title.width())
+        })
         .collect();
     let total = |widths: &[usize]| {
         let shown = widths.iter().filter(|width| **width > 0).count();
@@ -129,7 +131,7 @@ mod tests {
                 assert!(line.width() <= width, "{width}: {line}");
             }
         }
-        assert_eq!(drawn(&rows, 20), ["NAME      STATE", "a-rathe…  needs_r…"]);
+        assert_eq!(drawn(&rows, 20), ["NAME       STATE", "a-rather…  needs_re…"]);
     }
 
     #[test]

@@ -251,6 +251,31 @@ async fn an_answer_for_another_account_is_quarantined() {
     assert_eq!(kept[0].why, WhyCandidate::AnotherAccount);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_by_a_year_does_no_harm() {
+    const YEAR_S: i64 = 365 * 86_400;
+    for jumps in [[YEAR_S, -YEAR_S], [-YEAR_S, YEAR_S]] {
+        let world = World::new(&Behaviour::strict());
+        let engine = world.connected().await;
+        for jump in jumps {
+            let serving = async {
+                world.pass(5 * HOUR).await;
+                world.set_clock_by(jump);
+                world.pass(3 * DAY).await;
+            };
+            engine.serve(serving).await;
+            let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+            let now_ms = world.wire.now_ms();
+            let active =
+                world.wire.sandbox.lock().unwrap().is_active(token.access_token.expose_secret(), now_ms);
+            assert!(active, "after {jump}");
+        }
+        assert_eq!((world.shop().await.state, world.families()), (State::Active, (1, 0)));
+        let refreshes = world.wire.refreshes_sent();
+        assert!((12..=20).contains(&refreshes), "kept to the schedule in the new time: {refreshes}");
+    }
+}
+
 fn base64_url(text: &str) -> String {
     use base64::Engine;
     base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text)

@@ -1,7 +1,7 @@
 //! A world in virtual time: the real engine and the real response reader, a sandbox provider, and a store in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,22 +26,24 @@ use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Parts
 pub(crate) const EPOCH_S: i64 = 1_800_000_000;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// Tokio's paused clock, as wall time.
+/// Tokio's paused clock, as wall time. It can be set, as an administrator or NTP would.
 pub(crate) struct VirtualClock {
     started: tokio::time::Instant,
+    set_by_s: AtomicI64,
 }
 
 impl VirtualClock {
     #[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
     pub(crate) fn new() -> Self {
-        Self { started: tokio::time::Instant::now() }
+        Self { started: tokio::time::Instant::now(), set_by_s: AtomicI64::new(0) }
     }
 }
 
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(EPOCH_S).unwrap() + self.uptime()
+        let set_by_s = self.set_by_s.load(Ordering::Relaxed);
+        Timestamp::from_second(EPOCH_S + set_by_s).unwrap() + self.uptime()
     }
 
     fn uptime(&self) -> Duration {
@@ -113,8 +115,9 @@ impl Wire {
         }
     }
 
+    /// The provider's own clock, which is right whatever ours says.
     pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.clock.now().as_millisecond()).unwrap()
+        u64::try_from(EPOCH_S).unwrap() * 1_000 + ms(self.clock.uptime())
     }
 
     /// Every refresh token that was sent, with how often.
@@ -136,7 +139,7 @@ impl Wire {
 
 /// One provider, one store, and as many nodes as a test starts.
 pub(crate) struct World {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<VirtualClock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) wire: Arc<Wire>,
     identity: StoreIdentity,
@@ -194,7 +197,7 @@ impl World {
         behaviour: &Behaviour,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let clock = Arc::new(VirtualClock::new());
         let mut settings = Settings::new(ISSUER)
             .client(Client::confidential("vestal", "the client's secret").redirect_uri(REDIRECT_URI));
         settings.access_token_life_ms = ms(behaviour.access_token_life);
@@ -217,11 +220,11 @@ impl World {
             {}"#,
             behaviour.facts
         );
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
         Self {
             wire: Arc::new(Wire {
                 sandbox: Mutex::new(Sandbox::new(settings, 1)),
-                clock: Arc::clone(&clock),
+                clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 sent: Mutex::default(),
                 latency: Mutex::new(Duration::from_millis(100)),
             }),
@@ -240,7 +243,7 @@ impl World {
         catalogue.insert(Provider::parse(&self.profile).unwrap());
         Engine::new(Parts {
             store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(Seeded((number << 40).into())),
             http: Arc::clone(&self.wire) as Arc<dyn Http>,
             vault: Vault::unlock(ring(), &self.identity).unwrap(),
@@ -281,6 +284,11 @@ impl World {
 
     pub(crate) async fn shop(&self) -> Connection {
         self.store.connection_named(&shop()).await.unwrap().unwrap()
+    }
+
+    /// Sets our clock, not the provider's.
+    pub(crate) fn set_clock_by(&self, seconds: i64) {
+        self.clock.set_by_s.fetch_add(seconds, Ordering::Relaxed);
     }
 
     pub(crate) async fn pass(&self, duration: Duration) {

@@ -87,7 +87,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Verb::Add(add) => {
             let Add { client, provider, options, scopes } = *add;
             let vestal = registration::open_or_set_up(context).await?;
-            let client = registration::register(&vestal, context, &provider, client, options, &scopes).await?;
+            let client =
+                registration::register(&vestal, context, &provider, client, options, &scopes).await?;
             match output.json {
                 true => output.json(&ClientView::from(&client))?,
                 false => output.line(format_args!(
@@ -113,9 +114,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     .next("give it with --client-secret-file FILE or --client-secret-stdin")
             })?;
             let client = vestal.engine.set_client_secret(&client, &secret).await.map_err(failed)?;
-            match output.json {
-                true => output.json(&ClientView::from(&client))?,
-                false => output.line(format_args!("the secret of the client {:?} is replaced", client.name))?,
+            if output.json {
+                output.json(&ClientView::from(&client))?;
+            } else {
+                output.line(format_args!("the secret of the client {:?} is replaced", client.name))?;
             }
         }
         Verb::Remove { client } => {

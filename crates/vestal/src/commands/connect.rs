@@ -78,7 +78,9 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     if args.provider.is_none() && args.client.is_none() && args.options.say_something() {
-        return Err(Failure::usage("nobody says which provider the client belongs to").next("add --provider P"));
+        return Err(
+            Failure::usage("nobody says which provider the client belongs to").next("add --provider P")
+        );
     }
     let vestal = match (&args.provider, &args.client) {
         // Nothing can be made from a name alone.
@@ -92,7 +94,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
     let outcome = match args.grant {
         GrantType::ClientCredentials => {
-            let connecting = vestal.engine.connect_client_credentials(&name, &client.name, scopes);
+            if scopes.is_some_and(|scopes| scopes != client.scopes) {
+                // They are asked for anew at every renewal, so they are the client's.
+                return Err(Failure::usage("with client credentials, the scopes are those of the client")
+                    .why(format!("the client {:?} asks for: {}", client.name, client.scopes.join(" ")))
+                    .next("add a client with the scopes you want, and name it with --client"));
+            }
+            let connecting = vestal.engine.connect_client_credentials(&name, &client.name);
             vestal.or_interrupted(connecting).await?
         }
         GrantType::AuthorizationCode => {
@@ -152,14 +160,18 @@ impl Wanted<'_> {
             (None, None) => existing.ok_or_else(|| {
                 Failure::usage(format!("there is no connection {:?} yet", self.name.as_str()))
                     .why("to make one, it has to be known with which provider")
-                    .next(format!("vestal connect {} --provider P; see: vestal providers list", word(self.name.as_str())))
+                    .next(format!(
+                        "vestal connect {} --provider P; see: vestal providers list",
+                        word(self.name.as_str())
+                    ))
             }),
             (None, Some(client)) => vestal.engine.client_named(&client).await.map_err(failed),
             (Some(provider), Some(name)) => match store.client_named(&name).await? {
-                Some(client) if client.provider != provider => {
-                    Err(Failure::usage(format!("the client {name:?} belongs to the provider {:?}", client.provider))
-                        .next("name another client, or leave --provider out"))
-                }
+                Some(client) if client.provider != provider => Err(Failure::usage(format!(
+                    "the client {name:?} belongs to the provider {:?}",
+                    client.provider
+                ))
+                .next("name another client, or leave --provider out")),
                 Some(client) => Ok(already(client, &options)?),
                 None => register(vestal, context, &provider, name, options, scopes).await,
             },
@@ -170,7 +182,9 @@ impl Wanted<'_> {
                 let mut clients = store.clients().await?;
                 clients.retain(|client| client.provider == provider);
                 match (clients.pop(), clients.len()) {
-                    (None, _) => register(vestal, context, &provider, provider.clone(), options, scopes).await,
+                    (None, _) => {
+                        register(vestal, context, &provider, provider.clone(), options, scopes).await
+                    }
                     (Some(only), 0) => already(only, &options),
                     (Some(last), _) => {
                         let names = clients.iter().chain([&last]).map(|client| client.name.clone());
@@ -217,7 +231,8 @@ fn announce(
         return Ok(());
     }
     let until = calendar.away(request.expires_at);
-    output.note(format_args!("To connect {:?}, open this page and consent; it ends {until}:\n", name.as_str()));
+    output
+        .note(format_args!("To connect {:?}, open this page and consent; it ends {until}:\n", name.as_str()));
     output.line(&request.url)?;
     output.note("");
     Ok(())
@@ -255,7 +270,15 @@ async fn conclude(
     let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
     let Connected { name, generation, scope, expires_at, refresh_token, advice } = connected;
     if output.json {
-        output.json(&ConnectedView { name, generation, scope, expires_at, refresh_token, next_refresh_at, advice })?;
+        output.json(&ConnectedView {
+            name,
+            generation,
+            scope,
+            expires_at,
+            refresh_token,
+            next_refresh_at,
+            advice,
+        })?;
         return Ok(());
     }
     let scopes = scope.map(|scope| format!(" for {scope}")).unwrap_or_default();
@@ -264,7 +287,9 @@ async fn conclude(
         None => "nobody says when the access token ends".to_owned(),
     };
     let renewed = match (next_refresh_at, refresh_token) {
-        (Some(at), true) => format!("there is a refresh token, to be used next {}", calendar.moment_and_away(at)),
+        (Some(at), true) => {
+            format!("there is a refresh token, to be used next {}", calendar.moment_and_away(at))
+        }
         (Some(at), false) => format!("it is renewed next {}", calendar.moment_and_away(at)),
         (None, true) => "there is a refresh token".to_owned(),
         (None, false) => "there is NO refresh token".to_owned(),

@@ -104,7 +104,9 @@ async fn examine(context: &Context) -> Vec<Finding> {
 fn clock(now: Timestamp) -> Finding {
     let said = format!("it is {} (UTC)", now.strftime("%-d %b %Y, %H:%M"));
     match FIRST_DAY.parse::<Timestamp>() {
-        Ok(first) if now < first => fail("clock", format!("{said}, which is before this program was made"), "set the clock"),
+        Ok(first) if now < first => {
+            fail("clock", format!("{said}, which is before this program was made"), "set the clock")
+        }
         _ => ok("clock", said),
     }
 }
@@ -112,7 +114,11 @@ fn clock(now: Timestamp) -> Finding {
 fn memory() -> Finding {
     match hardening::dumps_core() {
         false => ok("memory", "a crash writes nothing of it to the disk"),
-        true => warn("memory", "core dumps cannot be turned off: a crash may write secrets to the disk", "ulimit -c 0"),
+        true => warn(
+            "memory",
+            "core dumps cannot be turned off: a crash may write secrets to the disk",
+            "ulimit -c 0",
+        ),
     }
 }
 
@@ -169,7 +175,6 @@ fn timestamp(time: SystemTime) -> Option<Timestamp> {
 #[cfg(target_os = "linux")]
 fn filesystem(folder: &Path) -> Option<&'static str> {
     let kind = rustix::fs::statfs(folder).ok()?.f_type;
-    #[expect(clippy::unnecessary_cast, reason = "the type differs between architectures")]
     Some(match kind as u64 & 0xffff_ffff {
         0x0102_1994 => "tmpfs",
         0x794c_7630 => "overlay",
@@ -195,7 +200,8 @@ async fn store(vestal: &Vestal) -> Vec<Finding> {
     });
     findings.push(match store.count_states().await {
         Ok(states) => {
-            let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let states: Vec<String> =
+                states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
             match states.is_empty() {
                 true => ok("connections", "none yet"),
                 false => ok("connections", states.join(", ")),
@@ -238,7 +244,13 @@ fn client(client: &Client) -> Finding {
     let again = format!("add it anew with: vestal client add, and remove {name:?}");
     let provider = match catalogue::builtin(&client.provider) {
         Some(Ok(provider)) => provider,
-        _ => return fail(about, format!("{name}: nothing is known of its provider {:?}", client.provider), &again),
+        _ => {
+            return fail(
+                about,
+                format!("{name}: nothing is known of its provider {:?}", client.provider),
+                &again,
+            );
+        }
     };
     let endpoints = &client.endpoints;
     let urls = [endpoints.authorization.as_ref(), Some(&endpoints.token), endpoints.revocation.as_ref()];
@@ -247,7 +259,11 @@ fn client(client: &Client) -> Finding {
             return fail(about, format!("{name}: {error}"), &again);
         }
         if let Some(retired) = provider.retired(url) {
-            return fail(about, format!("{name}: {url} ended on {}; use {}", retired.since, retired.instead), &again);
+            return fail(
+                about,
+                format!("{name}: {url} ended on {}; use {}", retired.since, retired.instead),
+                &again,
+            );
         }
     }
     if client.auth.needs_secret() && client.secret.is_none() {
@@ -269,7 +285,9 @@ fn fail(about: &str, found: impl Into<String>, next: &str) -> Finding {
 }
 
 fn failed(about: &str, failure: Failure) -> Finding {
-    let Some(ErrorView { error, why, next, .. }) = failure.view() else { return fail(about, "it failed", "") };
+    let Some(ErrorView { error, why, next, .. }) = failure.view() else {
+        return fail(about, "it failed", "");
+    };
     let found = why.map_or_else(|| error.clone(), |why| format!("{error}: {why}"));
     Finding { level: Level::Fail, about: about.to_owned(), found, next }
 }
@@ -287,6 +305,9 @@ mod tests {
     #[test]
     fn an_error_becomes_a_finding_with_its_remedy() {
         let finding = failed("store", Failure::failed("it is shut").why("no key").next("bring one"));
-        assert_eq!((finding.found.as_str(), finding.next.as_deref()), ("it is shut: no key", Some("bring one")));
+        assert_eq!(
+            (finding.found.as_str(), finding.next.as_deref()),
+            ("it is shut: no key", Some("bring one"))
+        );
     }
 }

@@ -33,7 +33,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let failed = |error| Failure::of(error, None, &calendar);
     let store = vestal.engine.store();
     let connection = store.connection_named(&args.name).await?;
-    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: args.name.to_string() }))?;
+    let connection =
+        connection.ok_or_else(|| failed(Error::NoSuchConnection { name: args.name.to_string() }))?;
     let client = store.client(connection.client).await?;
     let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
     let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
@@ -70,7 +71,10 @@ fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, outpu
         let mut floors: Vec<_> = schedule.floors.iter().filter(|floor| floor.at > calendar.now()).collect();
         floors.sort_by_key(|floor| floor.at);
         for floor in &floors {
-            paragraph("  ", &format!("{}: {}", calendar.moment_and_away(floor.at), reasons::floor(floor.why)));
+            paragraph(
+                "  ",
+                &format!("{}: {}", calendar.moment_and_away(floor.at), reasons::floor(floor.why)),
+            );
         }
         if floors.is_empty() {
             paragraph("  ", "nothing stands in its way");
@@ -90,12 +94,22 @@ fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, outpu
         if let Some(end) = schedule.idle_end {
             let (at, limit) = (calendar.moment_and_away(end.at), span(end.limit));
             let basis = reasons::basis(end.basis);
-            paragraph("  ", &format!("the refresh token dies {at} if it is not used for {limit} ({basis}); each refresh moves that"));
+            paragraph(
+                "  ",
+                &format!(
+                    "the refresh token dies {at} if it is not used for {limit} ({basis}); each refresh moves that"
+                ),
+            );
         }
         if let Some(end) = schedule.absolute_end {
             let (at, basis) = (calendar.moment_and_away(end.at), reasons::basis(end.basis));
             let warnings = end.warnings().map(|at| calendar.day(at)).join(", ");
-            paragraph("  ", &format!("the grant ends {at} whatever is done ({basis}): a person must consent anew; warnings {warnings}"));
+            paragraph(
+                "  ",
+                &format!(
+                    "the grant ends {at} whatever is done ({basis}): a person must consent anew; warnings {warnings}"
+                ),
+            );
         }
     }
 
@@ -115,14 +129,20 @@ fn bars(connection: &Connection, schedule: &Schedule) -> Vec<Bar> {
     let Some(grant) = &connection.grant else { return Vec::new() };
     let next: Vec<_> = schedule.plan().due_at.map(|at| (Mark::Next, at)).into_iter().collect();
     let from = grant.tokens.issued_at;
-    let access = grant.tokens.expires_at.map(|to| Bar { label: "access token", from, to, marks: next.clone() });
+    let access =
+        grant.tokens.expires_at.map(|to| Bar { label: "access token", from, to, marks: next.clone() });
     let idle = schedule.idle_end.map(|end| {
         // From half of the limit on, tries are at most a tenth of it apart.
         let tries = (5..10).map(|tenths| (Mark::Try, saturating_add(from, end.limit / 10 * tenths)));
         let marks = next.iter().copied().chain(tries).collect();
         Bar { label: "refresh token", from, to: end.at, marks }
     });
-    let absolute = schedule.absolute_end.map(|end| Bar { label: "grant", from: end.from, to: end.at, marks: next.clone() });
+    let absolute = schedule.absolute_end.map(|end| Bar {
+        label: "grant",
+        from: end.from,
+        to: end.at,
+        marks: next.clone(),
+    });
     access.into_iter().chain(idle).chain(absolute).collect()
 }
 

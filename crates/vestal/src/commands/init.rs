@@ -18,9 +18,12 @@ pub(crate) struct Args {}
 pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     let config = context.config()?;
     if config.exists && config.store.exists() {
-        return Err(Failure::failed(format!("{} is there already, and so is its store", config.path.display()))
-            .why("nothing is ever overwritten")
-            .next("look it over with: vestal doctor"));
+        return Err(Failure::failed(format!(
+            "{} is there already, and so is its store",
+            config.path.display()
+        ))
+        .why("nothing is ever overwritten")
+        .next("look it over with: vestal doctor"));
     }
     let had_store = config.store.exists();
     let made = create(&config, &SystemEntropy)?;

@@ -64,7 +64,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut first = true;
     while let Some(page) = pages.next().await? {
         let rows: Vec<Vec<String>> = views(&page, &clients).map(|view| row(&view, &calendar)).collect();
-        let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| tint(title, text, output));
+        let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| {
+            tint(title, text, output)
+        });
         // The titles stand above the first page only.
         for line in lines.into_iter().skip(usize::from(!first)) {
             writeln!(stdout, "{}", line.trim_end())?;
@@ -115,7 +117,8 @@ fn views<'a>(
     clients: &'a HashMap<ClientId, Client>,
 ) -> impl Iterator<Item = ConnectionView> + 'a {
     // A client that was added after they were read shows at the next look.
-    page.iter().filter_map(|connection| Some(ConnectionView::new(connection, clients.get(&connection.client)?)))
+    page.iter()
+        .filter_map(|connection| Some(ConnectionView::new(connection, clients.get(&connection.client)?)))
 }
 
 const COLUMNS: [Column; 6] = [

@@ -57,7 +57,8 @@ fn builtin(id: &str) -> Result<Provider, Failure> {
         None => Err(unknown_provider(id, catalogue::nearest(id))),
         Some(provider) => provider.map_err(|mistakes| {
             let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            Failure::failed(format!("the file of the provider {id:?} cannot be used")).why(mistakes.join("\n"))
+            Failure::failed(format!("the file of the provider {id:?} cannot be used"))
+                .why(mistakes.join("\n"))
         }),
     }
 }
@@ -132,7 +133,8 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
         title("Retired endpoints")?;
     }
     for retired in &view.retired {
-        output.line(format_args!("  {}… ended {}; use {}", retired.prefix, retired.since, retired.instead))?;
+        output
+            .line(format_args!("  {}… ended {}; use {}", retired.prefix, retired.since, retired.instead))?;
     }
     if !view.notes.is_empty() {
         title("Notes")?;
@@ -155,7 +157,11 @@ fn tell_origin(origin: &Origin, output: Output) -> Result<(), Failure> {
     };
     match origin.verified {
         true => output.line(format_args!("      {}", palette.faint(source)))?,
-        false => output.line(format_args!("      {}  {}", palette.warning("not verified"), palette.faint(source)))?,
+        false => output.line(format_args!(
+            "      {}  {}",
+            palette.warning("not verified"),
+            palette.faint(source)
+        ))?,
     }
     Ok(())
 }

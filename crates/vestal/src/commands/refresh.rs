@@ -67,7 +67,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn one(vestal: &Vestal, name: ConnectionName, context: &Context, calendar: &Calendar) -> Result<(), Failure> {
+async fn one(
+    vestal: &Vestal,
+    name: ConnectionName,
+    context: &Context,
+    calendar: &Calendar,
+) -> Result<(), Failure> {
     let refreshed = match vestal.or_interrupted(vestal.engine.refresh(&name)).await? {
         Ok(refreshed) => refreshed,
         Err(error) => return Err(vestal.failure(error, Some(&name), calendar).await),
@@ -81,7 +86,11 @@ async fn one(vestal: &Vestal, name: ConnectionName, context: &Context, calendar:
             Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
             None => "nobody says when the access token ends".to_owned(),
         };
-        output.line(format_args!("{:?} is refreshed: generation {}, {ends}", name.as_str(), refreshed.generation))?;
+        output.line(format_args!(
+            "{:?} is refreshed: generation {}, {ends}",
+            name.as_str(),
+            refreshed.generation
+        ))?;
     }
     Ok(())
 }
@@ -109,7 +118,9 @@ impl Batches<'_> {
                 let store = vestal.engine.store();
                 let mut batch = Vec::new();
                 for id in store.due(*horizon, limit).await? {
-                    if seen.insert(id) && let Some(connection) = store.connection(id).await? {
+                    if seen.insert(id)
+                        && let Some(connection) = store.connection(id).await?
+                    {
                         batch.push(connection);
                     }
                 }
@@ -160,7 +171,12 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
             let view = match outcome {
                 Ok(done) => {
                     refreshed += 1;
-                    RefreshView { name, generation: Some(done.generation), expires_at: done.expires_at, error: None }
+                    RefreshView {
+                        name,
+                        generation: Some(done.generation),
+                        expires_at: done.expires_at,
+                        error: None,
+                    }
                 }
                 Err(error) => {
                     let failure = vestal.failure(error, Some(&name), calendar).await;

@@ -101,7 +101,9 @@ pub(crate) async fn open_or_set_up(context: &Context) -> Result<Vestal, Failure>
     let config = context.config()?;
     let made = create(&config, &SystemEntropy)?;
     let config = if made.config.is_some() { context.config()? } else { config };
-    for (path, what) in [(made.config, "the configuration"), (made.master_key, "the master key: keep a copy of it elsewhere")] {
+    for (path, what) in
+        [(made.config, "the configuration"), (made.master_key, "the master key: keep a copy of it elsewhere")]
+    {
         if let Some(path) = path {
             context.output.note(format_args!("made {} ({what})", path.display()));
         }
@@ -188,7 +190,10 @@ fn missing(what: &str, flags: &str) -> Failure {
 fn introduce(provider: &Provider, redirect_uri: &Url, scopes: &[String], context: &Context) {
     let output = context.output;
     let palette = output.error_palette;
-    output.note(format_args!("{} does not know us yet: a client is needed first.\n", palette.strong(&provider.name)));
+    output.note(format_args!(
+        "{} does not know us yet: a client is needed first.\n",
+        palette.strong(&provider.name)
+    ));
     output.note(format_args!("{}\n", provider.register.trim()));
     output.note(format_args!("  Register exactly this URL:  {}", palette.strong(redirect_uri)));
     if !scopes.is_empty() {
@@ -245,11 +250,15 @@ async fn endpoints(
             }
             None => {
                 let what = format!("nobody says where {} is", provider.name);
-                return Err(missing(&what, "--issuer URL, or --authorization-endpoint URL and --token-endpoint URL"));
+                return Err(missing(
+                    &what,
+                    "--issuer URL, or --authorization-endpoint URL and --token-endpoint URL",
+                ));
             }
         };
         refuse_retired(&issuer)?;
-        let found = discover(&*vestal.http, &issuer, vestal.config.limits.answer).await.map_err(undiscovered)?;
+        let found =
+            discover(&*vestal.http, &issuer, vestal.config.limits.answer).await.map_err(undiscovered)?;
         let mut endpoints = found.endpoints;
         if let Some(authorization) = &options.authorization_endpoint {
             endpoints.authorization = Some(authorization.clone());
@@ -269,9 +278,10 @@ async fn endpoints(
 
 fn undiscovered(error: DiscoveryError) -> Failure {
     let failure = match error {
-        DiscoveryError::Unreachable { .. } => {
-            Failure::new(vestal_api::Code::TemporarilyUnavailable, "the server's endpoints could not be discovered")
-        }
+        DiscoveryError::Unreachable { .. } => Failure::new(
+            vestal_api::Code::TemporarilyUnavailable,
+            "the server's endpoints could not be discovered",
+        ),
         _ => Failure::failed("the server's endpoints could not be discovered"),
     };
     failure.why(error).next("check the issuer; or name --authorization-endpoint and --token-endpoint")
@@ -284,9 +294,12 @@ fn refuse_retired(text: &str) -> Result<(), Failure> {
     for provider in providers {
         if let Some(retired) = provider.retired(&url) {
             let since = retired.since.strftime("%-d %b %Y");
-            return Err(Failure::usage(format!("{} does not answer at {} any more", provider.name, retired.prefix))
-                .why(format!("it ended on {since}"))
-                .next(format!("use {}: vestal connect NAME --provider {}", retired.instead, provider.id)));
+            return Err(Failure::usage(format!(
+                "{} does not answer at {} any more",
+                provider.name, retired.prefix
+            ))
+            .why(format!("it ended on {since}"))
+            .next(format!("use {}: vestal connect NAME --provider {}", retired.instead, provider.id)));
         }
     }
     Ok(())
@@ -327,7 +340,11 @@ mod tests {
             (Some(post), false, &[], None),
             (Some(public), false, &[], Some(public)),
         ] {
-            assert_eq!(choose_auth(asked, has_secret, accepted).ok(), chosen, "{asked:?} {has_secret} {accepted:?}");
+            assert_eq!(
+                choose_auth(asked, has_secret, accepted).ok(),
+                chosen,
+                "{asked:?} {has_secret} {accepted:?}"
+            );
         }
     }
 

@@ -34,7 +34,10 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     if config.is_blank() {
         // Nothing is made up for a daemon: who starts one means a configuration that exists.
         return Err(Failure::failed("nothing is set up yet")
-            .why(format!("there is no configuration at {}, no master key and no store", config.path.display()))
+            .why(format!(
+                "there is no configuration at {}, no master key and no store",
+                config.path.display()
+            ))
             .next("vestal init; or: vestal connect NAME --provider P"));
     }
     logging::start(context.log.unwrap_or(config.serve_log), context.output.error_palette.is_coloured(), true);

@@ -118,7 +118,9 @@ async fn one(
         _ => output.palette.warning(&view.state.state),
     };
     output.line(format_args!("{}: {state}", output.palette.strong(name)))?;
-    let field = |title: &str, text: String| output.line(format_args!("  {}{text}", crate::table::pad(title.to_owned(), 15)));
+    let field = |title: &str, text: String| {
+        output.line(format_args!("  {}{text}", crate::table::pad(title.to_owned(), 15)))
+    };
     if let Some(why) = trouble(&connection.state, &provider.name) {
         let since = view.state.since.map(|since| format!(", since {}", calendar.moment_and_away(since)));
         field("why", format!("{why}{}", since.unwrap_or_default()))?;
@@ -127,20 +129,26 @@ async fn one(
     if let Some(scope) = &view.scope {
         field("scopes", scope.clone())?;
     }
-    field("access token", match (view.generation, view.expires_at) {
-        (0, _) => "none yet".to_owned(),
-        (generation, None) => format!("generation {generation}; nobody says when it ends"),
-        (generation, Some(end)) => {
-            let verb = if end <= calendar.now() { "ended" } else { "ends" };
-            format!("generation {generation}, {verb} {}", calendar.moment_and_away(end))
-        }
-    })?;
+    field(
+        "access token",
+        match (view.generation, view.expires_at) {
+            (0, _) => "none yet".to_owned(),
+            (generation, None) => format!("generation {generation}; nobody says when it ends"),
+            (generation, Some(end)) => {
+                let verb = if end <= calendar.now() { "ended" } else { "ends" };
+                format!("generation {generation}, {verb} {}", calendar.moment_and_away(end))
+            }
+        },
+    )?;
     let schedule = vestal.engine.schedule(&connection, &provider);
-    field("refresh token", match (view.refresh_token, schedule.idle_end) {
-        (false, _) => "none".to_owned(),
-        (true, None) => "there is one".to_owned(),
-        (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
-    })?;
+    field(
+        "refresh token",
+        match (view.refresh_token, schedule.idle_end) {
+            (false, _) => "none".to_owned(),
+            (true, None) => "there is one".to_owned(),
+            (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
+        },
+    )?;
     field("next", reasons::next(&schedule, calendar))?;
     if matches!(connection.state, State::NeedsReauth { .. } | State::Pending) {
         field("do", format!("vestal connect {}", word(name.as_str())))?;

@@ -55,7 +55,10 @@ pub(crate) fn create(config: &Config, entropy: &dyn Entropy) -> Result<Made, Fai
     if let Some(path) = config.master_key.missing_file() {
         if config.store.exists() {
             return Err(Failure::failed(format!("the master key {} is missing", path.display()))
-                .why(format!("the store {} was sealed with it, and a new one would not open it", config.store.display()))
+                .why(format!(
+                    "the store {} was sealed with it, and a new one would not open it",
+                    config.store.display()
+                ))
                 .next("restore the master key from its copy"));
         }
         let mut text = MasterKey::generate(entropy).expose_secret().to_owned();

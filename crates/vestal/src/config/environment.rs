@@ -51,13 +51,16 @@ impl Environment {
     pub(crate) fn unknown(&self, named: Option<&str>) -> Vec<(String, Option<&'static str>)> {
         let known = |name: &str| KNOWN.contains(&name) || named == Some(name);
         let names = self.ours().map(|name| name.to_string_lossy().into_owned());
-        names.filter(|name| !known(name)).map(|name| {
-            let likeness = |known: &&str| strsim::jaro_winkler(&name, known);
-            // They all begin alike, so that only a great likeness means something.
-            let nearest = KNOWN.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            let nearest = nearest.filter(|nearest| likeness(nearest) > 0.93);
-            (name, nearest)
-        }).collect()
+        names
+            .filter(|name| !known(name))
+            .map(|name| {
+                let likeness = |known: &&str| strsim::jaro_winkler(&name, known);
+                // They all begin alike, so that only a great likeness means something.
+                let nearest = KNOWN.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+                let nearest = nearest.filter(|nearest| likeness(nearest) > 0.93);
+                (name, nearest)
+            })
+            .collect()
     }
 }
 

@@ -50,7 +50,8 @@ impl KeySource {
         said: file::MasterKey,
         place: &Place,
     ) -> Result<Self, Failure> {
-        let variable = |name: &str| environment.get(name).map(|value| value.to_string_lossy().into_owned().into());
+        let variable =
+            |name: &str| environment.get(name).map(|value| value.to_string_lossy().into_owned().into());
         match (variable("VESTAL_MASTER_KEY"), environment.path("VESTAL_MASTER_KEY_FILE")) {
             (Some(_), Some(_)) => {
                 return Err(Failure::usage("the master key is given twice")
@@ -182,7 +183,8 @@ fn output_of(command: &[String], environment: &Environment) -> Result<SecretStri
     let [program, arguments @ ..] = command else {
         return Err(Failure::failed("there is no master key").why("the command is empty"));
     };
-    let failed = |why: String| Failure::failed(format!("the command {program:?} gave no master key")).why(why);
+    let failed =
+        |why: String| Failure::failed(format!("the command {program:?} gave no master key")).why(why);
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
     environment.ours().for_each(|name| {

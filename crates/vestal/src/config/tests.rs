@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::create::Made;
 use super::*;
 use crate::entropy::SystemEntropy;
 
@@ -24,7 +25,10 @@ fn the_defaults_follow_the_xdg_base_directories() {
     assert_eq!(plain.nodes(), Path::new("/home/v/.local/state/vestal/nodes"));
     assert!(plain.is_blank());
     let set = config(&[("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "/s"), ("HOME", "relative")]).unwrap();
-    assert_eq!((set.path.as_path(), set.store.as_path()), (Path::new("/c/vestal/vestal.toml"), Path::new("/s/vestal/vestal.db")));
+    assert_eq!(
+        (set.path.as_path(), set.store.as_path()),
+        (Path::new("/c/vestal/vestal.toml"), Path::new("/s/vestal/vestal.db"))
+    );
     assert!(told(config(&[]).unwrap_err()).contains("neither XDG_CONFIG_HOME nor HOME is set"));
 }
 
@@ -73,7 +77,10 @@ fn a_new_file_says_what_it_means() {
     let before = Config::load(&environment, Some(&path)).unwrap();
     let made = create(&before, &SystemEntropy).unwrap();
     let key = folder.path().join("deep/master.key");
-    assert_eq!((made.config.as_deref(), made.master_key.as_deref()), (Some(path.as_path()), Some(key.as_path())));
+    assert_eq!(
+        (made.config.as_deref(), made.master_key.as_deref()),
+        (Some(path.as_path()), Some(key.as_path()))
+    );
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(&key), mode(&folder.path().join("deep"))), (0o600, 0o600, 0o700));
 
@@ -93,11 +100,18 @@ fn every_line_of_a_new_file_is_known() {
     create(&Config::load(&environment, Some(&path)).unwrap(), &SystemEntropy).unwrap();
     // Only one of the keys of [master_key] may be set.
     let text = fs::read_to_string(&path).unwrap();
-    let lines = text.lines().filter(|line| !["#env", "#command", "#credential"].iter().any(|key| line.starts_with(key)));
-    let uncommented: Vec<&str> =
-        lines.map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')).unwrap_or(line)).collect();
+    let lines = text
+        .lines()
+        .filter(|line| !["#env", "#command", "#credential"].iter().any(|key| line.starts_with(key)));
+    let uncommented: Vec<&str> = lines
+        .map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' ')).unwrap_or(line))
+        .collect();
     let config = load(folder.path(), &uncommented.join("\n"), &[]).unwrap();
-    assert_eq!(format!("{:?}", config.limits), format!("{:?}", Limits::default()), "what is written is the default");
+    assert_eq!(
+        format!("{:?}", config.limits),
+        format!("{:?}", Limits::default()),
+        "what is written is the default"
+    );
     assert_eq!(config.serve_log, Level::Info);
 }
 
@@ -140,7 +154,10 @@ fn a_key_comes_from_wherever_it_is_said_to_be() {
         ("[master_key]\nfile = \"elsewhere.key\"\n".to_owned(), vec![]),
         ("[master_key]\nenv = \"MY_KEY\"\n".to_owned(), vec![("MY_KEY", KEY)]),
         (format!("[master_key]\ncommand = [\"cat\", {file_name:?}]\n"), vec![]),
-        ("[master_key]\ncredential = \"elsewhere.key\"\n".to_owned(), vec![("CREDENTIALS_DIRECTORY", folder_name)]),
+        (
+            "[master_key]\ncredential = \"elsewhere.key\"\n".to_owned(),
+            vec![("CREDENTIALS_DIRECTORY", folder_name)],
+        ),
         ("[master_key]\nenv = \"OTHER\"\n".to_owned(), vec![("VESTAL_MASTER_KEY", KEY)]),
         (String::new(), vec![("VESTAL_MASTER_KEY_FILE", file_name)]),
     ] {

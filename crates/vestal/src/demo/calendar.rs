@@ -97,7 +97,8 @@ mod tests {
         }
         assert_eq!(calendar.day_of(at(11_999)), 2);
         assert_eq!(calendar.parts(at(1_500), 8), 3);
-        for (ms, length) in [(12_000, "3 days"), (4_000, "1 day"), (2_000, "12 hours"), (333, "119 minutes")] {
+        for (ms, length) in [(12_000, "3 days"), (4_000, "1 day"), (2_000, "12 hours"), (333, "119 minutes")]
+        {
             assert_eq!(calendar.length(Duration::from_millis(ms)), length);
         }
     }

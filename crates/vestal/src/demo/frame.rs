@@ -129,10 +129,8 @@ fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
             .and(Tone::Plain, format!(", {}", times(kept.refreshes, "refresh", "es"))),
         life("access token", frame, kept.issued_at, kept.expires_at, columns),
         life("refresh token", frame, kept.issued_at, kept.dies_at, columns),
-        labelled("").and(
-            Tone::Faint,
-            format!("if unused; moved away by {}", times(kept.refreshes, "refresh", "es")),
-        ),
+        labelled("")
+            .and(Tone::Faint, format!("if unused; moved away by {}", times(kept.refreshes, "refresh", "es"))),
     ];
     let next = labelled("next refresh");
     let why = reasons::why(&kept.next, calendar);

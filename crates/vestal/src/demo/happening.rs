@@ -33,7 +33,9 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
             (Tone::Good, format!("refreshed: generation {generation}, {token}{asked}"))
         }
         What::Failed { why, .. } => (Tone::Warning, format!("a try failed: {}", cause(why))),
-        What::Abandoned { .. } => (Tone::Warning, "a try was found whose outcome nobody wrote down".to_owned()),
+        What::Abandoned { .. } => {
+            (Tone::Warning, "a try was found whose outcome nobody wrote down".to_owned())
+        }
         What::CandidateKept { .. } => {
             (Tone::Warning, "an answer that does not fit was kept aside".to_owned())
         }

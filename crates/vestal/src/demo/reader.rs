@@ -38,9 +38,7 @@ impl Reader {
     /// Reads once, and counts it.
     pub(crate) async fn read(&self) {
         let worked = match self.engine.issue_token(&self.name, Want::default()).await {
-            Ok(token) => {
-                self.caller.me(&token.access_token).await.is_ok_and(|answer| answer.status == 200)
-            }
+            Ok(token) => self.caller.me(&token.access_token).await.is_ok_and(|answer| answer.status == 200),
             Err(_) => false,
         };
         self.reads.fetch_add(1, Ordering::Relaxed);

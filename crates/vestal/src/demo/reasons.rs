@@ -55,9 +55,6 @@ mod tests {
             said(Why::Retry, Some(Hold::AfterFailure)),
             "the last try failed, but not sooner: the provider is left in peace after a failure"
         );
-        assert_eq!(
-            why(&Next::Never(WhyNever::NeedsReauth), &calendar),
-            "a person has to consent anew"
-        );
+        assert_eq!(why(&Next::Never(WhyNever::NeedsReauth), &calendar), "a person has to consent anew");
     }
 }

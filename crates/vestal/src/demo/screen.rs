@@ -120,9 +120,6 @@ mod tests {
         let line = |text: &str| Line::default().and(Tone::Good, text);
         let lines = [line("a"), line("b"), line("c")];
         assert_eq!(drawn_over(&lines, 2, false), "\u{1b}[H\u{1b}[Ka\r\n\u{1b}[Kb");
-        assert_eq!(
-            drawn_over(&lines[..1], 9, true),
-            "\u{1b}[H\u{1b}[K\u{1b}[32ma\u{1b}[0m\r\n\u{1b}[J"
-        );
+        assert_eq!(drawn_over(&lines[..1], 9, true), "\u{1b}[H\u{1b}[K\u{1b}[32ma\u{1b}[0m\r\n\u{1b}[J");
     }
 }

@@ -36,7 +36,10 @@ pub(crate) fn lines(summary: &DemoSummary) -> [Line; 2] {
         .and(Tone::Strong, times(summary.refreshes, "refresh", "es"))
         .and(Tone::Plain, ", ")
         .and(tone(summary.lost), format!("{} lost", summary.lost))
-        .and(Tone::Plain, format!(", generation {}, {} (", summary.generation, times(summary.reads, "read", "s")))
+        .and(
+            Tone::Plain,
+            format!(", generation {}, {} (", summary.generation, times(summary.reads, "read", "s")),
+        )
         .and(tone(summary.failed_reads), format!("{} failed", summary.failed_reads))
         .and(Tone::Plain, ")");
     let alone = &summary.left_alone;
@@ -46,7 +49,9 @@ pub(crate) fn lines(summary: &DemoSummary) -> [Line; 2] {
             .and(Tone::Plain, format!("died on day {day} (the sandbox says "))
             .and(Tone::Bad, answer.as_str())
             .and(Tone::Plain, ")"),
-        (Some(answer), None) => left_alone.and(Tone::Plain, format!("still works (the sandbox says {answer})")),
+        (Some(answer), None) => {
+            left_alone.and(Tone::Plain, format!("still works (the sandbox says {answer})"))
+        }
         (None, _) => left_alone.and(Tone::Plain, "has not died yet"),
     };
     [line, left_alone]

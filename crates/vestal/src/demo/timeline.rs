@@ -39,9 +39,7 @@ pub(crate) fn draw(calendar: &Calendar, now: Timestamp, tracks: &[Track], width:
     let mut lines = vec![view.days()];
     lines.extend(tracks.iter().map(|track| view.track(track)));
     lines.push(
-        Line::default()
-            .pad(LABEL_COLUMNS)
-            .and(Tone::Faint, "● refreshed  ┄ until it dies unused  ✕ dies"),
+        Line::default().pad(LABEL_COLUMNS).and(Tone::Faint, "● refreshed  ┄ until it dies unused  ✕ dies"),
     );
     lines
 }

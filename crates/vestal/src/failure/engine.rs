@@ -14,15 +14,20 @@ impl Failure {
         let provider = provider.unwrap_or("the provider");
         match error {
             Error::NoSuchConnection { name } => Self::failed(format!("there is no connection {name:?}"))
-                .next(format!("see those there are with: vestal list; or make it with: vestal connect {}", word(&name))),
+                .next(format!(
+                    "see those there are with: vestal list; or make it with: vestal connect {}",
+                    word(&name)
+                )),
             Error::NoSuchClient { name } => Self::failed(format!("there is no client {name:?}"))
                 .next("see those there are with: vestal client list; or add it with: vestal client add"),
             Error::Taken { what, name } => {
                 Self::failed(format!("{what} {name:?} exists already")).next("choose another name")
             }
-            Error::Pending { name } => Self::new(Code::NeedsReauth, waits(&name, "waits for somebody to consent"))
-                .why("nobody has completed a consent for it yet")
-                .next(format!("vestal connect {}", word(name.as_str()))),
+            Error::Pending { name } => {
+                Self::new(Code::NeedsReauth, waits(&name, "waits for somebody to consent"))
+                    .why("nobody has completed a consent for it yet")
+                    .next(format!("vestal connect {}", word(name.as_str())))
+            }
             Error::NeedsReauth { name, reason, since, last_issued_at } => {
                 let mut why = reason_of(&reason, provider);
                 why.push_str(&format!(" on {}", calendar.day(since)));
@@ -51,46 +56,56 @@ impl Failure {
                     _ => format!("nothing; it is tried again {at}"),
                 };
                 let error = format!("there is no valid access token for {:?} at the moment", name.as_str());
-                Self::new(Code::TemporarilyUnavailable, error)
-                    .why(cause_of(&cause, provider))
-                    .next(advice)
+                Self::new(Code::TemporarilyUnavailable, error).why(cause_of(&cause, provider)).next(advice)
             }
-            Error::Busy { name } => {
-                Self::new(Code::TemporarilyUnavailable, waits(&name, "is being refreshed, and that takes long"))
-                    .why("the refresh goes on, and its outcome will be stored")
-                    .next("try again")
-            }
+            Error::Busy { name } => Self::new(
+                Code::TemporarilyUnavailable,
+                waits(&name, "is being refreshed, and that takes long"),
+            )
+            .why("the refresh goes on, and its outcome will be stored")
+            .next("try again"),
             Error::Consent { why, next } => Self::failed("the consent was not completed").why(why).next(next),
             Error::NoToken { provider, detail, transient } => {
                 let (code, next) = match transient {
                     true => (Code::TemporarilyUnavailable, "try again"),
-                    false => (Code::Failed, "check the client id, the secret, the redirect URI and the scopes"),
+                    false => {
+                        (Code::Failed, "check the client id, the secret, the redirect URI and the scopes")
+                    }
                 };
                 Self::new(code, format!("{provider} gave no token")).why(detail).next(next)
             }
             Error::NotRevoked { name, provider, detail, transient } => {
                 let code = if transient { Code::TemporarilyUnavailable } else { Code::Failed };
                 let name = name.as_str();
-                Self::new(code, format!("{provider} did not revoke the grant of {name:?}, so the connection was kept"))
-                    .why(detail)
-                    .next(format!(
-                        "try again; or leave the grant as it is with: vestal disconnect {} --keep-grant",
-                        word(name)
-                    ))
+                Self::new(
+                    code,
+                    format!("{provider} did not revoke the grant of {name:?}, so the connection was kept"),
+                )
+                .why(detail)
+                .next(format!(
+                    "try again; or leave the grant as it is with: vestal disconnect {} --keep-grant",
+                    word(name)
+                ))
             }
             Error::WorseConsent { name, advice } => {
                 let name = name.as_str();
-                Self::failed(format!("the new consent to {name:?} came without a refresh token, so the old one was kept"))
-                    .why("the old one can be kept alive, and the new one could not")
-                    .next(advice.unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()))
+                Self::failed(format!(
+                    "the new consent to {name:?} came without a refresh token, so the old one was kept"
+                ))
+                .why("the old one can be kept alive, and the new one could not")
+                .next(
+                    advice
+                        .unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()),
+                )
             }
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
                 .next(format!("look at it with: vestal client show {}", word(&client))),
-            Error::Unsaved { name, detail } => {
-                Self::failed(format!("a new token set for {:?} could not be stored", name.as_str()))
-                    .why(detail)
-                    .next("mend the store, then look with: vestal doctor; the connection may need a new consent")
-            }
+            Error::Unsaved { name, detail } => Self::failed(format!(
+                "a new token set for {:?} could not be stored",
+                name.as_str()
+            ))
+            .why(detail)
+            .next("mend the store, then look with: vestal doctor; the connection may need a new consent"),
             Error::Sealed { what, source } => {
                 let (why, next) = why_sealed(&source);
                 Self::failed(format!("{what} cannot be opened")).why(why).next(next)
@@ -98,14 +113,18 @@ impl Failure {
             Error::Provider(CatalogueError::Unknown { id, nearest }) => unknown_provider(&id, nearest),
             Error::Provider(CatalogueError::Mistaken { id, mistakes }) => {
                 let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-                Self::failed(format!("the file of the provider {id:?} cannot be used")).why(mistakes.join("\n"))
+                Self::failed(format!("the file of the provider {id:?} cannot be used"))
+                    .why(mistakes.join("\n"))
             }
             Error::Store(error) => error.into(),
-            Error::Contended { name } => {
-                Self::new(Code::TemporarilyUnavailable, waits(&name, "is being changed by others all the time"))
-                    .next("try again")
+            Error::Contended { name } => Self::new(
+                Code::TemporarilyUnavailable,
+                waits(&name, "is being changed by others all the time"),
+            )
+            .next("try again"),
+            Error::Ending => {
+                Self::new(Code::TemporarilyUnavailable, "the program is ending").next("try again")
             }
-            Error::Ending => Self::new(Code::TemporarilyUnavailable, "the program is ending").next("try again"),
         }
     }
 }

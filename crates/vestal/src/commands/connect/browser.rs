@@ -80,7 +80,8 @@ pub(super) async fn consent(
 
 /// Whether a redirect answers this request: by its `state` (RFC 6749 §4.1.2).
 fn is_ours(redirected: &Url, asked: &Url) -> bool {
-    let state = |url: &Url| url.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
+    let state =
+        |url: &Url| url.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
     state(redirected).is_some() && state(redirected) == state(asked)
 }
 
@@ -121,7 +122,9 @@ mod tests {
     #[test]
     fn a_redirect_is_ours_by_its_state() {
         let asked: Url = "https://as.example/authorize?client_id=c&state=abc".parse().unwrap();
-        let ours = |query: &str| is_ours(&format!("http://localhost:8724/callback?{query}").parse().unwrap(), &asked);
+        let ours = |query: &str| {
+            is_ours(&format!("http://localhost:8724/callback?{query}").parse().unwrap(), &asked)
+        };
         assert!(ours("code=x&state=abc") && ours("error=access_denied&state=abc"));
         assert!(!ours("code=x&state=other") && !ours("code=x") && !ours(""));
         let stateless: Url = "https://as.example/authorize".parse().unwrap();
