@@ -132,6 +132,8 @@ fn the_schedule_spaces_the_retry_of_a_refresh_that_was_killed_and_says_so_meanwh
     let token = home.vestal(&["token", "shop"]).ok().stdout;
     assert!(provider.accepts(token.trim()), "a token that still serves is served");
 
+    for i in 0..8 { eprintln!("{}", home.vestal(&["status","shop"]).ok()); if i%3==0 {eprintln!("{}", home.vestal(&["events","shop"]).ok());} std::thread::sleep(Duration::from_secs(1)); }
+    eprintln!("{}", daemon.stderr());
     until("the daemon to heal it within the grace", || (state(&home).0 == "active").then_some(()));
     daemon.stop().ok();
     let stats = provider.sandbox().stats().clone();

@@ -9,7 +9,7 @@ mod record;
 mod sandbox;
 mod tap;
 
-pub(crate) use browser::{Browser, get};
+pub(crate) use browser::Browser;
 pub(crate) use home::Home;
 pub(crate) use peer::Peer;
 pub(crate) use process::{Ended, Running};

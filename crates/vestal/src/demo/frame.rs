@@ -152,7 +152,7 @@ fn kept(frame: &Frame, columns: usize) -> Vec<Line> {
 }
 
 fn left_alone(frame: &Frame, columns: usize) -> Vec<Line> {
-    let (grant, calendar) = (&frame.left_alone, &frame.calendar);
+    let grant = &frame.left_alone;
     let mut lines = vec![
         Line::default()
             .and(Tone::Strong, "left alone")
@@ -163,8 +163,7 @@ fn left_alone(frame: &Frame, columns: usize) -> Vec<Line> {
         None => labelled("").and(Tone::Faint, "if unused, and nobody uses it"),
         Some(verdict) => labelled("")
             .and(Tone::Plain, "the sandbox says ")
-            .and(if verdict.refused { Tone::Bad } else { Tone::Good }, verdict.said.as_str())
-            .and(Tone::Plain, format!(" on {}", calendar.date(verdict.at))),
+            .and(if verdict.refused { Tone::Bad } else { Tone::Good }, verdict.said.as_str()),
     });
     lines
 }
@@ -218,4 +217,4 @@ fn life(label: &str, frame: &Frame, from: Timestamp, to: Option<Timestamp>, colu
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

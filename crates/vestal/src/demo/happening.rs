@@ -63,3 +63,23 @@ fn reason(reason: &Reason) -> &str {
         Reason::NothingToRenewWith => "there is no refresh token",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_refresh_came_early_is_said() {
+        let refreshed = |trigger| {
+            let attempt = "00000000-0000-7000-8000-000000000000".parse().unwrap();
+            of_event(&What::Refreshed { attempt, generation: 3, rotated: true, expires_at: None, trigger })
+        };
+        let said =
+            |text: &str| Some((Tone::Good, format!("refreshed: generation 3, new refresh token{text}")));
+        assert_eq!(refreshed(Trigger::Schedule), said(""));
+        assert_eq!(refreshed(Trigger::Read), said(", since a reader needed it"));
+        let died = What::NeedsReauth { why: Reason::InvalidGrant { detail: "invalid_grant".to_owned() } };
+        assert_eq!(of_event(&died), Some((Tone::Bad, "needs a person: invalid_grant".to_owned())));
+        assert_eq!(of_event(&What::Created), None);
+    }
+}

@@ -32,7 +32,6 @@ pub(crate) struct LeftAlone<'a> {
 /// What the sandbox said to a refresh token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    pub(crate) at: Timestamp,
     /// Whether it was refused.
     pub(crate) refused: bool,
     /// The error code (RFC 6749 §5.2), or what else it was.
@@ -79,7 +78,7 @@ impl<'a> LeftAlone<'a> {
     }
 
     /// Needs an access token at last, and tries to refresh (RFC 6749 §6).
-    pub(crate) async fn try_to_refresh(&mut self, at: Timestamp) -> anyhow::Result<Verdict> {
+    pub(crate) async fn try_to_refresh(&mut self) -> anyhow::Result<Verdict> {
         let answer = self
             .caller
             .token(&[
@@ -93,7 +92,7 @@ impl<'a> LeftAlone<'a> {
             Some(Value::String(error)) => error,
             _ => answer.status.to_string(),
         };
-        let verdict = Verdict { at, refused: answer.status != 200, said };
+        let verdict = Verdict { refused: answer.status != 200, said };
         self.verdict = Some(verdict.clone());
         Ok(verdict)
     }

@@ -119,7 +119,7 @@ impl Observer<'_> {
         if self.left_alone.verdict.is_some() || dead_for_ms < CERTAINLY_DEAD_MS {
             return Ok(());
         }
-        let verdict = self.left_alone.try_to_refresh(now).await?;
+        let verdict = self.left_alone.try_to_refresh().await?;
         let text = format!("left alone: the sandbox says {}", verdict.said);
         let tone = if verdict.refused { Tone::Bad } else { Tone::Warning };
         self.seen.note(Happening { at: now, tone, text });

@@ -135,3 +135,36 @@ fn news(frame: &Frame, told: usize) -> Vec<Line> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::tests::{at, frame};
+    use super::super::happening::Happening;
+    use super::*;
+
+    fn told(frame: &Frame, told: usize) -> Vec<String> {
+        news(frame, told).iter().map(Line::plain).collect()
+    }
+
+    #[test]
+    fn plain_lines_tell_each_happening_once_with_what_is_next() {
+        let mut frame = frame(2_000);
+        assert_eq!(
+            told(&frame, 0),
+            [
+                "a sandbox at http://127.0.0.1:4111 whose day lasts 4 s",
+                "   0.0 s  day 0, 00:03   consent: generation 1",
+                "   1.9 s  day 0, 11:24   refreshed: generation 2",
+                "                         next on day 1, 21:36, since half of the access token's 1 day is over",
+            ]
+        );
+        assert_eq!(told(&frame, 2), [""; 0]);
+        let died = Happening { at: at(12_100), tone: Tone::Bad, text: "left alone".to_owned() };
+        frame.happenings.push(died);
+        // More have happened than are remembered.
+        frame.happened = 300;
+        assert_eq!(told(&frame, 299)[0], "  12.1 s  day 3, 00:36   left alone");
+        assert_eq!(told(&frame, 299).len(), 2);
+        assert_eq!(told(&frame, 1).len(), 4);
+    }
+}

@@ -6,11 +6,11 @@ use vestal_core::schedule::{Hold, Why, WhyNever};
 
 use super::*;
 
-fn at(ms: i64) -> Timestamp {
+pub(crate) fn at(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(1_000_000_000 + ms).unwrap()
 }
 
-fn frame(now_ms: i64) -> Frame {
+pub(crate) fn frame(now_ms: i64) -> Frame {
     let life = Duration::from_secs(4);
     Frame {
         calendar: Calendar::new(at(0), life),
@@ -110,8 +110,7 @@ fn what_is_lost_dead_or_failed_is_said() {
     frame.kept.lost = true;
     frame.kept.next = Next::Never(WhyNever::NeedsReauth);
     frame.failed_reads = 5;
-    frame.left_alone.verdict =
-        Some(Verdict { at: at(12_200), refused: true, said: "invalid_grant".to_owned() });
+    frame.left_alone.verdict = Some(Verdict { refused: true, said: "invalid_grant".to_owned() });
     let said = drawn(&frame, 100);
     for expected in [
         "shop kept alive: needs_reauth, 1 lost, generation 4, 3 refreshes\n",
@@ -119,7 +118,7 @@ fn what_is_lost_dead_or_failed_is_said() {
         "used the token 22 times, 5 failed\n",
         "  access token   ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ ended on day 2, 10:12\n",
         "  refresh token  ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ ended on day 3, 00:07\n",
-        "the sandbox says invalid_grant on day 3, 01:12\n",
+        "the sandbox says invalid_grant\n",
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
