@@ -31,11 +31,13 @@ pub(crate) struct Flights {
 struct Running {
     by_connection: Mutex<HashMap<ConnectionId, watch::Receiver<Option<Result>>>>,
     count: watch::Sender<usize>,
+    landings: watch::Sender<u64>,
 }
 
 impl Default for Running {
     fn default() -> Self {
-        Self { by_connection: Mutex::default(), count: watch::Sender::new(0) }
+        let (count, landings) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { by_connection: Mutex::default(), count, landings }
     }
 }
 
@@ -50,6 +52,7 @@ impl Drop for Landed {
         let mut by_connection = self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
         by_connection.remove(&self.id);
         self.running.count.send_replace(by_connection.len());
+        self.running.landings.send_modify(|landings| *landings += 1);
     }
 }
 
@@ -90,10 +93,9 @@ impl Flights {
         *self.running.count.borrow()
     }
 
-    /// Waits until a flight starts or ends.
-    pub(crate) async fn changed(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.running.count.subscribe().changed().await;
+    /// Changes with each flight that ends.
+    pub(crate) fn landings(&self) -> watch::Receiver<u64> {
+        self.running.landings.subscribe()
     }
 
     /// Waits until no flight is under way.

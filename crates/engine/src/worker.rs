@@ -67,7 +67,10 @@ impl Engine {
         let inner = &self.inner;
         tokio::pin!(stop);
         let mut watch = ClockWatch::new(&*inner.clock);
+        let mut landings = inner.flights.landings();
         loop {
+            // Before looking: what lands from here on is noticed, also while the schedule is being read.
+            landings.borrow_and_update();
             let now = inner.clock.now();
             if let Some(jump) = watch.look(&*inner.clock) {
                 tracing::warn!(seconds = jump, "the clock was set; every plan is made anew");
@@ -87,10 +90,8 @@ impl Engine {
                 biased;
                 () = &mut stop => break,
                 () = inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, LOOK_AT_LEAST_EVERY)) => {}
-                () = inner.flights.changed() => {
-                    // What has landed may be due again soon, and has made room.
-                    inner.clock.sleep(LOOK_AT_MOST_EVERY).await;
-                }
+                // What has landed may be due again soon, and has made room.
+                _ = landings.changed() => inner.clock.sleep(LOOK_AT_MOST_EVERY).await,
             }
         }
         self.drain().await;

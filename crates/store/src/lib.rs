@@ -1,7 +1,7 @@
 //! Where connections are kept: the implementations of [`vestal_core::store::Store`].
 //!
 //! [`SqliteStore`] is the default; [`MemoryStore`] forgets everything when it is dropped, and is for tests and
-//! simulations. What a store must do is written on the port and held by one suite, [`conformance`], that all
+//! simulations. What a store must do is written on the port and held by one suite, `conformance`, that all
 //! of them pass. [`nodes`] tells which of the processes on this machine are gone.
 
 #[cfg(any(test, feature = "conformance"))]

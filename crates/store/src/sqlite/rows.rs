@@ -224,7 +224,7 @@ pub(super) fn kept_token_set(row: &SqliteRow) -> Result<(GrantId, u64), StoreErr
     Ok((GrantId::from_uuid(columns.value("grant_id", uuid)?), columns.value("generation", count)?))
 }
 
-/// A row of [`super::connections::connections_where`], as it is seen now.
+/// A row of `connections_where!`, as it is seen now.
 pub(super) fn connection(row: &SqliteRow, now: Timestamp) -> Result<Connection, StoreError> {
     let columns = Columns::of(row, "connections");
     let tags: BTreeMap<String, String> = columns.value("tags", from_json)?;

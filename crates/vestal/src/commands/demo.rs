@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         entropy: Arc::new(SystemEntropy),
         http: Arc::new(LazyHttp::new(HttpSettings::default(), None)),
     };
-    let summary = demo::run(&options, outside, signals.next()).await.map_err(failure)?;
+    let summary = demo::run(&options, outside, signals.next()).await.map_err(|error| failure(&error))?;
     if output.json {
         output.json(&summary)?;
     }
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: anyhow::Error) -> Failure {
+fn failure(error: &anyhow::Error) -> Failure {
     match error.downcast_ref::<io::Error>() {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::ReaderGone,
         _ => Failure::failed("the demo cannot go on").why(format!("{error:#}")),

@@ -89,7 +89,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<DemoSummary> {
     let Outside { clock, entropy, http } = outside;
     let folder = tempfile::Builder::new().prefix("vestal-demo-").tempdir();
-    let folder = folder.context("no temporary folder could be made")?;
+    let folder = folder.context("no temporary folder could be made; TMPDIR may name a place for it")?;
     let secret = MasterKey::generate(&*entropy);
     let (server, issuer) = sandbox::start(options.day, &secret, &*entropy).await?;
     let calendar = Calendar::new(clock.now(), options.day);
