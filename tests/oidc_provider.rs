@@ -105,7 +105,7 @@ fn client_credentials_need_nobody() {
         "--provider",
         "custom",
         "--issuer",
-        peer.issuer.as_str(),
+        &peer.issuer,
         "--client-id",
         &client.id,
     ];
@@ -142,7 +142,7 @@ fn the_browser_comes_back_by_itself() {
     fs::write(&browser, script).unwrap();
     fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
     let mut command =
-        home.command(&["connect", "shop", "--provider", "custom", "--issuer", peer.issuer.as_str()]);
+        home.command(&["connect", "shop", "--provider", "custom", "--issuer", &peer.issuer]);
     command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
     command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
     let mut connect = home.run(command);
@@ -171,7 +171,7 @@ fn the_browser_comes_back_by_itself() {
 /// Connects as the client that the peer knows by this name.
 #[track_caller]
 fn connect(home: &Home, peer: &Peer, name: &str, client: &str) -> Ended {
-    let (registered, issuer) = (peer.client(client), peer.issuer.as_str());
+    let (registered, issuer) = (peer.client(client), &peer.issuer);
     // A client's own name, so that each has its own.
     let mut args = vec!["--provider", "custom", "--issuer", issuer, "--client", client];
     args.extend(["--client-id", &registered.id, "--auth", &registered.auth]);

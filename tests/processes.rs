@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use vestal_sandbox::{Endpoint, Fault, Grace, GrantType, Reuse, Rotation, Trouble};
 
-use crate::harness::{Home, Provider, Running, intervals, until};
+use crate::harness::{Home, Provider, Raises, Running, intervals, until};
 
 /// Long enough to be killed in, and longer than any test waits.
 const HELD_MS: u64 = 120_000;
@@ -64,8 +64,10 @@ fn a_cron_job_beside_the_daemon_refreshes_nothing_twice() {
             }
             runs
         });
-        let times = provider.watch(3 * LIFE);
-        over.store(true, Ordering::Relaxed);
+        let times = {
+            let _over = Raises(&over);
+            provider.watch(3 * LIFE)
+        };
         (cron.join().unwrap(), times)
     });
     daemon.stop().ok();

@@ -14,9 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use vestal_sandbox::{Endpoint, Fault, Grace, Reuse, Rotation, Trouble};
 
-use crate::harness::{
-    Browser, CLIENT_ID, CLIENT_SECRET, Emission, Home, Kind, Provider, Record, Secret, find_leaks, until,
-};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Browser, Emission, Home, Kind, Provider, Raises, Record, Secret, find_leaks, until};
 
 #[test]
 fn a_planted_secret_is_nowhere() {
@@ -28,8 +26,10 @@ fn a_planted_secret_is_nowhere() {
     let over = AtomicBool::new(false);
     let processes = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| process_list(&over));
-        everything_there_is_to_say(&home, &provider);
-        over.store(true, Ordering::Relaxed);
+        {
+            let _over = Raises(&over);
+            everything_there_is_to_say(&home, &provider);
+        }
         watcher.join().unwrap()
     });
 
@@ -104,7 +104,7 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
         }
         say(&["token", "nobody"]).code(1);
     }
-    home.vestal_reading(&["client", "set-secret", "okta", "--log", "trace"], &format!("{CLIENT_SECRET}\n"))
+    home.vestal_reading(&["client", "set-secret", "okta", "--client-secret-stdin", "--log", "trace"], &format!("{CLIENT_SECRET}\n"))
         .ok();
 
     provider.sandbox().settings_mut().access_token_life_ms = 3_000;

@@ -16,7 +16,17 @@ pub(crate) use process::{Ended, Running};
 pub(crate) use record::{Emission, Kind, Record, Secret, find_leaks};
 pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, free_port, intervals};
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Raises a flag when it goes: also when the test has failed, so that nobody works on for ever.
+pub(crate) struct Raises<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Raises<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// No wait of these tests is longer, but for those that say so. Two cores run eight tests at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
