@@ -24,7 +24,6 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
         settings.access_token_life_ms = u64::try_from(LIFE.as_millis()).unwrap();
     });
     home.connect("fleet-0", &provider);
-    let daemon = home.start(&["serve"]);
 
     // Whoever is not read is refreshed once a day only; so each is read once.
     let next = AtomicUsize::new(1);
@@ -40,6 +39,7 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
             });
         }
     });
+    let daemon = home.start(&["serve"]);
     let all_refreshed = || {
         let grants = provider.sandbox().grants(provider.now_ms());
         (grants.len() == CONNECTIONS && grants.iter().all(|grant| grant.refreshes > 0)).then_some(())

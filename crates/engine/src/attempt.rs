@@ -213,7 +213,13 @@ impl Inner {
     }
 
     /// What to do about a connection, as it is stored now. Pure.
-    fn course(&self, connection: &Connection, provider: &Provider, purpose: Purpose, now: Timestamp) -> Course {
+    fn course(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Course {
         let Some(grant) = &connection.grant else { return Course::Nothing };
         let moved = purpose.generation.is_some_and(|generation| generation != connection.generation());
         if grant.renewal == Renewal::None || moved {
@@ -241,7 +247,12 @@ impl Inner {
     }
 
     /// Opens everything that is needed to send. Fails before any lease is taken.
-    fn load(&self, connection: &Connection, client: &Client, provider: Arc<Provider>) -> Result<Cargo, Error> {
+    fn load(
+        &self,
+        connection: &Connection,
+        client: &Client,
+        provider: Arc<Provider>,
+    ) -> Result<Cargo, Error> {
         let credentials = self.credentials(client)?;
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });

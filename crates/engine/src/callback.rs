@@ -11,9 +11,9 @@ use vestal_core::provider::Provider;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Authorization, StoreError, Update, Write};
 use vestal_core::token::{Grant, Renewal, TokenAnswer};
+use vestal_oauth::callback::Callback;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer;
-use vestal_oauth::callback::Callback;
 use vestal_oauth::{authorization_code, client_credentials};
 
 use crate::attempt::CONTENTION_TRIES;
@@ -65,7 +65,8 @@ impl Engine {
         let provider = inner.catalogue.get(&client.provider)?;
         let credentials = inner.credentials(&client)?;
         let place = verifier_place(authorization.connection, &state_hash);
-        let verifier = inner.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
+        let verifier =
+            inner.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
         let request = authorization_code::token_request(
             &client.endpoints.token,
             &credentials,
@@ -217,7 +218,9 @@ impl Inner {
     ) -> Result<(), Error> {
         let dead = matches!(connection.state, State::NeedsReauth { .. });
         match &connection.grant {
-            Some(grant) if grant.renewal == Renewal::RefreshToken && consent.renewal == Renewal::None && !dead => {
+            Some(grant)
+                if grant.renewal == Renewal::RefreshToken && consent.renewal == Renewal::None && !dead =>
+            {
                 Err(Error::WorseConsent {
                     name: connection.name.clone(),
                     advice: provider.authorization.without_refresh_token.clone(),
@@ -239,7 +242,9 @@ impl Inner {
         loop {
             let error = match self.store.update_connection(update).await {
                 // Our own write, whose outcome was unknown when it was tried first.
-                Ok(Write::Moved(current)) if current.grant.as_ref().is_some_and(|stored| stored.id == grant) => {
+                Ok(Write::Moved(current))
+                    if current.grant.as_ref().is_some_and(|stored| stored.id == grant) =>
+                {
                     return Ok(Write::Done);
                 }
                 Ok(write) => return Ok(write),

@@ -144,7 +144,8 @@ impl Inner {
             }
         };
         if existing.client != client.id {
-            let lacks = format!("is not the one that {name:?} was made with: choose another name, or that client");
+            let lacks =
+                format!("is not the one that {name:?} was made with: choose another name, or that client");
             return Err(Error::Client { client: client.name.clone(), lacks });
         }
         match existing.state {

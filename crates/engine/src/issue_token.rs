@@ -21,8 +21,8 @@ const READ_NOTED_EVERY: Duration = Duration::from_secs(3600);
 const PATIENCE_WITH_A_VALID_TOKEN: Duration = Duration::from_secs(2);
 
 /// The waits between looks at a connection that another node is refreshing.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LONGEST_LOOK: Duration = Duration::from_millis(250);
+pub(crate) const FIRST_LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
 /// What a reader wants.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +75,8 @@ impl Engine {
             };
             let left = limit.saturating_sub(inner.clock.uptime().saturating_sub(started));
             let in_flight = connection.lease.as_ref().is_some_and(|lease| lease.valid);
-            let at_once = serves && (in_flight || connection.state.failing().is_some()) && want.min_ttl.is_none();
+            let at_once =
+                serves && (in_flight || connection.state.failing().is_some()) && want.min_ttl.is_none();
             if flown || left.is_zero() || at_once || !may_refresh(&connection) {
                 return inner.serve(&connection, want, now).await;
             }

@@ -40,8 +40,8 @@ use vestal_core::seal::Vault;
 use vestal_core::store::Store;
 use vestal_oauth::http::Http;
 
-pub use catalogue::{Catalogue, CatalogueError};
 pub use callback::Connected;
+pub use catalogue::{Catalogue, CatalogueError};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;

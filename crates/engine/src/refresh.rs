@@ -1,17 +1,13 @@
 //! A refresh that somebody asked for.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use vestal_core::connection::ConnectionName;
 use vestal_core::event::Trigger;
 use vestal_core::state::State;
 
 use crate::flight::Landing;
+use crate::issue_token::{FIRST_LOOK, LONGEST_LOOK};
 use crate::{Engine, Error};
-
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
 /// What came of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,8 @@ use crate::secrets::{Destination, place};
 use crate::{Error, Inner};
 
 /// The waits between tries to store an answer.
-pub(crate) const SAVE_BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
+pub(crate) const SAVE_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
 
 /// By how much the lease is extended while an answer is unsaved.
 const UNSAVED_LEASE: Duration = Duration::from_secs(30);
@@ -214,7 +215,8 @@ impl Decision {
     ) {
         let what = What::CandidateKept { attempt: attempt.id, why };
         self.events.push(Event { connection: connection.id, at: now, what });
-        self.brought = Brought::Candidate(Box::new(Candidate { attempt: attempt.id, kept_at: now, why, answer }));
+        self.brought =
+            Brought::Candidate(Box::new(Candidate { attempt: attempt.id, kept_at: now, why, answer }));
     }
 
     fn shift(

@@ -6,7 +6,9 @@ use vestal_core::connection::Connection;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::seal::{Field, OpenError, Place, Sealed};
 use vestal_core::secret::{ExposeSecret, SecretString};
-use vestal_core::token::{Grant, LONGEST_LIFE, RefreshEnd, StoredRefreshToken, TokenAnswer, TokenSet, saturating_add};
+use vestal_core::token::{
+    Grant, LONGEST_LIFE, RefreshEnd, StoredRefreshToken, TokenAnswer, TokenSet, saturating_add,
+};
 use vestal_oauth::client_auth::Credentials;
 
 use crate::{Error, Inner};

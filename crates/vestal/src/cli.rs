@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::commands;
 use crate::logging::Level;
 
-/// Keeps OAuth 2.0 tokens alive.
+/// Keeps OAuth 2.0 tokens alive
 ///
 /// Vestal refreshes access tokens before they end, keeps refresh tokens from dying of disuse, and says early when only a person can help.
 #[derive(Debug, Parser)]
@@ -16,12 +16,13 @@ use crate::logging::Level;
     version,
     after_help = "\
 Examples:
-  vestal demo                                         see it work, with nothing set up
-  vestal connect shop --provider constant-contact     the first five minutes
-  vestal token shop                                   a fresh access token
-  vestal serve                                        keep everything alive
+  vestal demo                                       see it work, nothing set up
+  vestal connect shop --provider constant-contact   the first five minutes
+  vestal token shop                                 a fresh access token
+  vestal serve                                      keep everything alive
 
-Exit codes: 0 done; 1 failed; 2 usage; 3 needs re-authorization; 4 temporarily unavailable, try again.",
+Exit codes:
+  0 done  1 failed  2 usage  3 needs re-authorization  4 unavailable, try again",
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true

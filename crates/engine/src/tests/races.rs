@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestal_core::state::{Cause, State};
 use vestal_core::token::WhyCandidate;
 
-use super::world::{Behaviour, DAY, World, shop};
+use super::world::{Behaviour, DAY, World, shop, start_refresh};
 use crate::Want;
 
 #[tokio::test(start_paused = true)]
@@ -52,16 +52,12 @@ async fn two_daemons_and_a_cron_job_share_the_work() {
     let daemon = world.connected().await;
     let (other, cron) = (world.node(), world.node());
     let everybody = async {
-        tokio::join!(
-            world.serve(&daemon, 20 * DAY),
-            world.serve(&other, 20 * DAY),
-            async {
-                for _ in 0..40 {
-                    world.pass(DAY / 2).await;
-                    let _ = cron.refresh(&shop()).await;
-                }
+        tokio::join!(world.serve(&daemon, 20 * DAY), world.serve(&other, 20 * DAY), async {
+            for _ in 0..40 {
+                world.pass(DAY / 2).await;
+                let _ = cron.refresh(&shop()).await;
             }
-        )
+        })
     };
     everybody.await;
     assert_eq!(world.reuses(), 0);
@@ -74,10 +70,7 @@ async fn a_caller_who_goes_away_does_not_end_the_flight() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
     *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
-    let caller = tokio::spawn({
-        let engine = engine.clone();
-        async move { engine.refresh(&shop()).await }
-    });
+    let caller = start_refresh(&engine);
     world.pass(Duration::from_secs(1)).await;
     caller.abort();
     engine.drain().await;
@@ -133,10 +126,7 @@ async fn a_new_consent_in_mid_flight_wins_and_the_old_answer_is_kept_aside() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
     *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
-    let refreshing = tokio::spawn({
-        let engine = engine.clone();
-        async move { engine.refresh(&shop()).await }
-    });
+    let refreshing = start_refresh(&engine);
     world.pass(Duration::from_secs(1)).await;
     *world.wire.latency.lock().unwrap() = Duration::from_millis(10);
     world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();

@@ -8,7 +8,7 @@ use vestal_core::state::{Cause, Reason, State};
 use vestal_core::token::WhyCandidate;
 use vestal_sandbox::{Fault, Trouble};
 
-use super::world::{Behaviour, DAY, World, shop};
+use super::world::{Behaviour, DAY, World, shop, start_refresh};
 use crate::{Error, Revocation, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -55,8 +55,7 @@ async fn a_reader_of_an_expired_token_gets_a_new_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_token_is_not_refreshed_on_each_read() {
-    let behaviour =
-        Behaviour { access_token_life: Duration::from_secs(10), ..Behaviour::strict() };
+    let behaviour = Behaviour { access_token_life: Duration::from_secs(10), ..Behaviour::strict() };
     let world = World::new(&behaviour);
     let engine = world.connected().await;
     for _ in 0..600 {
@@ -71,11 +70,16 @@ async fn a_short_token_is_not_refreshed_on_each_read() {
 async fn a_valid_token_is_served_while_the_provider_is_down() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
-    let down = Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::empty(http::StatusCode::SERVICE_UNAVAILABLE))).times(1_000);
+    let down =
+        Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::empty(http::StatusCode::SERVICE_UNAVAILABLE)))
+            .times(1_000);
     world.wire.sandbox.lock().unwrap().add_fault(down);
     world.serve(&engine, 20 * HOUR).await;
     let failing = world.shop().await;
-    assert!(matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Transient { .. })), "{failing:?}");
+    assert!(
+        matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Transient { .. })),
+        "{failing:?}"
+    );
     assert_eq!(engine.issue_token(&shop(), Want::default()).await.unwrap().generation, 1);
 
     world.serve(&engine, 5 * HOUR).await;
@@ -169,7 +173,10 @@ async fn a_wrong_secret_harms_nothing() {
     engine.set_client_secret("sandbox", &"wrong".into()).await.unwrap();
     world.serve(&engine, 13 * HOUR).await;
     let failing = world.shop().await;
-    assert!(matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Client { .. })), "{failing:?}");
+    assert!(
+        matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Client { .. })),
+        "{failing:?}"
+    );
     engine.set_client_secret("sandbox", &"the client's secret".into()).await.unwrap();
     assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2, "somebody who asks need not wait");
     assert_eq!(world.families(), (1, 0));
@@ -180,10 +187,7 @@ async fn disconnecting_revokes_the_newest_refresh_token() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
     *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
-    let refreshing = tokio::spawn({
-        let engine = engine.clone();
-        async move { engine.refresh(&shop()).await }
-    });
+    let refreshing = start_refresh(&engine);
     world.pass(Duration::from_secs(1)).await;
     let gone = engine.disconnect(&shop(), false).await.unwrap();
     assert_eq!(gone.revocation, Revocation::Revoked);

@@ -21,7 +21,7 @@ use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
 use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
 use vestal_store::MemoryStore;
 
-use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Parts, UnknownNodes};
+use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Parts, Refreshed, UnknownNodes};
 
 pub(crate) const EPOCH_S: i64 = 1_800_000_000;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -102,7 +102,12 @@ impl Wire {
         self.clock.sleep(latency).await;
         let (parts, body) = reply.response.into_parts();
         let answered = |body: Bytes, end| {
-            Exchange::Answered(Answer { status: parts.status.as_u16(), headers: parts.headers.clone(), body, end })
+            Exchange::Answered(Answer {
+                status: parts.status.as_u16(),
+                headers: parts.headers.clone(),
+                body,
+                end,
+            })
         };
         match reply.delivery {
             Delivery::Deliver => answered(body, BodyEnd::Complete),
@@ -313,6 +318,12 @@ impl World {
 
 pub(crate) fn shop() -> ConnectionName {
     "shop".parse().unwrap()
+}
+
+/// Somebody asks for a refresh of `shop`, and does not wait here.
+pub(crate) fn start_refresh(engine: &Engine) -> tokio::task::JoinHandle<Result<Refreshed, crate::Error>> {
+    let engine = engine.clone();
+    tokio::spawn(async move { engine.refresh(&shop()).await })
 }
 
 pub(crate) fn client() -> NewClient {

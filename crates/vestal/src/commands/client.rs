@@ -15,7 +15,8 @@ use crate::table::{self, Column};
     disable_help_subcommand = true,
     after_help = "\
 Examples:
-  vestal client add google --provider google --client-id ID --client-secret-file secret.txt
+  vestal client add google --provider google --client-id ID \\
+      --client-secret-file secret.txt
   vestal client list"
 )]
 pub(crate) struct Args {
@@ -31,8 +32,8 @@ enum Verb {
     #[command(after_help = "\
 Examples:
   vestal client add shops --provider constant-contact
-  pass show vestal/acme | vestal client add acme --provider custom --issuer https://login.acme.example \\
-      --client-id ID --client-secret-stdin --scope openid --scope offline_access")]
+  pass show acme | vestal client add acme --provider custom \\
+      --issuer https://login.acme.example --client-id ID --client-secret-stdin")]
     Add(Box<Add>),
     /// List the clients
     #[command(after_help = "Example:\n  vestal client list --json")]

@@ -23,10 +23,11 @@ mod browser;
 #[command(after_help = "\
 Examples:
   vestal connect shop --provider constant-contact
-  vestal connect shop                                    renew the consent
-  vestal connect crm --provider custom --issuer https://login.example.com --client-id ID --client-secret-file secret.txt
-  vestal connect server --client google --no-browser     print the URL, and read the final URL from stdin
-  vestal connect job --provider okta --issuer https://dev-12345.okta.com/oauth2/default --grant client-credentials")]
+  vestal connect shop                      renew its consent
+  vestal connect shop --no-browser         print the URL, paste the final one
+  vestal connect crm --provider custom --issuer https://login.example.com \\
+      --client-id ID --client-secret-file secret.txt --scope offline_access
+  vestal connect job --client crm --grant client-credentials")]
 pub(crate) struct Args {
     /// The connection's name, to be chosen; or one that exists
     name: ConnectionName,

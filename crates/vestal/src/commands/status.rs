@@ -19,7 +19,7 @@ use crate::when::Calendar;
 Examples:
   vestal status
   vestal status shop --json
-  vestal status --exit-code || mail -s 'vestal needs you' me@example.com < /dev/null")]
+  vestal status --exit-code || echo 'vestal needs you' | mail me@example.com")]
 pub(crate) struct Args {
     /// One connection
     name: Option<ConnectionName>,
