@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use vestal_api::{
-    ClientView, ConnectedView, ConnectionView, ConsentView, DemoSummary, DisconnectedView, DoctorView,
-    ErrorView, EventView, ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
+    ClientView, ConnectedView, ConnectionView, ConsentView, DisconnectedView, DoctorView, ErrorView,
+    EventView, ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
 };
 use vestal_sandbox::{Consent, Endpoint, Fault, Trouble};
 
@@ -271,11 +271,12 @@ fn the_daemon_finishes_its_flight_and_ends_well() {
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, 1);
 }
 
+#[cfg(feature = "demo")]
 #[test]
 fn the_demo_keeps_a_connection_alive_with_nothing_set_up() {
     let home = Home::new();
     let demo = home.vestal(&["demo", "--for", "5s", "--json"]).ok();
-    let summary: DemoSummary = demo.json();
+    let summary: vestal_api::DemoSummary = demo.json();
     println!("demo: {summary:?} in {:?}", demo.took);
     assert!(summary.refreshes >= 1 && summary.generation > summary.refreshes, "{summary:?}");
     assert_eq!((summary.lost, summary.failed_reads), (0, 0), "{summary:?}");

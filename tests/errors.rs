@@ -110,7 +110,8 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     home.consent("other", &["--client", "custom"], "").ok();
     let of_shop = "grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')";
     // The last byte belongs to the authentication tag, whatever is sealed.
-    let damage = |field: &str| format!("{field} = CAST(substr({field}, 1, length({field}) - 1) || x'00' AS BLOB)");
+    let damage =
+        |field: &str| format!("{field} = CAST(substr({field}, 1, length({field}) - 1) || x'00' AS BLOB)");
     sql(
         &home,
         &format!(

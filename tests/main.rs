@@ -3,7 +3,14 @@
 //! Everything that any `vestal` of these tests prints is recorded, and searched for every secret that went over
 //! the wire meanwhile (`harness/record.rs`): whatever is tested here is tested for leaks by the way.
 
-#![expect(clippy::disallowed_methods, reason = "these tests live in real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "these tests live in real time, fail by panicking, and tell their figures"
+)]
 
 mod harness;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use vestal_sandbox::{Endpoint, Fault, Grace, GrantType, Reuse, Rotation, Trouble};
+use vestal_sandbox::{Fault, Grace, Reuse, Rotation, Trouble};
 
 use crate::harness::{Home, Provider, Raises, Running, intervals, until};
 
@@ -88,19 +88,58 @@ fn a_cron_job_beside_the_daemon_refreshes_nothing_twice() {
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, CONNECTIONS);
 }
 
+#[test]
+fn two_cron_jobs_at_once_refresh_each_connection_once() {
+    const CONNECTIONS: usize = 24;
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 2_000);
+    home.connect("shop-0", &provider);
+    for number in 1..CONNECTIONS {
+        home.consent(&format!("shop-{number}"), &["--client", "custom"], "").ok();
+    }
+    let mut last = String::new();
+    for number in 0..CONNECTIONS {
+        last = home.vestal(&["token", &format!("shop-{number}")]).ok().stdout;
+    }
+    until("all tokens to end", || (!provider.accepts(last.trim())).then_some(()));
+
+    provider.sandbox().settings_mut().access_token_life_ms = 600_000;
+    // Slow enough that each job is still at it when the other one has refreshed what is next.
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(300)).times(1_000));
+    let before = refreshes_of_each(&provider);
+    let jobs = [home.start(&["refresh", "--due"]), home.start(&["refresh", "--due"])];
+    for job in jobs {
+        job.end().ok();
+    }
+    let after = refreshes_of_each(&provider);
+    let twice = before.iter().zip(&after).filter(|(before, after)| *after - *before > 1).count();
+    assert_eq!(twice, 0, "of {CONNECTIONS} connections were refreshed by both jobs");
+    assert!(before.iter().zip(&after).all(|(before, after)| after > before), "all were due");
+    assert_eq!(provider.sandbox().stats().reuses, 0);
+}
+
+fn refreshes_of_each(provider: &Provider) -> Vec<u64> {
+    provider.sandbox().grants(provider.now_ms()).iter().map(|grant| grant.refreshes).collect()
+}
+
+const GRACE: Rotation = Rotation::Always { grace: Grace::For(30_000), reuse: Reuse::Punished };
+
 /// A connection whose refresh was killed after the provider had rotated the token, and before it answered.
 fn killed_in_mid_request(profile: &str, rotation: Rotation) -> (Home, Provider) {
     let home = Home::new();
     let provider = Provider::start(home.record(), |settings| settings.refresh_tokens.rotation = rotation);
     home.connect_with("shop", &["--provider", profile], &provider);
-    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(HELD_MS)));
+    kill_in_mid_request(&home, &provider);
+    (home, provider)
+}
 
+fn kill_in_mid_request(home: &Home, provider: &Provider) {
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(HELD_MS)));
     let refresh = home.start(&["refresh", "shop"]);
     until("the provider to rotate", || (provider.sandbox().stats().refreshes == 1).then_some(()));
     refresh.signal(Signal::KILL);
     let killed = refresh.end();
     assert_eq!(killed.status.code(), None, "{killed}");
-    (home, provider)
 }
 
 /// Nobody waits for a lease that the dead cannot give back.
@@ -108,8 +147,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_refresh_that_was_killed_is_tried_again_at_once_within_the_grace() {
-    let rotation = Rotation::Always { grace: Grace::For(30_000), reuse: Reuse::Punished };
-    let (home, provider) = killed_in_mid_request("okta", rotation);
+    let (home, provider) = killed_in_mid_request("okta", GRACE);
 
     let again = home.vestal(&["refresh", "shop"]).ok();
     assert!(again.took < AT_ONCE, "it waited for the lease of a dead process: {again}");
@@ -120,26 +158,68 @@ fn a_refresh_that_was_killed_is_tried_again_at_once_within_the_grace() {
     home.vestal(&["refresh", "shop"]).ok();
 }
 
-#[test]
-fn the_schedule_spaces_the_retry_of_a_refresh_that_was_killed_and_says_so_meanwhile() {
-    let rotation = Rotation::Always { grace: Grace::For(30_000), reuse: Reuse::Punished };
-    let (home, provider) = killed_in_mid_request("okta", rotation);
-    // It is the schedule's turn only when the token is due, or the lease is known to be a dead one's.
-    let daemon = home.start(&["serve"]);
+/// What a daemon has to do about a refresh that was killed, well within the grace.
+fn healed(home: &Home, provider: &Provider) {
     let told = until("the daemon to find what was left behind", || {
-        let state = state(&home);
-        (state.0 == "failing").then_some(state)
+        let (state, cause) = state(home);
+        (state == "failing").then_some(cause)
     });
-    assert_eq!(told.1, "outcome_unknown");
+    assert_eq!(told, "outcome_unknown");
     let token = home.vestal(&["token", "shop"]).ok().stdout;
     assert!(provider.accepts(token.trim()), "a token that still serves is served");
-
-    for i in 0..8 { eprintln!("{}", home.vestal(&["status","shop"]).ok()); if i%3==0 {eprintln!("{}", home.vestal(&["events","shop"]).ok());} std::thread::sleep(Duration::from_secs(1)); }
-    eprintln!("{}", daemon.stderr());
-    until("the daemon to heal it within the grace", || (state(&home).0 == "active").then_some(()));
-    daemon.stop().ok();
+    until("the daemon to heal it", || (state(home).0 == "active").then_some(()));
     let stats = provider.sandbox().stats().clone();
     assert_eq!((stats.grace_retries, stats.reuses), (1, 0), "{stats:?}");
+}
+
+#[test]
+fn a_daemon_that_starts_later_heals_what_was_killed_and_says_so_meanwhile() {
+    let (home, provider) = killed_in_mid_request("okta", GRACE);
+    let daemon = home.start(&["serve"]);
+    healed(&home, &provider);
+    daemon.stop().ok();
+}
+
+#[test]
+fn a_daemon_that_runs_heals_what_was_killed_beside_it() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.refresh_tokens.rotation = GRACE);
+    home.connect_with("shop", &["--provider", "okta"], &provider);
+    let mut daemon = home.start(&["serve"]);
+    daemon.hear("that it keeps connections alive", |text| text.contains("keeping").then_some(()));
+    kill_in_mid_request(&home, &provider);
+    healed(&home, &provider);
+    daemon.stop().ok();
+}
+
+#[test]
+fn once_the_grace_is_over_nothing_puts_the_token_at_risk_that_still_serves() {
+    // The profile says 30 s, of which the last tenth is left alone.
+    const GRACE_IS_OVER: Duration = Duration::from_secs(28);
+    let rotation = Rotation::Always { grace: Grace::For(20_000), reuse: Reuse::Punished };
+    let (home, provider) = killed_in_mid_request("okta", rotation);
+    std::thread::sleep(GRACE_IS_OVER);
+
+    let told = home.vestal(&["refresh", "--due"]).code(4);
+    assert!(told.stderr.contains("error: 1 connection is failing\n  why:  shop"), "{told}");
+    assert_eq!(state(&home), ("failing".into(), "outcome_unknown".into()));
+    let status = home.vestal(&["status", "shop"]).ok().stdout;
+    assert!(status.contains("an answer of Okta was lost"), "{status}");
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    assert!(provider.accepts(token.trim()));
+
+    home.vestal(&["refresh", "shop"]).code(4);
+    home.vestal(&["refresh", "--due"]).code(4);
+    home.vestal(&["token", "shop", "--min-ttl", "30m"]).ok();
+    let stats = provider.sandbox().stats().clone();
+    assert_eq!(
+        (stats.refreshes, stats.grace_retries, stats.reuses),
+        (1, 0, 0),
+        "nothing was sent: {stats:?}"
+    );
+    assert!(provider.accepts(token.trim()), "the family lives");
+    home.consent("shop", &[], "").ok();
+    assert_eq!(state(&home), ("active".into(), Value::Null));
 }
 
 #[test]
@@ -173,10 +253,7 @@ fn an_interrupted_refresh_finishes_its_flight_first() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
-    provider.sandbox().add_fault(Fault {
-        grant_type: Some(GrantType::RefreshToken),
-        ..Fault::at(Endpoint::Token, Trouble::Delay(1_500))
-    });
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(1_500)));
     let refresh = home.start(&["refresh", "shop"]);
     until("the provider to rotate", || (provider.sandbox().stats().refreshes == 1).then_some(()));
     refresh.signal(Signal::INT);

@@ -14,7 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use vestal_sandbox::{Endpoint, Fault, Grace, Reuse, Rotation, Trouble};
 
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Browser, Emission, Home, Kind, Provider, Raises, Record, Secret, find_leaks, until};
+use crate::harness::{
+    Browser, CLIENT_ID, CLIENT_SECRET, Emission, Home, Kind, Provider, Raises, Record, Secret, find_leaks,
+    until,
+};
 
 #[test]
 fn a_planted_secret_is_nowhere() {
@@ -104,8 +107,11 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
         }
         say(&["token", "nobody"]).code(1);
     }
-    home.vestal_reading(&["client", "set-secret", "okta", "--client-secret-stdin", "--log", "trace"], &format!("{CLIENT_SECRET}\n"))
-        .ok();
+    home.vestal_reading(
+        &["client", "set-secret", "okta", "--client-secret-stdin", "--log", "trace"],
+        &format!("{CLIENT_SECRET}\n"),
+    )
+    .ok();
 
     provider.sandbox().settings_mut().access_token_life_ms = 3_000;
     trace(&["refresh", "shop"]).ok();

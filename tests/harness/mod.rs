@@ -31,6 +31,9 @@ impl Drop for Raises<'_> {
 /// No wait of these tests is longer, but for those that say so. Two cores run eight tests at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Between two reads of a reader who never stops: it leaves the other tests something of the machine.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+
 /// Looks every few milliseconds until there is something to see.
 pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, look)

@@ -139,15 +139,22 @@ pub(crate) fn find_leaks(secrets: &[Secret], bytes: &[u8]) -> Vec<Leak> {
 }
 
 /// Every secret in every disguise, by the first bytes.
-struct Needles(HashMap<Vec<u8>, Vec<(Vec<u8>, Kind, &'static str)>>);
+struct Needles(HashMap<Vec<u8>, Vec<Needle>>);
+
+struct Needle {
+    bytes: Vec<u8>,
+    kind: Kind,
+    disguise: &'static str,
+}
 
 impl Needles {
     fn new(secrets: &[Secret]) -> Self {
         let mut needles = HashMap::<_, Vec<_>>::new();
         for Secret { kind, bytes } in secrets {
             assert!(bytes.len() >= SHORTEST, "a {kind:?} of {} bytes would be found anywhere", bytes.len());
-            for (disguise, needle) in disguises(bytes) {
-                needles.entry(needle[..SHORTEST].to_vec()).or_default().push((needle, *kind, disguise));
+            for (disguise, bytes) in disguises(bytes) {
+                let beginning = bytes[..SHORTEST].to_vec();
+                needles.entry(beginning).or_default().push(Needle { bytes, kind: *kind, disguise });
             }
         }
         Self(needles)
@@ -156,9 +163,9 @@ impl Needles {
     fn find(&self, bytes: &[u8]) -> Vec<Leak> {
         let mut leaks = Vec::new();
         for (at, window) in bytes.windows(SHORTEST).enumerate() {
-            for (needle, kind, disguise) in self.0.get(window).into_iter().flatten() {
-                if bytes[at..].starts_with(needle) {
-                    leaks.push(Leak { kind: *kind, disguise, at });
+            for needle in self.0.get(window).into_iter().flatten() {
+                if bytes[at..].starts_with(&needle.bytes) {
+                    leaks.push(Leak { kind: needle.kind, disguise: needle.disguise, at });
                 }
             }
         }

@@ -18,6 +18,7 @@ mod output;
 mod reasons;
 mod table;
 mod terminal;
+mod text;
 mod timeline;
 mod when;
 

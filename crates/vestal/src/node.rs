@@ -34,11 +34,13 @@ impl Node {
         });
     }
 
-    /// Frees what the processes held that are gone, and forgets them.
-    pub(crate) async fn release_gone(&self, store: &dyn Store) {
+    /// Frees what the processes held that are gone, and forgets them. Returns how many leases are free now.
+    pub(crate) async fn release_gone(&self, store: &dyn Store) -> u64 {
+        let mut freed = 0;
         for node in self.gone() {
             match store.release_node(node).await {
                 Ok(leases) => {
+                    freed += leases;
                     tracing::info!(%node, leases, "a process is gone; its leases are free");
                     if let Err(error) = forget(&self.folder, node) {
                         tracing::warn!(%node, %error, "a process that is gone cannot be forgotten");
@@ -47,6 +49,7 @@ impl Node {
                 Err(error) => tracing::warn!(%node, %error, "the leases of a process that is gone stay"),
             }
         }
+        freed
     }
 
     fn gone(&self) -> Vec<NodeId> {

@@ -1,8 +1,9 @@
 //! Tables that fit the terminal: columns that matter less go first, then the widest are cut.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::output::Palette;
+use crate::text::{cut, pad};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -37,7 +38,7 @@ pub(crate) fn draw(
             .map(|&index| {
                 let (text, is_title) = cell(index);
                 let text = cut(&text, widths[index]);
-                let text = if Some(index) == last { text } else { pad(text, widths[index]) };
+                let text = if Some(index) == last { text } else { pad(&text, widths[index]) };
                 if is_title { palette.faint(text) } else { tint(columns[index].title, text) }
             })
             .collect();
@@ -51,8 +52,10 @@ pub(crate) fn draw(
 /// The width of each column; 0 for one that is left out.
 fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = (0..columns.len())
-        .map(|index| {
-            rows.iter().map(|row| row[index].width()).max().unwrap_or(0).max(columns[index].title.width())
+        .map(|index| match rows.iter().map(|row| row[index].width()).max() {
+            // Nothing in it.
+            Some(0) => 0,
+            widest => widest.unwrap_or(0).max(columns[index].title.width()),
         })
         .collect();
     let total = |widths: &[usize]| {
@@ -74,30 +77,6 @@ fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
         *widest -= 1;
     }
     widths
-}
-
-/// A text that takes at most `width` columns; a cut shows as `…`.
-pub(crate) fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut room = width.saturating_sub(1);
-    let kept: String = text
-        .chars()
-        .take_while(|c| {
-            let columns = c.width().unwrap_or(0);
-            let fits = columns <= room;
-            room = room.saturating_sub(columns);
-            fits
-        })
-        .collect();
-    format!("{kept}…")
-}
-
-/// The text, with as many spaces behind it as bring it to `width`.
-pub(crate) fn pad(text: String, width: usize) -> String {
-    let missing = width.saturating_sub(text.width());
-    text + &" ".repeat(missing)
 }
 
 #[cfg(test)]
@@ -124,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn a_column_with_nothing_in_it_is_left_out() {
+        assert_eq!(
+            drawn(&[["shop", "active", ""], ["café", "", ""]], 80),
+            ["NAME  STATE", "shop  active", "café  "]
+        );
+        assert_eq!(drawn(&[], 80), ["NAME  STATE  CLIENT"]);
+    }
+
+    #[test]
     fn what_matters_least_goes_first_and_the_widest_is_cut() {
         let rows = [["a-rather-long-name-of-a-shop", "needs_reauth", "constant-contact"]];
         for width in [18, 20, 30, 40, 50, 60] {
@@ -132,13 +120,5 @@ mod tests {
             }
         }
         assert_eq!(drawn(&rows, 20), ["NAME       STATE", "a-rather…  needs_re…"]);
-    }
-
-    #[test]
-    fn a_cut_never_splits_a_wide_character() {
-        assert_eq!(cut("店舗一号", 8), "店舗一号");
-        assert_eq!(cut("店舗一号店", 8), "店舗一…");
-        assert_eq!(cut("店舗一号店", 7), "店舗一…");
-        assert_eq!(cut("店舗", 2), "…");
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::Palette;
-use crate::table::{cut, pad};
+use crate::text::{cut, pad};
 use crate::when::Calendar;
 
 /// The names before the bars.
@@ -77,8 +77,8 @@ impl Bar {
         }
         let (from, to) = (calendar.short(self.from), calendar.short(self.to));
         let left = columns.saturating_sub(to.width() + 1);
-        let ends = format!("{} {to}", pad(cut(&from, left), left));
-        let label = pad(self.label.to_owned(), LABEL);
+        let ends = format!("{} {to}", pad(&cut(&from, left), left));
+        let label = pad(self.label, LABEL);
         [format!("{label}{bar}"), format!("{}{}", " ".repeat(LABEL), palette.faint(ends))]
     }
 

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{JsonArray, Output};
 use crate::table::{self, Column};
+use crate::text::pad;
 
 /// Manage clients: our registrations with providers
 #[derive(Debug, clap::Args)]
@@ -87,7 +88,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.verb {
         Verb::Add(add) => {
             let Add { client, provider, options, scopes } = *add;
-            let vestal = registration::open_or_set_up(context).await?;
+            let vestal = registration::open_or_set_up(context, &provider).await?;
             let client =
                 registration::register(&vestal, context, &provider, client, options, &scopes).await?;
             match output.json {
@@ -183,7 +184,7 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
         ("token", endpoints.token.to_string()),
         ("revocation", url(&endpoints.revocation)),
     ] {
-        output.line(format_args!("  {}{text}", table::pad(title.to_owned(), 16)))?;
+        output.line(format_args!("  {}{text}", pad(title, 16)))?;
     }
     Ok(())
 }

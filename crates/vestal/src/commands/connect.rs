@@ -83,10 +83,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Failure::usage("nobody says which provider the client belongs to").next("add --provider P")
         );
     }
-    let vestal = match (&args.provider, &args.client) {
+    let vestal = match &args.provider {
         // Nothing can be made from a name alone.
-        (None, None) | (None, Some(_)) => context.open().await?,
-        (Some(_), _) => open_or_set_up(context).await?,
+        None => context.open().await?,
+        Some(provider) => open_or_set_up(context, provider).await?,
     };
     let scopes = Some(split(&args.scopes)).filter(|scopes| !scopes.is_empty());
     let Args { name, provider, client, options, .. } = args;
@@ -119,7 +119,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             match vestal.engine.begin_connect(begin).await {
                 Err(error) => Err(error),
                 Ok(request) => {
-                    announce(&name, &request, context, &calendar)?;
+                    announce(&name, &request, context)?;
                     match listening {
                         Some(loopback) => browser::consent(&vestal, context, &request, loopback).await?,
                         None => pasted(&vestal, &request, context).await?,
@@ -130,7 +130,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     match outcome {
         Ok(connected) => conclude(&vestal, connected, context, &calendar).await,
-        Err(error) => Err(vestal.failure(error, Some(&name), &calendar).await),
+        Err(error) => {
+            let wants_another = matches!(error, Error::Consent { .. });
+            let failure = vestal.failure(error, Some(&name), &calendar).await;
+            Err(if wants_another {
+                failure.next(format!("vestal connect {}", word(name.as_str())))
+            } else {
+                failure
+            })
+        }
     }
 }
 
@@ -211,12 +219,7 @@ fn already(client: Client, options: &ClientOptions) -> Result<Client, Failure> {
 }
 
 /// Says where to consent.
-fn announce(
-    name: &ConnectionName,
-    request: &ConsentRequest,
-    context: &Context,
-    calendar: &Calendar,
-) -> Result<(), Failure> {
+fn announce(name: &ConnectionName, request: &ConsentRequest, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     for advice in &request.advice {
         output.warn(advice);
@@ -231,9 +234,11 @@ fn announce(
         })?;
         return Ok(());
     }
-    let until = calendar.away(request.expires_at);
-    output
-        .note(format_args!("To connect {:?}, open this page and consent; it ends {until}:\n", name.as_str()));
+    let minutes = browser::PATIENCE.as_secs() / 60;
+    output.note(format_args!(
+        "To connect {:?}, open this page and consent within {minutes} min:\n",
+        name.as_str()
+    ));
     output.line(&request.url)?;
     output.note("");
     Ok(())

@@ -20,7 +20,7 @@ use crate::context::{Context, Vestal};
 use crate::failure::Failure;
 use crate::hardening;
 use crate::output::Output;
-use crate::table::pad;
+use crate::text::pad;
 
 /// The program was not there before this day.
 const FIRST_DAY: &str = "2026-01-01T00:00:00Z";
@@ -61,9 +61,9 @@ fn tell(finding: &Finding, output: Output) -> Result<(), Failure> {
         Level::Warn => palette.warning("warn"),
         Level::Fail => palette.bad("FAIL"),
     };
-    output.line(format_args!("{level}  {}{}", pad(finding.about.clone(), 15), finding.found))?;
+    output.line(format_args!("{level}  {}{}", pad(&finding.about, 15), finding.found))?;
     if let Some(next) = &finding.next {
-        output.line(format_args!("      {}{}", pad("next:".to_owned(), 15), palette.strong(next)))?;
+        output.line(format_args!("      {}{}", pad("next:", 15), palette.strong(next)))?;
     }
     Ok(())
 }
@@ -78,6 +78,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
         }
     };
     findings.push(configuration(&config));
+    findings.extend(authorities(&config));
     findings.push(match config.master_key.read(&context.environment) {
         Ok(key) => ok("master key", format!("{} holds the key {}", config.master_key.describe(), key.id())),
         Err(failure) => failed("master key", failure),
@@ -129,6 +130,19 @@ fn configuration(config: &Config) -> Finding {
     } else {
         warn("configuration", format!("there is none at {path}; the defaults are used"), "vestal init")
     }
+}
+
+/// Whether the extra certificate authorities can be read, where there are to be some.
+fn authorities(config: &Config) -> Option<Finding> {
+    let path = config.http.ca_file.as_ref()?;
+    Some(match fs::File::open(path) {
+        Ok(_) => ok("authorities", path.display().to_string()),
+        Err(error) => fail(
+            "authorities",
+            format!("{} cannot be read: {error}", path.display()),
+            "correct [http] ca_file in the configuration",
+        ),
+    })
 }
 
 /// Where the store lies.

@@ -72,7 +72,7 @@ async fn last(vestal: &Vestal, args: &Args, calendar: &Calendar) -> Result<Vec<S
 fn sentence(what: &What, calendar: &Calendar) -> String {
     let ends = |at: &Option<jiff::Timestamp>| match at {
         Some(at) => format!("ends {}", calendar.moment(*at)),
-        None => "whose end is unknown".to_owned(),
+        None => "nobody says when it ends".to_owned(),
     };
     match what {
         What::Created => "created".to_owned(),
@@ -88,7 +88,7 @@ fn sentence(what: &What, calendar: &Calendar) -> String {
                 Trigger::Request => "on request",
             };
             let rotated = if *rotated { "; the refresh token was replaced" } else { "" };
-            format!("refreshed {why}: generation {generation} {}{rotated}", ends(expires_at))
+            format!("refreshed {why}: generation {generation}, {}{rotated}", ends(expires_at))
         }
         What::Failed { why, next, .. } => {
             format!("failed: {}; next try {}", cause_of(why, "the provider"), calendar.moment(*next))

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reasons;
+use crate::text::wrap;
 use crate::timeline::{Bar, LEGEND, Mark};
 use crate::when::{Calendar, span};
 
@@ -52,50 +53,52 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
 fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, output: Output) -> Vec<String> {
     let palette = output.palette;
-    let width = if output.is_terminal() { output.width } else { DRAWN };
+    let width = output.width;
+    let drawn = if output.is_terminal() { width } else { DRAWN };
     let mut lines = Vec::new();
-    let mut paragraph = |indent: &str, text: &str| lines.extend(wrap(text, width, indent));
+    let mut paragraph = |indent: usize, text: &str| lines.extend(wrap(text, width, indent, indent + 2));
     let name = connection.name.as_str();
-    paragraph("", &format!("{name:?} is {}. {}", connection.state.name(), reasons::next(schedule, calendar)));
-    paragraph("", &format!("Its policy is {}: {}.", connection.policy, reasons::policy(connection.policy)));
+    paragraph(0, &format!("{name:?} is {}. {}", connection.state.name(), reasons::next(schedule, calendar)));
+    paragraph(0, &format!("Its policy is {}: {}.", connection.policy, reasons::policy(connection.policy)));
 
     if !schedule.wishes.is_empty() {
-        paragraph("", "");
-        paragraph("", "A refresh would be good (the earliest counts):");
+        paragraph(0, "");
+        paragraph(0, "A refresh would be good (the earliest counts):");
         let mut wishes: Vec<_> = schedule.wishes.iter().collect();
         wishes.sort_by_key(|wish| wish.at);
         for wish in wishes {
-            paragraph("  ", &format!("{}: {}", calendar.moment_and_away(wish.at), reasons::wish(wish.why)));
+            paragraph(2, &format!("{}: {}", calendar.moment_and_away(wish.at), reasons::wish(wish.why)));
         }
-        paragraph("", "and must not be before (the latest counts):");
+        paragraph(
+            2,
+            "These times lie up to a tenth of the wait earlier, so that many connections spread out.",
+        );
+        paragraph(0, "and must not be before (the latest counts):");
         let mut floors: Vec<_> = schedule.floors.iter().filter(|floor| floor.at > calendar.now()).collect();
         floors.sort_by_key(|floor| floor.at);
         for floor in &floors {
-            paragraph(
-                "  ",
-                &format!("{}: {}", calendar.moment_and_away(floor.at), reasons::floor(floor.why)),
-            );
+            paragraph(2, &format!("{}: {}", calendar.moment_and_away(floor.at), reasons::floor(floor.why)));
         }
         if floors.is_empty() {
-            paragraph("  ", "nothing stands in its way");
+            paragraph(2, "nothing stands in its way");
         }
     }
 
     if let Some(grant) = &connection.grant {
-        paragraph("", "");
-        paragraph("", "What ends:");
+        paragraph(0, "");
+        paragraph(0, "What ends:");
         match grant.tokens.expires_at {
             Some(end) => {
                 let verb = if end <= calendar.now() { "ended" } else { "ends" };
-                paragraph("  ", &format!("the access token {verb} {}", calendar.moment_and_away(end)));
+                paragraph(2, &format!("the access token {verb} {}", calendar.moment_and_away(end)));
             }
-            None => paragraph("  ", "the access token: nobody says when"),
+            None => paragraph(2, "the access token: nobody says when"),
         }
         if let Some(end) = schedule.idle_end {
             let (at, limit) = (calendar.moment_and_away(end.at), span(end.limit));
             let basis = reasons::basis(end.basis);
             paragraph(
-                "  ",
+                2,
                 &format!(
                     "the refresh token dies {at} if it is not used for {limit} ({basis}); each refresh moves that"
                 ),
@@ -105,7 +108,7 @@ fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, outpu
             let (at, basis) = (calendar.moment_and_away(end.at), reasons::basis(end.basis));
             let warnings = end.warnings().map(|at| calendar.day(at)).join(", ");
             paragraph(
-                "  ",
+                2,
                 &format!(
                     "the grant ends {at} whatever is done ({basis}): a person must consent anew; warnings {warnings}"
                 ),
@@ -117,9 +120,9 @@ fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, outpu
     if !bars.is_empty() {
         lines.push(String::new());
         for bar in bars {
-            lines.extend(bar.draw(calendar, width, palette));
+            lines.extend(bar.draw(calendar, drawn, palette));
         }
-        lines.extend(wrap(LEGEND, width, "  ").into_iter().map(|line| palette.faint(line)));
+        lines.extend(wrap(LEGEND, drawn, 2, 2).into_iter().map(|line| palette.faint(line)));
     }
     lines
 }
@@ -144,35 +147,4 @@ fn bars(connection: &Connection, schedule: &Schedule) -> Vec<Bar> {
         marks: next.clone(),
     });
     access.into_iter().chain(idle).chain(absolute).collect()
-}
-
-/// The text in lines of at most `width` columns, all but the first one two columns further in.
-fn wrap(text: &str, width: usize, indent: &str) -> Vec<String> {
-    use unicode_width::UnicodeWidthStr;
-    let mut lines = Vec::new();
-    let mut line = indent.to_owned();
-    for word in text.split(' ') {
-        let is_begun = line.trim() != "";
-        if is_begun && line.width() + 1 + word.width() > width {
-            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
-        } else if is_begun {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_wrapped_at_words() {
-        assert_eq!(wrap("a short one", 40, "  "), ["  a short one"]);
-        assert_eq!(wrap("a rather long one", 10, ""), ["a rather", "  long one"]);
-        assert_eq!(wrap("", 10, ""), [""]);
-        assert_eq!(wrap("unbreakable-word", 8, " "), [" unbreakable-word"]);
-    }
 }

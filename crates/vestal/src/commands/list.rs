@@ -124,8 +124,8 @@ fn views<'a>(
 const COLUMNS: [Column; 6] = [
     Column { title: "NAME", matters: 9 },
     Column { title: "STATE", matters: 8 },
-    Column { title: "TOKEN ENDS", matters: 6 },
-    Column { title: "NEXT REFRESH", matters: 7 },
+    Column { title: "EXPIRES", matters: 6 },
+    Column { title: "REFRESH", matters: 7 },
     Column { title: "CLIENT", matters: 4 },
     Column { title: "WHY", matters: 2 },
 ];

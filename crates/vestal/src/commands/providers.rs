@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, unknown_provider};
 use crate::output::{JsonArray, Output};
 use crate::table::{self, Column};
+use crate::text::wrap;
 
 /// Look at what is known of providers
 #[derive(Debug, clap::Args)]
@@ -106,7 +107,7 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
         output.line(docs)?;
     }
     title("How to register a client")?;
-    output.line(format_args!("  {}", view.register))?;
+    tell(&view.register, 2, output)?;
     if let Some(issuer) = &view.issuer {
         title("Issuer")?;
         output.line(format_args!("  {issuer}"))?;
@@ -127,7 +128,7 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
     }
     for (scope, allows) in &view.scopes {
         let default = if view.default_scopes.contains(scope) { " (asked for by default)" } else { "" };
-        output.line(format_args!("  {scope}: {allows}{default}"))?;
+        tell(&format!("{scope}: {allows}{default}"), 2, output)?;
     }
     if !view.retired.is_empty() {
         title("Retired endpoints")?;
@@ -140,8 +141,16 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
         title("Notes")?;
     }
     for note in &view.notes {
-        output.line(format_args!("  {}", note.text))?;
+        tell(&note.text, 2, output)?;
         tell_origin(&note.origin, output)?;
+    }
+    Ok(())
+}
+
+/// Text that keeps to the terminal's width.
+fn tell(text: &str, indent: usize, output: Output) -> Result<(), Failure> {
+    for line in wrap(text, output.width, indent, indent) {
+        output.line(line)?;
     }
     Ok(())
 }
@@ -149,7 +158,7 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
 fn tell_origin(origin: &Origin, output: Output) -> Result<(), Failure> {
     let palette = output.palette;
     if let Some(note) = &origin.note {
-        output.line(format_args!("      {note}"))?;
+        tell(note, 6, output)?;
     }
     let source = match (&origin.source, origin.verified_on) {
         (Some(url), Some(day)) => format!("{url}, read on {}", day.strftime("%-d %b %Y")),

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use vestal_api::{Code, RefreshView};
 use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
 use vestal_core::store::Filter;
-use vestal_core::token::saturating_add;
-use vestal_engine::Error;
+use vestal_core::token::{Renewal, saturating_add};
+use vestal_engine::{Engine, Error, Refreshed};
 
 use super::length;
 use super::list::Pages;
@@ -19,8 +20,12 @@ use crate::failure::{Failure, word};
 use crate::output::JsonArray;
 use crate::when::Calendar;
 
-/// How many refreshes are under way at once. The engine bounds them again, host by host.
-const AT_ONCE: usize = 64;
+/// How many refreshes are under way at once. The engine bounds them again, host by host; who waits long for that gives
+/// up, so they are not many more than a host takes.
+const AT_ONCE: usize = 32;
+
+/// How many of those that are due are looked at together.
+const DUE_AT_ONCE: u32 = 256;
 
 /// How many names a sentence holds.
 const NAMES: usize = 10;
@@ -101,30 +106,62 @@ enum Which {
     All,
 }
 
-/// What is to be refreshed, a batch at a time.
-enum Batches<'a> {
-    Due { vestal: &'a Vestal, horizon: Timestamp, seen: HashSet<vestal_core::id::ConnectionId> },
+/// What is to be refreshed, one after the other.
+struct Queue<'a> {
+    vestal: &'a Vestal,
+    source: Source<'a>,
+    fetched: std::vec::IntoIter<Connection>,
+    over: bool,
+}
+
+enum Source<'a> {
+    Due { horizon: Timestamp, seen: HashSet<ConnectionId> },
     All(Pages<'a>),
 }
 
-impl Batches<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<Connection>>, Failure> {
-        match self {
-            Self::All(pages) => pages.next().await,
-            Self::Due { vestal, horizon, seen } => {
+impl<'a> Queue<'a> {
+    fn new(vestal: &'a Vestal, which: Which) -> Self {
+        let source = match which {
+            Which::All => Source::All(Pages::new(vestal, Filter::default())),
+            Which::Due(within) => {
+                let horizon = saturating_add(vestal.engine.now(), within);
+                Source::Due { horizon, seen: HashSet::new() }
+            }
+        };
+        Self { vestal, source, fetched: Vec::new().into_iter(), over: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<Connection>, Failure> {
+        loop {
+            if let Some(connection) = self.fetched.next() {
+                return Ok(Some(connection));
+            }
+            if self.over {
+                return Ok(None);
+            }
+            let fetched = self.fetch().await?;
+            self.over = fetched.is_empty();
+            self.fetched = fetched.into_iter();
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Vec<Connection>, Failure> {
+        match &mut self.source {
+            Source::All(pages) => Ok(pages.next().await?.unwrap_or_default()),
+            Source::Due { horizon, seen } => {
                 // What was refreshed and falls due again within the time is on top of the list once more. Asking for
                 // twice as many each time keeps the number of questions small.
                 let limit = u32::try_from(seen.len().saturating_mul(2).max(1_000)).unwrap_or(u32::MAX);
-                let store = vestal.engine.store();
-                let mut batch = Vec::new();
+                let store = self.vestal.engine.store();
+                let mut fetched = Vec::new();
                 for id in store.due(*horizon, limit).await? {
                     if seen.insert(id)
                         && let Some(connection) = store.connection(id).await?
                     {
-                        batch.push(connection);
+                        fetched.push(connection);
                     }
                 }
-                Ok(Some(batch).filter(|batch| !batch.is_empty()))
+                Ok(fetched)
             }
         }
     }
@@ -132,80 +169,133 @@ impl Batches<'_> {
 
 async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calendar) -> Result<(), Failure> {
     let output = context.output;
-    let mut batches = match which {
-        Which::All => Batches::All(Pages::new(vestal, Filter::default())),
-        Which::Due(within) => {
-            vestal.node.release_gone(vestal.engine.store()).await;
-            let horizon = saturating_add(vestal.engine.now(), within);
-            Batches::Due { vestal, horizon, seen: HashSet::new() }
-        }
-    };
-    let mut array = match output.json {
+    let mut report = match output.json {
         true => Some(JsonArray::begin(std::io::stdout().lock())?),
         false => None,
     };
+    vestal.node.release_gone(vestal.engine.store()).await;
     let mut refreshed = 0_u64;
-    let mut under_way: JoinSet<(ConnectionName, Result<vestal_engine::Refreshed, Error>)> = JoinSet::new();
-    let mut batch = Vec::new().into_iter();
-    loop {
-        let next = match batch.next() {
-            Some(connection) => Some(connection),
-            None => match batches.next().await? {
-                Some(fetched) => {
-                    batch = fetched.into_iter();
-                    continue;
-                }
-                None => None,
-            },
+    let mut tell = |name, outcome: Result<Refreshed, Failure>| {
+        refreshed += u64::from(outcome.is_ok());
+        let (generation, expires_at, error) = match outcome {
+            Ok(done) => (Some(done.generation), done.expires_at, None),
+            Err(failure) => (None, None, failure.view()),
         };
-        let is_last = next.is_none();
-        if let Some(connection) = next.filter(|connection| may_refresh(connection, calendar.now())) {
-            let (engine, name) = (vestal.engine.clone(), connection.name);
-            under_way.spawn(async move {
-                let outcome = engine.refresh(&name).await;
-                (name, outcome)
-            });
+        match &mut report {
+            Some(report) => report.push(&RefreshView { name, generation, expires_at, error }),
+            None => Ok(()),
         }
-        while under_way.len() >= AT_ONCE || (is_last && !under_way.is_empty()) {
-            let Some(Ok((name, outcome))) = under_way.join_next().await else { continue };
-            let view = match outcome {
-                Ok(done) => {
-                    refreshed += 1;
-                    RefreshView {
-                        name,
-                        generation: Some(done.generation),
-                        expires_at: done.expires_at,
-                        error: None,
-                    }
-                }
-                Err(error) => {
-                    let failure = vestal.failure(error, Some(&name), calendar).await;
-                    RefreshView { name, generation: None, expires_at: None, error: failure.view() }
-                }
-            };
-            if let Some(array) = &mut array {
-                array.push(&view)?;
+    };
+    for (name, outcome) in by_schedule(vestal, calendar).await? {
+        tell(name, outcome)?;
+    }
+    let mut queue = Queue::new(vestal, which);
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some(connection) = queue.next().await?
+        {
+            if is_well(&connection) {
+                under_way.spawn(refresh_unless_done(vestal.engine.clone(), connection));
             }
         }
-        if is_last {
-            break;
-        }
+        let Some(landed) = under_way.join_next().await else { break };
+        let (name, outcome) = landed.map_err(|error| Failure::failed("a refresh broke off").why(error))?;
+        let outcome = match outcome {
+            Ok(refreshed) => Ok(refreshed),
+            Err(error) => Err(vestal.failure(error, Some(&name), calendar).await),
+        };
+        tell(name, outcome)?;
     }
-    if let Some(array) = array {
-        array.end()?;
+    if let Some(report) = report {
+        report.end()?;
     } else if matches!(which, Which::All) {
         output.line(format_args!("{refreshed} refreshed"))?;
     }
     attention(vestal).await
 }
 
-/// Whether somebody who asks for many may refresh this one: nobody asked for it by name, so back-off is respected.
-fn may_refresh(connection: &Connection, now: Timestamp) -> bool {
-    match &connection.state {
-        State::Active | State::Unverified => connection.grant.is_some(),
-        State::Failing(failing) => failing.next <= now,
-        State::Pending | State::NeedsReauth { .. } | State::Paused { .. } | State::Disconnecting => false,
+/// What came of refreshing some connections.
+type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
+
+/// Does what is due now, as the daemon would: what a schedule holds back stays back.
+async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, Failure> {
+    let store = vestal.engine.store();
+    let mut outcomes = Outcomes::new();
+    let mut seen = HashSet::new();
+    loop {
+        let now = vestal.engine.now();
+        let mut due = Vec::new();
+        for id in store.due(now, DUE_AT_ONCE).await? {
+            if seen.insert(id)
+                && let Some(connection) = store.connection(id).await?
+            {
+                due.push(connection);
+            }
+        }
+        if due.is_empty() {
+            return Ok(outcomes);
+        }
+        vestal.engine.run_once(now).await.map_err(|error| Failure::of(error, None, calendar))?;
+        vestal.engine.drain().await;
+        for before in due {
+            if let Some(after) = store.connection(before.id).await? {
+                let outcome = match (refreshed_since(&before, &after), trouble(&after)) {
+                    (Some(refreshed), _) => Ok(refreshed),
+                    (None, Some(error)) => Err(vestal.failure(error, Some(&after.name), calendar).await),
+                    // Another process is at it.
+                    (None, None) => continue,
+                };
+                outcomes.push((after.name, outcome));
+            }
+        }
     }
+}
+
+/// The token set that a connection has got since.
+fn refreshed_since(before: &Connection, after: &Connection) -> Option<Refreshed> {
+    let tokens = &after.grant.as_ref()?.tokens;
+    let (generation, expires_at) = (tokens.generation, tokens.expires_at);
+    (generation > before.generation()).then_some(Refreshed { generation, expires_at })
+}
+
+/// What keeps a connection from being refreshed.
+fn trouble(connection: &Connection) -> Option<Error> {
+    let name = connection.name.clone();
+    match &connection.state {
+        State::NeedsReauth { reason, since } => Some(Error::NeedsReauth {
+            name,
+            reason: reason.clone(),
+            since: *since,
+            last_issued_at: connection.grant.as_ref().map(|grant| grant.tokens.issued_at),
+        }),
+        State::Failing(failing) => {
+            Some(Error::Failing { name, cause: failing.cause.clone(), next: failing.next })
+        }
+        _ => None,
+    }
+}
+
+/// Refreshes a connection before its time; where somebody else has done so since it was listed, that will do.
+async fn refresh_unless_done(
+    engine: Engine,
+    listed: Connection,
+) -> (ConnectionName, Result<Refreshed, Error>) {
+    let outcome = match engine.store().connection(listed.id).await {
+        Err(error) => Err(error.into()),
+        Ok(now) => match now.and_then(|now| refreshed_since(&listed, &now)) {
+            Some(refreshed) => Ok(refreshed),
+            None => engine.refresh(&listed.name).await,
+        },
+    };
+    (listed.name, outcome)
+}
+
+/// Whether to refresh a connection before its time that nobody asked for by name: not where something is wrong with it,
+/// or somebody is at it.
+fn is_well(connection: &Connection) -> bool {
+    let is_renewable = connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None);
+    is_renewable && connection.lease.is_none() && connection.state == State::Active
 }
 
 /// Tells of those that need a person, or else are failing: also of those that have been for long.

@@ -15,6 +15,7 @@ use crate::context::{Context, Vestal};
 use crate::entropy::SystemEntropy;
 use crate::failure::{Failure, unknown_provider};
 use crate::terminal;
+use crate::text::wrap;
 
 /// What is registered unless somebody wants another one.
 const REDIRECT_URI: &str = "http://localhost:8724/callback";
@@ -97,7 +98,12 @@ impl ClientOptions {
 }
 
 /// Opens everything; where nothing at all is set up yet, makes the configuration and the key first.
-pub(crate) async fn open_or_set_up(context: &Context) -> Result<Vestal, Failure> {
+///
+/// Nothing is made for a `provider` that nobody knows.
+pub(crate) async fn open_or_set_up(context: &Context, provider: &str) -> Result<Vestal, Failure> {
+    if catalogue::text(provider).is_none() {
+        return Err(unknown_provider(provider, catalogue::nearest(provider)));
+    }
     let config = context.config()?;
     let made = create(&config, &SystemEntropy)?;
     let config = if made.config.is_some() { context.config()? } else { config };
@@ -122,9 +128,6 @@ pub(crate) async fn register(
 ) -> Result<Client, Failure> {
     let calendar = context.calendar();
     let failed = |error: vestal_engine::Error| Failure::of(error, None, &calendar);
-    if catalogue::text(provider).is_none() {
-        return Err(unknown_provider(provider, catalogue::nearest(provider)));
-    }
     let provider = vestal.engine.catalogue().get(provider).map_err(|error| failed(error.into()))?;
     let scopes = match split(scopes) {
         scopes if scopes.is_empty() => provider.authorization.default_scopes.clone(),
@@ -194,7 +197,10 @@ fn introduce(provider: &Provider, redirect_uri: &Url, scopes: &[String], context
         "{} does not know us yet: a client is needed first.\n",
         palette.strong(&provider.name)
     ));
-    output.note(format_args!("{}\n", provider.register.trim()));
+    for line in wrap(provider.register.trim(), output.width, 0, 0) {
+        output.note(line);
+    }
+    output.note("");
     output.note(format_args!("  Register exactly this URL:  {}", palette.strong(redirect_uri)));
     if !scopes.is_empty() {
         output.note(format_args!("  Tick these scopes:          {}", palette.strong(scopes.join(" "))));

@@ -10,7 +10,10 @@ use crate::context::{Context, Signals, Vestal};
 use crate::failure::Failure;
 use crate::logging;
 
-/// How often what is past its time is removed, and processes that are gone are looked for.
+/// How often processes that are gone are looked for.
+const TAKE_OVER_EVERY: Duration = Duration::from_secs(5);
+
+/// How often what is past its time is removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// After the start, before the first time.
@@ -44,6 +47,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let vestal = context.open_or_create(config).await?;
     vestal.node.announce();
+    vestal.node.release_gone(vestal.engine.store()).await;
     say_hello(&vestal).await?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -52,11 +56,10 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         let _ = stopped.await;
     });
     tokio::pin!(serving);
-    let tidying = tidy(&vestal);
-    tokio::pin!(tidying);
     tokio::select! {
         () = &mut serving => {}
-        () = &mut tidying => {}
+        () = take_over(&vestal) => {}
+        () = tidy(&vestal) => {}
         () = signals.next() => {}
     }
     tracing::info!("stopping: the refreshes that are under way finish first");
@@ -89,14 +92,25 @@ async fn say_hello(vestal: &Vestal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Never ends.
+/// Takes over, for as long as it is polled, what processes of this machine held that are gone.
+async fn take_over(vestal: &Vestal) {
+    loop {
+        SystemClock.sleep(TAKE_OVER_EVERY).await;
+        if vestal.node.release_gone(vestal.engine.store()).await == 0 {
+            continue;
+        }
+        // At once: an answer that they lost may be had again within the provider's grace, and that may be short.
+        if let Err(error) = vestal.engine.run_once(vestal.engine.now()).await {
+            tracing::warn!(%error, "what a process that is gone left behind has to wait for the schedule");
+        }
+    }
+}
+
+/// Removes what is past its time, for as long as it is polled.
 async fn tidy(vestal: &Vestal) {
-    let store = vestal.engine.store();
-    vestal.node.release_gone(store).await;
     SystemClock.sleep(TIDY_FIRST).await;
     loop {
-        vestal.node.release_gone(store).await;
-        prune(store).await;
+        prune(vestal.engine.store()).await;
         SystemClock.sleep(TIDY_EVERY).await;
     }
 }

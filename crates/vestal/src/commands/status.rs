@@ -9,6 +9,7 @@ use super::refresh::named;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, cause_of, reason_of, word};
 use crate::reasons;
+use crate::text::{pad, wrap};
 use crate::when::Calendar;
 
 /// Show how all connections are, or one
@@ -119,7 +120,8 @@ async fn one(
     };
     output.line(format_args!("{}: {state}", output.palette.strong(name)))?;
     let field = |title: &str, text: String| {
-        output.line(format_args!("  {}{text}", crate::table::pad(title.to_owned(), 15)))
+        let text = format!("{}{text}", pad(title, 15));
+        wrap(&text, output.width, 2, 17).into_iter().try_for_each(|line| output.line(line))
     };
     if let Some(why) = trouble(&connection.state, &provider.name) {
         let since = view.state.since.map(|since| format!(", since {}", calendar.moment_and_away(since)));

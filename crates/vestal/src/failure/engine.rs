@@ -55,7 +55,7 @@ impl Failure {
                     ),
                     _ => format!("nothing; it is tried again {at}"),
                 };
-                let error = format!("there is no valid access token for {:?} at the moment", name.as_str());
+                let error = format!("{:?} cannot be refreshed at the moment", name.as_str());
                 Self::new(Code::TemporarilyUnavailable, error).why(cause_of(&cause, provider)).next(advice)
             }
             Error::Busy { name } => Self::new(

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::loopback::{Arrival, Loopback, Page};
 
 /// How long a person may take.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// Opens the browser, and waits for it to come back.
 pub(super) async fn consent(
@@ -49,7 +49,7 @@ pub(super) async fn consent(
     let arrival = tokio::select! {
         arrival = came => arrival,
         () = SystemClock.sleep(PATIENCE) => {
-            return Err(Failure::failed("nobody consented within 10 minutes").next("start again"));
+            return Err(Failure::failed(format!("nobody consented within {} min", PATIENCE.as_secs() / 60)).next("start again"));
         }
         () = signals.next() => {
             return Err(Failure::new(Code::Failed, "interrupted; nothing was connected"));

@@ -1,0 +1,74 @@
+//! Text measured in columns: East Asian characters take two.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A text that takes at most `width` columns; a cut shows as `…`.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut room = width.saturating_sub(1);
+    let kept: String = text
+        .chars()
+        .take_while(|c| {
+            let columns = c.width().unwrap_or(0);
+            let fits = columns <= room;
+            room = room.saturating_sub(columns);
+            fits
+        })
+        .collect();
+    format!("{kept}…")
+}
+
+/// The text, with as many spaces behind it as bring it to `width`.
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// The text in lines of at most `width` columns, broken at spaces. The first line is indented by `first`, the others
+/// by `rest` columns.
+pub(crate) fn wrap(text: &str, width: usize, first: usize, rest: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(first);
+    let mut is_begun = false;
+    for word in text.split(' ') {
+        if is_begun && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::replace(&mut line, " ".repeat(rest)));
+        } else if is_begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_begun = true;
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_never_splits_a_wide_character() {
+        assert_eq!(cut("店舗一号", 8), "店舗一号");
+        assert_eq!(cut("店舗一号店", 8), "店舗一…");
+        assert_eq!(cut("店舗一号店", 7), "店舗一…");
+        assert_eq!(cut("店舗", 2), "…");
+    }
+
+    #[test]
+    fn padding_counts_columns() {
+        assert_eq!(pad("店舗", 6), "店舗  ");
+        assert_eq!(pad("too long", 3), "too long");
+    }
+
+    #[test]
+    fn text_is_wrapped_at_words() {
+        assert_eq!(wrap("a short one", 40, 2, 4), ["  a short one"]);
+        assert_eq!(wrap("a rather long one", 10, 0, 2), ["a rather", "  long one"]);
+        assert_eq!(wrap("", 10, 0, 2), [""]);
+        assert_eq!(wrap("unbreakable-word", 8, 1, 1), [" unbreakable-word"]);
+        assert_eq!(wrap("店舗 一号", 6, 0, 0), ["店舗", "一号"]);
+    }
+}
