@@ -35,6 +35,7 @@ impl From<&State> for StateView {
                 let (cause, detail) = match reason {
                     Reason::InvalidGrant { detail } => ("invalid_grant", Some(detail.clone())),
                     Reason::OutcomeUnknown { .. } => ("outcome_unknown", None),
+                    Reason::AnotherAccount => ("another_account", None),
                     Reason::NothingToRenewWith => ("nothing_to_renew_with", None),
                 };
                 Self { cause: Some(cause.to_owned()), detail, since: Some(*since), ..named }

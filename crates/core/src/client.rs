@@ -6,7 +6,6 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use uuid::Uuid;
 
 use crate::id::ClientId;
 use crate::seal::{Field, Place, Sealed};
@@ -37,16 +36,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// Where the secret is sealed for. The token endpoint is part of it, so that whoever can write to the
-    /// database cannot have the secret sent elsewhere.
-    pub fn secret_place<'a>(id: ClientId, endpoints: &'a Endpoints) -> Place<'a> {
-        let bound = endpoints.token.as_str();
-        Place { owner: id.as_uuid(), field: Field::ClientSecret, grant: None, generation: 0, bound }
+    /// Where the secret is sealed for; `binding` is [`Client::binding`].
+    pub fn secret_place(id: ClientId, binding: &str) -> Place<'_> {
+        Place { owner: id.as_uuid(), field: Field::ClientSecret, grant: None, generation: 0, bound: binding }
     }
 
-    /// The identifier of everything that belongs to the client rather than to a connection.
-    pub fn owner(&self) -> Uuid {
-        self.id.as_uuid()
+    /// Everything that decides where secrets are sent and how. The client's secret and its connections' refresh tokens
+    /// are sealed for exactly this, so that whoever can write to the database cannot have them sent elsewhere.
+    pub fn binding(&self) -> String {
+        let Endpoints { token, revocation, .. } = &self.endpoints;
+        let revocation = revocation.as_ref().map_or("", Url::as_str);
+        format!("{}\n{}\n{}\n{token}\n{revocation}", self.id, self.client_id, self.auth)
     }
 }
 

@@ -129,7 +129,7 @@ impl FromStr for Policy {
 }
 
 /// A connection's name: 1 to 255 bytes of UTF-8 without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ConnectionName(String);
 
@@ -185,6 +185,13 @@ impl FromStr for ConnectionName {
 impl From<ConnectionName> for String {
     fn from(name: ConnectionName) -> Self {
         name.0
+    }
+}
+
+impl fmt::Debug for ConnectionName {
+    /// As a quoted text, which is how messages show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

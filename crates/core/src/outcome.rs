@@ -200,8 +200,17 @@ pub fn judge_abandoned(
 }
 
 /// What follows from an answer for another account than the connection's: it is kept aside, and nothing of it is
-/// used.
-pub fn quarantine(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Transition {
+/// used. If it `rotated` the refresh token, the stored one is used up, and trying it again could do harm.
+pub fn quarantine(
+    connection: &Connection,
+    provider: &Provider,
+    rotated: bool,
+    now: Timestamp,
+    seed: u64,
+) -> Transition {
+    if rotated {
+        return Transition::Die { reason: Reason::AnotherAccount };
+    }
     let detail = "the answer was for another account; it was kept aside".to_owned();
     let next = (Waits { connection, provider, now, not_before: now, seed }).later();
     Transition::Fail { cause: Cause::Refused { detail }, next }

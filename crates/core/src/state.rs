@@ -97,6 +97,9 @@ pub enum Reason {
         /// The attempt whose answer was lost.
         attempt: AttemptId,
     },
+    /// A refresh brought the tokens of another account. They were kept aside, and the refresh token they came for is
+    /// used up.
+    AnotherAccount,
     /// The access token ended, and there is nothing to renew it with.
     NothingToRenewWith,
 }

@@ -102,7 +102,8 @@ pub trait Store: Send + Sync + 'static {
     /// lease.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError>;
 
-    /// When the next connection is due that is not under a valid lease.
+    /// When to look at [`Store::due`] next: the next connection is due then that is not under a lease, or the next
+    /// lease ends.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Takes the lease and writes the attempt down, in one transaction. Closes an abandoned attempt that was
@@ -280,6 +281,8 @@ pub struct Finish {
 pub enum Brought {
     /// Nothing to keep.
     Nothing,
+    /// Nobody knows: the attempt is given up, and its answer may still come and be stored.
+    Unknown,
     /// The connection's next token set, within the current grant. The one before is kept; older ones, and
     /// those of earlier grants, go: that this one came proves that they are no longer needed.
     Tokens(Box<TokenSet>),

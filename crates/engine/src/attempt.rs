@@ -17,8 +17,8 @@ use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::{Grace, Provider};
 use vestal_core::schedule::{Hold, min_ttl};
 use vestal_core::secret::SecretString;
-use vestal_core::state::{State, Transition};
-use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Write};
+use vestal_core::state::{Reason, State, Transition};
+use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Update, Write};
 use vestal_core::token::{Renewal, saturating_add};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token};
@@ -47,16 +47,6 @@ pub(crate) struct Purpose {
     pub(crate) generation: Option<u64>,
 }
 
-/// What to do about a connection, as it is stored now.
-enum Course {
-    /// Refresh it.
-    Go,
-    /// Nothing: somebody else has, or it is not due, or may not be.
-    Nothing,
-    /// Another node is at it.
-    Held(Box<Lease>),
-}
-
 /// What one attempt came to.
 enum Step {
     Landed(Landing),
@@ -66,6 +56,7 @@ enum Step {
 
 /// Everything that is needed to send, opened before the lease is taken.
 pub(crate) struct Cargo {
+    pub(crate) client: Client,
     pub(crate) provider: Arc<Provider>,
     pub(crate) refresh_token: Option<SecretString>,
     request: Result<http::Request<bytes::Bytes>, UnsendableUrl>,
@@ -132,38 +123,27 @@ impl Inner {
         };
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
-            match self.course(&connection, &provider, purpose, now) {
-                Course::Go => {}
-                Course::Nothing => return Ok(Taken::No(Landing::Done)),
-                Course::Held(lease) if self.nodes.is_gone(lease.attempt.node) => {
+            if let Some(lease) = &connection.lease {
+                // Whatever the plan says, an attempt that was given up is looked at first: it may have to be held.
+                if !lease.valid {
+                    self.settle(&connection, &lease.attempt, &provider).await?;
+                } else if self.nodes.is_gone(lease.attempt.node) {
                     self.store.release_node(lease.attempt.node).await?;
-                    match self.store.connection(id).await? {
-                        Some(current) => connection = current,
-                        None => return Ok(Taken::No(Landing::Done)),
-                    }
-                    continue;
+                } else {
+                    return Ok(Taken::No(Landing::HeldElsewhere));
                 }
-                Course::Held(_) => return Ok(Taken::No(Landing::HeldElsewhere)),
+                match self.store.connection(id).await? {
+                    Some(current) => connection = current,
+                    None => return Ok(Taken::No(Landing::Done)),
+                }
+                continue;
             }
-
-            let mut events = Vec::new();
-            if let Some(abandoned) = connection.abandoned_attempt().cloned() {
-                let what = What::Abandoned { attempt: abandoned.id, node: abandoned.node };
-                events.push(Event { connection: id, at: now, what });
-                let verdict = judge_abandoned(&connection, &abandoned, &provider, now, self.seed);
-                if let Some(transition) = verdict {
-                    let held = matches!(&transition, Transition::Fail { next, .. } if *next > now);
-                    if let Ok(state) = connection.state.clone().apply(transition, now) {
-                        connection.state = state;
-                    }
-                    if held && purpose.trigger != Trigger::Request {
-                        match self.hold(&connection, abandoned.id, events, &provider).await? {
-                            None => return Ok(Taken::No(Landing::Done)),
-                            Some(current) => connection = *current,
-                        }
-                        continue;
-                    }
+            if !self.is_to_be_refreshed(&connection, &provider, purpose, now) {
+                match self.put_off(&connection, &provider, purpose).await? {
+                    None => return Ok(Taken::No(Landing::Done)),
+                    Some(current) => connection = *current,
                 }
+                continue;
             }
 
             let cargo = self.load(&connection, &client, Arc::clone(&provider))?;
@@ -182,8 +162,9 @@ impl Inner {
                 attempt: attempt.clone(),
                 lease_for: deadline(&provider, self.limits.answer) + LEASE_MARGIN,
                 state: connection.state.clone(),
-                events,
+                events: vec![],
             };
+            self.nodes.announce();
             let taken_at = self.clock.uptime();
             match self.begin(&begin).await? {
                 Write::Gone => return Ok(Taken::No(Landing::Done)),
@@ -212,38 +193,103 @@ impl Inner {
         }
     }
 
-    /// What to do about a connection, as it is stored now. Pure.
-    fn course(
+    /// Whether to refresh a connection, as it is stored now, that nobody is refreshing. Pure.
+    fn is_to_be_refreshed(
         &self,
         connection: &Connection,
         provider: &Provider,
         purpose: Purpose,
         now: Timestamp,
-    ) -> Course {
-        let Some(grant) = &connection.grant else { return Course::Nothing };
+    ) -> bool {
+        let Some(grant) = &connection.grant else { return false };
         let moved = purpose.generation.is_some_and(|generation| generation != connection.generation());
         if grant.renewal == Renewal::None || moved {
-            return Course::Nothing;
-        }
-        if let Some(lease) = connection.lease.as_ref().filter(|lease| lease.valid) {
-            return Course::Held(Box::new(lease.clone()));
+            return false;
         }
         match (&connection.state, purpose.trigger) {
-            (State::Pending | State::Disconnecting | State::Paused { .. }, _) => return Course::Nothing,
-            (State::NeedsReauth { .. }, Trigger::Schedule | Trigger::Read) => return Course::Nothing,
-            // An attempt that was given up has to be looked at, whatever the plan says.
-            (State::Unverified | State::Active, _) if connection.lease.is_some() => return Course::Go,
+            (State::Pending | State::Disconnecting | State::Paused { .. }, _) => return false,
+            (State::NeedsReauth { .. }, Trigger::Schedule | Trigger::Read) => return false,
             _ => {}
         }
         let schedule = self.schedule(connection, provider, now);
-        let held = schedule.floors.iter().filter(|floor| floor.at > now);
-        let go = match purpose.trigger {
+        let mut held = schedule.floors.iter().filter(|floor| floor.at > now);
+        match purpose.trigger {
             Trigger::Schedule => schedule.plan().due_at.is_some_and(|due_at| due_at <= now),
-            Trigger::Read => held.count() == 0,
+            Trigger::Read => held.next().is_none(),
             // Somebody who asks may try before the time, but not put a token that still serves at risk.
-            Trigger::Request => held.filter(|floor| floor.why == Hold::OutcomeUnknown).count() == 0,
+            Trigger::Request => !held.any(|floor| floor.why == Hold::OutcomeUnknown),
+        }
+    }
+
+    /// Gives an abandoned attempt up, and writes down what that means: whoever comes next decides on it.
+    async fn settle(
+        &self,
+        connection: &Connection,
+        abandoned: &Attempt,
+        provider: &Provider,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut after = connection.clone();
+        after.lease = None;
+        if let Some(transition) = judge_abandoned(connection, abandoned, provider, now, self.seed)
+            && let Ok(state) = connection.state.clone().apply(transition, now)
+        {
+            after.state = state;
+        }
+        let what = What::Abandoned { attempt: abandoned.id, node: abandoned.node };
+        let finish = Finish {
+            id: connection.id,
+            expected: connection.revision,
+            attempt: abandoned.id,
+            at: now,
+            brought: Brought::Unknown,
+            plan: self.plan(&after, provider, now),
+            state: after.state,
+            events: vec![Event { connection: connection.id, at: now, what }],
         };
-        if go { Course::Go } else { Course::Nothing }
+        // Where somebody wrote in between, the caller reads what.
+        self.save(&connection.name, &finish).await.map(|_| ())
+    }
+
+    /// Writes the plan down under which a connection is not to be refreshed now: otherwise it would stay due. `Some`:
+    /// somebody wrote in between.
+    async fn put_off(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+        purpose: Purpose,
+    ) -> Result<Option<Box<Connection>>, Error> {
+        let now = self.clock.now();
+        if purpose.trigger != Trigger::Schedule {
+            return Ok(None);
+        }
+        let mut after = connection.clone();
+        let mut events = Vec::new();
+        if crate::cannot_be_renewed(connection) && !is_fresh(connection, Some(Duration::ZERO), now) {
+            let reason = Reason::NothingToRenewWith;
+            let what = What::NeedsReauth { why: reason.clone() };
+            if let Ok(state) = connection.state.clone().apply(Transition::Die { reason }, now) {
+                after.state = state;
+                events.push(Event { connection: connection.id, at: now, what });
+            }
+        }
+        after.plan = self.plan(&after, provider, now);
+        if after == *connection {
+            return Ok(None);
+        }
+        let update = Update {
+            id: after.id,
+            expected: after.revision,
+            state: after.state,
+            plan: after.plan,
+            policy: after.policy,
+            grant: None,
+            events,
+        };
+        match self.store.update_connection(&update).await? {
+            Write::Done | Write::Gone => Ok(None),
+            Write::Moved(current) => Ok(Some(current)),
+        }
     }
 
     /// Opens everything that is needed to send. Fails before any lease is taken.
@@ -258,36 +304,17 @@ impl Inner {
             return Err(Error::Pending { name: connection.name.clone() });
         };
         let token_endpoint = &client.endpoints.token;
-        let refresh_token = self.refresh_token(connection, grant)?;
+        let refresh_token = self.refresh_token(connection, grant, client)?;
         let request = match (grant.renewal, &refresh_token) {
             (Renewal::RefreshToken, Some(token)) => {
                 refresh_token::token_request(token_endpoint, &credentials, token)
             }
-            _ => client_credentials::token_request(token_endpoint, &credentials, &client.scopes),
+            (Renewal::ClientCredentials, _) => {
+                client_credentials::token_request(token_endpoint, &credentials, &client.scopes)
+            }
+            (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
         };
-        Ok(Cargo { provider, refresh_token, request })
-    }
-
-    /// Writes down that an abandoned attempt's answer may be lost, and that trying again has to wait. `Some`: somebody
-    /// wrote in between.
-    async fn hold(
-        &self,
-        connection: &Connection,
-        abandoned: AttemptId,
-        events: Vec<Event>,
-        provider: &Provider,
-    ) -> Result<Option<Box<Connection>>, Error> {
-        let finish = Finish {
-            id: connection.id,
-            expected: connection.revision,
-            attempt: abandoned,
-            at: self.clock.now(),
-            brought: Brought::Nothing,
-            state: connection.state.clone(),
-            plan: self.schedule(connection, provider, self.clock.now()).plan(),
-            events,
-        };
-        self.save(&connection.name, &finish).await
+        Ok(Cargo { client: client.clone(), provider, refresh_token, request })
     }
 
     /// Closes an attempt that was not sent.

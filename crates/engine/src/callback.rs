@@ -64,7 +64,8 @@ impl Engine {
         let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
         let provider = inner.catalogue.get(&client.provider)?;
         let credentials = inner.credentials(&client)?;
-        let place = verifier_place(authorization.connection, &state_hash);
+        let binding = client.binding();
+        let place = verifier_place(authorization.connection, &state_hash, &binding);
         let verifier =
             inner.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
         let request = authorization_code::token_request(
@@ -81,9 +82,9 @@ impl Engine {
         };
         let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
-        let consent = Consent { connection: authorization.connection, answer, renewal, started_at };
-        let connected = inner.store_consent(consent, &provider, Some(&authorization)).await?;
-        Ok(connected)
+        let consent =
+            Consent { connection: authorization.connection, client: &client, answer, renewal, started_at };
+        inner.store_consent(consent, &provider, Some(&authorization)).await
     }
 
     /// Connects with the client's own credentials: no person is needed, nor any refresh token.
@@ -109,14 +110,15 @@ impl Engine {
             };
         let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
         let renewal = Renewal::ClientCredentials;
-        let consent = Consent { connection: connection.id, answer, renewal, started_at };
+        let consent = Consent { connection: connection.id, client: &client, answer, renewal, started_at };
         inner.store_consent(consent, &provider, None).await
     }
 }
 
 /// What a consent brought.
-struct Consent {
+struct Consent<'a> {
     connection: ConnectionId,
+    client: &'a Client,
     answer: TokenAnswer,
     renewal: Renewal,
     started_at: Timestamp,
@@ -145,7 +147,7 @@ impl Inner {
     /// Makes what a consent brought the connection's grant.
     async fn store_consent(
         &self,
-        consent: Consent,
+        consent: Consent<'_>,
         provider: &Provider,
         authorization: Option<&Authorization>,
     ) -> Result<Connected, Error> {
@@ -164,9 +166,11 @@ impl Inner {
             };
             let to = Destination {
                 connection: connection.id,
+                client: consent.client,
                 grant: grant_id,
                 generation: connection.generation() + 1,
                 issued_at: consent.started_at,
+                default_life: provider.access_token_life(),
             };
             let mut tokens = self.seal_tokens(&consent.answer, to, None);
             // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
@@ -194,7 +198,7 @@ impl Inner {
             let update = Update {
                 id: after.id,
                 expected: after.revision,
-                plan: self.schedule(&after, provider, now).plan(),
+                plan: self.plan(&after, provider, now),
                 state: after.state,
                 policy: after.policy,
                 grant: after.grant,
@@ -213,7 +217,7 @@ impl Inner {
     fn refuse_worse(
         &self,
         connection: &Connection,
-        consent: &Consent,
+        consent: &Consent<'_>,
         provider: &Provider,
     ) -> Result<(), Error> {
         let dead = matches!(connection.state, State::NeedsReauth { .. });

@@ -73,7 +73,8 @@ impl Engine {
         let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
         let (state, verifier) = (new_state(&*inner.entropy), pkce::new_verifier(&*inner.entropy));
         let state_hash = state_hash(&state);
-        let place = verifier_place(connection.id, &state_hash);
+        let binding = client.binding();
+        let place = verifier_place(connection.id, &state_hash, &binding);
         let code_verifier = inner.vault.seal(&place, verifier.expose_secret().as_bytes(), &*inner.entropy);
         let authorization = Authorization {
             state_hash,
@@ -155,11 +156,15 @@ impl Inner {
     }
 }
 
-/// Where a code verifier is sealed for: it is of use with its own `state` only.
-pub(crate) fn verifier_place(connection: ConnectionId, state_hash: &[u8; 32]) -> Place<'static> {
+/// Where a code verifier is sealed for: it is of use with its own `state` and client only.
+pub(crate) fn verifier_place<'a>(
+    connection: ConnectionId,
+    state_hash: &[u8; 32],
+    binding: &'a str,
+) -> Place<'a> {
     let (first, _) = state_hash.split_at(8);
     let generation = first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-    Place { owner: connection.as_uuid(), field: Field::CodeVerifier, grant: None, generation, bound: "" }
+    Place { owner: connection.as_uuid(), field: Field::CodeVerifier, grant: None, generation, bound: binding }
 }
 
 /// What is likely to go wrong with these scopes.

@@ -109,7 +109,7 @@ impl Inner {
         let client = self.client_of(connection).await?;
         let Some(endpoint) = &client.endpoints.revocation else { return Ok(Revocation::NotOffered) };
         let credentials = self.credentials(&client)?;
-        let (token, hint) = match self.refresh_token(connection, grant)? {
+        let (token, hint) = match self.refresh_token(connection, grant, &client)? {
             Some(token) => (token, TokenKind::RefreshToken),
             None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
         };

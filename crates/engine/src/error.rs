@@ -123,7 +123,7 @@ pub enum Error {
         /// What it lacks.
         lacks: String,
     },
-    /// A new token set is held in memory only: the store does not take it.
+    /// The store did not take a new token set for as long as it was tried, and it is lost.
     #[error("a new token set for {name:?} could not be stored")]
     Unsaved {
         /// The connection.

@@ -64,7 +64,7 @@ impl Flights {
     {
         let mut by_connection = self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner);
         let vacant = match by_connection.entry(id) {
-            Entry::Occupied(running) => return Seat(running.get().clone()),
+            Entry::Occupied(running) => return Seat { flight: running.get().clone(), ours: false },
             Entry::Vacant(vacant) => vacant,
         };
         let (sender, receiver) = watch::channel(None);
@@ -80,7 +80,7 @@ impl Flights {
             drop(landed);
             sender.send_replace(Some(result));
         });
-        Seat(receiver)
+        Seat { flight: receiver, ours: true }
     }
 
     /// Whether a flight is under way for this connection.
@@ -105,12 +105,16 @@ impl Flights {
 }
 
 /// A place from which to see how a flight ends. Leaving it does not end the flight.
-pub(crate) struct Seat(watch::Receiver<Option<Result>>);
+pub(crate) struct Seat {
+    flight: watch::Receiver<Option<Result>>,
+    /// Whether the flight was started for this seat.
+    pub(crate) ours: bool,
+}
 
 impl Seat {
     /// Waits for the end of the flight.
     pub(crate) async fn landing(mut self) -> Result {
-        match self.0.wait_for(Option::is_some).await {
+        match self.flight.wait_for(Option::is_some).await {
             Ok(result) => result.clone().unwrap_or(Err(Error::Ending)),
             Err(_) => Err(Error::Ending),
         }

@@ -17,6 +17,9 @@ use crate::{Engine, Error, Inner};
 /// A read is noted once in this time, so that reading seldom writes.
 const READ_NOTED_EVERY: Duration = Duration::from_secs(3600);
 
+/// A reader waits at most this long for the note: a store that is busy writing does not hold up who only reads.
+const NOTE_WITHIN: Duration = Duration::from_millis(100);
+
 /// How long a reader who named no `min_ttl`, and whose token still serves, waits for a better one.
 const PATIENCE_WITH_A_VALID_TOKEN: Duration = Duration::from_secs(2);
 
@@ -80,8 +83,10 @@ impl Engine {
             if flown || left.is_zero() || at_once || !may_refresh(&connection) {
                 return inner.serve(&connection, want, now).await;
             }
-            match self.fly(&connection, Trigger::Read, left).await? {
-                Some(Landing::Done) => flown = true,
+            let flight = self.fly(&connection, Trigger::Read, left).await?;
+            match flight.landing {
+                // A flight that somebody else started may have had another purpose.
+                Some(Landing::Done) => flown = flight.ours,
                 Some(Landing::HeldElsewhere) => {
                     inner.clock.sleep(look.min(left)).await;
                     look = (look * 3 / 2).min(LONGEST_LOOK);
@@ -91,19 +96,29 @@ impl Engine {
         }
     }
 
-    /// Joins or starts a flight; `None` when it took longer than `patience`.
+    /// Joins or starts a flight.
     pub(crate) async fn fly(
         &self,
         connection: &Connection,
         trigger: Trigger,
         patience: Duration,
-    ) -> Result<Option<Landing>, Error> {
+    ) -> Result<Flown, Error> {
         let inner = &self.inner;
         let purpose = Purpose { trigger, generation: Some(connection.generation()) };
         let id = connection.id;
         let seat = inner.flights.join_or_start(id, || std::sync::Arc::clone(inner).fly(id, purpose));
-        inner.within(patience, seat.landing()).await.transpose()
+        let ours = seat.ours;
+        let landing = inner.within(patience, seat.landing()).await.transpose()?;
+        Ok(Flown { landing, ours })
     }
+}
+
+/// What is known of a flight that was waited for.
+pub(crate) struct Flown {
+    /// How it ended; `None` when it took longer than there was patience.
+    pub(crate) landing: Option<Landing>,
+    /// Whether it was started for whoever waits.
+    pub(crate) ours: bool,
 }
 
 impl Inner {
@@ -144,13 +159,16 @@ impl Inner {
         // Only where the reading changes what is due does the provider's file have to be opened.
         let plan = match connection.policy {
             Policy::Auto if !was_read => match self.provider_of(connection).await {
-                Ok(provider) => self.schedule(&read, &provider, now).plan(),
+                Ok(provider) => self.plan(&read, &provider, now),
                 Err(_) => connection.plan,
             },
             _ => connection.plan,
         };
-        if let Err(error) = self.store.mark_read(connection.id, connection.revision, now, &plan).await {
-            tracing::debug!(connection = %connection.name, %error, "could not note that the token was read");
+        let noting = self.store.mark_read(connection.id, connection.revision, now, &plan);
+        match self.within(NOTE_WITHIN, noting).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(connection = %connection.name, %error, "a read was not noted"),
+            None => tracing::debug!(connection = %connection.name, "noting a read takes long; it goes on"),
         }
     }
 

@@ -8,6 +8,7 @@
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`.
 
+mod ailing;
 mod attempt;
 mod callback;
 mod catalogue;
@@ -35,9 +36,11 @@ use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
 use vestal_core::id::NodeId;
 use vestal_core::provider::Provider;
-use vestal_core::schedule::{QuotaPlan, Schedule, schedule};
+use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
 use vestal_core::seal::Vault;
+use vestal_core::state::State;
 use vestal_core::store::Store;
+use vestal_core::token::Renewal;
 use vestal_oauth::http::Http;
 
 pub use callback::Connected;
@@ -76,6 +79,9 @@ pub struct Parts {
 pub trait Nodes: Send + Sync + 'static {
     /// Whether the process behind this node has ended for certain. `false` where that cannot be known.
     fn is_gone(&self, node: NodeId) -> bool;
+
+    /// Shows others that this process lives. Called before each lease is taken; does nothing the second time.
+    fn announce(&self) {}
 }
 
 /// No node is ever known to be gone: every lease has to run out.
@@ -135,6 +141,7 @@ struct Inner {
     limits: Limits,
     flights: flight::Flights,
     hosts: hosts::Hosts,
+    ailing: ailing::Ailing,
     /// Jitter: the same for all nodes of a store, and after a restart.
     seed: u64,
 }
@@ -156,6 +163,7 @@ impl Engine {
                 nodes,
                 limits,
                 flights: flight::Flights::default(),
+                ailing: ailing::Ailing::default(),
                 hosts: hosts::Hosts::new(limits.requests_per_host, limits.kept_for_readers),
                 seed,
             }),
@@ -193,6 +201,16 @@ impl Inner {
         schedule(connection, provider, &QuotaPlan::AMPLE, now, self.seed)
     }
 
+    /// When a connection is due: a refresh, or the end of an access token that cannot be renewed, which has to be told.
+    fn plan(&self, connection: &Connection, provider: &Provider, now: Timestamp) -> Plan {
+        let plan = self.schedule(connection, provider, now).plan();
+        let ends_at = connection.grant.as_ref().filter(|_| cannot_be_renewed(connection));
+        match ends_at.and_then(|grant| grant.tokens.expires_at) {
+            Some(ends_at) => Plan { due_at: Some(ends_at), dies_at: Some(ends_at) },
+            None => plan,
+        }
+    }
+
     /// Runs a future for at most this long. `None` when the time was up.
     async fn within<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         tokio::select! {
@@ -201,4 +219,10 @@ impl Inner {
             () = self.clock.sleep(limit) => None,
         }
     }
+}
+
+/// Whether a connection that works will need a person when its access token ends.
+fn cannot_be_renewed(connection: &Connection) -> bool {
+    let works = matches!(connection.state, State::Active | State::Unverified);
+    works && connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::None)
 }

@@ -7,6 +7,7 @@ use vestal_core::client::{Client, ClientAuth, Endpoints};
 use vestal_core::connection::Connection;
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
+use vestal_core::seal::Sealed;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::store::{Add, RemoveClient};
 
@@ -49,19 +50,19 @@ impl Engine {
             let lacks = format!("needs a secret for {}", new.auth);
             return Err(Error::Client { client: new.name, lacks });
         }
-        let sealed = secret.map(|secret| inner.seal_client_secret(id, &new.endpoints, &secret));
-        let client = Client {
+        let mut client = Client {
             id,
             name: new.name,
             provider: new.provider,
             client_id: new.client_id,
             auth: new.auth,
-            secret: sealed,
+            secret: None,
             redirect_uri: new.redirect_uri,
             scopes: new.scopes,
             endpoints: new.endpoints,
             created_at: now,
         };
+        client.secret = secret.map(|secret| inner.seal_client_secret(&client, &secret));
         match inner.store.add_client(&client).await? {
             Add::Done => Ok(client),
             Add::Taken => Err(Error::Taken { what: "the client", name: client.name }),
@@ -89,7 +90,7 @@ impl Engine {
             let lacks = "is a public client: it has no secret".to_owned();
             return Err(Error::Client { client: client.name, lacks });
         }
-        let sealed = self.inner.seal_client_secret(client.id, &client.endpoints, secret);
+        let sealed = self.inner.seal_client_secret(&client, secret);
         self.inner.store.set_client_secret(client.id, client.auth, &sealed).await?;
         Ok(client)
     }
@@ -113,13 +114,9 @@ impl Engine {
 }
 
 impl Inner {
-    fn seal_client_secret(
-        &self,
-        id: ClientId,
-        endpoints: &Endpoints,
-        secret: &SecretString,
-    ) -> vestal_core::seal::Sealed {
-        let place = Client::secret_place(id, endpoints);
+    fn seal_client_secret(&self, client: &Client, secret: &SecretString) -> Sealed {
+        let binding = client.binding();
+        let place = Client::secret_place(client.id, &binding);
         self.vault.seal(&place, secret.expose_secret().as_bytes(), &*self.entropy)
     }
 

@@ -33,7 +33,7 @@ impl Engine {
         let mut look = FIRST_LOOK;
         loop {
             let left = inner.limits.reader.saturating_sub(inner.clock.uptime().saturating_sub(started));
-            let landing = self.fly(&before, Trigger::Request, left).await?;
+            let flight = self.fly(&before, Trigger::Request, left).await?;
             let after = inner.named(name).await?;
             if let Some(grant) = after.grant.as_ref().filter(|_| after.generation() > before.generation())
                 && after.state != State::Disconnecting
@@ -41,7 +41,9 @@ impl Engine {
                 let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
                 return Ok(Refreshed { generation, expires_at });
             }
-            match landing {
+            match flight.landing {
+                // A flight that somebody else started may have had another purpose.
+                Some(Landing::Done) if !flight.ours && !left.is_zero() => {}
                 Some(Landing::HeldElsewhere) => {
                     inner.clock.sleep(look.min(left)).await;
                     look = (look * 3 / 2).min(LONGEST_LOOK);

@@ -49,7 +49,7 @@ impl Inner {
             // A valid lease means an attempt, whose end brings a plan.
             for connection in page.iter().filter(|connection| connection.lease.is_none()) {
                 let provider = self.provider_of(connection).await?;
-                let plan = self.schedule(connection, &provider, self.clock.now()).plan();
+                let plan = self.plan(connection, &provider, self.clock.now());
                 if plan == connection.plan {
                     continue;
                 }

@@ -56,7 +56,7 @@ impl Inner {
                 expected: connection.revision,
                 attempt: attempt.id,
                 at: now,
-                plan: self.schedule(&decision.after, &cargo.provider, now).plan(),
+                plan: self.plan(&decision.after, &cargo.provider, now),
                 state: decision.after.state.clone(),
                 brought: decision.brought,
                 events: decision.events,
@@ -83,9 +83,10 @@ impl Inner {
         match (judge(connection, attempt, reply, &cargo.provider, now, self.seed), reply) {
             (Verdict::Apply, Reply::Tokens(answer)) if self.is_another_account(connection, answer) => {
                 let tokens = self.tokens_for(connection, attempt, answer, cargo, attempt.generation + 1);
+                let rotated = answer_rotates(&tokens, attempt);
                 let answer = CandidateAnswer::Tokens(Box::new(tokens));
                 decision.keep(connection, attempt, now, WhyCandidate::AnotherAccount, answer);
-                let transition = quarantine(connection, &cargo.provider, now, self.seed);
+                let transition = quarantine(connection, &cargo.provider, rotated, now, self.seed);
                 decision.shift(connection, attempt, transition, now);
             }
             (Verdict::Apply, Reply::Tokens(answer)) => {
@@ -125,9 +126,11 @@ impl Inner {
     ) -> TokenSet {
         let to = Destination {
             connection: connection.id,
+            client: &cargo.client,
             grant: attempt.grant,
             generation,
             issued_at: attempt.started_at,
+            default_life: cargo.provider.access_token_life(),
         };
         let grant = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);
         let before = grant.map(|grant| &grant.tokens).zip(cargo.refresh_token.as_ref());
@@ -145,7 +148,14 @@ impl Inner {
         let mut tries = 0;
         loop {
             let error = match self.store.finish_attempt(finish).await {
-                Ok(Finished::Done | Finished::Already | Finished::Gone) => return Ok(None),
+                Ok(Finished::Done | Finished::Gone) => return Ok(None),
+                Ok(Finished::Already) => {
+                    // Our own write, whose outcome was unknown, or else nobody's who may write this.
+                    if tries == 0 {
+                        tracing::error!(connection = %name, attempt = %finish.attempt, "an outcome was stored before by somebody else");
+                    }
+                    return Ok(None);
+                }
                 Ok(Finished::Moved(current)) => return Ok(Some(current)),
                 Err(error) => error,
             };
@@ -156,7 +166,7 @@ impl Inner {
             if !patient || !(passes || worth_keeping) {
                 let detail = error.to_string();
                 return Err(if worth_keeping {
-                    tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost when this process ends");
+                    tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
                     Error::Unsaved { name: name.clone(), detail }
                 } else {
                     error.into()
@@ -168,6 +178,11 @@ impl Inner {
             self.clock.sleep(SAVE_BACKOFF.after(tries, jitter(self.seed, finish.id, u64::from(tries)))).await;
         }
     }
+}
+
+/// Whether a token set brought another refresh token than the one it was got with.
+fn answer_rotates(tokens: &TokenSet, attempt: &Attempt) -> bool {
+    tokens.refresh_token.as_ref().map(|token| token.fingerprint) != attempt.fingerprint
 }
 
 /// What becomes of a connection.
@@ -186,11 +201,10 @@ impl Decision {
         trigger: Trigger,
         now: jiff::Timestamp,
     ) {
-        let refresh_token = tokens.refresh_token.as_ref().map(|token| token.fingerprint);
         let what = What::Refreshed {
             attempt: attempt.id,
             generation: tokens.generation,
-            rotated: refresh_token != attempt.fingerprint,
+            rotated: answer_rotates(&tokens, attempt),
             expires_at: tokens.expires_at,
             trigger,
         };

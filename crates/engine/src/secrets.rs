@@ -1,5 +1,7 @@
 //! Opening and sealing what belongs to a connection.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
@@ -15,19 +17,24 @@ use crate::{Error, Inner};
 
 /// Where a new token set goes.
 #[derive(Clone, Copy)]
-pub(crate) struct Destination {
+pub(crate) struct Destination<'a> {
     pub(crate) connection: ConnectionId,
+    /// The client: a refresh token is of use with it only.
+    pub(crate) client: &'a Client,
     pub(crate) grant: GrantId,
     pub(crate) generation: u64,
     /// When the request that brought it was started.
     pub(crate) issued_at: Timestamp,
+    /// How long the access token lives where the answer does not say.
+    pub(crate) default_life: Option<Duration>,
 }
 
 impl Inner {
     /// A client's credentials, opened.
     pub(crate) fn credentials(&self, client: &Client) -> Result<Credentials, Error> {
         let secret = client.secret.as_ref().map(|sealed| {
-            let place = Client::secret_place(client.id, &client.endpoints);
+            let binding = client.binding();
+            let place = Client::secret_place(client.id, &binding);
             self.open_text(&place, sealed, || format!("the secret of the client {:?}", client.name))
         });
         Credentials::new(client.client_id.clone(), client.auth, secret.transpose()?)
@@ -46,9 +53,14 @@ impl Inner {
         &self,
         connection: &Connection,
         grant: &Grant,
+        client: &Client,
     ) -> Result<Option<SecretString>, Error> {
         let Some(stored) = &grant.tokens.refresh_token else { return Ok(None) };
-        let place = place(connection.id, Field::RefreshToken, grant.id, grant.tokens.generation);
+        let binding = client.binding();
+        let place = Place {
+            bound: &binding,
+            ..place(connection.id, Field::RefreshToken, grant.id, grant.tokens.generation)
+        };
         let what = || format!("the refresh token of {:?}", connection.name);
         self.open_text(&place, &stored.sealed, what).map(Some)
     }
@@ -68,7 +80,7 @@ impl Inner {
     pub(crate) fn seal_tokens(
         &self,
         answer: &TokenAnswer,
-        to: Destination,
+        to: Destination<'_>,
         before: Option<(&TokenSet, &SecretString)>,
     ) -> TokenSet {
         let seal = |field, plain: &str| {
@@ -82,7 +94,10 @@ impl Inner {
         TokenSet {
             generation: to.generation,
             issued_at: to.issued_at,
-            expires_at: answer.expires_in.map(|life| saturating_add(to.issued_at, life.min(LONGEST_LIFE))),
+            expires_at: answer
+                .expires_in
+                .or(to.default_life)
+                .map(|life| saturating_add(to.issued_at, life.min(LONGEST_LIFE))),
             token_type: answer.token_type.clone(),
             scope: answer.scope.clone().or_else(|| before.and_then(|(tokens, _)| tokens.scope.clone())),
             access_token: seal(Field::AccessToken, answer.access_token.expose_secret()),
@@ -95,12 +110,16 @@ impl Inner {
     fn seal_refresh_token(
         &self,
         answer: &TokenAnswer,
-        to: Destination,
+        to: Destination<'_>,
         before: Option<(&TokenSet, &SecretString)>,
     ) -> Option<StoredRefreshToken> {
         let token = answer.refresh_token.as_ref().or(before.map(|(_, token)| token))?;
         let fingerprint = self.vault.fingerprint(token.expose_secret());
-        let place = place(to.connection, Field::RefreshToken, to.grant, to.generation);
+        let binding = to.client.binding();
+        let place = Place {
+            bound: &binding,
+            ..place(to.connection, Field::RefreshToken, to.grant, to.generation)
+        };
         let stored = before.and_then(|(tokens, _)| Some((tokens, tokens.refresh_token.as_ref()?)));
         let end = match stored {
             Some((tokens, stored)) => RefreshEnd::observe(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vestal_core::event::Trigger;
+use vestal_core::id::ConnectionId;
 use vestal_core::token::saturating_add;
 
 use crate::attempt::Purpose;
@@ -38,16 +39,22 @@ impl Engine {
         let mut started = 0;
         if room > 0 {
             // Those under way are due until they land, and must not crowd out the others.
-            let limit = room.saturating_add(inner.flights.count());
+            let limit = room.saturating_add(inner.flights.count()).saturating_add(inner.ailing.count());
+            let uptime = inner.clock.uptime();
+            let well = |id: &ConnectionId| !inner.flights.is_running(*id) && !inner.ailing.waits(*id, uptime);
             let due = inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-            for id in due.into_iter().filter(|id| !inner.flights.is_running(*id)).take(room) {
+            for id in due.into_iter().filter(well).take(room) {
                 let purpose = Purpose { trigger: Trigger::Schedule, generation: None };
                 let engine = Arc::clone(inner);
                 // Nobody watches this flight: its outcome is in the store and its history.
                 drop(inner.flights.join_or_start(id, || async move {
-                    let outcome = engine.fly(id, purpose).await;
-                    if let Err(error) = &outcome {
-                        tracing::error!(connection = %id, %error, "a scheduled refresh could not be carried out");
+                    let outcome = Arc::clone(&engine).fly(id, purpose).await;
+                    match &outcome {
+                        Ok(_) => engine.ailing.forget(id),
+                        Err(error) => {
+                            engine.ailing.note(id, engine.clock.uptime());
+                            tracing::error!(connection = %id, %error, "a scheduled refresh could not be tried");
+                        }
                     }
                     outcome
                 }));

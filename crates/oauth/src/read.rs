@@ -11,6 +11,7 @@ use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange};
 use crate::http_date;
 
 mod body;
+mod lenient;
 mod life;
 mod token_set;
 
@@ -21,8 +22,9 @@ use life::Reference;
 pub struct Reading {
     /// What came back.
     pub reply: Reply,
-    /// The body, not empty, where the status says success and neither a token set nor an OAuth error could
-    /// be read: it may hold the only refresh token.
+    /// The body, not empty, of an answer that may hold tokens and could not be taken as such: one that could not
+    /// be read although its status says success, or a token set although it does not. It may hold the only
+    /// refresh token.
     pub raw: Option<Bytes>,
     /// The provider's time, from the `Date` header.
     pub date: Option<Timestamp>,
@@ -43,16 +45,22 @@ fn read_answer(answer: Answer, started_at: Timestamp) -> Reading {
     let successful = (200..300).contains(&status);
     let retry_after = http_date::retry_after(&answer.headers, date.unwrap_or(started_at));
     let unreadable = |detail| Reply::Unreadable { status, detail, retry_after };
-    let reply = match Body::parse(&answer) {
-        Body::Object(fields) if successful && token_set::is_one(&fields) => {
+    let body = Body::parse(&answer);
+    let is_token_set = matches!(&body, Body::Object(fields) if token_set::is_one(fields));
+    let reply = match body {
+        Body::Object(fields) if successful && is_token_set => {
             Reply::Tokens(Box::new(token_set::read(fields, Reference { date, started_at })))
         }
         body => match body.error() {
             Some(ErrorBody { code, detail }) => Reply::Error { status, code, detail, retry_after },
+            None if is_token_set => {
+                unreadable(format!("answered {status}, which is no success, with a token set"))
+            }
             None => unreadable(describe(&answer, &body)),
         },
     };
-    let unread = successful && matches!(reply, Reply::Unreadable { .. }) && !answer.body.is_empty();
+    let may_hold_tokens = (successful || is_token_set) && !answer.body.is_empty();
+    let unread = may_hold_tokens && matches!(reply, Reply::Unreadable { .. });
     Reading { reply, raw: unread.then_some(answer.body), date }
 }
 

@@ -1,7 +1,8 @@
 //! What every command starts from.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vestal_api::Code;
 use vestal_core::clock::Clock;
@@ -21,6 +22,7 @@ use crate::lazy_http::LazyHttp;
 use crate::logging::Level;
 use crate::node::Node;
 use crate::output::Output;
+use crate::signals::Signals;
 use crate::when::Calendar;
 
 /// The process's surroundings.
@@ -31,6 +33,15 @@ pub(crate) struct Context {
     /// What `--log`, `-v` or VESTAL_LOG asks for.
     pub(crate) log: Option<Level>,
     pub(crate) output: Output,
+    pub(crate) signals: Signals,
+    /// What was opened, and has to be put in order before the process ends.
+    pub(crate) opened: OnceLock<Opened>,
+}
+
+/// What outlives a command: its refreshes may still be under way.
+pub(crate) struct Opened {
+    engine: Engine,
+    node: Arc<Node>,
 }
 
 /// Everything, opened.
@@ -85,7 +96,8 @@ impl Context {
     ) -> Result<Vestal, Failure> {
         let vault = self.unlock(&config, &store).await?;
         let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
-        let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone(), Some(Arc::clone(&node))));
+        config.http.check(&config.path)?;
+        let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone()));
         let engine = Engine::new(Parts {
             store: Arc::new(store),
             clock,
@@ -97,7 +109,79 @@ impl Context {
             nodes: Arc::clone(&node) as _,
             limits: config.limits,
         });
+        // Nothing opens twice.
+        let _ = self.opened.set(Opened { engine: engine.clone(), node: Arc::clone(&node) });
         Ok(Vestal { engine, http, node, config })
+    }
+
+    /// Waits for a future that can be left at any time, or for a signal to end. What it left under way finishes
+    /// all the same ([`Context::end`]).
+    pub(crate) async fn or_interrupted<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut signals = self.signals.listen()?;
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = signals.first() => Err(Failure::new(Code::Failed, "interrupted")),
+        }
+    }
+
+    /// Waits for a future whose request can be made once only: a first signal waits with it for its end.
+    pub(crate) async fn to_its_end<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut signals = self.signals.listen()?;
+        tokio::pin!(future);
+        tokio::select! {
+            biased;
+            output = &mut future => return Ok(output),
+            () = signals.first() => self.tell_that_it_waits("the request that is under way"),
+        }
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = signals.second() => {
+                Err(Failure::new(Code::Failed, "stopped at once, with a request under way")
+                    .why("it was told to stop a second time"))
+            }
+        }
+    }
+
+    /// Puts everything in order before the process ends, whatever came of the command: an answer that is still to
+    /// come may hold the only refresh token there is.
+    pub(crate) async fn end(&self) {
+        // Whoever reads it need not wait with us. What could not be written has been told.
+        let _ = std::io::stdout().flush();
+        let Some(Opened { engine, node }) = self.opened.get() else { return };
+        if !self.drained(engine).await {
+            tracing::warn!("stopped at once; what was not stored is looked at by the next process");
+            return;
+        }
+        // Only an attempt, of which there is none without a node, and the daemon leave much to write.
+        if node.retire(engine.store()).await {
+            engine.store().close().await;
+        }
+    }
+
+    /// Waits for the refreshes that are under way. `false` where somebody did not want to.
+    async fn drained(&self, engine: &Engine) -> bool {
+        let drained = engine.drain();
+        tokio::pin!(drained);
+        let Ok(mut signals) = self.signals.listen() else {
+            drained.await;
+            return true;
+        };
+        tokio::select! {
+            biased;
+            () = &mut drained => return true,
+            () = signals.first() => self.tell_that_it_waits("the refresh that is under way"),
+        }
+        tokio::select! {
+            biased;
+            () = drained => true,
+            () = signals.second() => false,
+        }
+    }
+
+    fn tell_that_it_waits(&self, what: &str) {
+        self.output.note(format_args!("waiting for {what}, whose answer must be stored; a second signal stops it at once"));
     }
 
     /// Unlocks the store with the master key, or claims a new one for it.
@@ -165,48 +249,5 @@ impl Vestal {
         let client = self.engine.store().client(connection.client).await.ok()??;
         let provider = self.engine.catalogue().get(&client.provider).map(|provider| provider.name.clone());
         Some(provider.unwrap_or(client.provider))
-    }
-
-    /// Waits for a future, and meanwhile for a signal to end: the first one lets what is under way finish, the second
-    /// one does not.
-    pub(crate) async fn or_interrupted<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut signals = Signals::new()?;
-        tokio::select! {
-            biased;
-            output = future => Ok(output),
-            () = signals.next() => {
-                tokio::select! {
-                    () = self.engine.drain() => {}
-                    () = signals.next() => {}
-                }
-                Err(Failure::new(Code::Failed, "interrupted"))
-            }
-        }
-    }
-}
-
-/// The signals that ask a process to end.
-pub(crate) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    /// From now on they do not end the process by themselves.
-    pub(crate) fn new() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::failed("signals cannot be received").why(error);
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    /// Waits for the next one.
-    pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }

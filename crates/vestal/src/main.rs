@@ -16,6 +16,7 @@ mod loopback;
 mod node;
 mod output;
 mod reasons;
+mod signals;
 mod table;
 mod terminal;
 mod text;
@@ -24,6 +25,7 @@ mod when;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use vestal_api::{Code, ErrorView};
@@ -34,6 +36,7 @@ use context::Context;
 use failure::Failure;
 use logging::Level;
 use output::Output;
+use signals::Signals;
 
 fn main() -> ExitCode {
     hardening::protect_memory();
@@ -43,22 +46,20 @@ fn main() -> ExitCode {
         Err(error) => return misunderstood(&error),
     };
     let output = Output::new(cli.global.json, &environment);
-    match start(cli, environment, output) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let code = failure.exit_code();
-            if let Some(view) = failure.view() {
-                tell(&view, output);
-            }
-            code.into()
-        }
-    }
+    start(cli, environment, output).unwrap_or_else(|failure| told(failure, output))
 }
 
-fn start(cli: Cli, environment: Environment, output: Output) -> Result<(), Failure> {
+fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode, Failure> {
     let Cli { global, command } = cli;
     let asked = logging::asked_for(global.level(), &environment)?;
-    let context = Context { environment, config_flag: global.config, log: asked, output };
+    let context = Context {
+        environment,
+        config_flag: global.config,
+        log: asked,
+        output,
+        signals: Signals::default(),
+        opened: OnceLock::new(),
+    };
     // Whatever is done once, and shown at once, needs no times; `serve` begins its own log.
     if !matches!(command, Command::Serve(_)) {
         logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
@@ -67,10 +68,24 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<(), Failu
         .enable_all()
         .build()
         .map_err(|error| Failure::failed("the program cannot be started").why(error))?;
-    let outcome = runtime.block_on(commands::run(command, &context));
+    let code = runtime.block_on(async {
+        let outcome = commands::run(command, &context).await;
+        let code = outcome.map_or_else(|failure| told(failure, output), |()| ExitCode::SUCCESS);
+        context.end().await;
+        code
+    });
     // Nothing is under way any more that has to be waited for.
     runtime.shutdown_background();
-    outcome
+    Ok(code)
+}
+
+/// Tells a failure.
+fn told(failure: Failure, output: Output) -> ExitCode {
+    let code = failure.exit_code();
+    if let Some(view) = failure.view() {
+        tell(&view, output);
+    }
+    code.into()
 }
 
 /// The command line cannot be understood, or asks for help.

@@ -1,5 +1,6 @@
 //! This process among the others that have the store open, and which of those are gone.
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -13,7 +14,8 @@ pub(crate) struct Node {
     /// This process.
     pub(crate) id: NodeId,
     folder: PathBuf,
-    file: OnceLock<Option<NodeFile>>,
+    /// Left where it is when the process ends: that nobody holds it any more tells others that the process is gone.
+    file: OnceLock<Option<ManuallyDrop<NodeFile>>>,
 }
 
 impl Node {
@@ -21,35 +23,40 @@ impl Node {
         Self { id, folder, file: OnceLock::new() }
     }
 
-    /// Shows that this process lives, so that others know when it does not any more and take over at once. A process
-    /// that only reads never needs to.
-    pub(crate) fn announce(&self) {
-        self.file.get_or_init(|| match NodeFile::hold(&self.folder, self.id) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                let folder = self.folder.display();
-                tracing::warn!(%folder, %error, "this process cannot show that it lives: should it be killed, others wait until its leases end");
-                None
-            }
-        });
+    /// Ends what this process still holds, once nothing of it is under way any more, and leaves no trace of it. Where
+    /// that cannot be written, others find out. Returns whether it had ever announced itself.
+    pub(crate) async fn retire(&self, store: &dyn Store) -> bool {
+        let Some(announced) = self.file.get() else { return false };
+        if announced.is_some() {
+            self.release(self.id, store).await;
+        }
+        true
     }
 
     /// Frees what the processes held that are gone, and forgets them. Returns how many leases are free now.
     pub(crate) async fn release_gone(&self, store: &dyn Store) -> u64 {
         let mut freed = 0;
         for node in self.gone() {
-            match store.release_node(node).await {
-                Ok(leases) => {
-                    freed += leases;
-                    tracing::info!(%node, leases, "a process is gone; its leases are free");
-                    if let Err(error) = forget(&self.folder, node) {
-                        tracing::warn!(%node, %error, "a process that is gone cannot be forgotten");
-                    }
-                }
-                Err(error) => tracing::warn!(%node, %error, "the leases of a process that is gone stay"),
+            if let Some(leases) = self.release(node, store).await {
+                freed += leases;
+                tracing::info!(%node, leases, "a process is gone; its leases are free");
             }
         }
         freed
+    }
+
+    /// Frees what a process held, and forgets it. `None` where that failed.
+    async fn release(&self, node: NodeId, store: &dyn Store) -> Option<u64> {
+        let leases = store.release_node(node).await;
+        match &leases {
+            Ok(_) => {
+                if let Err(error) = forget(&self.folder, node) {
+                    tracing::warn!(%node, %error, "a process that is gone cannot be forgotten");
+                }
+            }
+            Err(error) => tracing::warn!(%node, %error, "the leases of a process that is gone stay"),
+        }
+        leases.ok()
     }
 
     fn gone(&self) -> Vec<NodeId> {
@@ -63,6 +70,19 @@ impl Node {
 impl Nodes for Node {
     fn is_gone(&self, node: NodeId) -> bool {
         node != self.id && self.gone().contains(&node)
+    }
+
+    /// Shows that this process lives, so that others know when it does not any more and take over at once. A process
+    /// that only reads never needs to.
+    fn announce(&self) {
+        self.file.get_or_init(|| match NodeFile::hold(&self.folder, self.id) {
+            Ok(file) => Some(ManuallyDrop::new(file)),
+            Err(error) => {
+                let folder = self.folder.display();
+                tracing::warn!(%folder, %error, "this process cannot show that it lives: should it be killed, others wait until its leases end");
+                None
+            }
+        });
     }
 }
 

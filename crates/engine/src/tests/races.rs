@@ -6,7 +6,7 @@ use vestal_core::state::{Cause, State};
 use vestal_core::token::WhyCandidate;
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
-use crate::Want;
+use crate::{Error, Want};
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_callers_at_expiry_cost_one_request() {
@@ -78,30 +78,73 @@ async fn a_caller_who_goes_away_does_not_end_the_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_dies_in_mid_flight_leaves_an_unknown_outcome() {
-    for (behaviour, survives) in [(Behaviour::strict(), false), (Behaviour::graceful(), true)] {
-        let world = World::new(&behaviour);
+async fn what_a_dead_node_left_is_asked_for_again_within_the_grace() {
+    let world = World::new(&Behaviour::graceful());
+    drop(world.connected().await);
+    dies_between_rotation_and_save(&world).await;
+    let survivor = world.node_that_knows_of_the_dead();
+    world.serve(&survivor, Duration::from_secs(60)).await;
+    assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 2));
+    assert_eq!((world.families(), world.reuses()), ((1, 0), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_node_left_without_a_grace_is_held_whoever_asks() {
+    for trigger_by_hand in [false, true] {
+        let world = World::new(&Behaviour::strict());
         drop(world.connected().await);
-        world.pass(DAY / 2).await;
-        // The process dies after the provider has rotated, and before the answer is back: on its own runtime.
-        let before = world.shop().await;
         dies_between_rotation_and_save(&world).await;
+        // Longer than any lease.
+        world.pass(Duration::from_secs(120)).await;
         let node = world.node();
-        world.serve(&node, Duration::from_secs(120)).await;
+        if trigger_by_hand {
+            let error = node.refresh(&shop()).await.unwrap_err();
+            assert!(matches!(error, Error::Failing { cause: Cause::OutcomeUnknown { .. }, .. }), "{error:?}");
+        } else {
+            world.serve(&node, Duration::from_secs(120)).await;
+        }
         let after = world.shop().await;
-        if survives {
-            // The lease outlived the grace here, so this is decided by what the file says of punishment: see below.
-            assert!(after.generation() >= before.generation());
-        }
-        match &after.state {
-            State::Failing(failing) => {
-                assert!(matches!(failing.cause, Cause::OutcomeUnknown { .. }), "{failing:?}");
-            }
-            State::Active => assert!(survives),
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(world.reuses(), 0, "nothing is tried that could be punished while a token still serves");
+        let failing = after.state.failing().expect("held");
+        assert!(matches!(failing.cause, Cause::OutcomeUnknown { .. }), "{failing:?}");
+        assert!(after.lease.is_none());
+        assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0));
+        assert_eq!(node.issue_token(&shop(), Want::default()).await.unwrap().generation, 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_its_attempt_was_given_up_is_stored() {
+    let world = World::new(&Behaviour::strict());
+    let slow = world.connected().await;
+    // Longer than the lease: as if the machine had slept between the provider's answer and its arrival.
+    *world.wire.latency.lock().unwrap() = Duration::from_secs(14);
+    let inner = std::sync::Arc::clone(&slow.inner);
+    let other = world.node();
+    let refreshing = start_refresh(&slow);
+    world.pass(Duration::from_secs(1)).await;
+    let lease = world.shop().await.lease.unwrap();
+    inner.store.release_node(lease.attempt.node).await.unwrap();
+    world.serve(&other, Duration::from_secs(5)).await;
+    assert!(world.shop().await.lease.is_none(), "given up");
+    let refreshed = refreshing.await.unwrap().unwrap();
+    assert_eq!(refreshed.generation, 2);
+    assert_eq!((world.shop().await.state, world.families()), (State::Active, (1, 0)));
+    assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_given_up_does_not_keep_a_dead_connection_due() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let grant = world.wire.sandbox.lock().unwrap().grants(world.wire.now_ms())[0].id;
+    world.wire.sandbox.lock().unwrap().revoke_by_user(grant, world.wire.now_ms());
+    let _ = engine.refresh(&shop()).await;
+    assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }));
+    dies_between_rotation_and_save(&world).await;
+    world.pass(Duration::from_secs(120)).await;
+    assert_eq!(world.store.due(world.clock.now(), 10).await.unwrap().len(), 1);
+    world.serve(&world.node(), Duration::from_secs(10)).await;
+    assert!(world.store.due(world.clock.now(), 10).await.unwrap().is_empty());
 }
 
 async fn dies_between_rotation_and_save(world: &World) {

@@ -229,6 +229,82 @@ async fn a_redirect_is_taken_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_that_was_overtaken_is_written_anew() {
+    let behaviour = Behaviour { access_token_life: HOUR, ..Behaviour::strict() };
+    let world = World::new(&behaviour);
+    let engine = world.connected().await;
+    engine.issue_token(&shop(), Want::default()).await.unwrap();
+    // Planned while the token was being read; when that time comes, a week has passed since.
+    world.serve(&engine, 8 * DAY).await;
+    for _ in 0..48 {
+        world.serve(&engine, HOUR / 2).await;
+        let due = world.store.due(world.clock.now(), 10).await.unwrap();
+        assert!(due.is_empty(), "nothing stays due that is not to be done");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_cannot_be_renewed_says_so_when_it_ends() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    world.consent(&engine, &["contacts"]).await.unwrap();
+    world.serve(&engine, 23 * HOUR).await;
+    assert_eq!(world.shop().await.state, State::Active);
+    world.serve(&engine, 2 * HOUR).await;
+    let ended = world.shop().await;
+    let told = matches!(&ended.state, State::NeedsReauth { reason: Reason::NothingToRenewWith, .. });
+    assert!(told, "{:?}", ended.state);
+    assert!(events(&world).await.iter().any(|what| matches!(what, What::NeedsReauth { .. })));
+    assert_eq!(ended.plan.due_at, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_opens_for_its_own_client_and_endpoints_only() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let (inner, shop) = (&engine.inner, world.shop().await);
+    let grant = shop.grant.as_ref().unwrap();
+    let client = inner.client_of(&shop).await.unwrap();
+    assert!(inner.refresh_token(&shop, grant, &client).is_ok());
+    let elsewhere: url::Url = "https://elsewhere.example/token".parse().unwrap();
+    let mut forged = [client.clone(), client.clone(), client.clone()];
+    forged[0].endpoints.token = elsewhere.clone();
+    forged[1].endpoints.revocation = Some(elsewhere);
+    forged[2].auth = vestal_core::client::ClientAuth::None;
+    for client in forged {
+        assert!(matches!(inner.refresh_token(&shop, grant, &client), Err(Error::Sealed { .. })));
+        assert!(client.secret.is_none() || inner.credentials(&client).is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_connection_neither_spins_nor_holds_up_the_others() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let mut damaged = world.shop().await;
+    let other = vestal_core::seal::Sealed::from_bytes(b"damaged".to_vec());
+    damaged.grant.as_mut().unwrap().tokens.refresh_token.as_mut().unwrap().sealed = other;
+    damaged.grant.as_mut().unwrap().tokens.generation += 1;
+    let update = vestal_core::store::Update {
+        id: damaged.id,
+        expected: damaged.revision,
+        state: damaged.state,
+        plan: damaged.plan,
+        policy: damaged.policy,
+        grant: damaged.grant,
+        events: vec![],
+    };
+    world.store.update_connection(&update).await.unwrap();
+    world.pass(DAY).await;
+    for _ in 0..10 {
+        world.serve(&engine, Duration::from_secs(600)).await;
+    }
+    assert_eq!(world.wire.refreshes_sent(), 0);
+    assert!(engine.inner.ailing.waits(damaged.id, engine.inner.clock.uptime()), "it waits its turn");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_for_another_account_is_quarantined() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;

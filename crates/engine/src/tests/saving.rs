@@ -7,7 +7,7 @@ use vestal_core::state::State;
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop};
-use crate::Error;
+use crate::{Error, Limits, Parts};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -74,14 +74,33 @@ async fn a_request_is_not_sent_long_after_the_lease_was_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_cannot_be_stored_at_all_is_shouted_about() {
+async fn a_service_never_gives_an_answer_up() {
     let (world, store) = world();
-    let engine = world.connected().await;
-    store.finish.lock().unwrap().extend([Fault::Refused; 10_000]);
-    let error = engine.refresh(&shop()).await.unwrap_err();
-    // Whoever asked waits no longer than a reader does; the flight goes on trying.
-    assert!(matches!(error, Error::Busy { .. }), "{error:?}");
+    drop(world.connected().await);
+    let daemon = world.node_with(|parts| {
+        let limits = Limits { save: Duration::MAX, ..parts.limits };
+        Parts { limits, ..parts }
+    });
+    store.finish.lock().unwrap().extend([Fault::Refused; 100_000]);
+    let error = daemon.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Busy { .. }), "whoever asked waits no longer than a reader does: {error:?}");
+    world.pass(Duration::from_secs(3 * 3600)).await;
     store.finish.lock().unwrap().clear();
-    engine.drain().await;
+    daemon.drain().await;
     assert_eq!(world.shop().await.generation(), 2, "as soon as the store took it");
+    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0), "and nobody else tried meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_gives_up_in_the_end_and_says_what_was_lost() {
+    let (world, store) = world();
+    let engine = world.node_with(|parts| {
+        let limits = Limits { reader: Duration::from_secs(120), ..parts.limits };
+        Parts { limits, ..parts }
+    });
+    engine.add_client(super::world::client()).await.unwrap();
+    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+    store.finish.lock().unwrap().extend([Fault::Refused; 100_000]);
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Unsaved { .. }), "{error:?}");
 }

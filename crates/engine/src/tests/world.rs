@@ -21,7 +21,7 @@ use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
 use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
 use vestal_store::MemoryStore;
 
-use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Parts, Refreshed, UnknownNodes};
+use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Nodes, Parts, Refreshed, UnknownNodes};
 
 pub(crate) const EPOCH_S: i64 = 1_800_000_000;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -243,10 +243,14 @@ impl World {
 
     /// Another node over the same store.
     pub(crate) fn node(&self) -> Engine {
+        self.node_with(|parts| parts)
+    }
+
+    pub(crate) fn node_with(&self, change: impl FnOnce(Parts) -> Parts) -> Engine {
         let number = self.nodes.fetch_add(1, Ordering::Relaxed);
         let catalogue = Catalogue::builtin();
         catalogue.insert(Provider::parse(&self.profile).unwrap());
-        Engine::new(Parts {
+        Engine::new(change(Parts {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             entropy: Arc::new(Seeded((number << 40).into())),
@@ -256,6 +260,20 @@ impl World {
             node: NodeId::from_uuid(Uuid::from_u128(number.into())),
             nodes: Arc::new(UnknownNodes),
             limits: Limits::default(),
+        }))
+    }
+
+    /// A node that can tell which of the others have ended: all of them.
+    pub(crate) fn node_that_knows_of_the_dead(&self) -> Engine {
+        struct AllGone(NodeId);
+        impl Nodes for AllGone {
+            fn is_gone(&self, node: NodeId) -> bool {
+                node != self.0
+            }
+        }
+        self.node_with(|parts| {
+            let nodes = Arc::new(AllGone(parts.node));
+            Parts { nodes, ..parts }
         })
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 use vestal_core::secret::redact;
 
+use super::lenient;
 use crate::http::{Answer, BodyEnd};
 use crate::words::shown;
 
@@ -56,7 +57,11 @@ impl Body {
                     return Self::List(fields);
                 }
                 Ok(_) => return Self::OtherJson,
-                Err(_) => {}
+                Err(_) => {
+                    if let Some(fields) = lenient::object(text).filter(|fields| !fields.is_empty()) {
+                        return Self::Object(fields);
+                    }
+                }
             }
         }
         if text.starts_with(['{', '[', '"']) {

@@ -202,6 +202,9 @@ fn types_scopes_and_refresh_tokens() {
         (json!(null), "Bearer"),
         (json!("DPoP"), "DPoP"),
         (json!("User Access Token"), "User Access Token"),
+        (json!("Be\narer\u{1b}\0"), "Bearer"),
+        (json!("D\r\nPoP\u{9b}"), "DPoP"),
+        (json!("\u{1b}\0"), "Bearer"),
     ] {
         assert_eq!(with(json!({"token_type": said})).token_type, kept, "{said}");
     }
@@ -209,6 +212,10 @@ fn types_scopes_and_refresh_tokens() {
         (json!("a b"), Some("a b")),
         (json!("chat:write,users:read"), Some("chat:write,users:read")),
         (json!(["a", "b"]), Some("a b")),
+        (json!("a \u{1b}b\r\n\0"), Some("a b")),
+        (json!(["a\r", "\u{1b}b"]), Some("a b")),
+        (json!("\u{1b}"), None),
+        (json!(["\0"]), None),
         (json!([]), None),
         (json!(""), None),
         (json!(null), None),
@@ -216,9 +223,15 @@ fn types_scopes_and_refresh_tokens() {
         let read = with(json!({"scope": said}));
         assert_eq!((read.scope.as_deref(), read.extra.len()), (kept, 0), "{said}");
     }
-    for (said, kept) in
-        [(json!("rt"), Some("rt")), (json!(""), None), (json!(" "), None), (json!(null), None)]
-    {
+    for (said, kept) in [
+        (json!("rt"), Some("rt")),
+        (json!(12345), Some("12345")),
+        (json!(u64::MAX), Some("18446744073709551615")),
+        (json!(-7), Some("-7")),
+        (json!(""), None),
+        (json!(" "), None),
+        (json!(null), None),
+    ] {
         let read = with(json!({"refresh_token": said}));
         assert_eq!(read.refresh_token.as_ref().map(|token| token.expose_secret()), kept, "{said}");
         assert!(read.extra.is_empty());
@@ -230,7 +243,7 @@ fn types_scopes_and_refresh_tokens() {
 fn what_is_not_understood_is_kept() {
     let fields = json!({
         "instance_url": "https://na1.example", "issued_at": "1793707200000", "id": {"a": [1]},
-        "refresh_token": 17, "scope": {"odd": true}, "expires_in": "a while",
+        "scope": {"odd": true}, "expires_in": "a while",
     });
     let read = with(fields.clone());
     assert_eq!(Value::Object(read.extra), fields);
@@ -269,6 +282,47 @@ fn bodies_in_disguise() {
 }
 
 #[test]
+fn tokens_that_cannot_be_used_are_kept_aside() {
+    for control in ['\r', '\n', '\u{1b}', '\0', '\t', '\u{7f}', '\u{9b}'] {
+        for (access_token, refresh_token) in
+            [(format!("good{control}X-Evil: 1"), "rt".into()), ("at".into(), format!("rt{control}"))]
+        {
+            let body = json!({"access_token": access_token, "refresh_token": refresh_token}).to_string();
+            assert!(unreadable(answer(200, body)).1, "{control:?}");
+        }
+    }
+    assert!(unreadable(answer(200, "access_token=at%0D%0AX-Evil:1&refresh_token=rt")).1);
+    for refresh_token in
+        ["[\"rt\"]", "{}", "true", "false", "1.5", "123456789012345678901", "1e400", "\"\\ud800\""]
+    {
+        let body = format!(r#"{{"access_token":"at","refresh_token":{refresh_token}}}"#);
+        assert!(unreadable(answer(200, body)).1, "{refresh_token}");
+    }
+    assert!(unreadable(answer(200, r#"{"access_token":"a\ud800t","refresh_token":"rt"}"#)).1);
+}
+
+#[test]
+fn one_bad_field_does_not_hide_the_tokens() {
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for bad in ["1e400", "-1e400", r#""\ud800""#, &deep] {
+        for name in ["expires_in", "expires_at", "token_type", "scope", "id_token", "refresh_expires_in", "x"]
+        {
+            let body = format!(r#"{{"access_token":"at","{name}":{bad},"refresh_token":"rt"}}"#);
+            let read = tokens(body);
+            assert_eq!(read.access_token.expose_secret(), "at");
+            assert_eq!(read.refresh_token.unwrap().expose_secret(), "rt");
+            assert_eq!((read.token_type.as_str(), read.scope, read.expires_in), ("Bearer", None, None));
+            assert!(read.id_token.is_none() && read.refresh_expires_in.is_none() && read.extra.is_empty());
+        }
+    }
+    assert_eq!(tokens(r#"{"access_token":"at","expires_in":60,"x":1e400}"#).expires_in, secs(60));
+    assert!(matches!(
+        read(answer(400, r#"{"error":"invalid_grant","error_description":"\ud800"}"#)).reply,
+        Reply::Error { code, .. } if code == "invalid_grant"
+    ));
+}
+
+#[test]
 fn a_token_set_needs_an_access_token_and_a_success() {
     for body in [
         r#"{"access_token":""}"#,
@@ -288,8 +342,12 @@ fn a_token_set_needs_an_access_token_and_a_success() {
         assert!(unreadable(answer(200, body)).1, "{body}");
     }
     for status in [199, 300, 400, 401, 500] {
-        let reading = read(answer(status, r#"{"access_token":"at"}"#));
-        assert!(matches!(reading.reply, Reply::Unreadable { .. }) && reading.raw.is_none(), "{status}");
+        let (detail, kept) = unreadable(answer(status, r#"{"access_token":"at","refresh_token":"rt"}"#));
+        assert_eq!(detail, format!("answered {status}, which is no success, with a token set"));
+        assert!(kept, "{status}");
+        assert!(!unreadable(answer(status, r#"{"refresh_token":"rt"}"#)).1, "{status}");
     }
+    let reading = read(answer(400, r#"{"access_token":"at","error":"invalid_grant"}"#));
+    assert!(matches!(reading.reply, Reply::Error { .. }) && reading.raw.is_none());
     assert!(matches!(read(answer(201, r#"{"access_token":"at"}"#)).reply, Reply::Tokens(_)));
 }

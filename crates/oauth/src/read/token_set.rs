@@ -6,12 +6,19 @@ use vestal_core::token::TokenAnswer;
 use super::life::{self, Reference};
 
 /// Whether these fields are a token set: whether there is an access token. A token in which bytes could not
-/// be read does not count.
+/// be read does not count, nor one with a control character, which could end a header early. With a refresh token
+/// that cannot be used it is none either: what is there must not pass for "no new one".
 pub(super) fn is_one(fields: &Map<String, Value>) -> bool {
-    let text = |name| fields.get(name).and_then(Value::as_str);
-    let damaged = |token: &str| token.contains(char::REPLACEMENT_CHARACTER);
-    text("access_token").is_some_and(|token| !token.trim().is_empty() && !damaged(token))
-        && !text("refresh_token").is_some_and(damaged)
+    let usable = |token: &str| !token.contains(|c: char| c == char::REPLACEMENT_CHARACTER || c.is_control());
+    let access_token = fields.get("access_token").and_then(Value::as_str);
+    access_token.is_some_and(|token| !token.trim().is_empty() && usable(token))
+        && match fields.get("refresh_token") {
+            None | Some(Value::Null) => true,
+            Some(Value::String(token)) => usable(token),
+            // Of any other number it is unknown how it was written.
+            Some(Value::Number(number)) => number.is_u64() || number.is_i64(),
+            Some(_) => false,
+        }
 }
 
 /// Reads a token set, for which [`is_one`] is true. A field of an unexpected type is kept as it is.
@@ -22,7 +29,7 @@ pub(super) fn read(mut fields: Map<String, Value>, reference: Reference) -> Toke
         expires_in,
         access_token: access_token.into(),
         token_type: token_type(take_text(&mut fields, "token_type")),
-        refresh_token: take_text(&mut fields, "refresh_token").map(Into::into),
+        refresh_token: take_refresh_token(&mut fields).map(Into::into),
         refresh_expires_in: life::refresh_token(&mut fields),
         scope: take_scope(&mut fields),
         id_token: take_text(&mut fields, "id_token").map(Into::into),
@@ -41,19 +48,42 @@ fn take_text(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
     }
 }
 
+/// The refresh token, which may be a number.
+fn take_refresh_token(fields: &mut Map<String, Value>) -> Option<String> {
+    let Some(Value::Number(number)) = fields.get("refresh_token") else {
+        return take_text(fields, "refresh_token");
+    };
+    let token = number.to_string();
+    fields.remove("refresh_token");
+    Some(token)
+}
+
 /// The type is spelled in any case (RFC 6749 §5.1), or left out.
 fn token_type(said: Option<String>) -> String {
-    match said {
-        Some(other) if !other.trim().eq_ignore_ascii_case("bearer") => other.trim().to_owned(),
-        _ => "Bearer".to_owned(),
+    let said = said.map(without_controls).unwrap_or_default();
+    match said.trim() {
+        "" => "Bearer".to_owned(),
+        bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer".to_owned(),
+        other => other.to_owned(),
     }
 }
 
 /// Scopes in a string, or in an array (Twitch).
 fn take_scope(fields: &mut Map<String, Value>) -> Option<String> {
-    let Some(Value::Array(scopes)) = fields.get("scope") else { return take_text(fields, "scope") };
-    let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
-    let joined = scopes?.join(" ");
-    fields.remove("scope");
-    (!joined.is_empty()).then_some(joined)
+    let said = if let Some(Value::Array(scopes)) = fields.get("scope") {
+        let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
+        let joined = scopes?.join(" ");
+        fields.remove("scope");
+        joined
+    } else {
+        take_text(fields, "scope")?
+    };
+    let scope = without_controls(said);
+    (!scope.trim().is_empty()).then_some(scope)
+}
+
+/// Text that reaches headers and terminals.
+fn without_controls(mut text: String) -> String {
+    text.retain(|c| !c.is_control());
+    text
 }

@@ -130,6 +130,74 @@ pub async fn an_outcome_without_tokens_closes_the_attempt(store: Arc<dyn Subject
     assert_eq!(store.finish_attempt(&failed).await.unwrap(), Finished::Already);
 }
 
+/// Gives attempt `n` up, and reads the connection back.
+async fn given_up(store: &Arc<dyn Subject>, on: &Connection, n: u128) -> Connection {
+    let unknown = finish(on, n, Brought::Unknown);
+    assert_eq!(store.finish_attempt(&unknown).await.unwrap(), Finished::Done);
+    assert_eq!(store.attempt(attempt_id(n)).await.unwrap(), Some(AttemptStatus::Abandoned));
+    read(store, on.id).await
+}
+
+pub async fn an_attempt_is_given_up_and_its_late_answer_kept(store: Arc<dyn Subject>, _: &ManualClock) {
+    let start = added(&store, &Connection { state: State::Unverified, ..connection(1) }).await;
+    let held = begun(&store, &start, 1).await;
+    let unknown = Finish {
+        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)) },
+        events: vec![event(held.id, 1)],
+        ..finish(&held, 1, Brought::Unknown)
+    };
+    let stale = Finish { expected: start.revision, ..unknown.clone() };
+    assert_eq!(store.finish_attempt(&stale).await.unwrap(), Finished::Moved(Box::new(held.clone())));
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Open));
+
+    assert_eq!(store.finish_attempt(&unknown).await.unwrap(), Finished::Done);
+    let waiting = read(&store, held.id).await;
+    let expected = Connection {
+        revision: held.revision + 1,
+        state: State::Active,
+        plan: unknown.plan,
+        lease: None,
+        ..held.clone()
+    };
+    assert_eq!(waiting, expected);
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Abandoned));
+    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(store.finish_attempt(&unknown).await.unwrap(), Finished::Moved(Box::new(waiting.clone())));
+    let waiting = given_up(&store, &waiting, 1).await;
+
+    // Its answer comes while another attempt is under way.
+    let other = begun(&store, &waiting, 2).await;
+    let late = finish(&other, 1, next_tokens(&other));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Done);
+    let stored = read(&store, held.id).await;
+    assert_eq!((stored.generation(), &stored.lease), (2, &other.lease));
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Finished));
+    let too_late = finish(&stored, 1, Brought::Unknown);
+    assert_eq!(store.finish_attempt(&too_late).await.unwrap(), Finished::Already, "what is known stays so");
+
+    let waiting = given_up(&store, &stored, 2).await;
+    let candidate = Candidate {
+        attempt: attempt_id(2),
+        kept_at: at(0),
+        why: WhyCandidate::Unreadable,
+        answer: CandidateAnswer::Raw(sealed("late")),
+    };
+    let late = finish(&waiting, 2, Brought::Candidate(Box::new(candidate.clone())));
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Done);
+    assert_eq!(store.finish_attempt(&late).await.unwrap(), Finished::Already);
+    assert_eq!(store.candidates(held.id, 10).await.unwrap(), [candidate]);
+    assert_eq!(store.attempt(attempt_id(2)).await.unwrap(), Some(AttemptStatus::Finished));
+}
+
+pub async fn giving_up_leaves_the_lease_of_another(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+    clock.advance(LEASE);
+    let other = begun(&store, &read(&store, held.id).await, 2).await;
+    assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Abandoned));
+    assert_eq!(given_up(&store, &other, 1).await.lease, other.lease);
+    assert_eq!(store.attempt(attempt_id(2)).await.unwrap(), Some(AttemptStatus::Open));
+}
+
 pub async fn an_answer_to_a_pruned_attempt_is_kept(store: Arc<dyn Subject>, clock: &ManualClock) {
     let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
     clock.advance(LEASE);

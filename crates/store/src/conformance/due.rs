@@ -53,6 +53,7 @@ pub async fn what_is_leased_is_not_due(store: Arc<dyn Subject>, clock: &ManualCl
     assert_eq!(due(&store, 60, 10).await, [2, 1]);
     store.renew_lease(attempt_id(1), LEASE).await.unwrap();
     assert_eq!(due(&store, 60, 10).await, [2]);
+    assert_eq!(store.next_due().await.unwrap(), Some(at(-5)));
     let held = read(&store, held.id).await;
     let plan = Plan { due_at: Some(at(70)), dies_at: None };
     store.finish_attempt(&Finish { plan, ..finish(&held, 1, Brought::Nothing) }).await.unwrap();
@@ -70,7 +71,7 @@ pub async fn an_ended_lease_is_due_whatever_the_plan(store: Arc<dyn Subject>, cl
     store.update_connection(&update(&read(&store, connection_id(1)).await)).await.unwrap();
     clock.advance(Duration::from_secs(59));
     assert_eq!(due(&store, 59, 10).await, []);
-    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(store.next_due().await.unwrap(), Some(at(60)), "the lease's end is known ahead");
     clock.advance(Duration::from_secs(1));
     assert_eq!(due(&store, 60, 10).await, [1, 2]);
     assert_eq!(store.next_due().await.unwrap(), Some(at(60)));

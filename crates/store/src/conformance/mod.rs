@@ -104,7 +104,9 @@ macro_rules! conformance_tests {
                 a_lost_lease_is_not_renewed, a_dead_node_is_released, an_attempt_begins_once;
             attempts: tokens_are_stored_once, finishing_names_its_revision, exactly_one_earlier_token_set_is_kept,
                 a_late_answer_leaves_the_lease_of_another, candidates_are_kept_and_never_overwritten,
-                an_outcome_without_tokens_closes_the_attempt, an_answer_to_a_pruned_attempt_is_kept,
+                an_outcome_without_tokens_closes_the_attempt,
+                an_attempt_is_given_up_and_its_late_answer_kept, giving_up_leaves_the_lease_of_another,
+                an_answer_to_a_pruned_attempt_is_kept,
                 there_must_be_a_grant_to_refresh;
             due: what_dies_first_is_due_first, what_is_leased_is_not_due, an_ended_lease_is_due_whatever_the_plan;
             history: events_are_read_from_a_cursor, the_last_hundred_events_are_kept, old_events_are_pruned,

@@ -165,7 +165,7 @@ impl Store for MemoryStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.tables()?.next_due(self.now()))
+        Ok(self.tables()?.next_due())
     }
 
     async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {

@@ -138,8 +138,8 @@ impl Tables {
         due.into_iter().take(limit as usize).map(|(.., id)| id).collect()
     }
 
-    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.connections.values().filter(|row| !row.leased(now)).filter_map(Row::due_at).min()
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.connections.values().filter_map(Row::due_at).min()
     }
 
     pub(super) fn candidates(&self, id: ConnectionId, limit: u32) -> Vec<Candidate> {

@@ -158,7 +158,7 @@ impl Tables {
             return Ok(Finished::Moved(Box::new(row.seen(now))));
         }
         match &finish.brought {
-            Brought::Nothing => {}
+            Brought::Nothing | Brought::Unknown => {}
             Brought::Candidate(candidate) => row.candidates.push(kept_candidate(candidate)),
             Brought::Tokens(tokens) => {
                 let Some(grant) = &mut row.connection.grant else {
@@ -176,7 +176,10 @@ impl Tables {
             row.connection.lease = None;
         }
         if let Some(attempt) = attempt {
-            attempt.status = AttemptStatus::Finished;
+            attempt.status = match finish.brought {
+                Brought::Unknown => AttemptStatus::Abandoned,
+                Brought::Nothing | Brought::Tokens(_) | Brought::Candidate(_) => AttemptStatus::Finished,
+            };
             attempt.closed_at = Some(kept(finish.at));
         }
         self.record(&finish.events);

@@ -92,7 +92,7 @@ pub(super) async fn finish(
         return Ok(Finished::Moved(moved(db, finish.id, now).await?));
     }
     let generation = match &finish.brought {
-        Brought::Nothing => None,
+        Brought::Nothing | Brought::Unknown => None,
         Brought::Tokens(tokens) => {
             advance(db, finish.id, &head, tokens).await?;
             Some(whole(tokens.generation)?)
@@ -120,7 +120,12 @@ pub(super) async fn finish(
     .bind(key(finish.id.as_uuid()))
     .execute(&mut *db)
     .await?;
-    sqlx::query("UPDATE attempts SET status = 'finished', closed_at = ? WHERE id = ?")
+    let status = match finish.brought {
+        Brought::Unknown => "abandoned",
+        Brought::Nothing | Brought::Tokens(_) | Brought::Candidate(_) => "finished",
+    };
+    sqlx::query("UPDATE attempts SET status = ?, closed_at = ? WHERE id = ?")
+        .bind(status)
         .bind(ms(finish.at))
         .bind(key(finish.attempt.as_uuid()))
         .execute(&mut *db)

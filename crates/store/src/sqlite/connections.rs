@@ -267,12 +267,9 @@ pub(super) async fn due(
 }
 
 pub(super) const NEXT_DUE: &str = "SELECT id, look_at FROM connections
-     WHERE look_at IS NOT NULL AND (lease_until IS NULL OR lease_until <= ?) ORDER BY look_at LIMIT 1";
+     WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1";
 
-pub(super) async fn next_due(
-    db: &mut SqliteConnection,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Failure> {
-    let row = sqlx::query(NEXT_DUE).bind(ms(now)).fetch_optional(db).await?;
+pub(super) async fn next_due(db: &mut SqliteConnection) -> Result<Option<Timestamp>, Failure> {
+    let row = sqlx::query(NEXT_DUE).fetch_optional(db).await?;
     Ok(row.as_ref().map(rows::look_at).transpose()?)
 }

@@ -71,7 +71,8 @@ pub(super) fn has_no_log(path: &Path) -> bool {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// A file that SQLite keeps beside the database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

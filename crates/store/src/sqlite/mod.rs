@@ -31,6 +31,7 @@ mod events;
 mod failure;
 mod filesystem;
 mod open;
+mod place;
 mod readers;
 mod rows;
 #[cfg(test)]
@@ -237,8 +238,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let now = self.now();
-        self.readers.read(|db| Box::pin(connections::next_due(db, now))).await
+        self.readers.read(|db| Box::pin(connections::next_due(db))).await
     }
 
     async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -12,6 +13,7 @@ use vestal_core::store::StoreError;
 
 use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, READ_ONLY, primary_code};
 use super::filesystem;
+use super::place::Place;
 
 /// The schema: each file leads from one version to the next. Never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_first.sql")];
@@ -29,6 +31,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Opener {
     path: PathBuf,
+    /// The one file that this process opens, whatever comes to be at the path.
+    database: Place,
+    /// With its log and its shared memory: they are others only after every connection was closed.
+    open: Mutex<Weak<Place>>,
+}
+
+/// A connection, and the files that it has open.
+pub(super) struct Opened {
+    pub(super) connection: SqliteConnection,
+    pub(super) place: Arc<Place>,
 }
 
 /// What a database says of itself.
@@ -43,14 +55,16 @@ impl Opener {
         let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
         filesystem::check_local(&path)?;
         filesystem::check_private(&path)?;
-        Ok(Self { path })
+        let database = Place::of_database(&path)?;
+        Ok(Self { path, database, open: Mutex::default() })
     }
 
     /// A connection that only reads, for a database of this version's schema or an older one.
     ///
     /// It is opened for reading alone, so that it neither checkpoints nor removes the write-ahead log when it is
     /// closed: a process that only reads starts and ends quickly, and works on a read-only disk.
-    pub(super) async fn reader(&self) -> Result<(SqliteConnection, i64), Failure> {
+    pub(super) async fn reader(&self) -> Result<(Opened, i64), Failure> {
+        self.check_place()?;
         let options = self.options().read_only(true);
         let opened = match labelled(&options).await {
             // Where SQLite cannot make its shared memory file, the disk is read-only. With no log beside it, the
@@ -65,11 +79,12 @@ impl Opener {
         };
         let (connection, label) = opened.map_err(|failure| self.explain(failure))?;
         self.check(&label)?;
-        Ok((connection, label.schema))
+        Ok((Opened { connection, place: self.place()? }, label.schema))
     }
 
     /// A connection that writes. There is to be one at a time in a process.
-    pub(super) async fn writer(&self) -> Result<SqliteConnection, Failure> {
+    pub(super) async fn writer(&self) -> Result<Opened, Failure> {
+        self.check_place()?;
         filesystem::check_writable(&self.path)?;
         let options = self
             .options()
@@ -77,15 +92,37 @@ impl Opener {
             .synchronous(SqliteSynchronous::Full)
             // macOS only: without it, fsync does not reach the disk.
             .pragma("fullfsync", "ON");
-        Ok(options.connect().await?)
+        let mut connection = options.connect().await?;
+        // SQLite opens the log when it first reads.
+        sqlx::query("PRAGMA user_version").execute(&mut connection).await?;
+        Ok(Opened { connection, place: self.place()? })
     }
 
     /// Brings an older database to this version's schema.
     pub(super) async fn migrate(&self) -> Result<(), Failure> {
-        let mut connection = self.writer().await?;
-        migrate(&mut connection, &MIGRATIONS).await?;
-        connection.close().await?;
+        let mut opened = self.writer().await?;
+        migrate(&mut opened.connection, &MIGRATIONS).await?;
+        opened.connection.close().await?;
         Ok(())
+    }
+
+    /// Fails when what is at the path is not what this process has open, before that is touched.
+    fn check_place(&self) -> Result<(), StoreError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        open.as_deref().unwrap_or(&self.database).check()
+    }
+
+    /// The files that a connection has just opened: those that the others have open, if there are others.
+    fn place(&self) -> Result<Arc<Place>, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = open.upgrade() {
+            place.check()?;
+            return Ok(place);
+        }
+        let place = Arc::new(self.database.with_log()?);
+        place.check()?;
+        *open = Arc::downgrade(&place);
+        Ok(place)
     }
 
     fn options(&self) -> SqliteConnectOptions {
@@ -151,7 +188,7 @@ pub(super) async fn create(path: &Path) -> Result<(), Failure> {
     File::create_new(&made)
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
         .map_err(failed)?;
-    Opener { path: made.clone() }.migrate().await?;
+    Opener::existing(&made)?.migrate().await?;
     match fs::hard_link(&made, &path) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

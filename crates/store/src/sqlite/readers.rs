@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use vestal_core::store::StoreError;
 
 use super::failure::Failure;
-use super::open::Opener;
+use super::open::{Opened, Opener};
 use crate::rules::closed;
 
 /// How many may read at the same time; others wait for their turn.
@@ -17,13 +17,13 @@ const READERS: usize = 4;
 
 pub(super) struct Readers {
     opener: Arc<Opener>,
-    idle: Mutex<Vec<SqliteConnection>>,
+    idle: Mutex<Vec<Opened>>,
     turns: Semaphore,
 }
 
 impl Readers {
     /// Readers of this store, the first of which is open already. Others are opened when they are needed.
-    pub(super) fn new(opener: Arc<Opener>, first: SqliteConnection) -> Self {
+    pub(super) fn new(opener: Arc<Opener>, first: Opened) -> Self {
         Self { opener, idle: Mutex::new(vec![first]), turns: Semaphore::new(READERS) }
     }
 
@@ -34,27 +34,30 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let _turn = self.turns.acquire().await.map_err(|_| closed())?;
         let idle = self.idle().pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
+        let mut opened = match idle {
+            Some(opened) => opened,
             None => self.opener.reader().await?.0,
         };
-        let read = work(&mut connection).await?;
+        let read = match opened.place.check() {
+            Ok(()) => Ok(work(&mut opened.connection).await?),
+            Err(lost) => Err(lost),
+        };
         if !self.turns.is_closed() {
-            self.idle().push(connection);
+            self.idle().push(opened);
         }
-        Ok(read)
+        read
     }
 
     pub(super) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut *self.idle());
-        for connection in idle {
+        for opened in idle {
             // It only read: nothing can be lost.
-            let _ = connection.close().await;
+            let _ = opened.connection.close().await;
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Opened>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use vestal_core::store::StoreError;
 
 use super::failure::{BUSY, FULL, Failure, meaning, primary_code};
-use super::open::Opener;
+use super::open::{Opened, Opener};
 use crate::rules::closed;
 
 /// How many writes may wait before whoever comes next has to.
@@ -148,45 +148,63 @@ enum Fate {
 }
 
 async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
-    let mut connection = None;
+    let mut opened: Option<Opened> = None;
     let mut group = Vec::new();
     while jobs.recv_many(&mut group, GROUPED).await > 0 {
-        let fate = transact(&opener, &mut connection, &mut group).await;
+        let fate = transact(&opener, &mut opened, &mut group).await;
         for job in group.drain(..) {
             job.settle(&fate);
         }
     }
-    if let Some(connection) = connection {
+    if let Some(opened) = opened {
         // Everything is committed; what fails here is the moving of the log into the database.
-        let _ = SqliteConnection::close(connection).await;
+        let _ = opened.connection.close().await;
     }
 }
 
 /// Runs a group in one transaction. A connection on which that fails is closed: that undoes what was not
 /// committed, and a failed fsync is never retried on the same file handle, since the system may have dropped
 /// what it could not write and would report success.
-async fn transact(opener: &Opener, kept: &mut Option<SqliteConnection>, group: &mut [Box<dyn Job>]) -> Fate {
-    let mut connection = match kept.take() {
-        Some(connection) => connection,
+async fn transact(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -> Fate {
+    let mut opened = match kept.take() {
+        Some(opened) => opened,
         None => match opener.writer().await {
-            Ok(connection) => connection,
+            Ok(opened) => opened,
             Err(failure) => return Fate::Failed(failure.into()),
         },
     };
-    let fate = match run(&mut connection, group).await {
-        Ok(()) => commit(&mut connection).await,
-        Err(error) => Fate::Failed(meaning(&error)),
+    let fate = match begin(&mut opened).await {
+        Ok(()) => match run(&mut opened.connection, group).await {
+            Ok(()) => commit(&mut opened.connection).await,
+            Err(error) => Fate::Failed(meaning(&error)),
+        },
+        // Nothing was written. What it has of a log that was removed is moved into the database when it is closed
+        // as the last one.
+        Err(Failure::Store(lost)) => {
+            *kept = Some(opened);
+            return Fate::Failed(lost);
+        }
+        Err(failure) => Fate::Failed(failure.into()),
     };
     if let Fate::Committed = fate {
-        *kept = Some(connection);
+        *kept = Some(opened);
     } else {
-        let _ = connection.close().await;
+        let _ = opened.connection.close().await;
     }
     fate
 }
 
+/// Begins a transaction, on the files that are at the store's path and on no others.
+async fn begin(opened: &mut Opened) -> Result<(), Failure> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut opened.connection).await?;
+    if let Err(lost) = opened.place.check() {
+        sqlx::query("ROLLBACK").execute(&mut opened.connection).await?;
+        return Err(lost.into());
+    }
+    Ok(())
+}
+
 async fn run(connection: &mut SqliteConnection, group: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
     for job in group {
         sqlx::query("SAVEPOINT job").execute(&mut *connection).await?;
         if !job.run(connection).await {
@@ -238,7 +256,7 @@ mod tests {
     async fn names(opener: &Opener) -> String {
         let Ok((mut reader, _)) = opener.reader().await else { panic!("it cannot be read") };
         let names: Vec<(String,)> =
-            sqlx::query_as("SELECT name FROM clients ORDER BY name").fetch_all(&mut reader).await.unwrap();
+            sqlx::query_as("SELECT name FROM clients ORDER BY name").fetch_all(&mut reader.connection).await.unwrap();
         names.into_iter().map(|(name,)| name).collect::<Vec<_>>().join(" ")
     }
 

@@ -9,7 +9,7 @@ use vestal_api::Code;
 
 use super::length;
 use crate::clock::SystemClock;
-use crate::context::{Context, Signals};
+use crate::context::Context;
 use crate::demo::{self, Options, Outside};
 use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ fn day(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let mut signals = Signals::new()?;
+    let mut signals = context.signals.listen()?;
     let output = context.output;
     let palette = if output.json { output.error_palette } else { output.palette };
     let options = Options {
@@ -66,9 +66,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let outside = Outside {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        http: Arc::new(LazyHttp::new(HttpSettings::default(), None)),
+        http: Arc::new(LazyHttp::new(HttpSettings::default())),
     };
-    let summary = demo::run(&options, outside, signals.next()).await.map_err(|error| failure(&error))?;
+    let summary = demo::run(&options, outside, signals.first()).await.map_err(|error| failure(&error))?;
     if output.json {
         output.json(&summary)?;
     }

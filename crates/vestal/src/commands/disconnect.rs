@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             return Err(Failure::failed("nothing was done"));
         }
     }
-    let disconnected = vestal.or_interrupted(vestal.engine.disconnect(&args.name, args.keep_grant)).await?;
+    let disconnected = context.to_its_end(vestal.engine.disconnect(&args.name, args.keep_grant)).await?;
     let revocation = match disconnected {
         Ok(disconnected) => view(disconnected.revocation),
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),

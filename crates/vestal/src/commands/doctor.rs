@@ -135,11 +135,11 @@ fn configuration(config: &Config) -> Finding {
 /// Whether the extra certificate authorities can be read, where there are to be some.
 fn authorities(config: &Config) -> Option<Finding> {
     let path = config.http.ca_file.as_ref()?;
-    Some(match fs::File::open(path) {
-        Ok(_) => ok("authorities", path.display().to_string()),
+    Some(match lazy_http::authorities(path) {
+        Ok(()) => ok("authorities", path.display().to_string()),
         Err(error) => fail(
             "authorities",
-            format!("{} cannot be read: {error}", path.display()),
+            format!("{} cannot be used: {error}", path.display()),
             "correct [http] ca_file in the configuration",
         ),
     })

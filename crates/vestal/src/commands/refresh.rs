@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(name) => one(&vestal, name, context, &calendar).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
-            vestal.or_interrupted(many(&vestal, which, context, &calendar)).await?
+            context.or_interrupted(many(&vestal, which, context, &calendar)).await?
         }
     }
 }
@@ -78,7 +78,7 @@ async fn one(
     context: &Context,
     calendar: &Calendar,
 ) -> Result<(), Failure> {
-    let refreshed = match vestal.or_interrupted(vestal.engine.refresh(&name)).await? {
+    let refreshed = match context.or_interrupted(vestal.engine.refresh(&name)).await? {
         Ok(refreshed) => refreshed,
         Err(error) => return Err(vestal.failure(error, Some(&name), calendar).await),
     };

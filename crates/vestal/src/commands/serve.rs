@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use vestal_core::clock::Clock;
 use vestal_core::store::Store;
+use vestal_engine::{Limits, Nodes};
 
 use crate::clock::SystemClock;
-use crate::context::{Context, Signals, Vestal};
+use crate::config::Config;
+use crate::context::{Context, Vestal};
 use crate::failure::Failure;
 use crate::logging;
 
@@ -24,7 +26,7 @@ const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
 
 /// Keep everything alive, until stopped
 ///
-/// The first SIGINT or SIGTERM lets the refreshes finish that are under way; the second one does not.
+/// The first SIGINT, SIGTERM, SIGHUP or SIGQUIT lets the refreshes finish that are under way; the second one does not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,8 +46,10 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
             .next("vestal init; or: vestal connect NAME --provider P"));
     }
     logging::start(context.log.unwrap_or(config.serve_log), context.output.error_palette.is_coloured(), true);
-    let mut signals = Signals::new()?;
-    let vestal = context.open_or_create(config).await?;
+    let mut signals = context.signals.listen()?;
+    // Nobody waits for a daemon: it never gives up an answer that the store does not take yet.
+    let limits = Limits { save: Duration::MAX, ..config.limits };
+    let vestal = context.open_or_create(Config { limits, ..config }).await?;
     vestal.node.announce();
     vestal.node.release_gone(vestal.engine.store()).await;
     say_hello(&vestal).await?;
@@ -60,20 +64,19 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         () = &mut serving => {}
         () = take_over(&vestal) => {}
         () = tidy(&vestal) => {}
-        () = signals.next() => {}
+        () = signals.first() => {}
     }
     tracing::info!("stopping: the refreshes that are under way finish first");
     drop(stop);
     tokio::select! {
         biased;
         () = serving => {}
-        () = signals.next() => {
+        () = signals.second() => {
             return Err(Failure::failed("stopped at once, with refreshes under way")
                 .why("it was told to stop a second time")
                 .next("nothing; what was not written down is found and looked at by the next process"));
         }
     }
-    vestal.engine.store().close().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let want = Want { min_ttl: args.min_ttl };
-    let issued = match vestal.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
+    let issued = match context.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
         Ok(issued) => issued,
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
     };

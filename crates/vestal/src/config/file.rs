@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use url::Url;
 use vestal_core::provider::parse::{line_of, with_nearest_name};
 
 use crate::failure::Failure;
+use crate::lazy_http::Proxy;
 use crate::logging::Level;
 
 /// The whole file. Paths in it are relative to its folder.
@@ -54,7 +54,7 @@ pub(super) struct Serve {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Http {
-    pub(super) proxy: Option<Url>,
+    pub(super) proxy: Option<Proxy>,
     pub(super) ca_file: Option<PathBuf>,
 }
 

@@ -60,6 +60,7 @@ fn reason(reason: &Reason) -> &str {
     match reason {
         Reason::InvalidGrant { detail } => detail,
         Reason::OutcomeUnknown { .. } => "an answer was lost, and with it the refresh token",
+        Reason::AnotherAccount => "the answer was for another account",
         Reason::NothingToRenewWith => "there is no refresh token",
     }
 }

@@ -152,6 +152,9 @@ pub(crate) fn reason_of(reason: &Reason, provider: &str) -> String {
         Reason::OutcomeUnknown { .. } => {
             format!("an answer of {provider} was lost, and it did not accept the refresh token again")
         }
+        Reason::AnotherAccount => {
+            format!("{provider} answered a refresh with the tokens of another account; they were kept aside")
+        }
         Reason::NothingToRenewWith => {
             format!("the access token ended, and {provider} gave no refresh token")
         }

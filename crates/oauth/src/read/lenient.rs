@@ -1,0 +1,197 @@
+//! JSON objects that `serde_json` refuses as a whole for the sake of one value: a number beyond a double, half a
+//! surrogate pair, a nesting too deep.
+
+use serde_json::{Map, Value};
+
+/// The fields of the object that `text` is. A field that cannot be read is as if absent, unless it is the refresh
+/// token: without it, the one before would wrongly be kept. `None` also where the object is not whole.
+///
+/// Where `serde_json` reads an object, this is the same object.
+pub(super) fn object(text: &str) -> Option<Map<String, Value>> {
+    let mut fields = Map::new();
+    let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
+    if rest == "}" {
+        return Some(fields);
+    }
+    loop {
+        let (name, after) = split_value(rest)?;
+        let (value, after) = split_value(after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start())?;
+        if !name.starts_with('"') {
+            return None;
+        }
+        if let Ok(name) = serde_json::from_str::<String>(name) {
+            match serde_json::from_str(value) {
+                Ok(value) => fields.insert(name, value),
+                Err(_) if name == "refresh_token" => return None,
+                // Of two fields with one name the last counts.
+                Err(_) => fields.remove(&name),
+            };
+        }
+        let after = after.trim_ascii_start();
+        if after == "}" {
+            return Some(fields);
+        }
+        rest = after.strip_prefix(',')?.trim_ascii_start();
+    }
+}
+
+/// Splits off the value that `text` begins with. Only where it ends is looked for, and without recursion.
+fn split_value(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let mut closing = Vec::new();
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            b'"' => at = string_end(bytes, at)?,
+            b'{' => {
+                closing.push(b'}');
+                at += 1;
+            }
+            b'[' => {
+                closing.push(b']');
+                at += 1;
+            }
+            byte @ (b'}' | b']') => {
+                if closing.pop()? != byte {
+                    return None;
+                }
+                at += 1;
+            }
+            _ if closing.is_empty() => {
+                at = text.find(|c: char| ",:{}[]\"".contains(c) || c.is_ascii_whitespace())?
+            }
+            _ => at += 1,
+        }
+        if closing.is_empty() {
+            return text.split_at_checked(at);
+        }
+    }
+}
+
+/// Where the string that begins at `start` has ended.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_bad_value_hides_no_other() {
+        let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+        for bad in [
+            "1e400",
+            r#""\ud800""#,
+            r#"["\ud800", {"a": 1e400}]"#,
+            "NaN",
+            "'x'",
+            "\"two\nlines\"",
+            r#""\x""#,
+            "[1 2]",
+            "",
+            &deep,
+        ] {
+            let text = format!(r#" {{"a" : "b\"}}", "x" : {bad} , "c":[{{"d":"]"}}], "e":2.5}} "#);
+            let read = object(&text).unwrap();
+            assert_eq!(read.get("a"), Some(&json!("b\"}")), "{text:.80}");
+            assert_eq!(read.get("c"), Some(&json!([{"d": "]"}])), "{text:.80}");
+            assert_eq!(read.get("e"), Some(&json!(2.5)), "{text:.80}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_two_counts_also_if_it_is_bad() {
+        assert_eq!(object(r#"{"a":1e400,"a":1}"#), object(r#"{"a":1}"#));
+        assert_eq!(object(r#"{"a":1,"a":1e400}"#), Some(Map::new()));
+        assert_eq!(object(r#"{"\u0061":1e400,"\ud800":1}"#), Some(Map::new()));
+    }
+
+    #[test]
+    fn what_is_no_whole_object() {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1"#,
+            r#"{"a":"1}"#,
+            r#"{"a":"1\"#,
+            r#"{"a":[1}"#,
+            r#"{"a":[}]}"#,
+            r#"{"a":1]"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1}{"a":1}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":1 "b":2}"#,
+            "{a:1}",
+            r#"{["a"]:1}"#,
+            r#"{"refresh_token":1e400}"#,
+            r#"{"refresh_token":"\ud800"}"#,
+        ] {
+            assert_eq!(object(text), None, "{text}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let scalar = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            any::<i64>().prop_map(|number| number.to_string()),
+            any::<f64>().prop_map(|number| json!(number).to_string()),
+            any::<String>().prop_map(|text| json!(text).to_string()),
+            "[\"\\\\{}\\[\\],:é\u{1f600}]{0,6}".prop_map(|text| json!(text).to_string()),
+        ];
+        let value = scalar.prop_recursive(4, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(" ,"))),
+                members(inner),
+            ]
+        });
+        members(value)
+    }
+
+    fn members(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+        let member = ("[ab\"{}\\\\]{0,2}", "[ \t\r\n]{0,2}", value)
+            .prop_map(|(name, space, value)| format!("{space}{}{space}:{space}{value}{space}", json!(name)));
+        prop::collection::vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_serde_json(text in json(), at in any::<prop::sample::Index>(), other in "\\PC?|[\"{}\\[\\],:\\\\1e ]") {
+            let whole: Map<String, Value> = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(object(&text), Some(whole));
+
+            // And where it reads what has been damaged.
+            let (place, old) = text.char_indices().nth(at.index(text.chars().count())).unwrap();
+            let damaged = format!("{}{other}{}", &text[..place], &text[place + old.len_utf8()..]);
+            let read = object(&damaged);
+            if let Ok(whole) = serde_json::from_str::<Map<String, Value>>(&damaged) {
+                prop_assert_eq!(read, Some(whole));
+            }
+        }
+
+        #[test]
+        fn any_text_can_be_scanned(text in "\\{?(\\PC|[\"{}\\[\\],:\\\\1e ]){0,40}\\}?") {
+            let read = object(&text);
+            if let Ok(whole) = serde_json::from_str::<Map<String, Value>>(&text) {
+                prop_assert_eq!(read, Some(whole));
+            }
+        }
+    }
+}
