@@ -285,3 +285,31 @@ fn the_demo_keeps_a_connection_alive_with_nothing_set_up() {
         "it sets nothing up"
     );
 }
+
+#[test]
+fn the_redirect_of_another_consent_is_refused_and_not_used_up() {
+    let (home, provider) = connected();
+    let mut one = home.start(&["connect", "one", "--no-browser", "--client", "custom"]);
+    let mut other = home.start(&["connect", "other", "--no-browser", "--client", "custom"]);
+    let redirected = Browser::default().consent(&home.asked_to_open(&mut one));
+    let other_redirected = Browser::default().consent(&home.asked_to_open(&mut other));
+
+    one.say(&format!("{other_redirected}\n"));
+    one.hear("that it is another's", |text| text.contains("belongs to another consent").then_some(()));
+    one.say(&format!("{}\n", redirected.as_str().replace("/callback", "/elsewhere")));
+    one.hear("that it is elsewhere", |text| text.contains("does not begin with").then_some(()));
+    one.say(&format!(" \"{redirected}\"\n"));
+    one.end().ok();
+    other.say(&format!("{other_redirected}\n"));
+    other.end().ok();
+    for name in ["one", "other"] {
+        let token = home.vestal(&["token", name]).ok().stdout;
+        assert!(provider.accepts(token.trim()), "{name}");
+    }
+
+    let mut third = home.start(&["connect", "third", "--no-browser", "--client", "custom"]);
+    home.asked_to_open(&mut third);
+    third.say("hello\nhello\nhello\n");
+    let told = third.end().code(1);
+    assert!(told.stderr.contains("why:  what was pasted is no URL"), "{told}");
+}

@@ -253,15 +253,72 @@ fn an_interrupted_refresh_finishes_its_flight_first() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
-    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(1_500)));
-    let refresh = home.start(&["refresh", "shop"]);
+    let signals = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+    for (number, signal) in (1..).zip(signals) {
+        provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(1_500)));
+        let mut refresh = home.start(&["refresh", "shop"]);
+        until("the provider to rotate", || (provider.sandbox().stats().refreshes == number).then_some(()));
+        refresh.signal(signal);
+        refresh.hear("that it waits", |text| text.contains("waiting for the refresh").then_some(()));
+        refresh.end();
+        assert_eq!(state(&home), ("active".into(), Value::Null));
+        assert_eq!(generation(&home), number + 1, "the answer was stored: {signal:?}");
+    }
+    home.vestal(&["refresh", "shop"]).ok();
+    let stats = provider.sandbox().stats().clone();
+    assert_eq!((stats.refreshes, stats.reuses), (5, 0), "{stats:?}");
+    assert_eq!(nodes(&home), 0, "whoever ends in order leaves no trace");
+}
+
+#[test]
+fn a_second_signal_leaves_the_answer_to_whoever_comes_next() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.refresh_tokens.rotation = GRACE);
+    home.connect_with("shop", &["--provider", "okta"], &provider);
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(HELD_MS)));
+    let mut refresh = home.start(&["refresh", "shop"]);
     until("the provider to rotate", || (provider.sandbox().stats().refreshes == 1).then_some(()));
     refresh.signal(Signal::INT);
-    refresh.end();
+    refresh.hear("that it waits", |text| text.contains("waiting for the refresh").then_some(()));
+    refresh.signal(Signal::INT);
+    refresh.end().code(1);
+    assert_eq!(nodes(&home), 1, "others can see that it is gone");
+
+    let again = home.vestal(&["refresh", "shop"]).ok();
+    assert!(again.took < AT_ONCE, "it waited for the lease of a process that has ended: {again}");
+    let stats = provider.sandbox().stats().clone();
+    assert_eq!((stats.refreshes, stats.grace_retries, stats.reuses), (2, 1, 0), "{stats:?}");
+}
+
+#[test]
+fn a_reader_who_is_served_meanwhile_stays_for_the_answer() {
+    let home = Home::new();
+    // A tenth of the life is more than the 2 s that a reader waits whose token still serves.
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 25_000);
+    home.connect("shop", &provider);
+    provider.sandbox().settings_mut().access_token_life_ms = 600_000;
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(4_000)));
+    let reader = until("a reader to find the token too old", || {
+        let reader = home.vestal(&["token", "shop"]).ok();
+        (provider.sandbox().stats().refreshes == 1).then_some(reader)
+    });
+    assert!(reader.took >= Duration::from_secs(4), "it left before the answer came: {reader}");
+    assert_eq!(generation(&home), 2, "the answer was stored");
     assert_eq!(state(&home), ("active".into(), Value::Null));
     home.vestal(&["refresh", "shop"]).ok();
     let stats = provider.sandbox().stats().clone();
-    assert_eq!((stats.refreshes, stats.reuses), (2, 0), "{stats:?}");
+    assert_eq!((stats.refreshes, stats.reuses, stats.grace_retries), (2, 0, 0), "{stats:?}");
+}
+
+/// The number of the token set of "shop".
+fn generation(home: &Home) -> u64 {
+    let status: Value = home.vestal(&["status", "shop", "--json"]).ok().json();
+    status["generation"].as_u64().unwrap()
+}
+
+/// How many processes have left a trace.
+fn nodes(home: &Home) -> usize {
+    std::fs::read_dir(home.store().with_file_name("nodes")).unwrap().count()
 }
 
 /// The state of "shop", and its cause.

@@ -31,7 +31,7 @@ pub enum Reply {
         /// How long the provider asked to wait.
         retry_after: Option<Duration>,
     },
-    /// An answer that is neither. If its status is 2xx, it may hold the only refresh token.
+    /// An answer that is neither. It may hold the only refresh token all the same.
     Unreadable {
         /// The HTTP status.
         status: u16,

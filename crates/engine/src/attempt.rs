@@ -30,9 +30,6 @@ use crate::{Error, Inner};
 /// wakes up later starts over, since another node may hold the lease by then.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(2);
 
-/// By how much a lease outlives the request.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
-
 /// Attempts in one flight: a first one, one at once after a lost answer, and one to spare.
 const ATTEMPTS_PER_FLIGHT: usize = 3;
 
@@ -160,7 +157,7 @@ impl Inner {
                 id,
                 expected: connection.revision,
                 attempt: attempt.clone(),
-                lease_for: deadline(&provider, self.limits.answer) + LEASE_MARGIN,
+                lease_for: lease_for(&provider, self.limits.answer),
                 state: connection.state.clone(),
                 events: vec![],
             };
@@ -351,6 +348,11 @@ fn deadline(provider: &Provider, longest: Duration) -> Duration {
         Grace::For(grace) => longest.min(grace / 3),
         _ => longest,
     }
+}
+
+/// How long a lease lasts: it outlives the request, and ends early enough for somebody else to ask within the grace.
+fn lease_for(provider: &Provider, longest: Duration) -> Duration {
+    deadline(provider, longest) * 3 / 2
 }
 
 /// Whether an access token lives long enough for a reader, at this time.

@@ -167,7 +167,9 @@ impl Inner {
         let noting = self.store.mark_read(connection.id, connection.revision, now, &plan);
         match self.within(NOTE_WITHIN, noting).await {
             Some(Ok(())) => {}
-            Some(Err(error)) => tracing::debug!(connection = %connection.name, %error, "a read was not noted"),
+            Some(Err(error)) => {
+                tracing::debug!(connection = %connection.name, %error, "a read was not noted");
+            }
             None => tracing::debug!(connection = %connection.name, "noting a read takes long; it goes on"),
         }
     }

@@ -62,7 +62,10 @@ impl Inner {
                 events: decision.events,
             };
             match self.save(&connection.name, &finish).await? {
-                None => return Ok(decision.after),
+                None => {
+                    log(&decision.after, &finish.events);
+                    return Ok(decision.after);
+                }
                 Some(current) => connection = *current,
             }
         }
@@ -160,7 +163,7 @@ impl Inner {
                 Err(error) => error,
             };
             tries += 1;
-            let worth_keeping = !matches!(finish.brought, Brought::Nothing);
+            let worth_keeping = matches!(finish.brought, Brought::Tokens(_) | Brought::Candidate(_));
             let passes = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
             let patient = self.clock.uptime().saturating_sub(started) < self.limits.save;
             if !patient || !(passes || worth_keeping) {
@@ -176,6 +179,28 @@ impl Inner {
             // Whoever else wants this connection must not send the same refresh token meanwhile.
             let _ = self.store.renew_lease(finish.attempt, UNSAVED_LEASE).await;
             self.clock.sleep(SAVE_BACKOFF.after(tries, jitter(self.seed, finish.id, u64::from(tries)))).await;
+        }
+    }
+}
+
+/// Tells an operator what was stored.
+fn log(connection: &Connection, events: &[Event]) {
+    let name = &connection.name;
+    for event in events {
+        match &event.what {
+            What::Refreshed { generation, rotated, .. } => {
+                tracing::info!(connection = %name, generation, rotated, "refreshed");
+            }
+            What::Failed { why, next, .. } => {
+                tracing::warn!(connection = %name, ?why, %next, "a refresh failed; it is tried again");
+            }
+            What::NeedsReauth { why } => {
+                tracing::error!(connection = %name, ?why, "only a person can help: connect it again");
+            }
+            What::CandidateKept { why, .. } => {
+                tracing::warn!(connection = %name, ?why, "an answer could not be used and was kept, sealed");
+            }
+            _ => {}
         }
     }
 }

@@ -116,10 +116,8 @@ impl Inner {
         let token = answer.refresh_token.as_ref().or(before.map(|(_, token)| token))?;
         let fingerprint = self.vault.fingerprint(token.expose_secret());
         let binding = to.client.binding();
-        let place = Place {
-            bound: &binding,
-            ..place(to.connection, Field::RefreshToken, to.grant, to.generation)
-        };
+        let place =
+            Place { bound: &binding, ..place(to.connection, Field::RefreshToken, to.grant, to.generation) };
         let stored = before.and_then(|(tokens, _)| Some((tokens, tokens.refresh_token.as_ref()?)));
         let end = match stored {
             Some((tokens, stored)) => RefreshEnd::observe(

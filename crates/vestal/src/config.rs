@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) store: PathBuf,
     /// Where the master key comes from.
     pub(crate) master_key: KeySource,
+    /// The variable that the file says the master key is in, whether or not it is read from there.
+    pub(crate) key_variable: Option<String>,
     /// The engine's bounds.
     pub(crate) limits: Limits,
     /// How to reach providers.
@@ -56,6 +58,7 @@ impl Config {
             Some(path) => place.beside(&path),
             None => place.default_store(environment)?,
         };
+        let key_variable = file.master_key.env.clone();
         let master_key = KeySource::choose(environment, file.master_key, &place)?;
         let defaults = Limits::default();
         let limits = Limits {
@@ -74,7 +77,7 @@ impl Config {
         };
         let serve_log = file.serve.log.unwrap_or(Level::Info);
         let path = place.config;
-        Ok(Self { path, exists, store, master_key, limits, http, serve_log })
+        Ok(Self { path, exists, store, master_key, key_variable, limits, http, serve_log })
     }
 
     /// Where the nodes of the store's processes show that they live.

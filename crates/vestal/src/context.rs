@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use vestal_api::Code;
 use vestal_core::clock::Clock;
-use vestal_core::connection::ConnectionName;
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
 use vestal_core::seal::{KeyRing, OpenError, Vault};
 use vestal_core::store::Store;
@@ -56,7 +56,7 @@ impl Context {
     /// The configuration. Warns of variables that mean nothing.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = Config::load(&self.environment, self.config_flag.as_deref())?;
-        for (name, nearest) in self.environment.unknown(config.master_key.variable()) {
+        for (name, nearest) in self.environment.unknown(config.key_variable.as_deref()) {
             let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
             self.output.warn(format_args!("the variable {name} means nothing to Vestal{nearest}"));
         }
@@ -181,7 +181,9 @@ impl Context {
     }
 
     fn tell_that_it_waits(&self, what: &str) {
-        self.output.note(format_args!("waiting for {what}, whose answer must be stored; a second signal stops it at once"));
+        self.output.note(format_args!(
+            "waiting for {what}, whose answer must be stored; a second signal stops it at once"
+        ));
     }
 
     /// Unlocks the store with the master key, or claims a new one for it.
@@ -236,16 +238,26 @@ impl Vestal {
         name: Option<&ConnectionName>,
         calendar: &Calendar,
     ) -> Failure {
-        let provider = match name {
-            Some(name) => self.provider_name(name).await,
+        let connection = match name {
+            Some(name) => self.engine.store().connection_named(name).await.ok().flatten(),
             None => None,
         };
+        let provider = match &connection {
+            Some(connection) => self.provider_name(connection).await,
+            None => None,
+        };
+        if let Error::Failing { name, cause, next } = &error
+            && let Some(grant) = connection.and_then(|connection| connection.grant)
+            && let Some(end) = grant.tokens.expires_at.filter(|end| *end > self.engine.now())
+        {
+            let provider = provider.as_deref().unwrap_or("the provider");
+            return Failure::failing(name, cause, *next, Some(end), provider, calendar);
+        }
         Failure::of(error, provider.as_deref(), calendar)
     }
 
     /// The name of a connection's provider, for people.
-    async fn provider_name(&self, name: &ConnectionName) -> Option<String> {
-        let connection = self.engine.store().connection_named(name).await.ok()??;
+    async fn provider_name(&self, connection: &Connection) -> Option<String> {
         let client = self.engine.store().client(connection.client).await.ok()??;
         let provider = self.engine.catalogue().get(&client.provider).map(|provider| provider.name.clone());
         Some(provider.unwrap_or(client.provider))

@@ -144,10 +144,13 @@ mod tests {
 
     #[test]
     fn a_proxy_s_password_is_not_shown() {
-        let proxy = |text: &str| Proxy::deserialize(toml::Value::from(text)).map_err(|error| error.to_string());
+        let proxy =
+            |text: &str| Proxy::deserialize(toml::Value::from(text)).map_err(|error| error.to_string());
         let shown = format!("{:?}", proxy("http://me:hunter2@proxy.example.com:3128").unwrap());
         assert!(shown.contains("proxy.example.com") && !shown.contains("hunter2"), "{shown}");
-        for wrong in ["me:hunter2@proxy.example.com", "socks5://me:hunter2@proxy.example.com", "http://:hunter2@"] {
+        for wrong in
+            ["me:hunter2@proxy.example.com", "socks5://me:hunter2@proxy.example.com", "http://:hunter2@"]
+        {
             let error = proxy(wrong).unwrap_err();
             assert!(error.contains("no URL of a proxy") && !error.contains("hunter2"), "{error}");
         }

@@ -28,8 +28,8 @@ impl Signals {
             if is_ignored(kind()) {
                 continue;
             }
-            let mut signal = signal(kind())
-                .map_err(|error| Failure::failed("signals cannot be received").why(error))?;
+            let mut signal =
+                signal(kind()).map_err(|error| Failure::failed("signals cannot be received").why(error))?;
             let count = count.clone();
             tokio::spawn(async move {
                 while signal.recv().await.is_some() {

@@ -142,9 +142,9 @@ async fn an_attempt_that_was_given_up_does_not_keep_a_dead_connection_due() {
     assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }));
     dies_between_rotation_and_save(&world).await;
     world.pass(Duration::from_secs(120)).await;
-    assert_eq!(world.store.due(world.clock.now(), 10).await.unwrap().len(), 1);
+    assert_eq!(world.store.due(world.now(), 10).await.unwrap().len(), 1);
     world.serve(&world.node(), Duration::from_secs(10)).await;
-    assert!(world.store.due(world.clock.now(), 10).await.unwrap().is_empty());
+    assert!(world.store.due(world.now(), 10).await.unwrap().is_empty());
 }
 
 async fn dies_between_rotation_and_save(world: &World) {

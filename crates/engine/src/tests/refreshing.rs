@@ -238,7 +238,7 @@ async fn a_plan_that_was_overtaken_is_written_anew() {
     world.serve(&engine, 8 * DAY).await;
     for _ in 0..48 {
         world.serve(&engine, HOUR / 2).await;
-        let due = world.store.due(world.clock.now(), 10).await.unwrap();
+        let due = world.store.due(world.now(), 10).await.unwrap();
         assert!(due.is_empty(), "nothing stays due that is not to be done");
     }
 }

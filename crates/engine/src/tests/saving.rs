@@ -81,9 +81,12 @@ async fn a_service_never_gives_an_answer_up() {
         let limits = Limits { save: Duration::MAX, ..parts.limits };
         Parts { limits, ..parts }
     });
-    store.finish.lock().unwrap().extend([Fault::Refused; 100_000]);
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
     let error = daemon.refresh(&shop()).await.unwrap_err();
-    assert!(matches!(error, Error::Busy { .. }), "whoever asked waits no longer than a reader does: {error:?}");
+    assert!(
+        matches!(error, Error::Busy { .. }),
+        "whoever asked waits no longer than a reader does: {error:?}"
+    );
     world.pass(Duration::from_secs(3 * 3600)).await;
     store.finish.lock().unwrap().clear();
     daemon.drain().await;
@@ -100,7 +103,7 @@ async fn a_command_gives_up_in_the_end_and_says_what_was_lost() {
     });
     engine.add_client(super::world::client()).await.unwrap();
     world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
-    store.finish.lock().unwrap().extend([Fault::Refused; 100_000]);
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
     let error = engine.refresh(&shop()).await.unwrap_err();
     assert!(matches!(error, Error::Unsaved { .. }), "{error:?}");
 }

@@ -21,7 +21,9 @@ use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
 use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
 use vestal_store::MemoryStore;
 
-use crate::{BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Nodes, Parts, Refreshed, UnknownNodes};
+use crate::{
+    BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Nodes, Parts, Refreshed, UnknownNodes,
+};
 
 pub(crate) const EPOCH_S: i64 = 1_800_000_000;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -307,6 +309,10 @@ impl World {
 
     pub(crate) async fn shop(&self) -> Connection {
         self.store.connection_named(&shop()).await.unwrap().unwrap()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Sets our clock, not the provider's.

@@ -98,7 +98,7 @@ impl Body {
             Self::Object(fields) | Self::List(fields) => {
                 let names: Vec<&str> = fields.keys().take(NAMES_MAX).map(String::as_str).collect();
                 redact(&format!(
-                    "neither a token set nor an OAuth error, but fields named {}",
+                    "neither a usable token set nor an OAuth error, but fields named {}",
                     names.join(", ")
                 ))
             }

@@ -58,7 +58,7 @@ fn split_value(text: &str) -> Option<(&str, &str)> {
                 at += 1;
             }
             _ if closing.is_empty() => {
-                at = text.find(|c: char| ",:{}[]\"".contains(c) || c.is_ascii_whitespace())?
+                at = text.find(|c: char| ",:{}[]\"".contains(c) || c.is_ascii_whitespace())?;
             }
             _ => at += 1,
         }
@@ -107,6 +107,7 @@ mod tests {
             assert_eq!(read.get("a"), Some(&json!("b\"}")), "{text:.80}");
             assert_eq!(read.get("c"), Some(&json!([{"d": "]"}])), "{text:.80}");
             assert_eq!(read.get("e"), Some(&json!(2.5)), "{text:.80}");
+            assert!(!read.contains_key("x"), "{text:.80}");
         }
     }
 

@@ -43,6 +43,15 @@ pub(super) struct Opened {
     pub(super) place: Arc<Place>,
 }
 
+impl Opened {
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        let Self { connection, place } = self;
+        // First: closing the last connection removes the log, and whoever opens the next one makes another.
+        drop(place);
+        connection.close().await
+    }
+}
+
 /// What a database says of itself.
 struct Label {
     application: i64,
@@ -102,7 +111,7 @@ impl Opener {
     pub(super) async fn migrate(&self) -> Result<(), Failure> {
         let mut opened = self.writer().await?;
         migrate(&mut opened.connection, &MIGRATIONS).await?;
-        opened.connection.close().await?;
+        opened.close().await?;
         Ok(())
     }
 

@@ -77,3 +77,118 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tempfile::TempDir;
+    use vestal_core::store::{Finish, Finished};
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::conformance::data::{added, begun, connection, connection_id, finish, next_tokens, read};
+    use crate::conformance::{ManualClock, Subject};
+
+    async fn open(path: &Path) -> Arc<dyn Subject> {
+        Arc::new(SqliteStore::create_or_open(path, Arc::new(ManualClock::new())).await.unwrap())
+    }
+
+    /// An open store, and the end of an attempt that is under way in it.
+    async fn refreshing() -> (Arc<dyn Subject>, Finish, PathBuf, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let store = open(&path).await;
+        let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
+        (store, finish(&held, 1, next_tokens(&held)), path, dir)
+    }
+
+    async fn refuses(store: &Arc<dyn Subject>, finish: &Finish) {
+        // Each time, also on connections that are opened anew.
+        for _ in 0..2 {
+            let (written, checked, known) = (
+                store.finish_attempt(finish).await.map(drop),
+                store.check_writable().await,
+                store.connection(finish.id).await.map(drop),
+            );
+            for refused in [written, checked, known] {
+                let Err(StoreError::Unavailable { detail }) = refused else { panic!("{refused:?}") };
+                assert!(detail.contains("removed or replaced while it was open"), "{detail}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removed_database_is_not_written_to() {
+        let (store, finish, path, dir) = refreshing().await;
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(beside(&path, suffix)).unwrap();
+        }
+        refuses(&store, &finish).await;
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nor made anew");
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_saved_when_the_files_come_back() {
+        let (store, finish, path, dir) = refreshing().await;
+        let away = dir.path().join("away");
+        for suffix in ["", "-wal"] {
+            fs::rename(beside(&path, suffix), beside(&away, suffix)).unwrap();
+        }
+        refuses(&store, &finish).await;
+        for suffix in ["", "-wal"] {
+            fs::rename(beside(&away, suffix), beside(&path, suffix)).unwrap();
+        }
+        assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);
+        assert_eq!(read(&store, connection_id(1)).await.generation(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_copy_in_its_place_is_not_taken_for_it() {
+        let (store, _, path, dir) = refreshing().await;
+        store.close().await;
+        let copy = dir.path().join("copy");
+        fs::copy(&path, &copy).unwrap();
+        let bytes = fs::read(&copy).unwrap();
+
+        let store = open(&path).await;
+        let held = read(&store, connection_id(1)).await;
+        store.check_writable().await.unwrap();
+        fs::rename(&copy, &path).unwrap();
+        refuses(&store, &finish(&held, 1, next_tokens(&held))).await;
+        store.close().await;
+        assert_eq!(fs::read(&path).unwrap(), bytes, "it is left alone");
+
+        let restarted = open(&path).await;
+        let done = finish(&held, 1, next_tokens(&held));
+        assert_eq!(restarted.finish_attempt(&done).await.unwrap(), Finished::Done);
+    }
+
+    #[tokio::test]
+    async fn a_removed_log_takes_nothing_with_it() {
+        for suffix in ["-wal", "-shm"] {
+            let (store, finish, path, _dir) = refreshing().await;
+            fs::remove_file(beside(&path, suffix)).unwrap();
+            refuses(&store, &finish).await;
+            store.close().await;
+
+            let restarted = open(&path).await;
+            assert_eq!(read(&restarted, finish.id).await.revision, finish.expected, "what was acknowledged");
+            assert_eq!(restarted.finish_attempt(&finish).await.unwrap(), Finished::Done);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_may_be_another_when_nobody_has_it_open() {
+        let (store, _, path, _dir) = refreshing().await;
+        store.close().await;
+        let opener = super::super::open::Opener::existing(&path).unwrap();
+        for _ in 0..2 {
+            let opened = opener.writer().await.map_err(StoreError::from).unwrap();
+            opened.place.check().unwrap();
+            opened.close().await.unwrap();
+            assert!(!beside(&path, "-wal").exists());
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Semaphore;
 use vestal_core::store::StoreError;
@@ -53,7 +52,7 @@ impl Readers {
         let idle = std::mem::take(&mut *self.idle());
         for opened in idle {
             // It only read: nothing can be lost.
-            let _ = opened.connection.close().await;
+            let _ = opened.close().await;
         }
     }
 

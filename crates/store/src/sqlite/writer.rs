@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -158,7 +157,7 @@ async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     }
     if let Some(opened) = opened {
         // Everything is committed; what fails here is the moving of the log into the database.
-        let _ = opened.connection.close().await;
+        let _ = opened.close().await;
     }
 }
 
@@ -189,7 +188,7 @@ async fn transact(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<d
     if let Fate::Committed = fate {
         *kept = Some(opened);
     } else {
-        let _ = opened.connection.close().await;
+        let _ = opened.close().await;
     }
     fate
 }
@@ -255,8 +254,10 @@ mod tests {
 
     async fn names(opener: &Opener) -> String {
         let Ok((mut reader, _)) = opener.reader().await else { panic!("it cannot be read") };
-        let names: Vec<(String,)> =
-            sqlx::query_as("SELECT name FROM clients ORDER BY name").fetch_all(&mut reader.connection).await.unwrap();
+        let names: Vec<(String,)> = sqlx::query_as("SELECT name FROM clients ORDER BY name")
+            .fetch_all(&mut reader.connection)
+            .await
+            .unwrap();
         names.into_iter().map(|(name,)| name).collect::<Vec<_>>().join(" ")
     }
 

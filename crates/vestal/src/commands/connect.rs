@@ -15,6 +15,7 @@ use crate::terminal;
 use crate::when::Calendar;
 
 mod browser;
+mod redirected;
 
 /// Connect an account: from nothing to a token that is kept alive
 ///
@@ -102,7 +103,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     .next("add a client with the scopes you want, and name it with --client"));
             }
             let connecting = vestal.engine.connect_client_credentials(&name, &client.name);
-            vestal.or_interrupted(connecting).await?
+            context.to_its_end(connecting).await?
         }
         GrantType::AuthorizationCode => {
             let begin = BeginConnect {
@@ -254,14 +255,10 @@ async fn pasted(
     context.output.note(format_args!(
         "The browser will end at a page that begins with {beginning}\nand may say that it cannot be reached. Paste its whole URL here:"
     ));
-    let text = terminal::read_line()?;
-    let redirected = text.parse().map_err(|error| {
-        // The text is not repeated: it may hold the code.
-        Failure::failed("the consent was not completed")
-            .why(format!("what was pasted is no URL ({error})"))
-            .next("start again, and paste the whole address of the page that the browser ends at")
+    let redirected = redirected::read(request, terminal::read_line, |unfit| {
+        context.output.warn(format_args!("{unfit}; paste it again:"));
     })?;
-    vestal.or_interrupted(vestal.engine.finish_connect(&redirected)).await
+    context.to_its_end(vestal.engine.finish_connect(&redirected)).await
 }
 
 /// Says what came of it.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::context::{Context, Vestal};
 use crate::failure::Failure;
 use crate::hardening;
+use crate::lazy_http;
 use crate::output::Output;
 use crate::text::pad;
 

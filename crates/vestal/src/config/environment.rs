@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The variables that mean something to Vestal.
 const KNOWN: [&str; 4] = ["VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
@@ -41,8 +42,15 @@ impl Environment {
         self.get("COLUMNS")?.to_str()?.parse().ok()
     }
 
-    /// Our own variables, which no child is to inherit: they may hold the master key.
-    pub(crate) fn ours(&self) -> impl Iterator<Item = &OsStr> {
+    /// Keeps from a child what it is not to inherit: our own variables, which may hold the master key, and the one
+    /// that the configuration says it is in.
+    pub(crate) fn hide_from(&self, child: &mut Command, key_variable: Option<&str>) {
+        self.ours().chain(key_variable.map(OsStr::new)).for_each(|name| {
+            child.env_remove(name);
+        });
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &OsStr> {
         self.0.keys().map(OsString::as_os_str).filter(|name| is_ours(name))
     }
 
@@ -83,6 +91,16 @@ mod tests {
         ]);
         let unknown = environment.unknown(Some("VESTAL_OWN_KEY"));
         assert_eq!(unknown, [("VESTAL_CONFGI".into(), Some("VESTAL_CONFIG")), ("VESTAL_PORT".into(), None)]);
+    }
+
+    #[test]
+    fn a_child_gets_neither_our_variables_nor_the_key_s() {
+        let environment =
+            Environment::of(&[("VESTAL_MASTER_KEY", "x"), ("MY_KEY", "x"), ("HOME", "/home/v")]);
+        let mut child = Command::new("true");
+        environment.hide_from(&mut child, Some("MY_KEY"));
+        let hidden: Vec<_> = child.get_envs().collect();
+        assert_eq!(hidden, [("MY_KEY".as_ref(), None), ("VESTAL_MASTER_KEY".as_ref(), None)]);
     }
 
     #[test]

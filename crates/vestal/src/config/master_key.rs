@@ -1,11 +1,14 @@
 //! The master key: where it comes from, and reading it.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use vestal_core::seal::MasterKey;
 use vestal_core::secret::{ExposeSecret, SecretString};
 
@@ -14,6 +17,9 @@ use crate::failure::Failure;
 
 /// No key, and no secret of a client's, is longer.
 const LONGEST_BYTES: u64 = 64 * 1024;
+
+/// How long the command that prints the key may take: it may ask a person, or a machine far away.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
 
 /// Where the master key comes from.
 #[derive(Debug)]
@@ -95,14 +101,6 @@ impl KeySource {
         }
     }
 
-    /// The variable that it is in.
-    pub(crate) fn variable(&self) -> Option<&str> {
-        match self {
-            Self::Variable { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-
     /// What it is, for people.
     pub(crate) fn describe(&self) -> String {
         match self {
@@ -118,9 +116,11 @@ impl KeySource {
         let text = match self {
             Self::File { path, .. } => read_private_file(path)?,
             Self::Variable { name, value } => value.clone().ok_or_else(|| {
-                Failure::failed("there is no master key").why(format!("the variable {name} is not set"))
+                Failure::failed("there is no master key")
+                    .why(format!("the variable {name} is not set, or empty"))
+                    .next(format!("set {name} to the master key"))
             })?,
-            Self::Command(command) => output_of(command, environment)?,
+            Self::Command(command) => output_of(command, environment, COMMAND_MAX)?,
             Self::Credential { name, folder } => {
                 let folder = folder.as_ref().ok_or_else(|| {
                     Failure::failed("there is no master key")
@@ -130,8 +130,18 @@ impl KeySource {
                 read_secret_file(&folder.join(name))?
             }
         };
-        MasterKey::parse(text.expose_secret())
-            .map_err(|error| Failure::failed(format!("{} holds no master key", self.describe())).why(error))
+        MasterKey::parse(text.expose_secret()).map_err(|error| {
+            let failure = Failure::failed(format!("{} holds no master key", self.describe()));
+            let failure = if text.expose_secret().trim().is_empty() {
+                failure.why("it is empty")
+            } else {
+                failure.why(error)
+            };
+            failure.next(
+                "restore the key from its copy: the store opens with no other one; where there is no store yet, a key is \
+                 32 random bytes in base64: openssl rand -base64 32",
+            )
+        })
     }
 }
 
@@ -165,7 +175,12 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<SecretString, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("{} cannot be read", path.display())).why(error)
+    let failure = Failure::failed(format!("{} cannot be read", path.display())).why(error);
+    match error.kind() {
+        ErrorKind::NotFound => failure.next("put the file there, or name the right one"),
+        ErrorKind::PermissionDenied => failure.next("let this user read it, or run as the user who may"),
+        _ => failure.next("look at the file, or name another one"),
+    }
 }
 
 fn read_bounded(from: impl Read) -> std::io::Result<SecretString> {
@@ -179,18 +194,41 @@ fn read_bounded(from: impl Read) -> std::io::Result<SecretString> {
 }
 
 /// What a command prints. It inherits stderr, so that it can say what is wrong, and none of our variables.
-fn output_of(command: &[String], environment: &Environment) -> Result<SecretString, Failure> {
+fn output_of(
+    command: &[String],
+    environment: &Environment,
+    limit: Duration,
+) -> Result<SecretString, Failure> {
     let [program, arguments @ ..] = command else {
         return Err(Failure::failed("there is no master key").why("the command is empty"));
     };
-    let failed =
-        |why: String| Failure::failed(format!("the command {program:?} gave no master key")).why(why);
+    let failed = |why: String| {
+        Failure::failed(format!("the command {program:?} gave no master key"))
+            .why(why)
+            .next("run it by hand; it is [master_key] command in the configuration")
+    };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-    environment.ours().for_each(|name| {
-        command.env_remove(name);
-    });
+    // The configuration names no variable beside a command.
+    environment.hide_from(&mut command, None);
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let pid = Pid::from_child(&child);
+    let (sender, ended) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        // Nobody hears it once the time is up.
+        let _ = sender.send(ending(&mut child));
+    });
+    match ended.recv_timeout(limit) {
+        Ok(ending) => ending.map_err(failed),
+        Err(_) => {
+            let _ = kill_process(pid, Signal::KILL);
+            Err(failed(format!("it had not ended after {} s", limit.as_secs())))
+        }
+    }
+}
+
+/// What a child has printed when it ends.
+fn ending(child: &mut Child) -> Result<SecretString, String> {
     let output = match child.stdout.take() {
         Some(stdout) => read_bounded(stdout).map_err(|error| error.to_string()),
         None => Err("it has no output".to_owned()),
@@ -198,10 +236,19 @@ fn output_of(command: &[String], environment: &Environment) -> Result<SecretStri
     if output.is_err() {
         let _ = child.kill();
     }
-    let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    match output {
-        Ok(output) if status.success() => Ok(output),
-        Ok(_) => Err(failed(format!("it ended with {status}"))),
-        Err(error) => Err(failed(error)),
+    let status = child.wait().map_err(|error| error.to_string())?;
+    let output = output?;
+    if status.success() { Ok(output) } else { Err(format!("it ended with {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_does_not_end_is_not_waited_for() {
+        let command = ["sleep".to_owned(), "600".to_owned()];
+        let failure = output_of(&command, &Environment::of(&[]), Duration::from_millis(50)).unwrap_err();
+        assert!(failure.view().unwrap().why.unwrap().contains("had not ended"));
     }
 }

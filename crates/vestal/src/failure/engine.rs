@@ -1,5 +1,6 @@
 //! What the engine's errors mean to whoever runs a command.
 
+use jiff::{SignedDuration, Timestamp};
 use vestal_api::Code;
 use vestal_core::connection::ConnectionName;
 use vestal_core::state::{Cause, Reason};
@@ -7,6 +8,9 @@ use vestal_engine::{CatalogueError, Error};
 
 use super::{Failure, why_sealed};
 use crate::when::Calendar;
+
+/// A try that is no further away is worth waiting for.
+const SOON: SignedDuration = SignedDuration::from_mins(1);
 
 impl Failure {
     /// An error of the engine. `provider` is the name of the connection's provider, where it is known.
@@ -44,26 +48,13 @@ impl Failure {
             Error::Disconnecting { name } => Self::failed(waits(&name, "is being disconnected"))
                 .next(format!("finish that with: vestal disconnect {}", word(name.as_str()))),
             Error::Failing { name, cause, next } => {
-                let at = format!("{} ({})", calendar.moment(next), calendar.away(next));
-                let advice = match cause {
-                    Cause::Client { .. } => format!(
-                        "mend the client's secret with: vestal client set-secret; it is tried again {at}"
-                    ),
-                    Cause::Refused { .. } => format!(
-                        "it is tried again {at}; look at its history with: vestal events {}",
-                        word(name.as_str())
-                    ),
-                    _ => format!("nothing; it is tried again {at}"),
-                };
-                let error = format!("{:?} cannot be refreshed at the moment", name.as_str());
-                Self::new(Code::TemporarilyUnavailable, error).why(cause_of(&cause, provider)).next(advice)
+                Self::failing(&name, &cause, next, None, provider, calendar)
             }
-            Error::Busy { name } => Self::new(
-                Code::TemporarilyUnavailable,
-                waits(&name, "is being refreshed, and that takes long"),
-            )
-            .why("the refresh goes on, and its outcome will be stored")
-            .next("try again"),
+            Error::Busy { name } => {
+                Self::new(Code::TemporarilyUnavailable, waits(&name, "was not refreshed in time"))
+                    .why("no new access token came within the time that a reader waits")
+                    .next(format!("try again; what goes on tells: vestal events {}", word(name.as_str())))
+            }
             Error::Consent { why, next } => Self::failed("the consent was not completed").why(why).next(next),
             Error::NoToken { provider, detail, transient } => {
                 let (code, next) = match transient {
@@ -129,6 +120,44 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The last try to refresh a connection failed. `serves_until` is when its access token ends, while it still serves.
+    pub(crate) fn failing(
+        name: &ConnectionName,
+        cause: &Cause,
+        next: Timestamp,
+        serves_until: Option<Timestamp>,
+        provider: &str,
+        calendar: &Calendar,
+    ) -> Self {
+        let at = calendar.moment_and_away(next);
+        let (quoted, typed) = (format!("{:?}", name.as_str()), word(name.as_str()));
+        let error = match serves_until {
+            Some(_) => format!("{quoted} could not be refreshed"),
+            None => format!("{quoted} could not be refreshed, and has no valid access token"),
+        };
+        let advice = match cause {
+            Cause::Client { .. } => {
+                format!("mend the client's secret with: vestal client set-secret; it is tried again {at}")
+            }
+            Cause::Refused { .. } => {
+                format!("it is tried again {at}; look at its history with: vestal events {typed}")
+            }
+            Cause::OutcomeUnknown { .. } if next.duration_since(calendar.now()) > SOON => {
+                format!(
+                    "vestal connect {typed}; only a new consent is sure. By itself, Vestal tries again {at}"
+                )
+            }
+            _ => format!("nothing; it is tried again {at}"),
+        };
+        let mut why = cause_of(cause, provider);
+        if let Some(end) = serves_until {
+            why.push_str(&format!("\nits access token serves until {}", calendar.moment_and_away(end)));
+        }
+        Self::new(Code::TemporarilyUnavailable, error).why(why).next(advice)
+    }
+}
+
 /// Nobody has described this provider.
 pub(crate) fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
     let failure = Failure::usage(format!("there is no provider {id:?}"));
@@ -186,9 +215,10 @@ pub(crate) fn word(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use vestal_core::id::AttemptId;
 
     use super::*;
+    use crate::entropy::SystemEntropy;
 
     fn told(error: Error) -> (u8, String) {
         let now: Timestamp = "2026-11-04T12:00:00Z".parse().unwrap();
@@ -227,6 +257,26 @@ mod tests {
         assert_eq!(code, 4);
         assert!(text.contains("Constant Contact could not be asked: answered 503"), "{text}");
         assert!(text.contains("tried again 4 Nov 2026, 12:00 (in 40 s)"), "{text}");
+        assert!(text.starts_with("error: \"the shop\" could not be refreshed, and has no valid"), "{text}");
+    }
+
+    #[test]
+    fn while_a_token_serves_a_refresh_that_failed_says_until_when() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let calendar = Calendar::utc(at("2026-11-04T12:00:00Z"));
+        let next = at("2026-11-04T13:30:00Z");
+        let cause = Cause::OutcomeUnknown {
+            attempt: AttemptId::new(next, &SystemEntropy),
+            sent_at: at("2026-11-04T11:59:00Z"),
+            hold_until: next,
+        };
+        let name = "shop".parse().unwrap();
+        let failure = Failure::failing(&name, &cause, next, Some(next), "Okta", &calendar);
+        let text = crate::failure::render(&failure.view().unwrap(), crate::output::Palette::PLAIN);
+        assert!(text.starts_with("error: \"shop\" could not be refreshed\n"), "{text}");
+        assert!(text.contains("its access token serves until 4 Nov 2026, 13:30"), "{text}");
+        assert!(text.contains("next: vestal connect shop; only a new consent is sure"), "{text}");
+        assert!(text.contains("Vestal tries again 4 Nov 2026, 13:30"), "{text}");
     }
 
     #[test]

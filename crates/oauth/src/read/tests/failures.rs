@@ -110,7 +110,7 @@ fn what_is_wrong_is_said() {
         (
             200,
             r#"{"status":"ok","refresh_token":"hunter2"}"#,
-            "answered 200 with neither a token set nor an OAuth error, but fields named refresh_token, status",
+            "answered 200 with neither a usable token set nor an OAuth error, but fields named refresh_token, status",
         ),
         (200, "{}", "answered 200 with an empty JSON object"),
     ] {

@@ -10,9 +10,10 @@ use vestal_api::Code;
 use vestal_core::clock::Clock;
 use vestal_engine::{Connected, ConsentRequest, Error};
 
+use super::redirected::is_ours;
 use crate::clock::SystemClock;
 use crate::config::Environment;
-use crate::context::{Context, Signals, Vestal};
+use crate::context::{Context, Vestal};
 use crate::failure::Failure;
 use crate::loopback::{Arrival, Loopback, Page};
 
@@ -26,8 +27,8 @@ pub(super) async fn consent(
     request: &ConsentRequest,
     mut loopback: Loopback,
 ) -> Result<Result<Connected, Error>, Failure> {
-    let mut signals = Signals::new()?;
-    let next = match open(&request.url, &context.environment) {
+    let mut signals = context.signals.listen()?;
+    let next = match open(&request.url, &context.environment, vestal.config.key_variable.as_deref()) {
         true => "Waiting for the browser to come back …",
         false => "No browser could be opened here: open the page yourself. Waiting …",
     };
@@ -51,7 +52,7 @@ pub(super) async fn consent(
         () = SystemClock.sleep(PATIENCE) => {
             return Err(Failure::failed(format!("nobody consented within {} min", PATIENCE.as_secs() / 60)).next("start again"));
         }
-        () = signals.next() => {
+        () = signals.first() => {
             return Err(Failure::new(Code::Failed, "interrupted; nothing was connected"));
         }
     };
@@ -59,7 +60,7 @@ pub(super) async fn consent(
         return Err(Failure::failed("nobody listens for the browser any more").next("start again"));
     };
     // A code can be used once: from here on a signal waits for the end.
-    let outcome = vestal.engine.finish_connect(&url).await;
+    let outcome = context.to_its_end(vestal.engine.finish_connect(&url)).await?;
     let page = match &outcome {
         Ok(connected) => Page {
             title: "Connected",
@@ -78,23 +79,14 @@ pub(super) async fn consent(
     Ok(outcome)
 }
 
-/// Whether a redirect answers this request: by its `state` (RFC 6749 §4.1.2).
-fn is_ours(redirected: &Url, asked: &Url) -> bool {
-    let state =
-        |url: &Url| url.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
-    state(redirected).is_some() && state(redirected) == state(asked)
-}
-
-/// Opens a page in the person's browser. It inherits none of our variables.
-fn open(url: &Url, environment: &Environment) -> bool {
+/// Opens a page in the person's browser. It inherits nothing that may hold the master key.
+fn open(url: &Url, environment: &Environment, key_variable: Option<&str>) -> bool {
     let mut command = match environment.get("BROWSER").map(|browser| browser.to_string_lossy().into_owned()) {
         Some(browsers) => chosen(browsers.split(':').next().unwrap_or_default(), url),
         None if cfg!(target_os = "macos") => program("open", [url.as_str().into()]),
         None => program("xdg-open", [url.as_str().into()]),
     };
-    environment.ours().for_each(|name| {
-        command.env_remove(name);
-    });
+    environment.hide_from(&mut command, key_variable);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().is_ok()
 }
 
@@ -118,18 +110,6 @@ fn program(name: &str, arguments: impl IntoIterator<Item = OsString>) -> Command
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_redirect_is_ours_by_its_state() {
-        let asked: Url = "https://as.example/authorize?client_id=c&state=abc".parse().unwrap();
-        let ours = |query: &str| {
-            is_ours(&format!("http://localhost:8724/callback?{query}").parse().unwrap(), &asked)
-        };
-        assert!(ours("code=x&state=abc") && ours("error=access_denied&state=abc"));
-        assert!(!ours("code=x&state=other") && !ours("code=x") && !ours(""));
-        let stateless: Url = "https://as.example/authorize".parse().unwrap();
-        assert!(!is_ours(&stateless, &stateless));
-    }
 
     #[test]
     fn the_browser_of_choice_gets_the_page_where_it_wants_it() {
