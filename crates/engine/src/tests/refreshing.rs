@@ -268,7 +268,7 @@ async fn a_refresh_token_opens_for_its_own_client_and_endpoints_only() {
     let client = inner.client_of(&shop).await.unwrap();
     assert!(inner.refresh_token(&shop, grant, &client).is_ok());
     let elsewhere: url::Url = "https://elsewhere.example/token".parse().unwrap();
-    let mut forged = [client.clone(), client.clone(), client.clone()];
+    let mut forged = [client.clone(), client.clone(), client];
     forged[0].endpoints.token = elsewhere.clone();
     forged[1].endpoints.revocation = Some(elsewhere);
     forged[2].auth = vestal_core::client::ClientAuth::None;
