@@ -15,6 +15,7 @@
 mod harness;
 
 mod cli;
+mod docs;
 mod errors;
 mod fleet;
 mod oidc_provider;

@@ -58,7 +58,11 @@ pub(crate) fn asked_for(flag: Option<Level>, environment: &Environment) -> Resul
 /// Begins to log.
 pub(crate) fn start(level: Level, colour: bool, with_time: bool) {
     // A target is meant together with all that begin like it: vestal_engine, vestal_oauth, …
-    let ours = Targets::new().with_target("vestal", LevelFilter::from(level));
+    let mut ours = Targets::new().with_target("vestal", LevelFilter::from(level));
+    if !with_time && level == Level::Warn {
+        // A command tells what came of its requests itself.
+        ours = ours.with_target("vestal_engine::save", LevelFilter::OFF);
+    }
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).compact();
     let registry = tracing_subscriber::registry().with(ours);
     // The first one stays, should there be another.
