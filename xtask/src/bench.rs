@@ -43,17 +43,12 @@ const BENCHES: &[Bench] = &[Bench {
 
 /// Runs the bench called `name`, or all, and prints the table.
 pub(crate) fn run(name: Option<&str>) -> std::result::Result<(), Failure> {
-    let chosen: Vec<&Bench> = BENCHES
-        .iter()
-        .filter(|bench| name.is_none_or(|name| name == bench.name))
-        .collect();
+    let chosen: Vec<&Bench> =
+        BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.name)).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
         let name = name.unwrap_or_default();
-        return Err(Failure::Usage(format!(
-            "there is no bench `{name}`; there are: {}",
-            known.join(", ")
-        )));
+        return Err(Failure::Usage(format!("there is no bench `{name}`; there are: {}", known.join(", "))));
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut missed = Vec::new();
@@ -68,10 +63,7 @@ pub(crate) fn run(name: Option<&str>) -> std::result::Result<(), Failure> {
     if missed.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Failed(format!(
-            "missed its figure: {}",
-            missed.join(", ")
-        )))
+        Err(Failure::Failed(format!("missed its figure: {}", missed.join(", "))))
     }
 }
 
@@ -97,18 +89,10 @@ fn milliseconds(time: Duration) -> String {
 
 /// Columns as wide as their widest cell.
 fn table(rows: &[[String; 7]]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 7] = std::array::from_fn(width);
     let line = |row: &[String; 7]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -119,30 +103,19 @@ mod tests {
     use super::*;
 
     fn bench(figure: f64) -> Bench {
-        Bench {
-            name: "token",
-            what: "this / that",
-            figure,
-            measure: || Err(String::new()),
-        }
+        Bench { name: "token", what: "this / that", figure, measure: || Err(String::new()) }
     }
 
     #[test]
     fn a_ratio_above_the_figure_is_missed() {
-        let measured = Measured {
-            baseline: Duration::from_millis(2),
-            subject: Duration::from_millis(7),
-        };
+        let measured = Measured { baseline: Duration::from_millis(2), subject: Duration::from_millis(7) };
         assert_eq!(row(&bench(3.5), &measured)[4..], ["3.50", "≤ 3.50", "ok"]);
         assert_eq!(row(&bench(3.0), &measured)[4..], ["3.50", "≤ 3.00", "MISSED"]);
     }
 
     #[test]
     fn columns_line_up() {
-        let measured = Measured {
-            baseline: Duration::from_micros(1500),
-            subject: Duration::from_millis(3),
-        };
+        let measured = Measured { baseline: Duration::from_micros(1500), subject: Duration::from_millis(3) };
         let table = table(&[HEAD.map(str::to_owned), row(&bench(3.0), &measured)]);
         assert_eq!(
             table,

@@ -23,56 +23,30 @@ const STEPS: &[Step] = &[
     Step {
         what: "clippy",
         check: || {
-            let scope = [
-                "clippy",
-                "--quiet",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--locked",
-            ];
+            let scope = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--locked"];
             cargo_says_nothing(&[&scope[..], &["--", "-D", "warnings"]].concat())
         },
     },
     Step {
         what: "documentation",
         check: || {
-            let mut doc = cargo(&[
-                "doc",
-                "--quiet",
-                "--workspace",
-                "--no-deps",
-                "--all-features",
-                "--locked",
-            ]);
+            let mut doc =
+                cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features", "--locked"]);
             silent(doc.env("RUSTDOCFLAGS", "-D warnings"))
         },
     },
-    Step {
-        what: "licences, bans and sources",
-        check: || deny(&["bans", "licenses", "sources"]),
-    },
-    Step {
-        what: "arrows between crates",
-        check: arrows::check,
-    },
-    Step {
-        what: "generated files",
-        check: generate::compare,
-    },
+    Step { what: "licences, bans and sources", check: || deny(&["bans", "licenses", "sources"]) },
+    Step { what: "arrows between crates", check: arrows::check },
+    Step { what: "generated files", check: generate::compare },
 ];
 
-const ADVISORIES: Step = Step {
-    what: "advisories",
-    check: || deny(&["advisories"]),
-};
+const ADVISORIES: Step = Step { what: "advisories", check: || deny(&["advisories"]) };
 
 pub(crate) fn run(advisories: bool) -> std::result::Result<(), Failure> {
     see_to(FOR_CHECKS)?;
     let steps = STEPS.iter().chain(advisories.then_some(&ADVISORIES));
-    let failures: Vec<(&str, String)> = steps
-        .filter_map(|step| timed(step).err().map(|message| (step.what, message)))
-        .collect();
+    let failures: Vec<(&str, String)> =
+        steps.filter_map(|step| timed(step).err().map(|message| (step.what, message))).collect();
     for (what, message) in &failures {
         println!("\n── {what}\n{message}");
     }
@@ -80,10 +54,7 @@ pub(crate) fn run(advisories: bool) -> std::result::Result<(), Failure> {
         return Ok(());
     }
     let failed: Vec<&str> = failures.iter().map(|(what, _)| *what).collect();
-    Err(Failure::Failed(format!(
-        "these checks failed: {}",
-        failed.join("; ")
-    )))
+    Err(Failure::Failed(format!("these checks failed: {}", failed.join("; "))))
 }
 
 /// Runs a step and prints its one line: what, how it ended, how long it took.
@@ -100,17 +71,7 @@ fn timed(step: &Step) -> Result {
 
 fn deny(checks: &[&str]) -> Result {
     cargo_says_nothing(
-        &[
-            &[
-                "deny",
-                "--locked",
-                "check",
-                "--hide-inclusion-graph",
-                "--allow=duplicate",
-            ],
-            checks,
-        ]
-        .concat(),
+        &[&["deny", "--locked", "check", "--hide-inclusion-graph", "--allow=duplicate"], checks].concat(),
     )
 }
 

@@ -12,10 +12,7 @@ struct Generated {
     make: fn() -> Result<String>,
 }
 
-const FILES: &[Generated] = &[Generated {
-    path: "docs/cli.md",
-    make: cli::page,
-}];
+const FILES: &[Generated] = &[Generated { path: "docs/cli.md", make: cli::page }];
 
 /// Rewrites what is out of date.
 pub(crate) fn rewrite() -> Result {

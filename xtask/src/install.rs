@@ -33,10 +33,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[Need {
     by_hand: "(cd tests/peers/oidc-provider && npm ci)",
     is_there: || {
         let peer = Path::new(OIDC_PROVIDER);
-        is_newer(
-            &peer.join("node_modules/.package-lock.json"),
-            &peer.join("package-lock.json"),
-        )
+        is_newer(&peer.join("node_modules/.package-lock.json"), &peer.join("package-lock.json"))
     },
     install: || must(Command::new("npm").arg("ci").current_dir(OIDC_PROVIDER)),
 }];
@@ -73,10 +70,7 @@ pub(crate) fn see_to(needs: &[Need]) -> Result {
         Consent::Given => {}
         Consent::Ask => ask(&missing)?,
         Consent::Nobody => {
-            return Err(refusal(
-                &missing,
-                "there is no terminal to ask on and CI is not set",
-            ));
+            return Err(refusal(&missing, "there is no terminal to ask on and CI is not set"));
         }
     }
     for need in missing {
@@ -103,11 +97,7 @@ fn ask(missing: &[&Need]) -> Result {
     io::stderr().flush().map_err(cannot_ask)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(cannot_ask)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(refusal(missing, "you said no"))
-    }
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(refusal(missing, "you said no")) }
 }
 
 fn refusal(missing: &[&Need], because: &str) -> String {
@@ -159,14 +149,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_type() {
         let message = refusal(&[&MISSING], "there is nobody");
-        for part in [
-            "a thing",
-            "the tests love it",
-            "nowhere",
-            "make thing",
-            "there is nobody",
-            "CI=1",
-        ] {
+        for part in ["a thing", "the tests love it", "nowhere", "make thing", "there is nobody", "CI=1"] {
             assert!(message.contains(part), "{part} is not in {message}");
         }
     }

@@ -88,10 +88,9 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        ("bench" | "generate" | "check", rest) => Err(Failure::Usage(format!(
-            "{verb} does not take `{}`",
-            rest.join(" ")
-        ))),
+        ("bench" | "generate" | "check", rest) => {
+            Err(Failure::Usage(format!("{verb} does not take `{}`", rest.join(" "))))
+        }
         _ => Err(Failure::Usage(format!("there is no verb `{verb}`"))),
     }
 }

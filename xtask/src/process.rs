@@ -24,29 +24,17 @@ pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
 /// As [`show`], and an unsuccessful end is an error.
 pub(crate) fn must(command: &mut Command) -> Result {
     let status = show(command)?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{}` failed ({status})", line(command)))
-    }
+    if status.success() { Ok(()) } else { Err(format!("`{}` failed ({status})", line(command))) }
 }
 
 /// Runs a command out of sight. An unsuccessful end is an error that quotes all it said.
 pub(crate) fn quiet(command: &mut Command) -> Result<Output> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| not_started(command, &error))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))?;
     if output.status.success() {
         return Ok(output);
     }
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    Err(format!(
-        "`{}` failed ({})\n{}",
-        line(command),
-        output.status,
-        said.join("").trim_end()
-    ))
+    Err(format!("`{}` failed ({})\n{}", line(command), output.status, said.join("").trim_end()))
 }
 
 /// As [`quiet`], and what it wrote to its standard output.
@@ -57,21 +45,12 @@ pub(crate) fn text(command: &mut Command) -> Result<String> {
 
 /// The command as one could type it.
 pub(crate) fn line(command: &Command) -> String {
-    let variables = command
-        .get_envs()
-        .filter_map(|(name, value)| Some(format!("{}={}", name.display(), quoted(value?))));
+    let variables =
+        command.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.display(), quoted(value?))));
     let program = command.get_program();
-    let program = if program == cargo(&[]).get_program() {
-        "cargo".to_owned()
-    } else {
-        quoted(program)
-    };
+    let program = if program == cargo(&[]).get_program() { "cargo".to_owned() } else { quoted(program) };
     let args = command.get_args().map(quoted);
-    variables
-        .chain([program])
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
+    variables.chain([program]).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &OsStr) -> String {
@@ -100,19 +79,13 @@ mod tests {
     fn a_command_is_shown_as_it_could_be_typed() {
         let mut command = cargo(&["doc", "it's here", ""]);
         command.env("RUSTDOCFLAGS", "-D warnings");
-        assert_eq!(
-            line(&command),
-            r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s here' ''"
-        );
+        assert_eq!(line(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s here' ''");
     }
 
     #[test]
     fn a_failure_quotes_what_was_said() {
         let error = quiet(Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"])).unwrap_err();
-        assert!(
-            error.contains("exit status: 3") && error.contains("one\ntwo"),
-            "{error}"
-        );
+        assert!(error.contains("exit status: 3") && error.contains("one\ntwo"), "{error}");
     }
 
     #[test]

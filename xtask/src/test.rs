@@ -30,8 +30,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
 
 fn chooses_packages(args: &[&str]) -> bool {
     let ours = args.iter().take_while(|arg| **arg != "--");
-    ours.into_iter()
-        .any(|arg| arg.starts_with("-p") || *arg == "--package" || arg.starts_with("--package="))
+    ours.into_iter().any(|arg| arg.starts_with("-p") || *arg == "--package" || arg.starts_with("--package="))
 }
 
 #[cfg(test)]

@@ -195,6 +195,12 @@ pub fn judge_abandoned(
     match waits.after_ambiguity(attempt, "its process ended".into()) {
         // Nothing can have been lost: whoever found it may try at once.
         Transition::Fail { cause: Cause::Transient { .. }, .. } => None,
+        // Time has passed since it was sent: what is left of a grace is not spent on waiting.
+        Transition::Fail { cause: Cause::OutcomeUnknown { attempt, sent_at, .. }, .. } if matches!(provider.grace(), Grace::For(grace) if waits.within(sent_at, grace).is_some()) =>
+        {
+            let cause = Cause::OutcomeUnknown { attempt, sent_at, hold_until: now };
+            Some(Transition::Fail { cause, next: now })
+        }
         transition => Some(transition),
     }
 }

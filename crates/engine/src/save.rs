@@ -24,6 +24,9 @@ use crate::{Error, Inner};
 pub(crate) const SAVE_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
 
+/// What a log line about an outcome belongs to: a command tells its own outcome, and leaves these out.
+const OUTCOME: &str = "vestal_engine::outcome";
+
 /// By how much the lease is extended while an answer is unsaved.
 const UNSAVED_LEASE: Duration = Duration::from_secs(30);
 
@@ -189,16 +192,16 @@ fn log(connection: &Connection, events: &[Event]) {
     for event in events {
         match &event.what {
             What::Refreshed { generation, rotated, .. } => {
-                tracing::info!(connection = %name, generation, rotated, "refreshed");
+                tracing::info!(target: OUTCOME, connection = %name, generation, rotated, "refreshed");
             }
             What::Failed { why, next, .. } => {
-                tracing::warn!(connection = %name, ?why, %next, "a refresh failed; it is tried again");
+                tracing::warn!(target: OUTCOME, connection = %name, ?why, %next, "a refresh failed; it is tried again");
             }
             What::NeedsReauth { why } => {
-                tracing::error!(connection = %name, ?why, "only a person can help: connect it again");
+                tracing::error!(target: OUTCOME, connection = %name, ?why, "only a person can help: connect it again");
             }
             What::CandidateKept { why, .. } => {
-                tracing::warn!(connection = %name, ?why, "an answer could not be used and was kept, sealed");
+                tracing::warn!(target: OUTCOME, connection = %name, ?why, "an answer could not be used and was kept, sealed");
             }
             _ => {}
         }

@@ -30,17 +30,12 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response {
 }
 
 pub(crate) fn not_found() -> Response {
-    text(
-        StatusCode::NOT_FOUND,
-        "There is nothing here. See /.well-known/oauth-authorization-server.\n",
-    )
+    text(StatusCode::NOT_FOUND, "There is nothing here. See /.well-known/oauth-authorization-server.\n")
 }
 
 pub(crate) fn method_not_allowed(allowed: &Method) -> Response {
-    let mut response = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("This endpoint answers to {allowed} only.\n"),
-    );
+    let mut response =
+        text(StatusCode::METHOD_NOT_ALLOWED, format!("This endpoint answers to {allowed} only.\n"));
     if let Ok(allowed) = HeaderValue::from_str(allowed.as_str()) {
         response.headers_mut().insert(header::ALLOW, allowed);
     }
@@ -64,12 +59,7 @@ pub(crate) struct OAuthError {
 
 impl OAuthError {
     fn new(status: StatusCode, code: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            description: description.into(),
-            header: None,
-        }
+        Self { status, code, description: description.into(), header: None }
     }
 
     pub(crate) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
@@ -94,10 +84,7 @@ impl OAuthError {
 
     pub(crate) fn invalid_client(description: impl Into<Cow<'static, str>>) -> Self {
         let mut error = Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description);
-        error.header = Some((
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"sandbox\""),
-        ));
+        error.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sandbox\"")));
         error
     }
 
@@ -112,10 +99,8 @@ impl OAuthError {
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let mut response = json(
-            self.status,
-            &json!({"error": self.code, "error_description": self.description}),
-        );
+        let mut response =
+            json(self.status, &json!({"error": self.code, "error_description": self.description}));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

@@ -32,11 +32,7 @@ impl Sandbox {
         let Ok(form) = Form::parse(request.uri().query().unwrap_or_default().as_bytes()) else {
             return page("A parameter is there twice.\n");
         };
-        let asking = self
-            .settings
-            .clients
-            .iter()
-            .find(|client| Some(&*client.id) == form.get("client_id"));
+        let asking = self.settings.clients.iter().find(|client| Some(&*client.id) == form.get("client_id"));
         let Some(client) = asking.cloned() else {
             return page("The client_id is missing or not registered.\n");
         };
@@ -61,19 +57,14 @@ impl Sandbox {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::FOUND;
         response.headers_mut().insert(header::LOCATION, location);
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 
     /// Asks the user, who answers at once, and makes a code of a yes.
     fn consent(&mut self, client: &Client, form: &Form, now_ms: u64) -> Result<String, Refusal> {
         if form.get("response_type") != Some("code") {
-            return Err((
-                "unsupported_response_type",
-                "only response_type=code is supported",
-            ));
+            return Err(("unsupported_response_type", "only response_type=code is supported"));
         }
         match (form.get("code_challenge"), form.get("code_challenge_method")) {
             (Some(_), Some("S256")) => {}

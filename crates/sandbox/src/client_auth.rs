@@ -44,25 +44,13 @@ pub enum Authentication {
 impl Client {
     /// A public client.
     pub fn public(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            authentication: Authentication::None,
-            redirect_uris: Vec::new(),
-        }
+        Self { id: id.into(), authentication: Authentication::None, redirect_uris: Vec::new() }
     }
 
     /// A confidential client with one secret, sent either way.
     pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
-        let authentication = Authentication::Secret {
-            secrets: vec![secret.into()],
-            basic: true,
-            post: true,
-        };
-        Self {
-            id: id.into(),
-            authentication,
-            redirect_uris: Vec::new(),
-        }
+        let authentication = Authentication::Secret { secrets: vec![secret.into()], basic: true, post: true };
+        Self { id: id.into(), authentication, redirect_uris: Vec::new() }
     }
 
     /// Registers one more redirect URI.
@@ -121,24 +109,16 @@ struct Presented {
 pub(crate) fn authenticate(clients: &[Client], request: &Request, form: &Form) -> Result<Client, OAuthError> {
     let presented = match request.headers().get(header::AUTHORIZATION) {
         Some(_) if form.get("client_secret").is_some() => {
-            return Err(OAuthError::invalid_request(
-                "the client used two ways to authenticate at once",
-            ));
+            return Err(OAuthError::invalid_request("the client used two ways to authenticate at once"));
         }
         Some(value) => {
             let (id, secret) = value.to_str().ok().and_then(read_basic).ok_or_else(|| {
                 OAuthError::invalid_client("the Authorization header holds no readable Basic credentials")
             })?;
             if form.get("client_id").is_some_and(|other| other != id) {
-                return Err(OAuthError::invalid_request(
-                    "the header and the body name different clients",
-                ));
+                return Err(OAuthError::invalid_request("the header and the body name different clients"));
             }
-            Presented {
-                id,
-                secret: Some(secret).filter(|secret| !secret.is_empty()),
-                basic: true,
-            }
+            Presented { id, secret: Some(secret).filter(|secret| !secret.is_empty()), basic: true }
         }
         None => Presented {
             id: form
@@ -155,17 +135,15 @@ pub(crate) fn authenticate(clients: &[Client], request: &Request, form: &Form) -
         .ok_or_else(|| OAuthError::invalid_client("no such client is registered"))?;
     match (&client.authentication, presented.secret) {
         (Authentication::None, None) => Ok(client.clone()),
-        (Authentication::None, Some(_)) => Err(OAuthError::invalid_client(
-            "the client is public and has no secret",
-        )),
+        (Authentication::None, Some(_)) => {
+            Err(OAuthError::invalid_client("the client is public and has no secret"))
+        }
         (Authentication::Secret { .. }, None) => {
             Err(OAuthError::invalid_client("the client's secret is missing"))
         }
         (Authentication::Secret { secrets, basic, post }, Some(secret)) => {
             if !(if presented.basic { *basic } else { *post }) {
-                Err(OAuthError::invalid_client(
-                    "the client may not authenticate in this way",
-                ))
+                Err(OAuthError::invalid_client("the client may not authenticate in this way"))
             } else if !secrets.contains(&secret) {
                 Err(OAuthError::invalid_client("the client's secret is wrong"))
             } else {
@@ -210,11 +188,7 @@ mod tests {
             ("no colon", None),
         ] {
             let read = read_basic(&format!("bAsIc {}", STANDARD.encode(credentials)));
-            assert_eq!(
-                read,
-                expected.map(|(id, secret)| (id.into(), secret.into())),
-                "{credentials}"
-            );
+            assert_eq!(read, expected.map(|(id, secret)| (id.into(), secret.into())), "{credentials}");
         }
         assert_eq!(read_basic("Bearer aWQ6c2VjcmV0"), None);
     }
@@ -226,16 +200,8 @@ mod tests {
             ("https://app.example/cb", "https://app.example/cb/", false),
             ("https://app.example/cb", "https://app.example:444/cb", false),
             ("com.example:/cb", "com.example:/cb", true),
-            (
-                "http://localhost:8724/callback",
-                "http://localhost:8724/callback",
-                true,
-            ),
-            (
-                "http://localhost:8724/callback",
-                "http://localhost:9/callback",
-                false,
-            ),
+            ("http://localhost:8724/callback", "http://localhost:8724/callback", true),
+            ("http://localhost:8724/callback", "http://localhost:9/callback", false),
             ("http://127.0.0.1/cb", "http://127.0.0.1:5000/cb", true),
             ("http://127.0.0.1:1/cb", "http://127.0.0.1:5000/cb", true),
             ("http://127.0.0.1/cb", "http://127.0.0.1:5000/other", false),

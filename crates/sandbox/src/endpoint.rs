@@ -55,10 +55,7 @@ impl Endpoint {
 /// The path of an issuer without a trailing slash: empty for `http://host:port`.
 fn issuer_path(issuer: &str) -> &str {
     let after_scheme = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-    after_scheme
-        .find('/')
-        .map_or("", |slash| &after_scheme[slash..])
-        .trim_end_matches('/')
+    after_scheme.find('/').map_or("", |slash| &after_scheme[slash..]).trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -74,44 +71,20 @@ mod tests {
         for (issuer, path, expected) in [
             (root, "/token", Endpoint::Token),
             (root, "/token/", Endpoint::Unknown),
-            (
-                root,
-                "/.well-known/oauth-authorization-server",
-                Endpoint::Metadata,
-            ),
+            (root, "/.well-known/oauth-authorization-server", Endpoint::Metadata),
             (root, "/.well-known/openid-configuration", Endpoint::Metadata),
-            (
-                "http://127.0.0.1:1/",
-                "/authorize?client_id=x",
-                Endpoint::Authorize,
-            ),
+            ("http://127.0.0.1:1/", "/authorize?client_id=x", Endpoint::Authorize),
             (tenant, "/oauth2/default/token", Endpoint::Token),
             (tenant, "/token", Endpoint::Unknown),
-            (
-                tenant,
-                "/.well-known/oauth-authorization-server/oauth2/default",
-                Endpoint::Metadata,
-            ),
-            (
-                tenant,
-                "/.well-known/oauth-authorization-server",
-                Endpoint::Unknown,
-            ),
-            (
-                tenant,
-                "/oauth2/default/.well-known/openid-configuration",
-                Endpoint::Metadata,
-            ),
+            (tenant, "/.well-known/oauth-authorization-server/oauth2/default", Endpoint::Metadata),
+            (tenant, "/.well-known/oauth-authorization-server", Endpoint::Unknown),
+            (tenant, "/oauth2/default/.well-known/openid-configuration", Endpoint::Metadata),
         ] {
             let request = Request::new(Bytes::new());
             let (mut parts, body) = request.into_parts();
             parts.uri = path.parse().unwrap();
             let request = Request::from_parts(parts, body);
-            assert_eq!(
-                Endpoint::of(&Settings::new(issuer), &request),
-                expected,
-                "{issuer} {path}"
-            );
+            assert_eq!(Endpoint::of(&Settings::new(issuer), &request), expected, "{issuer} {path}");
         }
     }
 }

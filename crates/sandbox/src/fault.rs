@@ -48,9 +48,7 @@ impl Trouble {
     pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
         let mut response = Response::new(body.into());
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         response
     }
 
@@ -110,21 +108,12 @@ pub struct Fault {
 impl Fault {
     /// Strikes the next request to `endpoint`.
     pub fn at(endpoint: Endpoint, trouble: Trouble) -> Self {
-        Self {
-            endpoint,
-            grant_type: None,
-            skip: 0,
-            times: 1,
-            trouble,
-        }
+        Self { endpoint, grant_type: None, skip: 0, times: 1, trouble }
     }
 
     /// Strikes the next refresh.
     pub fn on_refresh(trouble: Trouble) -> Self {
-        Self {
-            grant_type: Some(GrantType::RefreshToken),
-            ..Self::at(Endpoint::Token, trouble)
-        }
+        Self { grant_type: Some(GrantType::RefreshToken), ..Self::at(Endpoint::Token, trouble) }
     }
 
     /// Strikes this many requests in a row.
@@ -182,10 +171,8 @@ impl Faults {
         request: &Request,
         kind: impl Fn(&Trouble) -> bool,
     ) -> Option<Trouble> {
-        let index = self
-            .0
-            .iter()
-            .position(|fault| kind(&fault.trouble) && fault.matches(endpoint, request))?;
+        let index =
+            self.0.iter().position(|fault| kind(&fault.trouble) && fault.matches(endpoint, request))?;
         let fault = self.0.get_mut(index)?;
         if fault.skip > 0 {
             fault.skip -= 1;
@@ -202,10 +189,7 @@ impl Faults {
 
 /// Processes a request, or not, and spoils its answer.
 pub(crate) fn carry_out(trouble: Option<Trouble>, process: impl FnOnce() -> Response) -> Reply {
-    let whole = |response| Reply {
-        response,
-        delivery: Delivery::Deliver,
-    };
+    let whole = |response| Reply { response, delivery: Delivery::Deliver };
     match trouble {
         None | Some(Trouble::Hold(_)) => whole(process()),
         Some(Trouble::LoseRequest) => Reply {
@@ -221,17 +205,10 @@ pub(crate) fn carry_out(trouble: Option<Trouble>, process: impl FnOnce() -> Resp
             body.truncate(bytes);
             body
         })),
-        Some(Trouble::Delay(delay_ms)) => Reply {
-            response: process(),
-            delivery: Delivery::DelayMs(delay_ms),
-        },
-        Some(Trouble::LoseResponse) => Reply {
-            response: process(),
-            delivery: Delivery::DropConnection,
-        },
-        Some(Trouble::Truncate(bytes)) => Reply {
-            response: process(),
-            delivery: Delivery::Truncate(bytes),
-        },
+        Some(Trouble::Delay(delay_ms)) => {
+            Reply { response: process(), delivery: Delivery::DelayMs(delay_ms) }
+        }
+        Some(Trouble::LoseResponse) => Reply { response: process(), delivery: Delivery::DropConnection },
+        Some(Trouble::Truncate(bytes)) => Reply { response: process(), delivery: Delivery::Truncate(bytes) },
     }
 }

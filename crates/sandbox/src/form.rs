@@ -29,16 +29,8 @@ impl Form {
 
     /// Reads the body of a POST.
     pub(crate) fn of_body(request: &Request) -> Result<Self, OAuthError> {
-        let content_type = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let media_type = content_type
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(OAuthError::invalid_request(
                 "the body must be application/x-www-form-urlencoded, and say so",
@@ -53,8 +45,7 @@ impl Form {
     }
 
     pub(crate) fn need(&self, name: &str) -> Result<&str, OAuthError> {
-        self.get(name)
-            .ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
+        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
     }
 }
 

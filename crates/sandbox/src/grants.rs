@@ -99,10 +99,7 @@ impl Grant {
 
     pub(crate) fn death(&self, now_ms: u64) -> Option<Death> {
         let natural = self.natural_end.filter(|death| death.at_ms <= now_ms);
-        [self.killed, natural]
-            .into_iter()
-            .flatten()
-            .min_by_key(|death| death.at_ms)
+        [self.killed, natural].into_iter().flatten().min_by_key(|death| death.at_ms)
     }
 }
 
@@ -159,18 +156,9 @@ pub(crate) enum Standing {
 
 impl RefreshToken {
     pub(crate) fn end(&self) -> Option<Death> {
-        let idle = self.idle_end_ms.map(|at_ms| Death {
-            reason: DeathReason::Idle,
-            at_ms,
-        });
-        let absolute = self.absolute_end_ms.map(|at_ms| Death {
-            reason: DeathReason::AbsoluteEnd,
-            at_ms,
-        });
-        [idle, absolute]
-            .into_iter()
-            .flatten()
-            .min_by_key(|death| death.at_ms)
+        let idle = self.idle_end_ms.map(|at_ms| Death { reason: DeathReason::Idle, at_ms });
+        let absolute = self.absolute_end_ms.map(|at_ms| Death { reason: DeathReason::AbsoluteEnd, at_ms });
+        [idle, absolute].into_iter().flatten().min_by_key(|death| death.at_ms)
     }
 
     pub(crate) fn standing(&self, rotation: Rotation, now_ms: u64) -> Standing {
@@ -178,17 +166,12 @@ impl RefreshToken {
             Rotation::Always { grace, .. } => grace,
             Rotation::Never { .. } => Grace::None,
         };
-        let in_grace = self.superseded.map(
-            |Superseded {
-                 at_ms,
-                 successor_used,
-             }| match grace {
-                Grace::None => false,
-                Grace::For(grace_ms) => now_ms.saturating_sub(at_ms) < grace_ms,
-                Grace::UntilSuccessorUsed => !successor_used,
-                Grace::OldStaysValid => true,
-            },
-        );
+        let in_grace = self.superseded.map(|Superseded { at_ms, successor_used }| match grace {
+            Grace::None => false,
+            Grace::For(grace_ms) => now_ms.saturating_sub(at_ms) < grace_ms,
+            Grace::UntilSuccessorUsed => !successor_used,
+            Grace::OldStaysValid => true,
+        });
         // Reuse outranks age: a token that comes back late was stolen no less.
         if in_grace == Some(false) {
             return Standing::Superseded;
@@ -210,11 +193,7 @@ pub(crate) struct Grants {
 
 impl Grants {
     pub(crate) fn new() -> Self {
-        Self {
-            grants: Vec::new(),
-            access_tokens: Memory::new(TOKENS),
-            refresh_tokens: Memory::new(TOKENS),
-        }
+        Self { grants: Vec::new(), access_tokens: Memory::new(TOKENS), refresh_tokens: Memory::new(TOKENS) }
     }
 
     /// Begins a grant with no tokens yet.
@@ -231,11 +210,7 @@ impl Grants {
             reuses: 0,
             death: None,
         };
-        self.grants.push(Grant {
-            facts,
-            killed: None,
-            natural_end: None,
-        });
+        self.grants.push(Grant { facts, killed: None, natural_end: None });
         id
     }
 
@@ -244,33 +219,19 @@ impl Grants {
     }
 
     pub(crate) fn families(&self, now_ms: u64) -> Families {
-        let dead = self
-            .grants
-            .iter()
-            .filter(|grant| grant.death(now_ms).is_some())
-            .count();
-        Families {
-            alive: self.grants.len() - dead,
-            dead,
-        }
+        let dead = self.grants.iter().filter(|grant| grant.death(now_ms).is_some()).count();
+        Families { alive: self.grants.len() - dead, dead }
     }
 
     pub(crate) fn facts(&self, now_ms: u64) -> Vec<GrantFacts> {
-        let facts = |grant: &Grant| GrantFacts {
-            death: grant.death(now_ms),
-            ..grant.facts.clone()
-        };
+        let facts = |grant: &Grant| GrantFacts { death: grant.death(now_ms), ..grant.facts.clone() };
         self.grants.iter().map(facts).collect()
     }
 
     /// Revokes a grant and its access tokens. One that is dead already keeps its first death.
     pub(crate) fn kill(&mut self, id: GrantId, reason: DeathReason, now_ms: u64) {
-        self.grants[id.0].killed.get_or_insert(Death {
-            reason,
-            at_ms: now_ms,
-        });
-        self.access_tokens
-            .retain(|token| token.holder != Holder::Grant(id));
+        self.grants[id.0].killed.get_or_insert(Death { reason, at_ms: now_ms });
+        self.access_tokens.retain(|token| token.holder != Holder::Grant(id));
     }
 
     pub(crate) fn count_refresh(&mut self, id: GrantId, now_ms: u64) {
@@ -289,10 +250,7 @@ impl Grants {
 
     /// Notes that a grant gets no refresh token, so that it ends when its access token does.
     pub(crate) fn never_refreshable(&mut self, id: GrantId, at_ms: u64) {
-        self.grants[id.0].natural_end = Some(Death {
-            reason: DeathReason::NeverRefreshable,
-            at_ms,
-        });
+        self.grants[id.0].natural_end = Some(Death { reason: DeathReason::NeverRefreshable, at_ms });
     }
 
     pub(crate) fn add_refresh_token(&mut self, value: String, token: RefreshToken) {
@@ -302,9 +260,7 @@ impl Grants {
 
     /// An access token that has neither expired nor been revoked.
     pub(crate) fn access_token(&self, value: &str, now_ms: u64) -> Option<&AccessToken> {
-        self.access_tokens
-            .get(value)
-            .filter(|token| now_ms < token.expires_ms)
+        self.access_tokens.get(value).filter(|token| now_ms < token.expires_ms)
     }
 
     /// The client an access token was issued to.
@@ -328,9 +284,7 @@ impl Grants {
     pub(crate) fn prolong(&mut self, value: &str, rules: &RefreshTokens, now_ms: u64) {
         if let Some(token) = self.refresh_tokens.get_mut(value) {
             token.used_ms = now_ms;
-            token.idle_end_ms = rules
-                .idle_limit_ms
-                .map(|limit_ms| now_ms.saturating_add(limit_ms));
+            token.idle_end_ms = rules.idle_limit_ms.map(|limit_ms| now_ms.saturating_add(limit_ms));
             self.grants[token.grant.0].natural_end = token.end();
         }
     }
@@ -341,15 +295,10 @@ impl Grants {
             return;
         };
         token.used_ms = now_ms;
-        token.superseded.get_or_insert(Superseded {
-            at_ms: now_ms,
-            successor_used: false,
-        });
+        token.superseded.get_or_insert(Superseded { at_ms: now_ms, successor_used: false });
         if let Some(parent) = token.parent.clone()
-            && let Some(RefreshToken {
-                superseded: Some(superseded),
-                ..
-            }) = self.refresh_tokens.get_mut(&parent)
+            && let Some(RefreshToken { superseded: Some(superseded), .. }) =
+                self.refresh_tokens.get_mut(&parent)
         {
             superseded.successor_used = true;
         }

@@ -22,9 +22,7 @@ impl Sandbox {
         let client = authenticate(&self.settings.clients, request, &form)?;
         if client.is_public() {
             // RFC 7662 §2.1: or anybody could scan for tokens.
-            return Err(OAuthError::invalid_client(
-                "introspection needs a confidential client",
-            ));
+            return Err(OAuthError::invalid_client("introspection needs a confidential client"));
         }
         let value = form.need("token")?;
         if let Some(token) = self.active_access_token(value, now_ms) {
@@ -44,10 +42,7 @@ impl Sandbox {
     pub(crate) fn active_refresh_token(&self, value: &str, now_ms: u64) -> Option<&RefreshToken> {
         let rotation = self.settings.refresh_tokens.rotation;
         self.grants.refresh_token(value).filter(|token| {
-            let usable = matches!(
-                token.standing(rotation, now_ms),
-                Standing::Current | Standing::InGrace
-            );
+            let usable = matches!(token.standing(rotation, now_ms), Standing::Current | Standing::InGrace);
             usable && self.grants.grant(token.grant).death(now_ms).is_none()
         })
     }

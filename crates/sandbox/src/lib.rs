@@ -104,9 +104,7 @@ impl Sandbox {
     /// For how long, in milliseconds, to hold a request that has just arrived before it is handed to
     /// [`Sandbox::handle`]: 0 unless a [`Trouble::Hold`] awaits it. Ask once per request: it consumes the fault.
     pub fn hold_ms(&mut self, request: &Request) -> u64 {
-        let hold_ms = self
-            .faults
-            .take_hold(Endpoint::of(&self.settings, request), request);
+        let hold_ms = self.faults.take_hold(Endpoint::of(&self.settings, request), request);
         self.stats.faults += u64::from(hold_ms.is_some());
         hold_ms.unwrap_or(0)
     }
@@ -120,10 +118,8 @@ impl Sandbox {
         *self.stats.requests.entry(endpoint).or_default() += 1;
         let trouble = self.faults.take(endpoint, request);
         self.stats.faults += u64::from(trouble.is_some());
-        let Reply {
-            mut response,
-            delivery,
-        } = fault::carry_out(trouble, || self.process(endpoint, request, now_ms));
+        let Reply { mut response, delivery } =
+            fault::carry_out(trouble, || self.process(endpoint, request, now_ms));
         if let Ok(date) = HeaderValue::try_from(answer::http_date(now_ms)) {
             response.headers_mut().entry(header::DATE).or_insert(date);
         }

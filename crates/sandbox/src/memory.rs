@@ -12,11 +12,7 @@ pub(crate) struct Memory<T> {
 
 impl<T> Memory<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            values: BTreeMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { capacity, values: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// Remembers `value` under a `key` that was never used before.
@@ -57,9 +53,6 @@ mod tests {
         for key in ["a", "b", "c"] {
             memory.insert(key.to_owned(), key);
         }
-        assert_eq!(
-            (memory.get("a"), memory.get("b"), memory.get("c")),
-            (None, Some(&"b"), Some(&"c"))
-        );
+        assert_eq!((memory.get("a"), memory.get("b"), memory.get("c")), (None, Some(&"b"), Some(&"c")));
     }
 }

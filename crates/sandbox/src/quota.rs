@@ -20,10 +20,7 @@ struct Window {
 impl Quotas {
     /// Counts one request, or answers 429 if the window is full.
     pub(crate) fn count(&mut self, client_id: &str, quota: &Quota, now_ms: u64) -> Result<(), OAuthError> {
-        let fresh = Window {
-            begun_ms: now_ms,
-            requests: 0,
-        };
+        let fresh = Window { begun_ms: now_ms, requests: 0 };
         let window = self.0.entry(client_id.to_owned()).or_insert(fresh);
         let end_ms = |window: &Window| window.begun_ms.saturating_add(quota.window_ms);
         if now_ms >= end_ms(window) {

@@ -54,9 +54,7 @@ mod tests {
         assert_eq!(tokens.len(), 1000);
         assert!(tokens.iter().all(|token| {
             token.len() == 46
-                && token
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         }));
         assert_eq!(tokens, draw(1));
         assert!(tokens.is_disjoint(&draw(2)));

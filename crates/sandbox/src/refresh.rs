@@ -34,17 +34,12 @@ impl Sandbox {
             Standing::Current
                 if now_ms.saturating_sub(token.used_ms) < self.settings.refresh_tokens.minimum_age_ms =>
             {
-                return Err(OAuthError::invalid_request(
-                    "the token is too young to be refreshed",
-                ));
+                return Err(OAuthError::invalid_request("the token is too young to be refreshed"));
             }
             _ => {}
         }
         let scope = form.get("scope").unwrap_or(grant.scope()).to_owned();
-        if !scope
-            .split(' ')
-            .all(|asked| grant.scope().split(' ').any(|granted| granted == asked))
-        {
+        if !scope.split(' ').all(|asked| grant.scope().split(' ').any(|granted| granted == asked)) {
             return Err(OAuthError::invalid_scope("the grant does not cover the scope"));
         }
 
@@ -64,21 +59,13 @@ impl Sandbox {
                 Some(self.issue_refresh_token(token.grant, Some((value, &token)), now_ms))
             }
         };
-        Ok(TokenSet {
-            access_token,
-            scope,
-            refresh_token,
-        })
+        Ok(TokenSet { access_token, scope, refresh_token })
     }
 
     fn reused(&mut self, grant: GrantId, rotation: Rotation, now_ms: u64) -> OAuthError {
         self.stats.reuses += 1;
         self.grants.count_reuse(grant);
-        if let Rotation::Always {
-            reuse: Reuse::Punished,
-            ..
-        } = rotation
-        {
+        if let Rotation::Always { reuse: Reuse::Punished, .. } = rotation {
             self.grants.kill(grant, DeathReason::RefreshTokenReused, now_ms);
             return OAuthError::invalid_grant("the refresh token was used before; its grant is revoked");
         }

@@ -12,10 +12,9 @@ impl Sandbox {
             return unauthorized("Bearer realm=\"sandbox\"");
         };
         match self.active_access_token(bearer, now_ms) {
-            Some(token) => answer::json(
-                StatusCode::OK,
-                &json!({"sub": self.subject_of(token), "scope": token.scope}),
-            ),
+            Some(token) => {
+                answer::json(StatusCode::OK, &json!({"sub": self.subject_of(token), "scope": token.scope}))
+            }
             None => unauthorized("Bearer realm=\"sandbox\", error=\"invalid_token\""),
         }
     }
@@ -30,8 +29,6 @@ fn bearer(request: &Request) -> Option<&str> {
 
 fn unauthorized(challenge: &'static str) -> Response {
     let mut response = answer::text(StatusCode::UNAUTHORIZED, "Who are you?\n");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
 }

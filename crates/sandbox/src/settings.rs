@@ -102,10 +102,7 @@ impl Default for RefreshTokens {
     fn default() -> Self {
         Self {
             only_with_offline_access: false,
-            rotation: Rotation::Always {
-                grace: Grace::None,
-                reuse: Reuse::Punished,
-            },
+            rotation: Rotation::Always { grace: Grace::None, reuse: Reuse::Punished },
             idle_limit_ms: None,
             absolute_limit_ms: None,
             absolute_end_is_inherited: true,

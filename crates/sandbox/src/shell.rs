@@ -95,12 +95,7 @@ pub fn serve(listener: TcpListener, sandbox: Shared) -> io::Result<Server> {
     }
     let (running, stopped) = oneshot::channel();
     let task = tokio::spawn(accept(listener, Arc::clone(&sandbox), stopped));
-    Ok(Server {
-        address,
-        sandbox,
-        running,
-        task,
-    })
+    Ok(Server { address, sandbox, running, task })
 }
 
 async fn accept(listener: TcpListener, sandbox: Shared, mut stopped: oneshot::Receiver<Infallible>) {
@@ -141,12 +136,7 @@ async fn respond(
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Announced>, io::Error> {
     let (parts, body) = request.into_parts();
-    let too_large = || {
-        Ok(whole(answer::text(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "The body is too large.\n",
-        )))
-    };
+    let too_large = || Ok(whole(answer::text(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n")));
     if body.size_hint().lower() > BODY_BYTES as u64 {
         return too_large();
     }
@@ -187,11 +177,7 @@ impl Announced {
     fn truncated(mut data: Bytes, bytes: usize) -> Self {
         let missing = data.len().saturating_sub(bytes) as u64;
         data.truncate(bytes);
-        Self {
-            data,
-            missing,
-            flushed: false,
-        }
+        Self { data, missing, flushed: false }
     }
 }
 
@@ -230,21 +216,13 @@ fn lock(sandbox: &Shared) -> MutexGuard<'_, Sandbox> {
     sandbox.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "here real time enters; all below is given it as an argument"
-)]
+#[expect(clippy::disallowed_methods, reason = "here real time enters; all below is given it as an argument")]
 fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shell lives in real time; a simulator has its own shell"
-)]
+#[expect(clippy::disallowed_methods, reason = "the shell lives in real time; a simulator has its own shell")]
 async fn sleep(duration_ms: u64) {
     if duration_ms > 0 {
         tokio::time::sleep(Duration::from_millis(duration_ms)).await;

@@ -35,17 +35,13 @@ impl Sandbox {
         let form = Form::of_body(request)?;
         let client = authenticate(&self.settings.clients, request, &form)?;
         if let Some(quota) = &self.settings.quota {
-            self.quotas
-                .count(&client.id, quota, now_ms)
-                .inspect_err(|_| self.stats.throttled += 1)?;
+            self.quotas.count(&client.id, quota, now_ms).inspect_err(|_| self.stats.throttled += 1)?;
         }
         match form.need("grant_type")? {
             "authorization_code" => self.exchange(&client, &form, now_ms),
             "refresh_token" => self.refresh(&client, &form, now_ms),
             "client_credentials" => self.client_credentials(&client, &form, now_ms),
-            _ => Err(OAuthError::unsupported_grant_type(
-                "the server has no such grant type",
-            )),
+            _ => Err(OAuthError::unsupported_grant_type("the server has no such grant type")),
         }
     }
 
@@ -59,17 +55,13 @@ impl Sandbox {
             .ok_or_else(|| OAuthError::invalid_grant("the code is unknown or another client's"))?;
         if let Some(grant) = code.exchanged {
             self.grants.kill(grant, DeathReason::CodeReused, now_ms);
-            return Err(OAuthError::invalid_grant(
-                "the code was used before; its grant is revoked",
-            ));
+            return Err(OAuthError::invalid_grant("the code was used before; its grant is revoked"));
         }
         if now_ms >= code.expires_ms {
             return Err(OAuthError::invalid_grant("the code has expired"));
         }
         if code.redirect_uri.is_some() && form.get("redirect_uri") != code.redirect_uri.as_deref() {
-            return Err(OAuthError::invalid_grant(
-                "the redirect_uri is not the one of the authorization",
-            ));
+            return Err(OAuthError::invalid_grant("the redirect_uri is not the one of the authorization"));
         }
         match (&code.challenge, form.get("code_verifier")) {
             (None, None) => {}
@@ -88,14 +80,9 @@ impl Sandbox {
             || scope.split(' ').any(|value| value == "offline_access");
         let refresh_token = refreshable.then(|| self.issue_refresh_token(grant, None, now_ms));
         if !refreshable {
-            self.grants
-                .never_refreshable(grant, now_ms.saturating_add(self.settings.access_token_life_ms));
+            self.grants.never_refreshable(grant, now_ms.saturating_add(self.settings.access_token_life_ms));
         }
-        Ok(TokenSet {
-            access_token,
-            scope,
-            refresh_token,
-        })
+        Ok(TokenSet { access_token, scope, refresh_token })
     }
 
     /// RFC 6749 §4.4: for confidential clients only, and never with a refresh token.
@@ -106,29 +93,18 @@ impl Sandbox {
         now_ms: u64,
     ) -> Result<TokenSet, OAuthError> {
         if client.is_public() {
-            return Err(OAuthError::unauthorized_client(
-                "a public client has no credentials",
-            ));
+            return Err(OAuthError::unauthorized_client("a public client has no credentials"));
         }
         let scope = form.get("scope").unwrap_or_default().to_owned();
         self.stats.client_credentials += 1;
         let access_token = self.issue_access_token(Holder::Client(client.id.clone()), &scope, now_ms);
-        Ok(TokenSet {
-            access_token,
-            scope,
-            refresh_token: None,
-        })
+        Ok(TokenSet { access_token, scope, refresh_token: None })
     }
 
     pub(crate) fn issue_access_token(&mut self, holder: Holder, scope: &str, now_ms: u64) -> String {
         let value = self.random.token("at_");
         let expires_ms = now_ms.saturating_add(self.settings.access_token_life_ms);
-        let token = AccessToken {
-            holder,
-            scope: scope.to_owned(),
-            issued_ms: now_ms,
-            expires_ms,
-        };
+        let token = AccessToken { holder, scope: scope.to_owned(), issued_ms: now_ms, expires_ms };
         self.grants.add_access_token(value.clone(), token);
         value
     }

@@ -61,7 +61,7 @@ pub(crate) fn start(level: Level, colour: bool, with_time: bool) {
     let mut ours = Targets::new().with_target("vestal", LevelFilter::from(level));
     if !with_time && level == Level::Warn {
         // A command tells what came of its requests itself.
-        ours = ours.with_target("vestal_engine::save", LevelFilter::OFF);
+        ours = ours.with_target("vestal_engine::outcome", LevelFilter::OFF);
     }
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).compact();
     let registry = tracing_subscriber::registry().with(ours);

@@ -14,15 +14,9 @@ const RUNS: usize = 300;
 pub(crate) fn compare(baseline: &mut Command, subject: &mut Command) -> Result<Measured> {
     for command in [&mut *baseline, &mut *subject] {
         if text(command)?.trim().is_empty() {
-            return Err(format!(
-                "`{}` printed nothing: is it the right command?",
-                line(command)
-            ));
+            return Err(format!("`{}` printed nothing: is it the right command?", line(command)));
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     }
     let mut times = (Vec::with_capacity(RUNS), Vec::with_capacity(RUNS));
     for run in 0..WARM_UPS + RUNS {
@@ -39,10 +33,7 @@ pub(crate) fn compare(baseline: &mut Command, subject: &mut Command) -> Result<M
             times.1.push(pair.1);
         }
     }
-    Ok(Measured {
-        baseline: median(times.0),
-        subject: median(times.1),
-    })
+    Ok(Measured { baseline: median(times.0), subject: median(times.1) })
 }
 
 fn wall_time(command: &mut Command) -> Result<Duration> {
@@ -51,10 +42,7 @@ fn wall_time(command: &mut Command) -> Result<Duration> {
     let elapsed = start.elapsed();
     match status {
         Ok(status) if status.success() => Ok(elapsed),
-        Ok(status) => Err(format!(
-            "`{}` failed ({status}) while it was measured",
-            line(command)
-        )),
+        Ok(status) => Err(format!("`{}` failed ({status}) while it was measured", line(command))),
         Err(error) => Err(format!("`{}`: {error}", line(command))),
     }
 }
@@ -79,10 +67,7 @@ mod tests {
     fn a_command_that_fails_or_says_nothing_is_not_measured() {
         for (subject, complaint) in [("true", "printed nothing"), ("false", "failed")] {
             let measured = compare(Command::new("echo").arg("here"), &mut Command::new(subject));
-            assert!(
-                measured.is_err_and(|error| error.contains(complaint)),
-                "{subject}"
-            );
+            assert!(measured.is_err_and(|error| error.contains(complaint)), "{subject}");
         }
     }
 }

@@ -27,56 +27,20 @@ const ALL: &[&str] = &[
 ];
 
 const INTERNAL: &[Allowed] = &[
-    Allowed {
-        name: "vestal-core",
-        on: &[],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal-sandbox",
-        on: &[],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal-oauth",
-        on: &["vestal-core"],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal-store",
-        on: &["vestal-core"],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal-api",
-        on: &["vestal-core"],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal-notify",
-        on: &["vestal-core"],
-        in_tests: &[],
-    },
+    Allowed { name: "vestal-core", on: &[], in_tests: &[] },
+    Allowed { name: "vestal-sandbox", on: &[], in_tests: &[] },
+    Allowed { name: "vestal-oauth", on: &["vestal-core"], in_tests: &[] },
+    Allowed { name: "vestal-store", on: &["vestal-core"], in_tests: &[] },
+    Allowed { name: "vestal-api", on: &["vestal-core"], in_tests: &[] },
+    Allowed { name: "vestal-notify", on: &["vestal-core"], in_tests: &[] },
     Allowed {
         name: "vestal-engine",
         on: &["vestal-core", "vestal-oauth"],
         in_tests: &["vestal-sandbox", "vestal-store"],
     },
-    Allowed {
-        name: "vestal-server",
-        on: &["vestal-core", "vestal-engine", "vestal-api"],
-        in_tests: &[],
-    },
-    Allowed {
-        name: "vestal",
-        on: ALL,
-        in_tests: &[],
-    },
-    Allowed {
-        name: "xtask",
-        on: &[],
-        in_tests: &[],
-    },
+    Allowed { name: "vestal-server", on: &["vestal-core", "vestal-engine", "vestal-api"], in_tests: &[] },
+    Allowed { name: "vestal", on: ALL, in_tests: &[] },
+    Allowed { name: "xtask", on: &[], in_tests: &[] },
 ];
 
 /// Crates from outside that have their place.
@@ -88,11 +52,7 @@ struct Placed {
 }
 
 const EXTERNAL: &[Placed] = &[
-    Placed {
-        crates: &["sqlx"],
-        only_in: &["vestal-store"],
-        why: "SQL is the store's secret",
-    },
+    Placed { crates: &["sqlx"], only_in: &["vestal-store"], why: "SQL is the store's secret" },
     Placed {
         crates: &["axum"],
         only_in: &["vestal-server", "vestal-sandbox", "vestal"],
@@ -105,13 +65,7 @@ const EXTERNAL: &[Placed] = &[
     },
     Placed {
         crates: &["hyper", "hyper-util"],
-        only_in: &[
-            "vestal-oauth",
-            "vestal-api",
-            "vestal-notify",
-            "vestal-server",
-            "vestal-sandbox",
-        ],
+        only_in: &["vestal-oauth", "vestal-api", "vestal-notify", "vestal-server", "vestal-sandbox"],
         why: "the others speak HTTP through these",
     },
     Placed {
@@ -134,11 +88,7 @@ pub(crate) fn check() -> Result {
     let metadata = text(&mut metadata())?;
     let metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     let violations = violations(&metadata);
-    if violations.is_empty() {
-        Ok(())
-    } else {
-        Err(violations.join("\n"))
-    }
+    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
 }
 
 fn metadata() -> Command {
@@ -157,11 +107,7 @@ fn violations(metadata: &Value) -> Vec<String> {
             continue;
         };
         for dependency in items(&package["dependencies"]) {
-            violations.extend(violation(
-                allowed,
-                word(&dependency["name"]),
-                word(&dependency["kind"]),
-            ));
+            violations.extend(violation(allowed, word(&dependency["name"]), word(&dependency["kind"])));
         }
     }
     violations
@@ -180,13 +126,7 @@ fn violation(from: &Allowed, to: &str, kind: &str) -> Option<String> {
     }
     let placed = EXTERNAL.iter().find(|placed| placed.crates.contains(&to))?;
     let fits = placed.only_in.contains(&from.name);
-    (!fits).then(|| {
-        format!(
-            "{arrow}: {to} belongs only in {}: {}",
-            placed.only_in.join(", "),
-            placed.why
-        )
-    })
+    (!fits).then(|| format!("{arrow}: {to} belongs only in {}: {}", placed.only_in.join(", "), placed.why))
 }
 
 fn rule(from: &Allowed) -> String {
@@ -236,45 +176,21 @@ mod tests {
             ("vestal-store", "tokio"),
             ("vestal-core", "serde"),
         ] {
-            assert_eq!(
-                found(from, to, &Value::Null),
-                Vec::<String>::new(),
-                "{from} → {to}"
-            );
+            assert_eq!(found(from, to, &Value::Null), Vec::<String>::new(), "{from} → {to}");
         }
     }
 
     #[test]
     fn other_arrows_are_named_with_their_rule() {
         for (from, to, rule) in [
-            (
-                "vestal-core",
-                "vestal-oauth",
-                "vestal-core may depend on nothing internal",
-            ),
-            (
-                "vestal-sandbox",
-                "vestal-core",
-                "vestal-sandbox may depend on nothing internal",
-            ),
-            (
-                "vestal-engine",
-                "vestal-store",
-                "vestal-engine may depend on only vestal-core, vestal-oauth",
-            ),
-            (
-                "vestal-server",
-                "vestal-store",
-                "vestal-server may depend on only",
-            ),
+            ("vestal-core", "vestal-oauth", "vestal-core may depend on nothing internal"),
+            ("vestal-sandbox", "vestal-core", "vestal-sandbox may depend on nothing internal"),
+            ("vestal-engine", "vestal-store", "vestal-engine may depend on only vestal-core, vestal-oauth"),
+            ("vestal-server", "vestal-store", "vestal-server may depend on only"),
             ("vestal-core", "tokio", "the core is pure"),
             ("vestal", "sqlx", "sqlx belongs only in vestal-store"),
             ("vestal-engine", "reqwest", "reqwest belongs only in"),
-            (
-                "vestal-core",
-                "vestal",
-                "vestal-core may depend on nothing internal",
-            ),
+            ("vestal-core", "vestal", "vestal-core may depend on nothing internal"),
         ] {
             let found = found(from, to, &Value::Null);
             assert_eq!(found.len(), 1, "{from} → {to}: {found:?}");
@@ -287,10 +203,7 @@ mod tests {
 
     #[test]
     fn tests_may_reach_further() {
-        assert_eq!(
-            found("vestal-engine", "vestal-store", &json!("dev")),
-            Vec::<String>::new()
-        );
+        assert_eq!(found("vestal-engine", "vestal-store", &json!("dev")), Vec::<String>::new());
         assert_eq!(found("vestal-oauth", "vestal-sandbox", &json!("dev")).len(), 1);
         assert_eq!(found("vestal-engine", "vestal-store", &json!("build")).len(), 1);
     }
@@ -305,13 +218,8 @@ mod tests {
     fn this_workspace_can_be_read() {
         let metadata = text(metadata().current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))).unwrap();
         let metadata: Value = serde_json::from_str(&metadata).unwrap();
-        let names: Vec<&str> = items(&metadata["packages"])
-            .iter()
-            .map(|package| word(&package["name"]))
-            .collect();
-        assert!(
-            names.contains(&"vestal-core") && names.contains(&"xtask"),
-            "{names:?}"
-        );
+        let names: Vec<&str> =
+            items(&metadata["packages"]).iter().map(|package| word(&package["name"])).collect();
+        assert!(names.contains(&"vestal-core") && names.contains(&"xtask"), "{names:?}");
     }
 }

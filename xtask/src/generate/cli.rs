@@ -30,9 +30,7 @@ fn describe(vestal: &Path, path: &[&str], page: &mut String) -> Result {
     let name = [&["vestal"], path].concat().join(" ");
     page.push_str(&format!("\n{level} `{name}`\n\n```text\n{}\n```\n", help.trim()));
     if path.len() == DEPTH_MAX {
-        return Err(format!(
-            "`{name}` has more than {DEPTH_MAX} words; is its help read rightly?"
-        ));
+        return Err(format!("`{name}` has more than {DEPTH_MAX} words; is its help read rightly?"));
     }
     for verb in verbs(&help) {
         describe(vestal, &[path, &[verb]].concat(), page)?;
@@ -73,9 +71,6 @@ mod tests {
         let help = "Keeps tokens alive\n\nUsage: vestal <COMMAND>\n\nCommands:\n  token      a fresh access token,\n             \
                     on stdout\n  providers  what is known\n  help       Print this message\n\nOptions:\n  -h, --help  Print help\n";
         assert_eq!(verbs(help), ["token", "providers"]);
-        assert_eq!(
-            verbs("Usage: vestal token NAME\n\nOptions:\n  -h, --help\n"),
-            Vec::<&str>::new()
-        );
+        assert_eq!(verbs("Usage: vestal token NAME\n\nOptions:\n  -h, --help\n"), Vec::<&str>::new());
     }
 }

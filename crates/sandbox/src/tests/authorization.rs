@@ -11,11 +11,7 @@ fn consent_comes_at_once_with_code_state_and_issuer() {
     let mut world = World::new(|_| {});
     let response = world.authorize(&[]);
     assert_eq!(response.status(), StatusCode::FOUND);
-    assert!(
-        header_of(&response, "location")
-            .unwrap()
-            .starts_with("https://app.example/cb?code=code_")
-    );
+    assert!(header_of(&response, "location").unwrap().starts_with("https://app.example/cb?code=code_"));
     assert_eq!(parameter(&response, "state").as_deref(), Some("xyz"));
     assert_eq!(parameter(&response, "iss").as_deref(), Some(ISSUER));
     assert_eq!(parameter(&world.authorize(&[("state", None)]), "state"), None);
@@ -26,56 +22,31 @@ fn consent_comes_at_once_with_code_state_and_issuer() {
 fn refused_consent_is_told_to_the_client() {
     let mut world = World::new(|settings| settings.consent = Consent::Denied);
     let response = world.authorize(&[]);
-    for (name, expected) in [
-        ("error", Some("access_denied")),
-        ("state", Some("xyz")),
-        ("iss", Some(ISSUER)),
-        ("code", None),
-    ] {
+    for (name, expected) in
+        [("error", Some("access_denied")), ("state", Some("xyz")), ("iss", Some(ISSUER)), ("code", None)]
+    {
         assert_eq!(parameter(&response, name).as_deref(), expected);
     }
-    assert_eq!(
-        (
-            world.sandbox.stats().authorizations,
-            world.sandbox.stats().denials
-        ),
-        (0, 1)
-    );
+    assert_eq!((world.sandbox.stats().authorizations, world.sandbox.stats().denials), (0, 1));
 }
 
 #[test]
 fn a_bad_authorization_request_goes_to_the_client_only_if_the_address_is_its_own() {
-    let native = [
-        ("client_id", Some("native")),
-        ("redirect_uri", Some("http://127.0.0.1:5000/cb")),
-    ];
+    let native = [("client_id", Some("native")), ("redirect_uri", Some("http://127.0.0.1:5000/cb"))];
     let with = |more: &[(&'static str, Option<&'static str>)]| [&native[..], more].concat();
     for (changes, expected) in [
         (vec![("client_id", Some("nobody"))], None),
         (vec![("client_id", None)], None),
         (vec![("redirect_uri", Some("https://evil.example/cb"))], None),
         (vec![("redirect_uri", Some("https://app.example/cb/"))], None),
-        (
-            vec![("response_type", Some("token"))],
-            Some("unsupported_response_type"),
-        ),
-        (
-            vec![("code_challenge_method", Some("plain"))],
-            Some("invalid_request"),
-        ),
+        (vec![("response_type", Some("token"))], Some("unsupported_response_type")),
+        (vec![("code_challenge_method", Some("plain"))], Some("invalid_request")),
         (vec![("code_challenge_method", None)], Some("invalid_request")),
-        (
-            with(&[("code_challenge", None), ("code_challenge_method", None)]),
-            Some("invalid_request"),
-        ),
+        (with(&[("code_challenge", None), ("code_challenge_method", None)]), Some("invalid_request")),
     ] {
         let response = World::new(|_| {}).authorize(&changes);
         assert_eq!(parameter(&response, "error").as_deref(), expected, "{changes:?}");
-        let status = if expected.is_some() {
-            StatusCode::FOUND
-        } else {
-            StatusCode::BAD_REQUEST
-        };
+        let status = if expected.is_some() { StatusCode::FOUND } else { StatusCode::BAD_REQUEST };
         assert_eq!(response.status(), status, "{changes:?}");
     }
     let twice = World::new(|_| {}).get("/authorize?client_id=app&client_id=app");
@@ -95,17 +66,11 @@ fn an_exchange_brings_tokens_that_nobody_may_cache() {
     ];
     let response = world.post("/token", BASIC, &parameters);
     assert_eq!(header_of(&response, "cache-control"), Some("no-store"));
-    assert_eq!(
-        header_of(&response, "date"),
-        Some("Tue, 14 Nov 2023 22:13:20 GMT")
-    );
+    assert_eq!(header_of(&response, "date"), Some("Tue, 14 Nov 2023 22:13:20 GMT"));
     let (status, body) = read(&response);
     let tokens = Tokens::of(&(status, body.clone()));
     assert!(tokens.access.starts_with("at_") && tokens.refresh.starts_with("rt_"));
-    assert_eq!(
-        (&body["token_type"], &body["expires_in"]),
-        (&"Bearer".into(), &3600.into())
-    );
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&"Bearer".into(), &3600.into()));
     assert_eq!(body["scope"], "read write offline_access");
     assert_eq!(world.sandbox.stats().exchanges, 1);
 }
@@ -119,32 +84,14 @@ fn a_code_is_good_only_as_it_was_given() {
         (&[], &[], 60_000, Some("invalid_grant")),
         (
             &[],
-            &[(
-                "code_verifier",
-                Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong-w"),
-            )],
+            &[("code_verifier", Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong-w"))],
             0,
             Some("invalid_grant"),
         ),
         (&[], &[("code_verifier", None)], 0, Some("invalid_grant")),
-        (
-            &[("code_challenge", None), ("code_challenge_method", None)],
-            &[],
-            0,
-            Some("invalid_grant"),
-        ),
-        (
-            &[("code_challenge", None), ("code_challenge_method", None)],
-            &[("code_verifier", None)],
-            0,
-            None,
-        ),
-        (
-            &[],
-            &[("redirect_uri", Some("https://app.example/other"))],
-            0,
-            Some("invalid_grant"),
-        ),
+        (&[("code_challenge", None), ("code_challenge_method", None)], &[], 0, Some("invalid_grant")),
+        (&[("code_challenge", None), ("code_challenge_method", None)], &[("code_verifier", None)], 0, None),
+        (&[], &[("redirect_uri", Some("https://app.example/other"))], 0, Some("invalid_grant")),
         (&[], &[("redirect_uri", None)], 0, Some("invalid_grant")),
         (&[("redirect_uri", None)], &[("redirect_uri", None)], 0, None),
         (&[], &[("code", None)], 0, Some("invalid_request")),
@@ -164,11 +111,7 @@ fn a_code_is_good_only_as_it_was_given() {
             parameters.extend(value.map(|value| (*name, value)));
         }
         let (_, body) = world.token(&parameters);
-        assert_eq!(
-            body["error"].as_str(),
-            error,
-            "{authorized:?} {exchanged:?} {wait_ms}"
-        );
+        assert_eq!(body["error"].as_str(), error, "{authorized:?} {exchanged:?} {wait_ms}");
     }
 }
 
@@ -178,10 +121,7 @@ fn a_code_of_another_client_is_unknown_and_stays_good() {
     let code = world.code();
     let parameters = [("grant_type", "authorization_code"), ("code", &*code)];
     let (status, body) = read(&world.post("/token", "other:secret", &parameters));
-    assert_eq!(
-        (status, &body["error"]),
-        (StatusCode::BAD_REQUEST, &"invalid_grant".into())
-    );
+    assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
     assert_eq!(world.exchange(&code).0, StatusCode::OK);
 }
 
@@ -191,43 +131,23 @@ fn a_code_used_twice_takes_its_grant_with_it() {
     let code = world.code();
     let tokens = Tokens::of(&world.exchange(&code));
     let (status, body) = world.exchange(&code);
-    assert_eq!(
-        (status, &body["error"]),
-        (StatusCode::BAD_REQUEST, &"invalid_grant".into())
-    );
+    assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
     assert!(!world.active(&tokens.access) && !world.active(&tokens.refresh));
     world.refused(&tokens.refresh, "invalid_grant");
     let death = world.sandbox.grants(world.now_ms)[0].death.unwrap();
-    assert_eq!(
-        (death.reason, death.at_ms),
-        (DeathReason::CodeReused, world.now_ms)
-    );
+    assert_eq!((death.reason, death.at_ms), (DeathReason::CodeReused, world.now_ms));
 }
 
 #[test]
 fn a_refresh_token_may_depend_on_offline_access() {
-    for (scope, expected) in [
-        ("read offline_access", true),
-        ("read", false),
-        ("not_offline_access", false),
-    ] {
+    for (scope, expected) in [("read offline_access", true), ("read", false), ("not_offline_access", false)] {
         let mut world = World::new(|settings| settings.refresh_tokens.only_with_offline_access = true);
         let code = parameter(&world.authorize(&[("scope", Some(scope))]), "code").unwrap();
         let (status, body) = world.exchange(&code);
-        assert_eq!(
-            (status, body["refresh_token"].is_string()),
-            (StatusCode::OK, expected),
-            "{scope}"
-        );
+        assert_eq!((status, body["refresh_token"].is_string()), (StatusCode::OK, expected), "{scope}");
         world.wait(3_600_000);
-        let death = world.sandbox.grants(world.now_ms)[0]
-            .death
-            .map(|death| death.reason);
-        assert_eq!(
-            death,
-            (!expected).then_some(DeathReason::NeverRefreshable),
-            "{scope}"
-        );
+        let death = world.sandbox.grants(world.now_ms)[0].death.map(|death| death.reason);
+        assert_eq!(death, (!expected).then_some(DeathReason::NeverRefreshable), "{scope}");
     }
 }
 
@@ -235,11 +155,7 @@ fn a_refresh_token_may_depend_on_offline_access() {
 fn clients_prove_who_they_are() {
     let grant = [("grant_type", "client_credentials")];
     let post = |id: &str, secret: &str| {
-        encode(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", id),
-            ("client_secret", secret),
-        ])
+        encode(&[("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)])
     };
     let (basic_only, post_only) = ((true, false), (false, true));
     let both = (true, true);
@@ -268,18 +184,10 @@ fn clients_prove_who_they_are() {
         });
         let response = world.send(&request(Method::POST, "/token", credentials, &body));
         let (status, answer) = read(&response);
-        assert_eq!(
-            answer["error"].as_str(),
-            expected,
-            "{allowed:?} {credentials:?} {body}"
-        );
+        assert_eq!(answer["error"].as_str(), expected, "{allowed:?} {credentials:?} {body}");
         let challenged = header_of(&response, "www-authenticate").is_some_and(|it| it.starts_with("Basic"));
         let denied = expected == Some("invalid_client");
-        assert_eq!(
-            (status == StatusCode::UNAUTHORIZED, challenged),
-            (denied, denied),
-            "{body}"
-        );
+        assert_eq!((status == StatusCode::UNAUTHORIZED, challenged), (denied, denied), "{body}");
     }
 }
 

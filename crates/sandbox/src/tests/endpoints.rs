@@ -8,10 +8,7 @@ use crate::{DeathReason, Endpoint};
 
 #[test]
 fn metadata_names_endpoints_that_exist() {
-    for path in [
-        "/.well-known/oauth-authorization-server",
-        "/.well-known/openid-configuration",
-    ] {
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
         let mut world = World::new(|_| {});
         let (status, body) = read(&world.get(path));
         assert_eq!((status, &body["issuer"]), (StatusCode::OK, &json!(ISSUER)));
@@ -36,16 +33,8 @@ fn each_endpoint_has_its_method() {
         (Method::GET, "/nowhere", None),
     ] {
         let response = world.send(&request(method, path, None, ""));
-        let expected = if allowed.is_some() {
-            StatusCode::METHOD_NOT_ALLOWED
-        } else {
-            StatusCode::NOT_FOUND
-        };
-        assert_eq!(
-            (response.status(), header_of(&response, "allow")),
-            (expected, allowed),
-            "{path}"
-        );
+        let expected = if allowed.is_some() { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+        assert_eq!((response.status(), header_of(&response, "allow")), (expected, allowed), "{path}");
     }
     assert_eq!(world.sandbox.stats().requests[&Endpoint::Token], 1);
     assert_eq!(world.sandbox.stats().requests[&Endpoint::Unknown], 1);
@@ -56,22 +45,15 @@ fn a_token_request_must_be_a_form_without_doubles() {
     let mut world = World::new(|_| {});
     let grant = "grant_type=client_credentials";
     let mut as_json = request(Method::POST, "/token", Some(BASIC), grant);
-    as_json
-        .headers_mut()
-        .insert("content-type", "application/json".parse().unwrap());
+    as_json.headers_mut().insert("content-type", "application/json".parse().unwrap());
     let mut with_charset = request(Method::POST, "/token", Some(BASIC), grant);
-    let content_type = "Application/X-WWW-Form-Urlencoded; charset=UTF-8"
-        .parse()
-        .unwrap();
+    let content_type = "Application/X-WWW-Form-Urlencoded; charset=UTF-8".parse().unwrap();
     with_charset.headers_mut().insert("content-type", content_type);
     let form = |body| request(Method::POST, "/token", Some(BASIC), body);
     for (request, error) in [
         (with_charset, None),
         (as_json, Some("invalid_request")),
-        (
-            form("grant_type=client_credentials&grant_type=client_credentials"),
-            Some("invalid_request"),
-        ),
+        (form("grant_type=client_credentials&grant_type=client_credentials"), Some("invalid_request")),
         (form("grant_type="), Some("invalid_request")),
         (form("grant_type=password"), Some("unsupported_grant_type")),
     ] {
@@ -104,9 +86,7 @@ fn introspection_is_for_confidential_clients() {
     let mut world = World::new(|_| {});
     let tokens = world.connect();
     assert_eq!(
-        world
-            .post("/introspect", "other:secret", &[("token", &tokens.access)])
-            .status(),
+        world.post("/introspect", "other:secret", &[("token", &tokens.access)]).status(),
         StatusCode::OK
     );
     let body = encode(&[("client_id", "native"), ("token", &tokens.access)]);
@@ -129,19 +109,12 @@ fn revocation_ends_a_grant_or_one_access_token() {
 
     let superseded = second.refresh.clone();
     let third = world.refreshed(&second.refresh);
-    world.post(
-        "/revoke",
-        BASIC,
-        &[("token", &superseded), ("token_type_hint", "access_token")],
-    );
+    world.post("/revoke", BASIC, &[("token", &superseded), ("token_type_hint", "access_token")]);
     for token in [&second.access, &third.access, &third.refresh] {
         assert!(!world.active(token));
     }
     let facts = world.sandbox.grants(world.now_ms);
-    assert_eq!(
-        (facts[0].death, facts[1].death.unwrap().reason),
-        (None, DeathReason::RevokedByClient)
-    );
+    assert_eq!((facts[0].death, facts[1].death.unwrap().reason), (None, DeathReason::RevokedByClient));
     assert_eq!(world.sandbox.stats().revocations, 2);
 }
 
@@ -185,18 +158,9 @@ fn the_resource_knows_its_bearer() {
     assert_eq!((status, &body["sub"]), (StatusCode::OK, &json!("vesta")));
     for (authorization, challenge) in [
         (None, "Bearer realm=\"sandbox\""),
-        (
-            Some(format!("Basic {}", tokens.access)),
-            "Bearer realm=\"sandbox\"",
-        ),
-        (
-            Some(format!("Bearer {}", tokens.refresh)),
-            "Bearer realm=\"sandbox\", error=\"invalid_token\"",
-        ),
-        (
-            Some("Bearer at_made_up".to_owned()),
-            "Bearer realm=\"sandbox\", error=\"invalid_token\"",
-        ),
+        (Some(format!("Basic {}", tokens.access)), "Bearer realm=\"sandbox\""),
+        (Some(format!("Bearer {}", tokens.refresh)), "Bearer realm=\"sandbox\", error=\"invalid_token\""),
+        (Some("Bearer at_made_up".to_owned()), "Bearer realm=\"sandbox\", error=\"invalid_token\""),
     ] {
         let response = world.me(authorization.as_deref());
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

@@ -21,13 +21,7 @@ fn each_trouble_does_what_it_says() {
         (Trouble::LoseResponse, true, Delivery::DropConnection, None, None),
         (Trouble::Delay(7), true, Delivery::DelayMs(7), Some(ok), None),
         (Trouble::Truncate(9), true, Delivery::Truncate(9), Some(ok), None),
-        (
-            Trouble::CutBody(2),
-            true,
-            Delivery::Deliver,
-            Some(ok),
-            Some("{\""),
-        ),
+        (Trouble::CutBody(2), true, Delivery::Deliver, Some(ok), Some("{\"")),
         (
             Trouble::AnswerUnprocessed(outage()),
             false,
@@ -35,13 +29,7 @@ fn each_trouble_does_what_it_says() {
             Some(StatusCode::SERVICE_UNAVAILABLE),
             Some("down"),
         ),
-        (
-            Trouble::AnswerProcessed(Trouble::empty(ok)),
-            true,
-            Delivery::Deliver,
-            Some(ok),
-            Some(""),
-        ),
+        (Trouble::AnswerProcessed(Trouble::empty(ok)), true, Delivery::Deliver, Some(ok), Some("")),
         (
             Trouble::AnswerProcessed(Trouble::empty(StatusCode::INTERNAL_SERVER_ERROR)),
             true,
@@ -54,11 +42,7 @@ fn each_trouble_does_what_it_says() {
         let tokens = world.connect();
         world.fault(Fault::on_refresh(trouble.clone()));
         let reply = refresh(&mut world, &tokens.refresh);
-        assert_eq!(
-            world.sandbox.stats().refreshes,
-            u64::from(processed),
-            "{trouble:?}"
-        );
+        assert_eq!(world.sandbox.stats().refreshes, u64::from(processed), "{trouble:?}");
         assert_eq!(world.active(&tokens.refresh), !processed, "{trouble:?}");
         assert_eq!(reply.delivery, delivery, "{trouble:?}");
         if let Some(status) = status {
@@ -75,15 +59,10 @@ fn each_trouble_does_what_it_says() {
 fn a_captive_portal_answers_200_in_html() {
     let mut world = World::new(|_| {});
     let tokens = world.connect();
-    world.fault(Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::html_page(
-        StatusCode::OK,
-    ))));
+    world.fault(Fault::on_refresh(Trouble::AnswerUnprocessed(Trouble::html_page(StatusCode::OK))));
     let response = refresh(&mut world, &tokens.refresh).response;
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(
-        header_of(&response, "content-type"),
-        Some("text/html; charset=utf-8")
-    );
+    assert_eq!(header_of(&response, "content-type"), Some("text/html; charset=utf-8"));
     assert!(response.body().starts_with(b"<!doctype html>"));
     world.refreshed(&tokens.refresh);
 }
@@ -92,10 +71,7 @@ fn a_captive_portal_answers_200_in_html() {
 fn a_held_request_is_told_once_and_may_be_lost_besides() {
     let mut world = World::new(|_| {});
     let tokens = world.connect();
-    let body = encode(&[
-        ("grant_type", "refresh_token"),
-        ("refresh_token", &tokens.refresh),
-    ]);
+    let body = encode(&[("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh)]);
     let arriving = request(Method::POST, "/token", Some(BASIC), &body);
     world.fault(Fault::on_refresh(Trouble::Hold(500)));
     world.fault(Fault::on_refresh(Trouble::LoseResponse));

@@ -31,11 +31,8 @@ fn an_access_token_expires() {
 fn disuse_kills_and_use_prolongs() {
     let never = Rotation::Never { returns_old: true };
     for rotation in [RefreshTokens::default().rotation, never] {
-        let mut world = with(RefreshTokens {
-            rotation,
-            idle_limit_ms: Some(180 * DAY_MS),
-            ..RefreshTokens::default()
-        });
+        let mut world =
+            with(RefreshTokens { rotation, idle_limit_ms: Some(180 * DAY_MS), ..RefreshTokens::default() });
         let mut token = world.connect().refresh;
         for _ in 0..5 {
             world.wait(180 * DAY_MS - 1);
@@ -46,13 +43,7 @@ fn disuse_kills_and_use_prolongs() {
         assert_eq!(death(&world), None);
         world.wait(5);
         // The death is dated when it happened, not when it was noticed.
-        assert_eq!(
-            death(&world),
-            Some(Death {
-                reason: DeathReason::Idle,
-                at_ms: end_ms
-            })
-        );
+        assert_eq!(death(&world), Some(Death { reason: DeathReason::Idle, at_ms: end_ms }));
         assert!(!world.active(&token));
         world.refused(&token, "invalid_grant");
     }
@@ -73,10 +64,7 @@ fn an_absolute_end_is_inherited_or_renewed() {
             token = world.refreshed(&token).refresh;
         }
         world.wait(DAY_MS);
-        let expected = dies.then_some(Death {
-            reason: DeathReason::AbsoluteEnd,
-            at_ms: end_ms,
-        });
+        let expected = dies.then_some(Death { reason: DeathReason::AbsoluteEnd, at_ms: end_ms });
         assert_eq!(death(&world), expected);
         if dies {
             world.refused(&token, "invalid_grant");
@@ -103,15 +91,8 @@ fn a_token_that_never_rotates_keeps_its_absolute_end() {
 
 #[test]
 fn an_old_token_that_stays_valid_still_ends_in_its_own_time() {
-    let rotation = Rotation::Always {
-        grace: Grace::OldStaysValid,
-        reuse: Reuse::Punished,
-    };
-    let mut world = with(RefreshTokens {
-        rotation,
-        idle_limit_ms: Some(DAY_MS),
-        ..RefreshTokens::default()
-    });
+    let rotation = Rotation::Always { grace: Grace::OldStaysValid, reuse: Reuse::Punished };
+    let mut world = with(RefreshTokens { rotation, idle_limit_ms: Some(DAY_MS), ..RefreshTokens::default() });
     let first = world.connect();
     world.wait(DAY_MS / 2);
     let second = world.refreshed(&first.refresh);
@@ -123,15 +104,8 @@ fn an_old_token_that_stays_valid_still_ends_in_its_own_time() {
 
 #[test]
 fn a_token_may_be_too_young() {
-    for rotation in [
-        RefreshTokens::default().rotation,
-        Rotation::Never { returns_old: true },
-    ] {
-        let mut world = with(RefreshTokens {
-            rotation,
-            minimum_age_ms: DAY_MS,
-            ..RefreshTokens::default()
-        });
+    for rotation in [RefreshTokens::default().rotation, Rotation::Never { returns_old: true }] {
+        let mut world = with(RefreshTokens { rotation, minimum_age_ms: DAY_MS, ..RefreshTokens::default() });
         let mut token = world.connect().refresh;
         for _ in 0..3 {
             world.wait(DAY_MS - 1);
@@ -144,15 +118,8 @@ fn a_token_may_be_too_young() {
 
 #[test]
 fn a_retry_in_the_grace_is_never_too_young() {
-    let rotation = Rotation::Always {
-        grace: Grace::For(10_000),
-        reuse: Reuse::Punished,
-    };
-    let mut world = with(RefreshTokens {
-        rotation,
-        minimum_age_ms: DAY_MS,
-        ..RefreshTokens::default()
-    });
+    let rotation = Rotation::Always { grace: Grace::For(10_000), reuse: Reuse::Punished };
+    let mut world = with(RefreshTokens { rotation, minimum_age_ms: DAY_MS, ..RefreshTokens::default() });
     let first = world.connect();
     world.wait(DAY_MS);
     world.refreshed(&first.refresh);
@@ -161,10 +128,7 @@ fn a_retry_in_the_grace_is_never_too_young() {
 
 #[test]
 fn a_grant_dies_once() {
-    let mut world = with(RefreshTokens {
-        idle_limit_ms: Some(DAY_MS),
-        ..RefreshTokens::default()
-    });
+    let mut world = with(RefreshTokens { idle_limit_ms: Some(DAY_MS), ..RefreshTokens::default() });
     let first = world.connect();
     let second = world.refreshed(&first.refresh);
     world.wait(DAY_MS);
@@ -186,19 +150,12 @@ fn the_access_tokens_life_is_told_in_every_form() {
         (ExpiresIn::Zero, json!(0)),
     ] {
         let mut world = World::new(|settings| {
-            (
-                settings.expires_in,
-                settings.token_type,
-                settings.access_token_life_ms,
-            ) = (form, "bearer", 3999);
+            (settings.expires_in, settings.token_type, settings.access_token_life_ms) =
+                (form, "bearer", 3999);
         });
         let code = world.code();
         let (_, body) = world.exchange(&code);
-        assert_eq!(
-            (&body["expires_in"], &body["token_type"]),
-            (&expected, &json!("bearer")),
-            "{form:?}"
-        );
+        assert_eq!((&body["expires_in"], &body["token_type"]), (&expected, &json!("bearer")), "{form:?}");
         assert_eq!(body.get("expires_in").is_none(), form == ExpiresIn::Absent);
     }
 }
@@ -230,11 +187,7 @@ fn a_quota_refuses_until_its_window_ends() {
         (RetryAfter::HttpDate, Some("Tue, 14 Nov 2023 22:14:21 GMT")),
     ] {
         let mut world = World::new(|settings| {
-            settings.quota = Some(Quota {
-                requests: 2,
-                window_ms: 60_000,
-                retry_after,
-            });
+            settings.quota = Some(Quota { requests: 2, window_ms: 60_000, retry_after });
         });
         let grant = [("grant_type", "client_credentials")];
         // The window ends within a second, which is rounded up.
@@ -246,10 +199,7 @@ fn a_quota_refuses_until_its_window_ends() {
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(header_of(&response, "retry-after"), expected);
         assert_eq!(world.sandbox.stats().throttled, 1);
-        assert_eq!(
-            world.post("/token", "other:secret", &grant).status(),
-            StatusCode::OK
-        );
+        assert_eq!(world.post("/token", "other:secret", &grant).status(), StatusCode::OK);
         world.wait(59_998);
         assert_eq!(world.refresh(&second.refresh).0, StatusCode::TOO_MANY_REQUESTS);
         world.wait(1);
@@ -259,18 +209,12 @@ fn a_quota_refuses_until_its_window_ends() {
 
 #[test]
 fn a_clock_that_steps_back_does_no_harm() {
-    let mut world = with(RefreshTokens {
-        idle_limit_ms: Some(DAY_MS),
-        ..RefreshTokens::default()
-    });
+    let mut world = with(RefreshTokens { idle_limit_ms: Some(DAY_MS), ..RefreshTokens::default() });
     let first = world.connect();
     world.now_ms -= 365 * DAY_MS;
     let second = world.refreshed(&first.refresh);
     world.refused(&first.refresh, "invalid_grant");
     world.now_ms = 0;
     world.refused(&second.refresh, "invalid_grant");
-    assert_eq!(
-        death(&world).map(|death| death.reason),
-        Some(DeathReason::RefreshTokenReused)
-    );
+    assert_eq!(death(&world).map(|death| death.reason), Some(DeathReason::RefreshTokenReused));
 }

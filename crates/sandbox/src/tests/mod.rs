@@ -38,10 +38,7 @@ impl World {
             .client(Client::confidential("other", "secret"))
             .client(Client::public("native").redirect_uri("http://127.0.0.1/cb"));
         change(&mut settings);
-        Self {
-            sandbox: Sandbox::new(settings, 7),
-            now_ms: 1_700_000_000_000,
-        }
+        Self { sandbox: Sandbox::new(settings, 7), now_ms: 1_700_000_000_000 }
     }
 
     fn rotating(grace: Grace, reuse: Reuse) -> Self {
@@ -121,30 +118,17 @@ impl World {
     /// A refresh that must be refused with this error.
     fn refused(&mut self, refresh_token: &str, error: &str) {
         let (status, body) = self.refresh(refresh_token);
-        assert_eq!(
-            (status, body["error"].as_str()),
-            (StatusCode::BAD_REQUEST, Some(error)),
-            "{body}"
-        );
+        assert_eq!((status, body["error"].as_str()), (StatusCode::BAD_REQUEST, Some(error)), "{body}");
     }
 
     fn post(&mut self, path: &str, credentials: &str, parameters: &[(&str, &str)]) -> Response {
-        self.send(&request(
-            Method::POST,
-            path,
-            Some(credentials),
-            &encode(parameters),
-        ))
+        self.send(&request(Method::POST, path, Some(credentials), &encode(parameters)))
     }
 
     fn introspect(&mut self, token: &str) -> Value {
         let (status, body) = read(&self.post("/introspect", BASIC, &[("token", token)]));
         assert_eq!(status, StatusCode::OK);
-        assert_eq!(
-            body["active"],
-            self.sandbox.is_active(token, self.now_ms),
-            "two answers to one question"
-        );
+        assert_eq!(body["active"], self.sandbox.is_active(token, self.now_ms), "two answers to one question");
         body
     }
 
@@ -155,9 +139,7 @@ impl World {
     fn me(&mut self, authorization: Option<&str>) -> Response {
         let mut request = request(Method::GET, "/api/me", None, "");
         if let Some(value) = authorization {
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, value.parse().unwrap());
+            request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
         }
         self.send(&request)
     }
@@ -171,23 +153,14 @@ struct Tokens {
 impl Tokens {
     fn of((status, body): &(StatusCode, Value)) -> Self {
         assert_eq!(*status, StatusCode::OK, "{body}");
-        let text = |name: &str| {
-            body[name]
-                .as_str()
-                .unwrap_or_else(|| panic!("no {name} in {body}"))
-                .to_owned()
-        };
-        Self {
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-        }
+        let text =
+            |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name} in {body}")).to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token") }
     }
 }
 
 fn encode(parameters: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
 fn request(method: Method, path: &str, credentials: Option<&str>, body: &str) -> Request {
@@ -198,18 +171,13 @@ fn request(method: Method, path: &str, credentials: Option<&str>, body: &str) ->
     request.headers_mut().insert(header::CONTENT_TYPE, content_type);
     if let Some(credentials) = credentials {
         let value = format!("Basic {}", STANDARD.encode(credentials));
-        request
-            .headers_mut()
-            .insert(header::AUTHORIZATION, value.parse().unwrap());
+        request.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
     }
     request
 }
 
 fn read(response: &Response) -> (StatusCode, Value) {
-    (
-        response.status(),
-        serde_json::from_slice(response.body()).unwrap_or(Value::Null),
-    )
+    (response.status(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
 }
 
 fn header_of<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
@@ -219,8 +187,5 @@ fn header_of<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 /// A parameter of the address that the browser is sent to.
 fn parameter(response: &Response, name: &str) -> Option<String> {
     let location = Url::parse(header_of(response, "location")?).unwrap();
-    location
-        .query_pairs()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.into_owned())
+    location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

@@ -33,17 +33,11 @@ fn punished_reuse_kills_the_whole_grant_and_no_other() {
     for token in [&first.access, &second.access, &second.refresh] {
         assert!(!world.active(token));
     }
-    assert_eq!(
-        world.me(Some(&format!("Bearer {}", second.access))).status(),
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(world.me(Some(&format!("Bearer {}", second.access))).status(), StatusCode::UNAUTHORIZED);
     world.refused(&second.refresh, "invalid_grant");
     let facts = world.sandbox.grants(world.now_ms);
     let death = facts[1].death.unwrap();
-    assert_eq!(
-        (death.reason, death.at_ms),
-        (DeathReason::RefreshTokenReused, world.now_ms)
-    );
+    assert_eq!((death.reason, death.at_ms), (DeathReason::RefreshTokenReused, world.now_ms));
     assert_eq!((facts[1].reuses, world.sandbox.stats().reuses), (1, 1));
     let families = world.sandbox.families(world.now_ms);
     assert_eq!((families.alive, families.dead), (1, 1));
@@ -88,11 +82,7 @@ fn each_grace_ends_where_it_says() {
         let (status, _) = world.refresh(&first.refresh);
         assert_eq!(status == StatusCode::OK, granted, "{row}");
         assert_eq!(world.sandbox.stats().grace_retries, u64::from(granted), "{row}");
-        assert_eq!(
-            world.sandbox.grants(world.now_ms)[0].death.is_none(),
-            granted,
-            "{row}"
-        );
+        assert_eq!(world.sandbox.grants(world.now_ms)[0].death.is_none(), granted, "{row}");
     }
 }
 
@@ -130,10 +120,7 @@ fn without_rotation_the_token_stays() {
         for _ in 0..3 {
             let (status, body) = world.refresh(&first.refresh);
             assert_eq!(status, StatusCode::OK);
-            assert_eq!(
-                body["refresh_token"].as_str(),
-                returns_old.then_some(&*first.refresh)
-            );
+            assert_eq!(body["refresh_token"].as_str(), returns_old.then_some(&*first.refresh));
         }
         assert_eq!(world.sandbox.stats().reuses, 0);
     }
@@ -144,17 +131,10 @@ fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
     let mut world = World::new(|_| {});
     let first = world.connect();
     let refresh = |world: &mut World, token: &str, scope: &str| {
-        world.token(&[
-            ("grant_type", "refresh_token"),
-            ("refresh_token", token),
-            ("scope", scope),
-        ])
+        world.token(&[("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)])
     };
     let (status, body) = refresh(&mut world, &first.refresh, "read admin");
-    assert_eq!(
-        (status, &body["error"]),
-        (StatusCode::BAD_REQUEST, &"invalid_scope".into())
-    );
+    assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &"invalid_scope".into()));
     // The refusal has not used the token up.
     let (_, narrowed) = refresh(&mut world, &first.refresh, "read");
     assert_eq!(narrowed["scope"], "read");
@@ -166,15 +146,9 @@ fn a_refresh_may_narrow_the_scope_and_never_widen_it() {
 fn a_token_of_another_client_is_unknown_and_unharmed() {
     let mut world = World::new(|_| {});
     let first = world.connect();
-    let parameters = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", &*first.refresh),
-    ];
+    let parameters = [("grant_type", "refresh_token"), ("refresh_token", &*first.refresh)];
     let (status, body) = read(&world.post("/token", "other:secret", &parameters));
-    assert_eq!(
-        (status, &body["error"]),
-        (StatusCode::BAD_REQUEST, &"invalid_grant".into())
-    );
+    assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &"invalid_grant".into()));
     world.refreshed(&first.refresh);
     world.refused("rt_made_up", "invalid_grant");
 }

@@ -13,11 +13,8 @@ use crate::{Server, Trouble, serve};
 async fn start() -> (Server, String) {
     let mut world = World::new(|_| {});
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = serve(
-        listener,
-        Arc::new(Mutex::new(Sandbox::new(world.sandbox.settings().clone(), 7))),
-    )
-    .unwrap();
+    let server =
+        serve(listener, Arc::new(Mutex::new(Sandbox::new(world.sandbox.settings().clone(), 7)))).unwrap();
     // The grant is begun at the server's own time.
     world.now_ms = server.now_ms();
     std::mem::swap(&mut world.sandbox, &mut server.sandbox());
@@ -49,9 +46,8 @@ async fn refresh(server: &Server, refresh_token: &str) -> String {
 /// The announced length of an answer, and its body as it came.
 fn body_of(answer: &str) -> (usize, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let length = head
-        .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     (length.unwrap(), body)
 }
 
@@ -63,11 +59,7 @@ async fn it_answers_and_stops() {
     let (length, body) = body_of(&answer);
     assert_eq!(length, body.len());
     let body: Value = serde_json::from_str(body).unwrap();
-    assert!(
-        server
-            .sandbox()
-            .is_active(body["access_token"].as_str().unwrap(), server.now_ms())
-    );
+    assert!(server.sandbox().is_active(body["access_token"].as_str().unwrap(), server.now_ms()));
     let answer = send(&server, "GET /.well-known/oauth-authorization-server", "").await;
     assert!(answer.contains(ISSUER), "{answer}");
 
@@ -89,14 +81,8 @@ async fn it_carries_out_every_delivery() {
     assert_eq!(refresh(&server, &refresh_token).await, "");
     assert_eq!(refreshes(), 0);
 
-    add(Trouble::AnswerUnprocessed(Trouble::html_page(
-        StatusCode::BAD_GATEWAY,
-    )));
-    assert!(
-        refresh(&server, &refresh_token)
-            .await
-            .starts_with("HTTP/1.1 502 Bad Gateway\r\n")
-    );
+    add(Trouble::AnswerUnprocessed(Trouble::html_page(StatusCode::BAD_GATEWAY)));
+    assert!(refresh(&server, &refresh_token).await.starts_with("HTTP/1.1 502 Bad Gateway\r\n"));
     assert_eq!(refreshes(), 0);
 
     add(Trouble::Truncate(10));
@@ -108,9 +94,7 @@ async fn it_carries_out_every_delivery() {
     server.stop().await.unwrap();
 
     let (server, refresh_token) = start().await;
-    server
-        .sandbox()
-        .add_fault(Fault::on_refresh(Trouble::LoseResponse));
+    server.sandbox().add_fault(Fault::on_refresh(Trouble::LoseResponse));
     assert_eq!(refresh(&server, &refresh_token).await, "");
     assert_eq!(server.sandbox().stats().refreshes, 1);
 }
@@ -125,16 +109,8 @@ async fn delays_come_before_and_after_processing() {
     let received_ms = server.now_ms();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     let processed_ms = server.sandbox().grants(received_ms)[0].last_refresh_ms.unwrap();
-    assert!(
-        processed_ms - sent_ms >= 40,
-        "held for {} ms",
-        processed_ms - sent_ms
-    );
-    assert!(
-        received_ms - processed_ms >= 40,
-        "delayed for {} ms",
-        received_ms - processed_ms
-    );
+    assert!(processed_ms - sent_ms >= 40, "held for {} ms", processed_ms - sent_ms);
+    assert!(received_ms - processed_ms >= 40, "delayed for {} ms", received_ms - processed_ms);
 }
 
 #[tokio::test]
