@@ -1,5 +1,6 @@
 //! A fresh access token, for whoever asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -106,7 +107,7 @@ impl Engine {
         let inner = &self.inner;
         let purpose = Purpose { trigger, generation: Some(connection.generation()) };
         let id = connection.id;
-        let seat = inner.flights.join_or_start(id, || std::sync::Arc::clone(inner).fly(id, purpose));
+        let seat = inner.flights.join_or_start(id, || Arc::clone(inner).fly(id, purpose));
         let ours = seat.ours;
         let landing = inner.within(patience, seat.landing()).await.transpose()?;
         Ok(Flown { landing, ours })
@@ -164,14 +165,16 @@ impl Inner {
             },
             _ => connection.plan,
         };
-        let noting = self.store.mark_read(connection.id, connection.revision, now, &plan);
-        match self.within(NOTE_WITHIN, noting).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
-                tracing::debug!(connection = %connection.name, %error, "a read was not noted");
+        let (store, id, revision) = (Arc::clone(&self.store), connection.id, connection.revision);
+        let under_way = Arc::clone(&self.notes).read_owned().await;
+        let noting = tokio::spawn(async move {
+            if let Err(error) = store.mark_read(id, revision, now, &plan).await {
+                tracing::debug!(connection = %id, %error, "a read was not noted");
             }
-            None => tracing::debug!(connection = %connection.name, "noting a read takes long; it goes on"),
-        }
+            drop(under_way);
+        });
+        // It goes on when this reader does not wait for its end; `drain` does.
+        let _ = self.within(NOTE_WITHIN, noting).await;
     }
 
     /// Why a connection has no token to serve.

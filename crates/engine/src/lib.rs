@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::RwLock;
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
 use vestal_core::id::NodeId;
@@ -142,6 +143,8 @@ struct Inner {
     flights: flight::Flights,
     hosts: hosts::Hosts,
     ailing: ailing::Ailing,
+    /// Held for reading by each note of a read that is being written.
+    notes: Arc<RwLock<()>>,
     /// Jitter: the same for all nodes of a store, and after a restart.
     seed: u64,
 }
@@ -164,6 +167,7 @@ impl Engine {
                 limits,
                 flights: flight::Flights::default(),
                 ailing: ailing::Ailing::default(),
+                notes: Arc::default(),
                 hosts: hosts::Hosts::new(limits.requests_per_host, limits.kept_for_readers),
                 seed,
             }),
@@ -190,9 +194,10 @@ impl Engine {
         self.inner.schedule(connection, provider, self.inner.clock.now())
     }
 
-    /// Waits until every refresh that this process has started is over: before it ends.
+    /// Waits until every refresh that this process has started is over, and everything written: before it ends.
     pub async fn drain(&self) {
         self.inner.flights.drain().await;
+        drop(self.inner.notes.write().await);
     }
 }
 
