@@ -18,7 +18,9 @@ use crate::state::{Cause, Failing, State};
 use crate::token::{Grant, RefreshEnd, Renewal, saturating_add};
 
 mod ends;
+mod min_ttl;
 pub use ends::{AbsoluteEnd, Basis, IdleEnd, absolute_end, idle_end};
+pub use min_ttl::{MinTtl, min_ttl};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -383,29 +385,6 @@ pub fn jitter(seed: u64, id: ConnectionId, attempt: u64) -> u64 {
     let mut bits = [0; 8];
     bits.copy_from_slice(&hash.finalize()[..8]);
     u64::from_be_bytes(bits)
-}
-
-/// How fresh a reader wants an access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinTtl {
-    /// At least this long it must still live.
-    pub effective: Duration,
-    /// What was asked for, where that was more than half of the token's life: a short token must never be
-    /// refreshed on each read.
-    pub cut_from: Option<Duration>,
-}
-
-/// How long an access token of this whole life must still live to be served, for a reader who asked for
-/// `wanted`. By default min(60 s, life/10).
-pub fn min_ttl(wanted: Option<Duration>, life: Option<Duration>) -> MinTtl {
-    let Some(life) = life else {
-        return MinTtl { effective: wanted.unwrap_or(Duration::ZERO), cut_from: None };
-    };
-    match wanted {
-        None => MinTtl { effective: MARGIN.min(life / 10), cut_from: None },
-        Some(wanted) if wanted > life / 2 => MinTtl { effective: life / 2, cut_from: Some(wanted) },
-        Some(wanted) => MinTtl { effective: wanted, cut_from: None },
-    }
 }
 
 #[cfg(test)]
