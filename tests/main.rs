@@ -20,4 +20,5 @@ mod errors;
 mod fleet;
 mod oidc_provider;
 mod processes;
+mod proofs;
 mod secrets;

@@ -2,19 +2,23 @@
 
 mod browser;
 mod connect;
+mod dice;
 mod home;
 mod peer;
 mod process;
 mod record;
 mod sandbox;
 mod tap;
+mod wire;
 
 pub(crate) use browser::Browser;
+pub(crate) use dice::Dice;
 pub(crate) use home::Home;
 pub(crate) use peer::Peer;
 pub(crate) use process::{Ended, Running};
 pub(crate) use record::{Emission, Kind, Record, Secret, find_leaks};
 pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, free_port, intervals};
+pub(crate) use wire::{Exchange, Family};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

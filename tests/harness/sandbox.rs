@@ -11,6 +11,7 @@ use vestal_sandbox::{Client, GrantId, Sandbox, Server, Settings, serve};
 use super::Record;
 use super::record::{Kind, Secret};
 use super::tap::tap;
+use super::wire::Wire;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -22,6 +23,7 @@ pub(crate) const CLIENT_SECRET: &str = "planted client + secret / 100%";
 
 pub(crate) struct Provider {
     pub(crate) issuer: String,
+    pub(crate) wire: Arc<Wire>,
     server: Server,
 }
 
@@ -38,10 +40,11 @@ impl Provider {
         let mut settings = Settings::new(&issuer).client(client);
         adjust(&mut settings);
         record.add_secret(Secret::new(Kind::ClientSecret, CLIENT_SECRET));
-        RUNTIME.spawn(tap(outer, inner.local_addr().unwrap(), Arc::clone(record)));
+        let wire = Arc::default();
+        RUNTIME.spawn(tap(outer, inner.local_addr().unwrap(), Arc::clone(record), Arc::clone(&wire)));
         let _guard = RUNTIME.enter();
         let server = serve(inner, Arc::new(Mutex::new(Sandbox::new(settings, 7)))).unwrap();
-        Self { issuer, server }
+        Self { issuer, wire, server }
     }
 
     pub(crate) fn sandbox(&self) -> MutexGuard<'_, Sandbox> {

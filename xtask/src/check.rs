@@ -18,7 +18,10 @@ struct Step {
 const STEPS: &[Step] = &[
     Step {
         what: "formatting",
-        check: || cargo_says_nothing(&["fmt", "--all", "--", "--check", "--color=never"]),
+        check: || {
+            cargo_says_nothing(&["fmt", "--all", "--", "--check", "--color=never"])?;
+            cargo_says_nothing(&["fmt", "--manifest-path=fuzz/Cargo.toml", "--", "--check", "--color=never"])
+        },
     },
     Step {
         what: "clippy",

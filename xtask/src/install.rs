@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::process::{cargo, must, quiet};
+use crate::process::{cargo, must, quiet, text};
 
 /// Something that a fresh clone on a new machine does not have yet.
 pub(crate) struct Need {
@@ -38,6 +38,26 @@ pub(crate) const FOR_TESTS: &[Need] = &[Need {
     install: || must(Command::new("npm").arg("ci").current_dir(OIDC_PROVIDER)),
 }];
 
+/// What `cargo xtask prove` needs besides. Without it, the tests try less, and say so.
+pub(crate) const FOR_PROOFS: &[Need] = &[Need {
+    name: "strace",
+    why: "it lets writes and fsyncs of the program fail",
+    place: "/usr/bin (Debian package)",
+    by_hand: "sudo apt-get install strace",
+    is_there: || quiet(Command::new("strace").arg("-V")).is_ok(),
+    install: || install_package("strace"),
+}];
+
+/// What `cargo xtask fuzz` needs.
+pub(crate) const FOR_FUZZING: &[Need] = &[Need {
+    name: "a C++ compiler",
+    why: "libFuzzer is built from source",
+    place: "/usr/bin (Debian package)",
+    by_hand: "sudo apt-get install g++",
+    is_there: || quiet(Command::new("c++").arg("--version")).is_ok(),
+    install: || install_package("g++"),
+}];
+
 /// What `cargo xtask check` needs.
 pub(crate) const FOR_CHECKS: &[Need] = &[Need {
     name: "cargo-deny",
@@ -47,6 +67,14 @@ pub(crate) const FOR_CHECKS: &[Need] = &[Need {
     is_there: || quiet(&mut cargo(&["deny", "--version"])).is_ok(),
     install: || must(&mut cargo(&["install", "--locked", "cargo-deny@^0.20"])),
 }];
+
+/// Installs a package of Debian's, as only the administrator may.
+fn install_package(name: &str) -> Result {
+    let is_root = text(Command::new("id").arg("-u"))?.trim() == "0";
+    let as_root: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
+    let words = [as_root, &["apt-get", "install", "--yes", "--no-install-recommends", name]].concat();
+    must(Command::new(words[0]).args(&words[1..]))
+}
 
 /// How the user may be asked.
 #[derive(Debug, Clone, Copy, PartialEq)]

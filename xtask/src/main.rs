@@ -1,4 +1,5 @@
-//! The workshop: `cargo xtask test|bench|generate|check`. It compiles in seconds, because everybody waits for it.
+//! The workshop: `cargo xtask test|simulate|prove|bench|fuzz|generate|check`. It compiles in seconds, because
+//! everybody waits for it.
 
 #![expect(
     clippy::print_stdout,
@@ -9,9 +10,13 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod generate;
 mod install;
 mod process;
+mod prove;
+mod simulate;
+mod table;
 mod test;
 mod vestal;
 
@@ -24,9 +29,18 @@ The workshop of Vestal.
 
 Usage: cargo xtask VERB …
 
-  test [ARG]…          install what the tests need, then build and run every test;
+  test [ARG]…          install what the tests need, then build and run every test, the simulation's in release;
                        further arguments go to `cargo test`: cargo xtask test -p vestal-core -- schedule
+  prove [NAME]…        the proofs at their full length, and one table of what came of them; exit 1 if one fails:
+                       simulation, kill, disk, race, answers, isolation
   bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
+  simulate [ARG]…      many nodes, providers of every kind and faults, in virtual time: --seeds 1000 --days 90,
+                       or --seed 7 --days 90 to see one world; exit 1 where what must never happen did
+  simulate test        some hundred worlds, and mistakes that the checkers have to notice
+  fuzz [--seconds N] [--keep] [TARGET]
+                       make up input for what reads from outside, N seconds (60) for each target: response,
+                       provider, journal, sealed; exit 1 on a crash. --keep adds what was found to fuzz/corpus
+  fuzz TARGET FILE     try one input again
   generate [--check]   rewrite the files that are made from code; --check only compares
   check [--advisories] formatting, clippy, documentation, licences and bans, the arrows between crates,
                        generated files; --advisories also asks the advisory database, which is downloaded
@@ -78,8 +92,11 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
     enter_root()?;
     match (*verb, rest) {
         ("test", rest) => test::run(rest),
+        ("prove", names) if names.iter().all(|name| !name.starts_with('-')) => prove::run(names),
         ("bench", []) => bench::run(None),
         ("bench", [name]) if !name.starts_with('-') => bench::run(Some(name)),
+        ("simulate", rest) => simulate::run(rest),
+        ("fuzz", rest) => fuzz::run(rest),
         ("generate", []) => Ok(generate::rewrite()?),
         ("generate", ["--check"]) => Ok(generate::compare()?),
         ("check", []) => check::run(false),
@@ -88,7 +105,7 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        ("bench" | "generate" | "check", rest) => {
+        ("prove" | "bench" | "generate" | "check", rest) => {
             Err(Failure::Usage(format!("{verb} does not take `{}`", rest.join(" "))))
         }
         _ => Err(Failure::Usage(format!("there is no verb `{verb}`"))),

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::Result;
@@ -19,6 +19,21 @@ pub(crate) fn show(command: &mut Command) -> Result<ExitStatus> {
     let line = line(command);
     eprintln!("$ {line}");
     command.status().map_err(|error| not_started(command, &error))
+}
+
+/// As [`show`], and what it wrote to its standard output, which the user sees too.
+pub(crate) fn hear(command: &mut Command) -> Result<(ExitStatus, String)> {
+    eprintln!("$ {}", line(command));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
+    let mut said = String::new();
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+        let line = line.map_err(|error| format!("`{}` cannot be heard: {error}", self::line(command)))?;
+        eprintln!("{line}");
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let status = child.wait().map_err(|error| format!("`{}` does not end: {error}", line(command)))?;
+    Ok((status, said))
 }
 
 /// As [`show`], and an unsuccessful end is an error.
@@ -80,6 +95,12 @@ mod tests {
         let mut command = cargo(&["doc", "it's here", ""]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(line(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc 'it'\''s here' ''");
+    }
+
+    #[test]
+    fn what_is_heard_is_what_was_said() {
+        let (status, said) = hear(Command::new("sh").args(["-c", "echo one; echo two; exit 3"])).unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(3), "one\ntwo\n"));
     }
 
     #[test]

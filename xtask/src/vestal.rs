@@ -9,11 +9,16 @@ use crate::process::{cargo, text};
 
 /// Builds `vestal` with a cargo profile (`dev`, `release`) and returns the path of the executable.
 pub(crate) fn build(profile: &str) -> Result<PathBuf> {
+    build_program("vestal", profile)
+}
+
+/// As [`build`], for the one program of a package of the same name.
+pub(crate) fn build_program(name: &str, profile: &str) -> Result<PathBuf> {
     let messages = text(&mut cargo(&[
         "build",
         "--locked",
-        "--package=vestal",
-        "--bin=vestal",
+        &format!("--package={name}"),
+        &format!("--bin={name}"),
         "--message-format=json-render-diagnostics",
         &format!("--profile={profile}"),
     ]))?;
@@ -21,5 +26,5 @@ pub(crate) fn build(profile: &str) -> Result<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    executable.ok_or_else(|| "cargo built vestal, but did not say where it is".to_owned())
+    executable.ok_or_else(|| format!("cargo built {name}, but did not say where it is"))
 }

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::client::{Client, ClientAuth, Endpoints, Trouble};
 use vestal_core::id::ClientId;
 
 /// A registration with a provider. Never its secret.
@@ -19,6 +19,12 @@ pub struct ClientView {
     pub auth: ClientAuth,
     /// Whether a secret is stored.
     pub has_secret: bool,
+    /// Whether another one is stored that is tried should that be refused.
+    #[serde(default)]
+    pub has_second_secret: bool,
+    /// The provider refuses the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
     /// The redirect URI, exactly as it is registered.
     pub redirect_uri: Url,
     /// The scopes that are asked for, unless told otherwise.
@@ -38,6 +44,8 @@ impl From<&Client> for ClientView {
             client_id: client.client_id.clone(),
             auth: client.auth,
             has_secret: client.secret.is_some(),
+            has_second_secret: client.second_secret.is_some(),
+            trouble: client.notes.trouble.clone(),
             redirect_uri: client.redirect_uri.clone(),
             scopes: client.scopes.clone(),
             endpoints: client.endpoints.clone(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use vestal_core::provider::{Fact, Grace, Issuer, Life, Limit, Provider, Reuse, Rotation};
+use vestal_core::provider::{ErrorFact, Fact, Grace, Issuer, Life, Limit, Provider, Reuse, Rotation, Wait};
+
+use crate::EvidenceView;
 
 /// What is known of a provider, each fact with its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +32,32 @@ pub struct ProviderView {
     pub default_scopes: Vec<String>,
     /// Parameters that are added to every authorization request.
     pub parameters: BTreeMap<String, String>,
+    /// What its errors mean, where RFC 6749 §5.2 does not say it. The first one that fits counts.
+    pub errors: Vec<MeaningView>,
     /// Endpoints that do not work any more.
     pub retired: Vec<RetiredView>,
     /// What else is worth knowing.
     pub notes: Vec<NoteView>,
+    /// What was seen of it through each client that there is.
+    pub evidence: Vec<EvidenceView>,
+}
+
+/// What one kind of answer means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeaningView {
+    /// The error's code; `null` for answers in which no code can be read.
+    pub code: Option<String>,
+    /// The HTTP status; `null` for any.
+    pub status: Option<u16>,
+    /// What its description holds; `null` for anything.
+    pub says: Option<String>,
+    /// `permanent`, `client`, `refused`, `transient` or `ambiguous`.
+    pub means: String,
+    /// How long to wait at least, as the file writes it; `null` where it does not say.
+    pub wait: Option<String>,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// One fact about a provider.
@@ -99,6 +123,7 @@ impl From<&Provider> for ProviderView {
             scopes: provider.authorization.scopes.clone(),
             default_scopes: provider.authorization.default_scopes.clone(),
             parameters: provider.authorization.parameters.clone(),
+            errors: provider.errors.iter().map(|error| meaning(provider, error)).collect(),
             retired: provider
                 .retired
                 .iter()
@@ -113,11 +138,32 @@ impl From<&Provider> for ProviderView {
                 .iter()
                 .map(|note| NoteView { text: note.value.clone(), origin: origin(provider, note) })
                 .collect(),
+            evidence: Vec::new(),
         }
     }
 }
 
-fn facts(provider: &Provider) -> Vec<FactView> {
+fn meaning(provider: &Provider, error: &ErrorFact) -> MeaningView {
+    let source = error.source.as_ref().and_then(|name| provider.sources.get(name));
+    MeaningView {
+        code: error.code.clone(),
+        status: error.status,
+        says: error.says.clone(),
+        means: error.means.as_str().to_owned(),
+        wait: error.wait.map(|wait| match wait {
+            Wait::For(wait) => length(wait),
+            Wait::UtcMidnight => "utc-midnight".to_owned(),
+        }),
+        origin: Origin {
+            verified: !error.unverified,
+            source: source.map(|source| source.url.clone()),
+            verified_on: source.map(|source| source.verified_on),
+            note: error.note.clone(),
+        },
+    }
+}
+
+pub(crate) fn facts(provider: &Provider) -> Vec<FactView> {
     let (endpoints, client) = (&provider.endpoints, &provider.client);
     let (access, refresh) = (&provider.access_token, &provider.refresh_token);
     let auth = |methods: &Vec<vestal_core::client::ClientAuth>| {
@@ -169,7 +215,7 @@ fn origin<T>(provider: &Provider, fact: &Fact<T>) -> Origin {
 }
 
 /// A length of time as the files write it: in the largest unit that divides it.
-fn length(length: Duration) -> String {
+pub(crate) fn length(length: Duration) -> String {
     let seconds = length.as_secs();
     let in_units = |unit, name: &dyn fmt::Display| format!("{}{name}", seconds / unit);
     match seconds {
@@ -232,6 +278,9 @@ mod tests {
         let absolute = fact("refresh_token.absolute_life");
         assert_eq!((absolute.value.as_str(), absolute.origin.verified), ("none", false));
         assert_eq!(absolute.origin.source, None);
+        let quota = view.errors.iter().find(|error| error.code.as_deref() == Some("quota_exceeded")).unwrap();
+        assert_eq!((quota.means.as_str(), quota.wait.as_deref()), ("transient", Some("utc-midnight")));
+        assert!(quota.origin.verified && quota.origin.source.is_some());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct ScheduleView {
     pub idle_end: Option<IdleEndView>,
     /// When it dies whatever is done; `null` where it does not, as far as is known.
     pub absolute_end: Option<AbsoluteEndView>,
+    /// How many answers are kept aside because they could not be applied; 100 for that many or more.
+    pub candidates: u64,
 }
 
 /// A time at which a refresh would be good.
@@ -102,8 +104,8 @@ pub enum BasisView {
 }
 
 impl ScheduleView {
-    /// The schedule of a connection.
-    pub fn new(connection: &Connection, schedule: &Schedule) -> Self {
+    /// The schedule of a connection, of which so many answers are kept aside.
+    pub fn new(connection: &Connection, schedule: &Schedule, candidates: u64) -> Self {
         let tokens = connection.grant.as_ref().map(|grant| &grant.tokens);
         let (why, held_by) = match schedule.next {
             Next::At { why, held_by, .. } => (wish_name(why), held_by.map(hold_name)),
@@ -131,6 +133,7 @@ impl ScheduleView {
                 basis: end.basis.into(),
                 warnings: end.warnings().to_vec(),
             }),
+            candidates,
         }
     }
 }

@@ -8,9 +8,10 @@ pub struct StateView {
     /// `pending`, `unverified`, `active`, `failing`, `needs_reauth`, `paused` or `disconnecting`.
     pub state: String,
     /// Why it is failing (`transient`, `client`, `refused`, `doubted`, `outcome_unknown`) or needs a person
-    /// (`invalid_grant`, `outcome_unknown`, `nothing_to_renew_with`); `null` otherwise. Also behind a pause.
+    /// (`invalid_grant`, `outcome_unknown`, `another_account`, `nothing_to_renew_with`); `null` otherwise. Also behind
+    /// a pause.
     pub cause: Option<String>,
-    /// The provider's own words, redacted; `null` where it said nothing.
+    /// The provider's own words, redacted, or what became of its answer; `null` where nothing is known.
     pub detail: Option<String>,
     /// Since when; `null` where all is well.
     pub since: Option<Timestamp>,
@@ -34,7 +35,7 @@ impl From<&State> for StateView {
             State::NeedsReauth { reason, since } => {
                 let (cause, detail) = match reason {
                     Reason::InvalidGrant { detail } => ("invalid_grant", Some(detail.clone())),
-                    Reason::OutcomeUnknown { .. } => ("outcome_unknown", None),
+                    Reason::OutcomeUnknown { detail, .. } => ("outcome_unknown", words([detail])),
                     Reason::AnotherAccount => ("another_account", None),
                     Reason::NothingToRenewWith => ("nothing_to_renew_with", None),
                 };
@@ -46,7 +47,9 @@ impl From<&State> for StateView {
                     Cause::Client { detail } => ("client", Some(detail.clone())),
                     Cause::Refused { detail } => ("refused", Some(detail.clone())),
                     Cause::Doubted { detail } => ("doubted", Some(detail.clone())),
-                    Cause::OutcomeUnknown { .. } => ("outcome_unknown", None),
+                    Cause::OutcomeUnknown(lost) => {
+                        ("outcome_unknown", words([&lost.detail].into_iter().chain(&lost.last)))
+                    }
                 };
                 Self {
                     cause: Some(cause.to_owned()),
@@ -61,9 +64,39 @@ impl From<&State> for StateView {
     }
 }
 
+/// What was said, one after the other; `None` where nothing was.
+fn words<'a>(said: impl IntoIterator<Item = &'a String>) -> Option<String> {
+    let said: Vec<&str> = said.into_iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
+    (!said.is_empty()).then(|| said.join("; then: "))
+}
+
 #[cfg(test)]
 mod tests {
+    use vestal_core::state::{Failing, OutcomeUnknown};
+
     use super::*;
+
+    #[test]
+    fn how_an_answer_was_lost_is_told_and_what_came_since() {
+        let at = Timestamp::from_second(1_000).unwrap();
+        let lost = |detail: &str, last: Option<&str>| {
+            let unknown = OutcomeUnknown {
+                attempt: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
+                sent_at: at,
+                hold_until: at,
+                detail: detail.to_owned(),
+                last: last.map(str::to_owned),
+                untried: false,
+                rejected: false,
+            };
+            let failing =
+                Failing { cause: Cause::OutcomeUnknown(Box::new(unknown)), since: at, tries: 2, next: at };
+            StateView::from(&State::Failing(failing)).detail
+        };
+        assert_eq!(lost("timed out", None).as_deref(), Some("timed out"));
+        assert_eq!(lost("timed out", Some("no route")).as_deref(), Some("timed out; then: no route"));
+        assert_eq!(lost("", None), None, "an older version did not write it down");
+    }
 
     #[test]
     fn a_pause_does_not_hide_what_is_behind_it() {

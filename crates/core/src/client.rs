@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::id::ClientId;
+use crate::evidence::Evidence;
+use crate::id::{ClientId, ConnectionId};
 use crate::seal::{Field, Place, Sealed};
 
 /// A registration with a provider, as it is stored. Its secret is sealed.
@@ -15,6 +16,8 @@ use crate::seal::{Field, Place, Sealed};
 pub struct Client {
     /// Never changes.
     pub id: ClientId,
+    /// Counts the writes to this row, like a connection's.
+    pub revision: u64,
     /// Chosen by the user; unique. The provider's name unless they said otherwise.
     pub name: String,
     /// The provider's identifier: which file of facts applies.
@@ -23,8 +26,11 @@ pub struct Client {
     pub client_id: String,
     /// How it proves itself at the token endpoint.
     pub auth: ClientAuth,
-    /// The client secret; none for a public client.
+    /// The client secret that is used; none for a public client.
     pub secret: Option<Sealed>,
+    /// Another one that may be the right one, while secrets are being exchanged (RFC 7591 knows one; most providers
+    /// accept two for a while).
+    pub second_secret: Option<Sealed>,
     /// The redirect URI, exactly as it is registered.
     pub redirect_uri: Url,
     /// The scopes to ask for, unless told otherwise.
@@ -33,6 +39,31 @@ pub struct Client {
     pub endpoints: Endpoints,
     /// When it was added.
     pub created_at: Timestamp,
+    /// What was learned of it.
+    pub notes: ClientNotes,
+}
+
+/// What was learned of a client and its provider from answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientNotes {
+    /// The provider does not accept the client, and has not since.
+    pub trouble: Option<Trouble>,
+    /// How its tokens were seen to live.
+    pub evidence: Evidence,
+}
+
+/// A provider does not accept a client (`invalid_client`, RFC 6749 §5.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What the provider said, redacted.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The connection that heard it first: it goes on trying, for all.
+    pub canary: ConnectionId,
+    /// A second connection heard the same, or there is but one: it is the client, and the others wait.
+    pub agreed: bool,
 }
 
 impl Client {

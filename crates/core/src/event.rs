@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Policy;
+use crate::evidence::Contradiction;
 use crate::id::{AttemptId, ConnectionId, GrantId, NodeId};
 use crate::state::{Cause, Reason};
 use crate::token::WhyCandidate;
@@ -96,6 +97,29 @@ pub enum What {
         /// Why.
         why: Reason,
     },
+    /// The provider refuses the client: its connections wait, and this one goes on trying.
+    ClientRefused {
+        /// The client's name.
+        client: String,
+        /// What the provider said, redacted.
+        detail: String,
+    },
+    /// The provider accepts the client again.
+    ClientAccepted {
+        /// The client's name.
+        client: String,
+    },
+    /// An end comes that no refresh moves: a person has to consent again before.
+    EndsSoon {
+        /// When.
+        at: Timestamp,
+    },
+    /// What the provider's file says of its tokens does not fit what was seen.
+    Contradiction {
+        /// The fact.
+        #[serde(flatten)]
+        found: Contradiction,
+    },
     /// Refreshes were paused.
     Paused,
     /// Refreshes were resumed.
@@ -119,4 +143,6 @@ pub enum Trigger {
     Read,
     /// Somebody asked for it.
     Request,
+    /// Its answer lay in the journal.
+    Journal,
 }

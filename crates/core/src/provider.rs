@@ -13,9 +13,11 @@ use url::Url;
 use crate::client::ClientAuth;
 
 pub mod catalogue;
+mod errors;
 mod fact;
 pub mod parse;
 
+pub use errors::{ErrorFact, Means, Wait};
 pub use fact::{Fact, Life, Limit};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
@@ -48,6 +50,9 @@ pub struct Provider {
     /// How its refresh tokens live and die.
     #[serde(default)]
     pub refresh_token: RefreshTokenFacts,
+    /// What its errors mean, where RFC 6749 §5.2 does not say it. The first one that fits counts.
+    #[serde(default)]
+    pub errors: Vec<ErrorFact>,
     /// Endpoints that do not work any more, and what to use instead.
     #[serde(default)]
     pub retired: Vec<Retired>,

@@ -49,6 +49,8 @@ pub struct Plan {
     pub due_at: Option<Timestamp>,
     /// When the refresh token dies if nothing is done: what is nearest to its death goes first.
     pub dies_at: Option<Timestamp>,
+    /// Up to when it has been said that an end comes which no refresh moves; `None` when nothing was said yet.
+    pub warned_at: Option<Timestamp>,
 }
 
 /// What a provider's quotas leave.
@@ -195,7 +197,7 @@ impl Schedule {
         };
         let idle = self.idle_end.map(|end| end.at);
         let absolute = self.absolute_end.map(|end| end.at);
-        Plan { due_at, dies_at: idle.into_iter().chain(absolute).min() }
+        Plan { due_at, dies_at: idle.into_iter().chain(absolute).min(), warned_at: None }
     }
 }
 
@@ -340,8 +342,8 @@ fn floors(
     if let State::Failing(failing) = &connection.state {
         let latest = saturating_add(now, longest_wait(failing, grant, provider, now));
         let mut held = vec![Floor { at: failing.next, why: Hold::AfterFailure }];
-        if let Cause::OutcomeUnknown { hold_until, .. } = failing.cause {
-            held.push(Floor { at: hold_until, why: Hold::OutcomeUnknown });
+        if let Cause::OutcomeUnknown(unknown) = &failing.cause {
+            held.push(Floor { at: unknown.hold_until, why: Hold::OutcomeUnknown });
         }
         // No wait is as long as that: the clock was set back since.
         floors.extend(held.into_iter().filter(|floor| floor.at <= latest));
@@ -349,12 +351,13 @@ fn floors(
     floors
 }
 
-/// No failure is followed by a longer wait: an unknown outcome is held for an access token's life, or else
-/// until the refresh token is about to die of disuse.
+/// No failure is followed by a longer wait: an unknown outcome is held for an access token's life, or until the
+/// refresh token is about to die of disuse.
 fn longest_wait(failing: &Failing, grant: &Grant, provider: &Provider, now: Timestamp) -> Duration {
     let hold = match failing.cause {
         Cause::OutcomeUnknown { .. } => {
-            life(grant, provider).or_else(|| idle_end(grant, provider, now).map(|end| end.limit))
+            let idle = idle_end(grant, provider, now).map(|end| end.limit);
+            life(grant, provider).into_iter().chain(idle).max()
         }
         _ => None,
     };

@@ -114,6 +114,8 @@ pub enum Field {
     CodeVerifier = 6,
     /// An answer that could not be read.
     RawAnswer = 7,
+    /// An answer in the journal.
+    JournalAnswer = 9,
     /// The key of [`Vault::fingerprint`].
     FingerprintKey = 8,
 }

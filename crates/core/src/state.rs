@@ -73,14 +73,31 @@ pub enum Cause {
         detail: String,
     },
     /// The provider may have rotated the refresh token, and the answer did not arrive.
-    OutcomeUnknown {
-        /// The first attempt with this refresh token whose outcome is unknown.
-        attempt: AttemptId,
-        /// When that attempt was started: a grace counts from here.
-        sent_at: Timestamp,
-        /// The same refresh token is not tried before this time, since trying could do harm.
-        hold_until: Timestamp,
-    },
+    OutcomeUnknown(Box<OutcomeUnknown>),
+}
+
+/// What is known of an answer that was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeUnknown {
+    /// The first attempt with this refresh token whose outcome is unknown.
+    pub attempt: AttemptId,
+    /// When that attempt was started: a grace counts from here.
+    pub sent_at: Timestamp,
+    /// The same refresh token is not tried before this time, since trying could do harm.
+    pub hold_until: Timestamp,
+    /// What became of the answer; empty where nobody wrote it down.
+    #[serde(default)]
+    pub detail: String,
+    /// What came of the last try since; none where there was none, or the same was said.
+    #[serde(default)]
+    pub last: Option<String>,
+    /// The refresh token has not been looked at by the provider again since: it may be tried once at once where
+    /// nobody knows whether there is a grace.
+    #[serde(default)]
+    pub untried: bool,
+    /// The access token was rejected: nothing is held for its sake.
+    #[serde(default)]
+    pub rejected: bool,
 }
 
 /// Why only a person can help.
@@ -96,6 +113,10 @@ pub enum Reason {
     OutcomeUnknown {
         /// The attempt whose answer was lost.
         attempt: AttemptId,
+        /// What became of the answer, and what the provider said of the refresh token then; empty where nobody wrote it
+        /// down.
+        #[serde(default)]
+        detail: String,
     },
     /// A refresh brought the tokens of another account. They were kept aside, and the refresh token they came for is
     /// used up.
@@ -115,6 +136,11 @@ pub enum Transition {
     Fail {
         /// Why.
         cause: Cause,
+        /// The next try.
+        next: Timestamp,
+    },
+    /// The access token was rejected: what was held for its sake is tried at `next`.
+    Release {
         /// The next try.
         next: Timestamp,
     },
@@ -139,6 +165,13 @@ pub struct Illegal {
     pub from: &'static str,
     /// The transition's name.
     pub transition: &'static str,
+}
+
+impl Cause {
+    /// Whether an answer was lost, and with it perhaps the refresh token.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown(_))
+    }
 }
 
 impl State {
@@ -175,6 +208,14 @@ impl State {
                 tries: before.tries.saturating_add(1),
                 next,
             }),
+            (Self::Failing(before), T::Release { next }) => match before.cause {
+                Cause::OutcomeUnknown(unknown) => {
+                    let unknown = OutcomeUnknown { hold_until: next, rejected: true, ..*unknown };
+                    Self::Failing(Failing { cause: Cause::OutcomeUnknown(Box::new(unknown)), next, ..before })
+                }
+                _ => return Err(illegal),
+            },
+            (_, T::Release { .. }) => return Err(illegal),
             // A failed try tells nothing new about a grant that is known to be dead.
             (dead @ Self::NeedsReauth { .. }, T::Fail { .. } | T::Die { .. }) => dead,
             (Self::Unverified | Self::Active, T::Fail { cause, next }) => {
@@ -215,6 +256,7 @@ impl Transition {
             Self::Consent => "take a consent",
             Self::Succeed => "be refreshed",
             Self::Fail { .. } => "fail",
+            Self::Release { .. } => "be released from a hold",
             Self::Die { .. } => "need re-authorization",
             Self::Pause => "be paused",
             Self::Resume => "be resumed",

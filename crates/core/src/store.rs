@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::client::{Client, ClientAuth, Endpoints};
+use crate::client::{Client, ClientAuth, ClientNotes, Endpoints};
 use crate::connection::{Attempt, Connection, ConnectionName, Policy};
 use crate::event::{Event, StoredEvent};
 use crate::id::{AttemptId, ClientId, ConnectionId, NodeId};
@@ -40,13 +41,8 @@ pub trait Store: Send + Sync + 'static {
     /// All clients, by name.
     async fn clients(&self) -> Result<Vec<Client>, StoreError>;
 
-    /// Replaces a client's secret. `false` when there is no such client.
-    async fn set_client_secret(
-        &self,
-        id: ClientId,
-        auth: ClientAuth,
-        secret: &Sealed,
-    ) -> Result<bool, StoreError>;
+    /// Changes a client. `false` when there is no such client, or somebody wrote in between: decide anew.
+    async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError>;
 
     /// Removes a client that no connection uses.
     async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError>;
@@ -99,12 +95,18 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<Authorization>, StoreError>;
 
     /// Connections that are due, those that die first in front, at most `limit`; without those under a valid
-    /// lease.
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError>;
+    /// lease, and without those that are held.
+    async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError>;
 
-    /// When to look at [`Store::due`] next: the next connection is due then that is not under a lease, or the next
-    /// lease ends.
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When to look at [`Store::due`] next after this time: the next connection is due then that is neither under a
+    /// lease nor held, or the next lease ends.
+    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError>;
+
+    /// What was noted last of the time and of how connections were planned.
+    async fn mark(&self) -> Result<Option<Mark>, StoreError>;
+
+    /// Notes it. The store has an identity.
+    async fn set_mark(&self, mark: &Mark) -> Result<(), StoreError>;
 
     /// Takes the lease and writes the attempt down, in one transaction. Closes an abandoned attempt that was
     /// open. The caller has made sure that no valid lease is held in the revision it names.
@@ -219,6 +221,64 @@ pub struct Filter {
     pub state: Option<String>,
 }
 
+/// A connection that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The client it was made with.
+    pub client: ClientId,
+}
+
+/// What is not to be refreshed for now: the connections of these clients, but for some.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The clients.
+    pub clients: Vec<ClientId>,
+    /// Connections of theirs that are not held.
+    pub but: Vec<ConnectionId>,
+}
+
+/// What was noted of the time and of how connections were planned, so that the next process notices what changed
+/// meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What the clock showed.
+    pub at: Timestamp,
+    /// What tells the facts apart by which every connection was planned; empty when they are being planned anew.
+    pub facts: String,
+    /// How far the clock was from a provider's, as measured last.
+    pub skew: Option<Skew>,
+}
+
+/// How far our clock is from a provider's (its `Date` header, RFC 9110 §6.6.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skew {
+    /// By how many seconds ours is ahead.
+    pub ahead_s: i64,
+    /// The provider's host.
+    pub host: String,
+    /// When it was measured, by our clock.
+    pub at: Timestamp,
+}
+
+/// A change to a client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientUpdate {
+    /// The client.
+    pub id: ClientId,
+    /// The revision this was decided on.
+    pub expected: u64,
+    /// How it proves itself from now on.
+    pub auth: ClientAuth,
+    /// Its secret from now on.
+    pub secret: Option<Sealed>,
+    /// Its other secret from now on.
+    pub second_secret: Option<Sealed>,
+    /// What is known of it from now on.
+    pub notes: ClientNotes,
+}
+
 /// A change to a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
@@ -249,10 +309,6 @@ pub struct Begin {
     pub attempt: Attempt,
     /// How long the lease is to last.
     pub lease_for: Duration,
-    /// Its state meanwhile: what an abandoned attempt means, or unchanged.
-    pub state: State,
-    /// What to write into its history.
-    pub events: Vec<Event>,
 }
 
 /// The end of an attempt.

@@ -13,7 +13,7 @@ use crate::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use crate::provider::{Fact, Provider, catalogue};
 use crate::schedule::Plan;
 use crate::seal::{Fingerprint, Sealed};
-use crate::state::{Cause, Failing, State};
+use crate::state::{Cause, Failing, OutcomeUnknown, State};
 use crate::token::{Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -178,7 +178,15 @@ pub(crate) fn transient() -> Cause {
 }
 
 pub(crate) fn lost_answer(attempt: u128, sent_at: Timestamp, hold_until: Timestamp) -> Cause {
-    Cause::OutcomeUnknown { attempt: attempt_id(attempt), sent_at, hold_until }
+    Cause::OutcomeUnknown(Box::new(OutcomeUnknown {
+        attempt: attempt_id(attempt),
+        sent_at,
+        hold_until,
+        detail: "timed out".into(),
+        last: None,
+        untried: false,
+        rejected: false,
+    }))
 }
 
 /// A time around [`start`], or one at either end of all time.

@@ -23,12 +23,13 @@ struct Wait {
 }
 
 impl Ailing {
-    /// Notes that a try came to nothing.
-    pub(crate) fn note(&self, id: ConnectionId, uptime: Duration) {
+    /// Notes that a try came to nothing; returns how many did in a row.
+    pub(crate) fn note(&self, id: ConnectionId, uptime: Duration) -> u32 {
         let mut by_connection = self.lock();
         let wait = by_connection.entry(id).or_insert(Wait { tries: 0, until: uptime });
         wait.tries = wait.tries.saturating_add(1);
         wait.until = uptime.saturating_add(WAITS.after(wait.tries, u64::MAX));
+        wait.tries
     }
 
     /// Notes that a connection is well.
@@ -39,6 +40,15 @@ impl Ailing {
     /// Whether a connection is to be left alone for now.
     pub(crate) fn waits(&self, id: ConnectionId, uptime: Duration) -> bool {
         self.lock().get(&id).is_some_and(|wait| wait.until > uptime)
+    }
+
+    /// How long until the next of them is to be looked at again.
+    pub(crate) fn soonest(&self, uptime: Duration) -> Option<Duration> {
+        self.lock()
+            .values()
+            .filter_map(|wait| wait.until.checked_sub(uptime))
+            .filter(|left| !left.is_zero())
+            .min()
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -11,27 +11,37 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::connection::{Attempt, Connection, Lease};
-use vestal_core::event::{Event, Trigger, What};
-use vestal_core::id::{AttemptId, ConnectionId};
-use vestal_core::outcome::judge_abandoned;
-use vestal_core::provider::{Grace, Provider};
+use vestal_core::event::Trigger;
+use vestal_core::id::{AttemptId, ClientId, ConnectionId};
+use vestal_core::journal::JournalError;
+use vestal_core::outcome::{Reply, first_use, overtaken};
+use vestal_core::provider::{Grace, Provider, Reuse};
 use vestal_core::schedule::{Hold, min_ttl};
 use vestal_core::secret::SecretString;
-use vestal_core::state::{Reason, State, Transition};
-use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, StoreError, Update, Write};
+use vestal_core::state::State;
+use vestal_core::store::{AttemptStatus, Begin, StoreError, Write};
 use vestal_core::token::{Renewal, saturating_add};
-use vestal_oauth::http::Exchange;
-use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token};
+use vestal_oauth::http::{Answer, Exchange};
+use vestal_oauth::read::read_token_answer;
+use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token, sent};
 
 use crate::flight::Landing;
+use crate::holds::host_of;
+use crate::hosts::Slot;
+use crate::learn::Lesson;
+use crate::save::Saving;
+use crate::settle::{PutOff, Standing};
 use crate::{Error, Inner};
 
 /// A request is sent within this time of taking the lease, by a clock that goes on while the machine sleeps: whoever
 /// wakes up later starts over, since another node may hold the lease by then.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(2);
 
-/// Attempts in one flight: a first one, one at once after a lost answer, and one to spare.
-const ATTEMPTS_PER_FLIGHT: usize = 3;
+/// Attempts in one flight: a first one, and some that follow a lost answer at once or within a grace.
+const ATTEMPTS_PER_FLIGHT: usize = 4;
+
+/// A flight waits no longer for its own next try.
+const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// How often somebody else may write in between before we give up.
 pub(crate) const CONTENTION_TRIES: usize = 64;
@@ -51,19 +61,47 @@ enum Step {
     Again,
 }
 
-/// Everything that is needed to send, opened before the lease is taken.
+/// What an answer is read with, opened before the lease is taken.
 pub(crate) struct Cargo {
     pub(crate) client: Client,
     pub(crate) provider: Arc<Provider>,
+    /// The refresh token that is sent.
     pub(crate) refresh_token: Option<SecretString>,
+}
+
+/// Everything that is needed to send.
+struct Taken {
+    connection: Connection,
+    attempt: Attempt,
+    cargo: Cargo,
     request: Result<http::Request<bytes::Bytes>, UnsendableUrl>,
+    /// When the lease was taken, in the clock's uptime.
+    at: Duration,
+}
+
+/// What came of trying to take the lease.
+enum Take {
+    Taken(Box<Taken>),
+    Not(Landing),
 }
 
 impl Inner {
-    /// Refreshes a connection once, and at once again where the outcome asks for it.
-    pub(crate) async fn fly(self: Arc<Self>, id: ConnectionId, purpose: Purpose) -> Result<Landing, Error> {
+    /// Refreshes a connection once, and at once again where the outcome asks for it. A flight of the schedule comes with
+    /// its slot.
+    pub(crate) async fn fly(
+        self: Arc<Self>,
+        id: ConnectionId,
+        client: ClientId,
+        purpose: Purpose,
+        slot: Option<Slot>,
+    ) -> Result<Landing, Error> {
+        // The slot comes first: who waits for one holds no lease meanwhile.
+        let slot = match slot {
+            Some(slot) => slot,
+            None => self.hosts.slot(&host_of(&self.client_with_id(client).await?)).await,
+        };
         for _ in 0..ATTEMPTS_PER_FLIGHT {
-            match self.attempt(id, purpose).await? {
+            match self.attempt(id, client, purpose, &slot).await? {
                 Step::Landed(landing) => return Ok(landing),
                 Step::Again => {}
             }
@@ -71,39 +109,78 @@ impl Inner {
         Ok(Landing::Done)
     }
 
-    async fn attempt(&self, id: ConnectionId, purpose: Purpose) -> Result<Step, Error> {
-        let Some(connection) = self.store.connection(id).await? else {
-            return Ok(Step::Landed(Landing::Done));
+    async fn attempt(
+        &self,
+        id: ConnectionId,
+        client: ClientId,
+        purpose: Purpose,
+        slot: &Slot,
+    ) -> Result<Step, Error> {
+        let client = self.client_with_id(client).await?;
+        let provider = self.facts_of(&client)?;
+        self.replay_once().await?;
+        // No request is sent whose answer could not be saved.
+        let _room = match self.journal.reserve().await {
+            Ok(room) => room,
+            Err(error) => return Err(self.why_nothing_is_saved(error).await),
         };
-        let Some(client) = self.store.client(connection.client).await? else {
-            let lacks = "does not exist any more".to_owned();
-            return Err(Error::Client { client: connection.client.to_string(), lacks });
+        let taken = match self.take(id, purpose, client, provider).await? {
+            Take::Taken(taken) => *taken,
+            Take::Not(landing) => return Ok(Step::Landed(landing)),
         };
-        // The slot comes first: who waits for one holds no lease meanwhile.
-        let somebody_waits = purpose.trigger != Trigger::Schedule;
-        let host = client.endpoints.token.host_str().unwrap_or_default().to_owned();
-        let _slot = self.hosts.slot(&host, somebody_waits).await;
-
-        let provider = self.catalogue.get(&client.provider)?;
-        let (connection, attempt, cargo, taken_at) = match self.take(id, purpose, client, provider).await? {
-            Taken::Yes(taken) => *taken,
-            Taken::No(landing) => return Ok(Step::Landed(landing)),
-        };
-        if self.clock.uptime().saturating_sub(taken_at) > SEND_WITHIN {
+        let Taken { connection, attempt, cargo, request, at } = taken;
+        if self.clock.uptime().saturating_sub(at) > SEND_WITHIN {
             self.give_back(connection, &attempt).await?;
             return Ok(Step::Again);
         }
 
-        let deadline = deadline(&cargo.provider, self.limits.answer);
-        let exchange = match cargo.request.clone() {
+        let deadline = self.deadline(&cargo.client)?;
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let exchange = match request {
             Ok(request) => self.http.send(request, deadline).await,
             Err(unsendable) => Exchange::from(unsendable),
         };
-        let after = self.conclude(connection, &attempt, exchange, &cargo, purpose.trigger).await?;
-        let now = self.clock.now();
-        match after.state.failing().map(|failing| failing.next) {
-            Some(next) if next <= now => Ok(Step::Again),
-            _ => Ok(Step::Landed(Landing::Done)),
+        let answer = match &exchange {
+            Exchange::Answered(answer) => Some(answer.clone()),
+            Exchange::NotSent { .. } | Exchange::NoAnswer { .. } => None,
+        };
+        let reading = read_token_answer(exchange, attempt.started_at, &sent);
+        let may_hold_tokens = reading.raw.is_some() || matches!(reading.reply, Reply::Tokens(_));
+        let entry = answer.filter(|_| may_hold_tokens).map(|answer| {
+            let body = reading.raw.clone().unwrap_or_else(|| answer.body.clone());
+            self.entry(id, &attempt, &Answer { body, ..answer })
+        });
+        let saving = Saving::answer(entry, self.clock.uptime());
+        let first_use = first_use(&connection);
+        let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger, saving).await?;
+        let lesson = Lesson { reading: &reading, cargo: &cargo, attempt: &attempt, first_use, after: &after };
+        Box::pin(self.learn(lesson, slot)).await;
+        Ok(self.again(&after, &cargo.provider).await)
+    }
+
+    /// Where the store takes nothing either, that is what has to be mended first.
+    async fn why_nothing_is_saved(&self, error: JournalError) -> Error {
+        let nobodys = AttemptId::new(self.clock.now(), &*self.entropy);
+        match self.store.renew_lease(nobodys, Duration::ZERO).await {
+            Err(StoreError::ReadOnly { detail }) => StoreError::ReadOnly { detail }.into(),
+            _ => error.into(),
+        }
+    }
+
+    /// Whether the next try belongs to this flight: where it is due at once, and where an answer was lost that has to be
+    /// asked for again within a grace. Nobody else may look in time, and a command would end.
+    async fn again(&self, after: &Connection, provider: &Provider) -> Step {
+        let Some(failing) = after.state.failing() else { return Step::Landed(Landing::Done) };
+        let wait =
+            Duration::try_from(failing.next.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+        let lost = failing.cause.is_outcome_unknown();
+        match provider.grace() {
+            _ if wait.is_zero() => Step::Again,
+            Grace::For(grace) if lost && wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT => {
+                self.clock.sleep(wait).await;
+                Step::Again
+            }
+            _ => Step::Landed(Landing::Done),
         }
     }
 
@@ -114,37 +191,52 @@ impl Inner {
         purpose: Purpose,
         client: Client,
         provider: Arc<Provider>,
-    ) -> Result<Taken, Error> {
+    ) -> Result<Take, Error> {
         let Some(mut connection) = self.store.connection(id).await? else {
-            return Ok(Taken::No(Landing::Done));
+            return Ok(Take::Not(Landing::Done));
         };
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
             if let Some(lease) = &connection.lease {
                 // Whatever the plan says, an attempt that was given up is looked at first: it may have to be held.
-                if !lease.valid {
-                    self.settle(&connection, &lease.attempt, &provider).await?;
-                } else if self.nodes.is_gone(lease.attempt.node) {
-                    self.store.release_node(lease.attempt.node).await?;
-                } else {
-                    return Ok(Taken::No(Landing::HeldElsewhere));
+                match self.standing(lease) {
+                    Standing::Held => return Ok(Take::Not(Landing::HeldElsewhere)),
+                    Standing::Ended => Box::pin(self.settle(&connection, &lease.attempt, &provider)).await?,
                 }
                 match self.store.connection(id).await? {
                     Some(current) => connection = current,
-                    None => return Ok(Taken::No(Landing::Done)),
+                    None => return Ok(Take::Not(Landing::Done)),
+                }
+                continue;
+            }
+            if purpose.trigger != Trigger::Request
+                && self.must_not_judge_a_hold(&connection, &client, &provider)
+            {
+                return Ok(Take::Not(not_now(purpose)));
+            }
+            if let Some(transition) = overtaken(&connection, &provider, now, self.seed) {
+                match self.move_to(&connection, transition, &provider).await? {
+                    Some(current) => connection = *current,
+                    None => return Ok(Take::Not(Landing::Done)),
                 }
                 continue;
             }
             if !self.is_to_be_refreshed(&connection, &provider, purpose, now) {
                 match self.put_off(&connection, &provider, purpose).await? {
-                    None => return Ok(Taken::No(Landing::Done)),
-                    Some(current) => connection = *current,
+                    PutOff::Done => return Ok(Take::Not(Landing::Done)),
+                    PutOff::StaysDue => return Ok(Take::Not(not_now(purpose))),
+                    PutOff::Moved(current) => connection = *current,
                 }
                 continue;
             }
+            if purpose.trigger == Trigger::Read
+                && let Some(objection) = self.objection(&client, id, &connection.name)
+            {
+                return Err(objection);
+            }
 
-            let cargo = self.load(&connection, &client, Arc::clone(&provider))?;
-            let Some(grant) = &connection.grant else { return Ok(Taken::No(Landing::Done)) };
+            let (cargo, request) = self.load(&connection, &client, Arc::clone(&provider))?;
+            let Some(grant) = &connection.grant else { return Ok(Take::Not(Landing::Done)) };
             let attempt = Attempt {
                 id: AttemptId::new(now, &*self.entropy),
                 node: self.node,
@@ -157,24 +249,35 @@ impl Inner {
                 id,
                 expected: connection.revision,
                 attempt: attempt.clone(),
-                lease_for: lease_for(&provider, self.limits.answer),
-                state: connection.state.clone(),
-                events: vec![],
+                lease_for: lease_for(self.deadline(&client)?),
             };
             self.nodes.announce();
-            let taken_at = self.clock.uptime();
+            let at = self.clock.uptime();
             match self.begin(&begin).await? {
-                Write::Gone => return Ok(Taken::No(Landing::Done)),
+                Write::Gone => return Ok(Take::Not(Landing::Done)),
                 Write::Moved(current) => connection = *current,
                 Write::Done => {
                     connection.revision += 1;
                     let until = saturating_add(now, begin.lease_for);
                     connection.lease = Some(Lease { attempt: attempt.clone(), until, valid: true });
-                    return Ok(Taken::Yes(Box::new((connection, attempt, cargo, taken_at))));
+                    return Ok(Take::Taken(Box::new(Taken { connection, attempt, cargo, request, at })));
                 }
             }
         }
         Err(Error::Contended { name: connection.name })
+    }
+
+    fn deadline(&self, client: &Client) -> Result<Duration, Error> {
+        Ok(deadline(&*self.catalogue.get(&client.provider)?, self.limits.answer))
+    }
+
+    /// Whether an unknown outcome is held, and this clock cannot tell how long: it has jumped, or the provider says that it
+    /// is wrong; and trying the refresh token too early would be punished.
+    fn must_not_judge_a_hold(&self, connection: &Connection, client: &Client, provider: &Provider) -> bool {
+        let unknown = connection.state.failing().is_some_and(|failing| failing.cause.is_outcome_unknown());
+        let punished = provider.reuse() == Reuse::Punished && !matches!(provider.grace(), Grace::For(_));
+        let wrong = || self.time.is_doubted(self.clock.uptime()) || self.time.is_far_from(&host_of(client));
+        unknown && punished && wrong()
     }
 
     /// Writes the start of an attempt, and finds out what became of a write whose outcome is unknown.
@@ -211,81 +314,12 @@ impl Inner {
         let schedule = self.schedule(connection, provider, now);
         let mut held = schedule.floors.iter().filter(|floor| floor.at > now);
         match purpose.trigger {
-            Trigger::Schedule => schedule.plan().due_at.is_some_and(|due_at| due_at <= now),
+            Trigger::Schedule | Trigger::Journal => {
+                schedule.plan().due_at.is_some_and(|due_at| due_at <= now)
+            }
             Trigger::Read => held.next().is_none(),
             // Somebody who asks may try before the time, but not put a token that still serves at risk.
             Trigger::Request => !held.any(|floor| floor.why == Hold::OutcomeUnknown),
-        }
-    }
-
-    /// Gives an abandoned attempt up, and writes down what that means: whoever comes next decides on it.
-    async fn settle(
-        &self,
-        connection: &Connection,
-        abandoned: &Attempt,
-        provider: &Provider,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let mut after = connection.clone();
-        after.lease = None;
-        if let Some(transition) = judge_abandoned(connection, abandoned, provider, now, self.seed)
-            && let Ok(state) = connection.state.clone().apply(transition, now)
-        {
-            after.state = state;
-        }
-        let what = What::Abandoned { attempt: abandoned.id, node: abandoned.node };
-        let finish = Finish {
-            id: connection.id,
-            expected: connection.revision,
-            attempt: abandoned.id,
-            at: now,
-            brought: Brought::Unknown,
-            plan: self.plan(&after, provider, now),
-            state: after.state,
-            events: vec![Event { connection: connection.id, at: now, what }],
-        };
-        // Where somebody wrote in between, the caller reads what.
-        self.save(&connection.name, &finish).await.map(|_| ())
-    }
-
-    /// Writes the plan down under which a connection is not to be refreshed now: otherwise it would stay due. `Some`:
-    /// somebody wrote in between.
-    async fn put_off(
-        &self,
-        connection: &Connection,
-        provider: &Provider,
-        purpose: Purpose,
-    ) -> Result<Option<Box<Connection>>, Error> {
-        let now = self.clock.now();
-        if purpose.trigger != Trigger::Schedule {
-            return Ok(None);
-        }
-        let mut after = connection.clone();
-        let mut events = Vec::new();
-        if crate::cannot_be_renewed(connection) && !is_fresh(connection, Some(Duration::ZERO), now) {
-            let reason = Reason::NothingToRenewWith;
-            let what = What::NeedsReauth { why: reason.clone() };
-            if let Ok(state) = connection.state.clone().apply(Transition::Die { reason }, now) {
-                after.state = state;
-                events.push(Event { connection: connection.id, at: now, what });
-            }
-        }
-        after.plan = self.plan(&after, provider, now);
-        if after == *connection {
-            return Ok(None);
-        }
-        let update = Update {
-            id: after.id,
-            expected: after.revision,
-            state: after.state,
-            plan: after.plan,
-            policy: after.policy,
-            grant: None,
-            events,
-        };
-        match self.store.update_connection(&update).await? {
-            Write::Done | Write::Gone => Ok(None),
-            Write::Moved(current) => Ok(Some(current)),
         }
     }
 
@@ -295,7 +329,7 @@ impl Inner {
         connection: &Connection,
         client: &Client,
         provider: Arc<Provider>,
-    ) -> Result<Cargo, Error> {
+    ) -> Result<(Cargo, Result<http::Request<bytes::Bytes>, UnsendableUrl>), Error> {
         let credentials = self.credentials(client)?;
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });
@@ -311,48 +345,30 @@ impl Inner {
             }
             (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
         };
-        Ok(Cargo { client: client.clone(), provider, refresh_token, request })
-    }
-
-    /// Closes an attempt that was not sent.
-    async fn give_back(&self, mut connection: Connection, attempt: &Attempt) -> Result<(), Error> {
-        for _ in 0..CONTENTION_TRIES {
-            let finish = Finish {
-                id: connection.id,
-                expected: connection.revision,
-                attempt: attempt.id,
-                at: self.clock.now(),
-                brought: Brought::Nothing,
-                state: connection.state.clone(),
-                plan: connection.plan,
-                events: vec![],
-            };
-            match self.save(&connection.name, &finish).await? {
-                None => return Ok(()),
-                Some(current) => connection = *current,
-            }
-        }
-        Err(Error::Contended { name: connection.name })
+        Ok((Cargo { client: client.clone(), provider, refresh_token }, request))
     }
 }
 
-/// What came of trying to take the lease.
-enum Taken {
-    Yes(Box<(Connection, Attempt, Cargo, Duration)>),
-    No(Landing),
-}
-
-/// How long a provider may take to answer: short enough that a lost answer can be asked for again within its grace.
-fn deadline(provider: &Provider, longest: Duration) -> Duration {
-    match provider.grace() {
+/// How long a provider may take to answer: short enough that a lost answer can be asked for again within the grace that
+/// its file states. What was seen of it does not shorten that: a refusal may have had another reason.
+fn deadline(file: &Provider, longest: Duration) -> Duration {
+    match file.grace() {
         Grace::For(grace) => longest.min(grace / 3),
         _ => longest,
     }
 }
 
 /// How long a lease lasts: it outlives the request, and ends early enough for somebody else to ask within the grace.
-fn lease_for(provider: &Provider, longest: Duration) -> Duration {
-    deadline(provider, longest) * 3 / 2
+fn lease_for(deadline: Duration) -> Duration {
+    (deadline * 3 / 2).max(SEND_WITHIN + deadline)
+}
+
+/// What is due, and cannot be done now: the schedule comes back to it later.
+fn not_now(purpose: Purpose) -> Landing {
+    match purpose.trigger {
+        Trigger::Schedule | Trigger::Journal => Landing::HeldElsewhere,
+        Trigger::Read | Trigger::Request => Landing::Done,
+    }
 }
 
 /// Whether an access token lives long enough for a reader, at this time.

@@ -1,5 +1,6 @@
 //! Taking a consent: the redirect that came back, the code it brought, and the grant.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use vestal_core::client::Client;
@@ -8,13 +9,14 @@ use vestal_core::event::{Event, What};
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::outcome::{Class, Reply, classify};
 use vestal_core::provider::Provider;
+use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Authorization, StoreError, Update, Write};
 use vestal_core::token::{Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::Callback;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer;
-use vestal_oauth::{authorization_code, client_credentials};
+use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::attempt::CONTENTION_TRIES;
 use crate::connect::verifier_place;
@@ -75,12 +77,7 @@ impl Engine {
             &authorization.redirect_uri,
             &verifier,
         );
-        let started_at = inner.clock.now();
-        let exchange = match request {
-            Ok(request) => inner.http.send(request, inner.limits.answer).await,
-            Err(error) => Exchange::from(error),
-        };
-        let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
+        let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
         let consent =
             Consent { connection: authorization.connection, client: &client, answer, renewal, started_at };
@@ -102,13 +99,9 @@ impl Engine {
         let provider = inner.catalogue.get(&client.provider)?;
         let credentials = inner.credentials(&client)?;
         let connection = inner.find_or_create(name, &client).await?;
-        let started_at = inner.clock.now();
-        let exchange =
-            match client_credentials::token_request(&client.endpoints.token, &credentials, &client.scopes) {
-                Ok(request) => inner.http.send(request, inner.limits.answer).await,
-                Err(error) => Exchange::from(error),
-            };
-        let answer = inner.tokens_or_why(exchange, started_at, &provider)?;
+        let request =
+            client_credentials::token_request(&client.endpoints.token, &credentials, &client.scopes);
+        let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = Renewal::ClientCredentials;
         let consent = Consent { connection: connection.id, client: &client, answer, renewal, started_at };
         inner.store_consent(consent, &provider, None).await
@@ -125,16 +118,22 @@ struct Consent<'a> {
 }
 
 impl Inner {
-    fn tokens_or_why(
+    /// Asks for a token set; returns it with the time at which that was begun.
+    async fn ask(
         &self,
-        exchange: Exchange,
-        started_at: Timestamp,
+        request: Result<http::Request<Bytes>, UnsendableUrl>,
         provider: &Provider,
-    ) -> Result<TokenAnswer, Error> {
-        let reply = read_token_answer(exchange, started_at).reply;
-        let transient = matches!(classify(&reply), Class::Transient | Class::Ambiguous);
+    ) -> Result<(TokenAnswer, Timestamp), Error> {
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let started_at = self.clock.now();
+        let exchange = match request {
+            Ok(request) => self.http.send(request, self.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        let reply = read_token_answer(exchange, started_at, &sent).reply;
+        let transient = matches!(classify(&reply, provider), Class::Transient | Class::Ambiguous);
         match reply {
-            Reply::Tokens(answer) => Ok(*answer),
+            Reply::Tokens(answer) => Ok((*answer, started_at)),
             Reply::Error { detail, .. }
             | Reply::Unreadable { detail, .. }
             | Reply::NotSent { detail }
@@ -194,7 +193,9 @@ impl Inner {
             };
             let grant =
                 Grant { id: grant_id, consented_at: consent.started_at, renewal: consent.renewal, tokens };
-            let after = Connection { state, grant: Some(grant), ..connection.clone() };
+            // What was said of the end of the grant before says nothing of this one's.
+            let plan = Plan { warned_at: None, ..connection.plan };
+            let after = Connection { state, plan, grant: Some(grant), ..connection.clone() };
             let update = Update {
                 id: after.id,
                 expected: after.revision,

@@ -1,7 +1,8 @@
 //! What is known of providers: the files that come with Vestal, read when they are needed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use vestal_core::provider::parse::Mistake;
 use vestal_core::provider::{Provider, catalogue};
@@ -47,6 +48,18 @@ impl Catalogue {
     pub fn insert(&self, provider: Provider) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.insert(provider.id.clone(), Arc::new(provider));
+    }
+
+    /// What tells this catalogue's facts from those of another version: plans that were made by others are made anew.
+    pub fn fingerprint(&self) -> String {
+        static FINGERPRINT: OnceLock<String> = OnceLock::new();
+        let compute = || {
+            let mut hash = DefaultHasher::new();
+            env!("CARGO_PKG_VERSION").hash(&mut hash);
+            catalogue::ids().map(catalogue::text).for_each(|text| text.hash(&mut hash));
+            format!("{:016x}", hash.finish())
+        };
+        FINGERPRINT.get_or_init(compute).clone()
     }
 
     /// One provider.

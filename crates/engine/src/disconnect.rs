@@ -9,8 +9,10 @@ use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::revocation::{self, TokenKind};
+use vestal_oauth::sent;
 
 use crate::attempt::CONTENTION_TRIES;
+use crate::settle::Standing;
 use crate::{Engine, Error, Inner};
 
 /// The wait between looks at a connection whose refresh is under way.
@@ -88,13 +90,17 @@ impl Inner {
         Err(Error::Contended { name: name.clone() })
     }
 
-    /// The connection once nobody is refreshing it.
+    /// The connection once nobody is refreshing it, with what its last refresh brought.
     async fn when_at_rest(&self, name: &ConnectionName) -> Result<Connection, Error> {
         let started = self.clock.uptime();
         loop {
-            let connection = self.named(name).await?;
+            let stored = self.store.connection_named(name).await?;
+            let connection = stored.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })?;
             match &connection.lease {
-                Some(lease) if lease.valid && !self.nodes.is_gone(lease.attempt.node) => {}
+                Some(_) if self.flights.is_running(connection.id) => {}
+                Some(lease) if matches!(self.standing(lease), Standing::Held) => {}
+                // Its answer may lie in a journal: the newest refresh token is the one to be revoked.
+                _ if self.replay(Some(connection.id)).await?.stored > 0 => continue,
                 _ => return Ok(connection),
             }
             if self.clock.uptime().saturating_sub(started) >= self.limits.reader {
@@ -113,7 +119,9 @@ impl Inner {
             Some(token) => (token, TokenKind::RefreshToken),
             None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
         };
-        let exchange = match revocation::request(endpoint, &credentials, &token, hint) {
+        let request = revocation::request(endpoint, &credentials, &token, hint);
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let exchange = match request {
             Ok(request) => self.http.send(request, self.limits.answer).await,
             Err(error) => Exchange::from(error),
         };
@@ -122,7 +130,7 @@ impl Inner {
         let failed = |detail, transient| {
             Err(Error::NotRevoked { name: connection.name.clone(), provider, detail, transient })
         };
-        match revocation::read(exchange, self.clock.now()) {
+        match revocation::read(exchange, self.clock.now(), &sent) {
             revocation::Revocation::Done => Ok(Revocation::Revoked),
             revocation::Revocation::Unsupported => Ok(Revocation::NotOffered),
             revocation::Revocation::Retry { detail, .. } => failed(detail, true),

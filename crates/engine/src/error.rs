@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use vestal_core::connection::ConnectionName;
+use vestal_core::journal::JournalError;
 use vestal_core::seal::OpenError;
 use vestal_core::state::{Cause, Reason};
 use vestal_core::store::StoreError;
@@ -123,7 +124,50 @@ pub enum Error {
         /// What it lacks.
         lacks: String,
     },
-    /// The store did not take a new token set for as long as it was tried, and it is lost.
+    /// The provider refuses the client that the connection was made with.
+    #[error("the provider refuses the client {client:?} of {name:?}")]
+    ClientRefused {
+        /// The connection.
+        name: ConnectionName,
+        /// The client.
+        client: String,
+        /// What the provider said, redacted.
+        detail: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The provider cannot be reached; nothing was sent.
+    #[error("{host} cannot be reached at the moment, so {name:?} was not refreshed")]
+    HostDown {
+        /// The connection.
+        name: ConnectionName,
+        /// The provider's host.
+        host: String,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// The provider asked for patience; nothing was sent.
+    #[error("the provider asked the client {client:?} for patience, so {name:?} was not refreshed")]
+    Throttled {
+        /// The connection.
+        name: ConnectionName,
+        /// The client.
+        client: String,
+        /// When it is tried again.
+        next: Timestamp,
+    },
+    /// No refresh was started, since its answer could not have been saved.
+    #[error("no refresh was started, since its answer could not have been saved: {0}")]
+    Journal(#[from] JournalError),
+    /// The store does not take a new token set; it is kept in the journal.
+    #[error("a new token set for {name:?} is safe in the journal, and not yet in the store")]
+    Journalled {
+        /// The connection.
+        name: ConnectionName,
+        /// What the store said.
+        detail: String,
+    },
+    /// The store did not take a new token set for as long as it was tried, nor did the journal, and it is lost.
     #[error("a new token set for {name:?} could not be stored")]
     Unsaved {
         /// The connection.

@@ -1,53 +1,118 @@
-//! How many requests may be under way to one host.
+//! The requests that are under way to each host, and what each can take.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::gate::{Gate, Health};
 
 /// The slots of every host.
 pub(crate) struct Hosts {
     slots: usize,
-    kept_for_readers: usize,
+    for_schedule: usize,
     by_name: Mutex<HashMap<String, Arc<Host>>>,
 }
 
 struct Host {
     all: Arc<Semaphore>,
-    /// What the schedule may take: the rest is kept for readers who wait.
-    scheduled: Arc<Semaphore>,
+    state: Mutex<HostState>,
 }
 
-/// The right to send one request; given back when dropped.
+struct HostState {
+    gate: Gate,
+    /// Requests of the schedule that are under way.
+    scheduled: usize,
+}
+
+/// The right to send to a host; given back when dropped.
 pub(crate) struct Slot {
-    _all: Option<OwnedSemaphorePermit>,
-    _scheduled: Option<OwnedSemaphorePermit>,
+    host: Arc<Host>,
+    scheduled: bool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Host {
+    fn state(&self) -> MutexGuard<'_, HostState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Hosts {
+    /// `kept_for_readers` of the `slots` are never taken by the schedule.
     pub(crate) fn new(slots: usize, kept_for_readers: usize) -> Self {
-        Self { slots, kept_for_readers, by_name: Mutex::default() }
+        let for_schedule = slots.saturating_sub(kept_for_readers).max(1);
+        Self { slots, for_schedule, by_name: Mutex::default() }
     }
 
-    /// Waits for a slot.
-    pub(crate) async fn slot(&self, host: &str, somebody_waits: bool) -> Slot {
-        let host = {
-            let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = by_name.entry(host.to_owned()).or_insert_with(|| {
-                let scheduled = self.slots.saturating_sub(self.kept_for_readers).max(1);
-                Arc::new(Host {
-                    all: Arc::new(Semaphore::new(self.slots)),
-                    scheduled: Arc::new(Semaphore::new(scheduled)),
-                })
-            });
-            Arc::clone(host)
-        };
+    /// A slot for the schedule, if there is one now.
+    pub(crate) fn try_scheduled(&self, host: &str, uptime: Duration) -> Option<Slot> {
+        let host = self.host(host);
+        let mut state = host.state();
+        if state.gate.room(state.scheduled, uptime) == 0 {
+            return None;
+        }
+        let permit = Arc::clone(&host.all).try_acquire_owned().ok()?;
+        state.scheduled += 1;
+        drop(state);
+        Some(Slot { host, scheduled: true, _permit: Some(permit) })
+    }
+
+    /// Waits for a slot: somebody waits for the answer.
+    pub(crate) async fn slot(&self, host: &str) -> Slot {
+        let host = self.host(host);
         // A semaphore that is never closed always gives its permit.
-        let scheduled = match somebody_waits {
-            true => None,
-            false => Arc::clone(&host.scheduled).acquire_owned().await.ok(),
-        };
-        let all = Arc::clone(&host.all).acquire_owned().await.ok();
-        Slot { _all: all, _scheduled: scheduled }
+        let permit = Arc::clone(&host.all).acquire_owned().await.ok();
+        Slot { host, scheduled: false, _permit: permit }
+    }
+
+    /// Whether the schedule may send anything to a host now.
+    pub(crate) fn has_room(&self, host: &str, uptime: Duration) -> bool {
+        let by_name = self.lock();
+        by_name.get(host).is_none_or(|host| {
+            let state = host.state();
+            state.gate.room(state.scheduled, uptime) > 0 && host.all.available_permits() > 0
+        })
+    }
+
+    /// For how long nothing is to be sent to a host, if its circuit is open.
+    pub(crate) fn open_for(&self, host: &str, uptime: Duration) -> Option<Duration> {
+        self.lock().get(host)?.state().gate.open_for(uptime)
+    }
+
+    /// How long until the next open circuit lets one request through.
+    pub(crate) fn soonest(&self, uptime: Duration) -> Option<Duration> {
+        self.lock().values().filter_map(|host| host.state().gate.open_for(uptime)).min()
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
+        let mut by_name = self.lock();
+        if let Some(host) = by_name.get(name) {
+            return Arc::clone(host);
+        }
+        let state = HostState { gate: Gate::new(self.for_schedule), scheduled: 0 };
+        let host = Arc::new(Host { all: Arc::new(Semaphore::new(self.slots)), state: Mutex::new(state) });
+        by_name.insert(name.to_owned(), Arc::clone(&host));
+        host
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Host>>> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Takes note of how a request to this host ended.
+    pub(crate) fn note(&self, health: Health, uptime: Duration, jitter: u64) {
+        self.host.state().gate.note(health, uptime, jitter);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.scheduled {
+            self.host.state().scheduled -= 1;
+        }
     }
 }

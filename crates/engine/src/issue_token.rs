@@ -8,7 +8,7 @@ use vestal_core::connection::{Connection, ConnectionName, Policy};
 use vestal_core::event::Trigger;
 use vestal_core::schedule::{MinTtl, READ_RECENTLY, min_ttl};
 use vestal_core::secret::SecretString;
-use vestal_core::state::State;
+use vestal_core::state::{Failing, State};
 use vestal_core::token::{Renewal, saturating_add};
 
 use crate::attempt::{Purpose, is_fresh};
@@ -52,6 +52,8 @@ pub struct IssuedToken {
     pub min_ttl: MinTtl,
     /// It does not live that long, but still serves: it could not be renewed just now.
     pub short: bool,
+    /// The last try to renew it failed.
+    pub trouble: Option<Failing>,
 }
 
 impl Engine {
@@ -84,7 +86,16 @@ impl Engine {
             if flown || left.is_zero() || at_once || !may_refresh(&connection) {
                 return inner.serve(&connection, want, now).await;
             }
-            let flight = self.fly(&connection, Trigger::Read, left).await?;
+            let flight = match self.fly(&connection, Trigger::Read, left).await {
+                Ok(flight) => flight,
+                // Its new token is as safe as in the store.
+                Err(Error::Journalled { .. }) if !flown && inner.journalled_named(name).is_some() => {
+                    flown = true;
+                    continue;
+                }
+                Err(_) if serves => return inner.serve(&connection, want, now).await,
+                Err(error) => return Err(error),
+            };
             match flight.landing {
                 // A flight that somebody else started may have had another purpose.
                 Some(Landing::Done) => flown = flight.ours,
@@ -107,7 +118,8 @@ impl Engine {
         let inner = &self.inner;
         let purpose = Purpose { trigger, generation: Some(connection.generation()) };
         let id = connection.id;
-        let seat = inner.flights.join_or_start(id, || Arc::clone(inner).fly(id, purpose));
+        let client = connection.client;
+        let seat = inner.flights.join_or_start(id, || Arc::clone(inner).fly(id, client, purpose, None));
         let ours = seat.ours;
         let landing = inner.within(patience, seat.landing()).await.transpose()?;
         Ok(Flown { landing, ours })
@@ -124,8 +136,14 @@ pub(crate) struct Flown {
 
 impl Inner {
     pub(crate) async fn named(&self, name: &ConnectionName) -> Result<Connection, Error> {
-        let connection = self.store.connection_named(name).await?;
-        connection.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })
+        let journalled = self.journalled_named(name);
+        let stored = match (self.store.connection_named(name).await, journalled) {
+            // The store takes nothing, and may not be there at all: what is in the journal is as safe.
+            (Ok(Some(stored)), Some(newer)) if newer.generation() > stored.generation() => Some(newer),
+            (Err(_), Some(newer)) => Some(newer),
+            (stored, _) => stored?,
+        };
+        stored.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })
     }
 
     /// Serves the access token if it is valid, and says why not otherwise.
@@ -142,6 +160,7 @@ impl Inner {
             generation: grant.tokens.generation,
             min_ttl: min_ttl(want.min_ttl, grant.tokens.life()),
             short: !is_fresh(connection, want.min_ttl, now),
+            trouble: connection.state.failing().cloned(),
         };
         self.note_read(connection, now).await;
         Ok(issued)

@@ -6,36 +6,48 @@
 //! - [`worker`](Engine::run_once): what the schedule says
 //! - [`disconnect`](Engine::disconnect): revoke and forget
 //!
-//! The order of a refresh, which is the product's promise, is in `attempt.rs`.
+//! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
 mod ailing;
 mod attempt;
 mod callback;
 mod catalogue;
+mod client_trouble;
 mod connect;
+mod decision;
 mod disconnect;
 mod error;
 mod flight;
+mod gate;
+mod holds;
 mod hosts;
 mod issue_token;
+mod journal;
+mod learn;
 mod manage;
 mod refresh;
+mod reject;
 mod replan;
 mod save;
 mod secrets;
+mod settle;
+mod time;
+mod warnings;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::RwLock;
+use tokio::sync::{OnceCell, RwLock, Semaphore};
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
-use vestal_core::id::NodeId;
+use vestal_core::id::{AttemptId, ConnectionId, NodeId};
+use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
 use vestal_core::seal::Vault;
@@ -50,9 +62,11 @@ pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;
 pub use issue_token::{IssuedToken, Want};
+pub use journal::Replayed;
 pub use manage::NewClient;
 pub use refresh::Refreshed;
-pub use worker::{LOOK_AT_LEAST_EVERY, Pass};
+pub use reject::Rejection;
+pub use worker::Pass;
 
 /// Everything the engine works with.
 pub struct Parts {
@@ -70,27 +84,40 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Which process this is.
     pub node: NodeId,
-    /// Which nodes are gone for certain, and what to do once their leases are free.
+    /// Which nodes live.
     pub nodes: Arc<dyn Nodes>,
+    /// Where answers are kept that the store does not take.
+    pub journal: Arc<dyn Journal>,
     /// Bounds.
     pub limits: Limits,
 }
 
-/// Knows which nodes of this machine are gone.
+/// What is known of the process behind a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It lives, on this machine.
+    Alive,
+    /// It has ended for certain.
+    Gone,
+    /// That cannot be known: it may be on another machine.
+    Unknown,
+}
+
+/// Knows which nodes of this machine live.
 pub trait Nodes: Send + Sync + 'static {
-    /// Whether the process behind this node has ended for certain. `false` where that cannot be known.
-    fn is_gone(&self, node: NodeId) -> bool;
+    /// What has become of the process behind this node.
+    fn fate(&self, node: NodeId) -> Fate;
 
     /// Shows others that this process lives. Called before each lease is taken; does nothing the second time.
     fn announce(&self) {}
 }
 
-/// No node is ever known to be gone: every lease has to run out.
+/// Of no node anything is known: every lease has to run out.
 pub struct UnknownNodes;
 
 impl Nodes for UnknownNodes {
-    fn is_gone(&self, _: NodeId) -> bool {
-        false
+    fn fate(&self, _: NodeId) -> Fate {
+        Fate::Unknown
     }
 }
 
@@ -101,14 +128,17 @@ pub struct Limits {
     pub requests_per_host: usize,
     /// Of these, how many are kept for readers who wait.
     pub kept_for_readers: usize,
-    /// Refreshes at once in this process.
+    /// Refreshes at once in this process that the schedule starts.
     pub flights: usize,
     /// The longest time a provider may take to answer.
     pub answer: Duration,
     /// The longest time a reader waits for a fresh token.
     pub reader: Duration,
-    /// How long an answer that the store cannot take is kept and tried again.
+    /// How long an answer that neither the store nor the journal takes is kept and tried again.
     pub save: Duration,
+    /// The schedule is looked at at least this often: no timer is trusted across a suspend, and an answer that another
+    /// process lost has to be asked for again within its grace, which may be half a minute.
+    pub look: Duration,
 }
 
 impl Default for Limits {
@@ -120,6 +150,7 @@ impl Default for Limits {
             answer: Duration::from_secs(30),
             reader: Duration::from_secs(35),
             save: Duration::from_secs(60),
+            look: Duration::from_secs(10),
         }
     }
 }
@@ -141,7 +172,19 @@ struct Inner {
     nodes: Arc<dyn Nodes>,
     limits: Limits,
     flights: flight::Flights,
+    /// What the schedule may start.
+    scheduled: Arc<Semaphore>,
     hosts: hosts::Hosts,
+    holds: holds::Holds,
+    journal: Arc<dyn Journal>,
+    /// What others left in journals was looked at.
+    replayed: OnceCell<()>,
+    /// Connections as they are by answers that are in the journal and not yet in the store.
+    journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
+    /// Attempts whose lease has ended while their process lives, and when that was noticed, in the clock's uptime.
+    overdue: Mutex<BTreeMap<AttemptId, Duration>>,
+    rejections: reject::Rejections,
+    time: time::Time,
     ailing: ailing::Ailing,
     /// Held for reading by each note of a read that is being written.
     notes: Arc<RwLock<()>>,
@@ -149,10 +192,13 @@ struct Inner {
     seed: u64,
 }
 
+/// How long a process that ends waits for its notes of reads.
+const NOTES_WITHIN: Duration = Duration::from_millis(500);
+
 impl Engine {
     /// An engine over these parts.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, entropy, http, vault, catalogue, node, nodes, limits } = parts;
+        let Parts { store, clock, entropy, http, vault, catalogue, node, nodes, journal, limits } = parts;
         let seed = vault.store().as_uuid().as_u64_pair().1;
         Self {
             inner: Arc::new(Inner {
@@ -166,7 +212,15 @@ impl Engine {
                 nodes,
                 limits,
                 flights: flight::Flights::default(),
+                scheduled: Arc::new(Semaphore::new(limits.flights)),
                 ailing: ailing::Ailing::default(),
+                holds: holds::Holds::default(),
+                journal,
+                replayed: OnceCell::new(),
+                journalled: Mutex::default(),
+                overdue: Mutex::default(),
+                rejections: reject::Rejections::default(),
+                time: time::Time::default(),
                 notes: Arc::default(),
                 hosts: hosts::Hosts::new(limits.requests_per_host, limits.kept_for_readers),
                 seed,
@@ -189,6 +243,12 @@ impl Engine {
         self.inner.clock.now()
     }
 
+    /// Whether this clock has jumped and no provider has confirmed it yet: nothing that cannot be taken back is to be done
+    /// because of what it shows.
+    pub fn doubts_the_clock(&self) -> bool {
+        self.inner.time.is_doubted(self.inner.clock.uptime())
+    }
+
     /// When a connection is to be refreshed, and everything that was weighed.
     pub fn schedule(&self, connection: &Connection, provider: &Provider) -> Schedule {
         self.inner.schedule(connection, provider, self.inner.clock.now())
@@ -197,7 +257,10 @@ impl Engine {
     /// Waits until every refresh that this process has started is over, and everything written: before it ends.
     pub async fn drain(&self) {
         self.inner.flights.drain().await;
-        drop(self.inner.notes.write().await);
+        // A note of a read is not worth waiting for, where somebody has locked the store.
+        let noted = self.inner.notes.write();
+        let _ = self.inner.within(NOTES_WITHIN, noted).await;
+        self.inner.note_skew().await;
     }
 }
 
@@ -206,14 +269,19 @@ impl Inner {
         schedule(connection, provider, &QuotaPlan::AMPLE, now, self.seed)
     }
 
-    /// When a connection is due: a refresh, or the end of an access token that cannot be renewed, which has to be told.
+    /// When a connection is due: a refresh, a warning, or the end of an access token that cannot be renewed, which has
+    /// to be told.
     fn plan(&self, connection: &Connection, provider: &Provider, now: Timestamp) -> Plan {
-        let plan = self.schedule(connection, provider, now).plan();
+        let schedule = self.schedule(connection, provider, now);
+        let warned_at = connection.plan.warned_at;
         let ends_at = connection.grant.as_ref().filter(|_| cannot_be_renewed(connection));
-        match ends_at.and_then(|grant| grant.tokens.expires_at) {
-            Some(ends_at) => Plan { due_at: Some(ends_at), dies_at: Some(ends_at) },
-            None => plan,
+        if let Some(ends_at) = ends_at.and_then(|grant| grant.tokens.expires_at) {
+            return Plan { due_at: Some(ends_at), dies_at: Some(ends_at), warned_at };
         }
+        let plan = schedule.plan();
+        let warning = warnings::next(connection, &schedule, warned_at, now);
+        let due_at = plan.due_at.into_iter().chain(warning.map(|warning| warning.give_at)).min();
+        Plan { due_at, warned_at, ..plan }
     }
 
     /// Runs a future for at most this long. `None` when the time was up.

@@ -1,9 +1,10 @@
 //! Clients and connections, as a person manages them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use url::Url;
-use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints};
 use vestal_core::connection::Connection;
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
@@ -11,6 +12,7 @@ use vestal_core::seal::Sealed;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::store::{Add, RemoveClient};
 
+use crate::client_trouble::unchanged;
 use crate::{Engine, Error, Inner};
 
 /// A client to add.
@@ -54,13 +56,16 @@ impl Engine {
             id,
             name: new.name,
             provider: new.provider,
+            revision: 1,
             client_id: new.client_id,
             auth: new.auth,
             secret: None,
+            second_secret: None,
             redirect_uri: new.redirect_uri,
             scopes: new.scopes,
             endpoints: new.endpoints,
             created_at: now,
+            notes: ClientNotes::default(),
         };
         client.secret = secret.map(|secret| inner.seal_client_secret(&client, &secret));
         match inner.store.add_client(&client).await? {
@@ -79,20 +84,35 @@ impl Engine {
         client.ok_or_else(|| Error::NoSuchClient { name: name.to_owned() })
     }
 
-    /// Replaces a client's secret. Refreshes that failed for the old one are tried with the new one at their next turn.
+    /// Replaces a client's secret. Refreshes that failed for the old one are due at once. With `keep_old`, the old one is
+    /// tried again should the provider refuse the new one, and the other way round: while secrets are being exchanged,
+    /// nobody has to do it at the right moment.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchClient`], [`Error::Client`] for a public client, [`Error::Store`].
-    pub async fn set_client_secret(&self, name: &str, secret: &SecretString) -> Result<Client, Error> {
+    pub async fn set_client_secret(
+        &self,
+        name: &str,
+        secret: &SecretString,
+        keep_old: bool,
+    ) -> Result<Client, Error> {
+        let inner = &self.inner;
         let client = self.client_named(name).await?;
         if !client.auth.needs_secret() {
             let lacks = "is a public client: it has no secret".to_owned();
             return Err(Error::Client { client: client.name, lacks });
         }
-        let sealed = self.inner.seal_client_secret(&client, secret);
-        self.inner.store.set_client_secret(client.id, client.auth, &sealed).await?;
-        Ok(client)
+        let sealed = inner.seal_client_secret(&client, secret);
+        let replace = |client: &Client| {
+            let mut update = unchanged(client);
+            update.second_secret = update.secret.replace(sealed.clone()).filter(|_| keep_old);
+            update.notes.trouble = None;
+            Some(update)
+        };
+        inner.change_client(client.id, replace).await?;
+        inner.resume_after_trouble(client.id).await?;
+        self.client_named(name).await
     }
 
     /// Removes a client that no connection uses.
@@ -121,14 +141,26 @@ impl Inner {
     }
 
     pub(crate) async fn client_of(&self, connection: &Connection) -> Result<Client, Error> {
-        self.store.client(connection.client).await?.ok_or_else(|| Error::Client {
-            client: connection.client.to_string(),
-            lacks: "does not exist any more".to_owned(),
-        })
+        self.client_with_id(connection.client).await
+    }
+
+    pub(crate) async fn client_with_id(&self, id: ClientId) -> Result<Client, Error> {
+        let lacks = || "does not exist any more".to_owned();
+        let client = self.store.client(id).await?;
+        client.ok_or_else(|| Error::Client { client: id.to_string(), lacks: lacks() })
     }
 
     pub(crate) async fn provider_of(&self, connection: &Connection) -> Result<Arc<Provider>, Error> {
-        let client = self.client_of(connection).await?;
-        Ok(self.catalogue.get(&client.provider)?)
+        self.facts_of(&self.client_of(connection).await?)
+    }
+
+    /// What is known of a client's provider: its file, and what was seen, as far as that calls for more caution.
+    pub(crate) fn facts_of(&self, client: &Client) -> Result<Arc<Provider>, Error> {
+        let file = self.catalogue.get(&client.provider)?;
+        let with_evidence = match file.with(&client.notes.evidence) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(provider) => Some(Arc::new(provider)),
+        };
+        Ok(with_evidence.unwrap_or(file))
     }
 }

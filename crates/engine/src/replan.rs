@@ -1,71 +1,95 @@
-//! What is due is stored as a time of the clock. When the clock was set, those times mean something else.
+//! Planning every connection anew: after the clock was set, and where plans were made by other facts.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use vestal_core::clock::Clock;
-use vestal_core::connection::ConnectionName;
-use vestal_core::store::{Filter, Update, Write};
+use tokio::task::JoinSet;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::store::{Filter, StoreError, Update};
 
-use crate::{Error, Inner};
-
-/// Wall time may drift from elapsed time by this much between two looks before that counts as a jump.
-const JUMP_S: i64 = 3600;
+use crate::{Engine, Error, Inner};
 
 /// How many connections are read at once.
 const PAGE: u32 = 500;
 
-/// Compares wall time with elapsed time.
-pub(crate) struct ClockWatch {
-    wall: Timestamp,
-    uptime: Duration,
-}
+/// How many are written at once: a store commits together what comes together.
+const AT_ONCE: usize = 64;
 
-impl ClockWatch {
-    pub(crate) fn new(clock: &dyn Clock) -> Self {
-        Self { wall: clock.now(), uptime: clock.uptime() }
-    }
-
-    /// By how many seconds the clock was set since the last look, where that is more than an hour.
-    pub(crate) fn look(&mut self, clock: &dyn Clock) -> Option<i64> {
-        let now = Self::new(clock);
-        let passed = now.uptime.saturating_sub(self.uptime);
-        let jumped = now.wall.as_second() - self.wall.as_second() - passed.as_secs().cast_signed();
-        *self = now;
-        (jumped.abs() > JUMP_S).then_some(jumped)
+impl Engine {
+    /// Plans every connection anew in a task of its own, unless that is being done.
+    pub(crate) fn replan_aside(&self) {
+        let inner = Arc::clone(&self.inner);
+        if !inner.time.begin_replanning() {
+            return;
+        }
+        tokio::spawn(async move {
+            match inner.replan().await {
+                Ok(changed) => {
+                    inner.time.end_replanning(true);
+                    tracing::info!(changed, "every plan was made anew");
+                }
+                Err(error) => {
+                    inner.time.end_replanning(false);
+                    tracing::error!(%error, "not every plan could be made anew; that is tried again at the next start");
+                }
+            }
+        });
     }
 }
 
 impl Inner {
-    /// Plans every connection anew, as of now.
+    /// Plans every connection anew, as of now. Returns how many plans changed. One that cannot be planned holds up no
+    /// other.
     ///
     /// Whoever writes to a connection meanwhile plans it too, so that one that moved needs nothing more.
-    pub(crate) async fn replan(&self) -> Result<(), Error> {
+    pub(crate) async fn replan(self: &Arc<Self>) -> Result<u64, Error> {
+        let mut changed = 0;
         let mut after: Option<ConnectionName> = None;
         loop {
             let page = self.store.connections(&Filter::default(), after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(changed) };
             after = Some(last.name.clone());
+            let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
             // A valid lease means an attempt, whose end brings a plan.
             for connection in page.iter().filter(|connection| connection.lease.is_none()) {
-                let provider = self.provider_of(connection).await?;
-                let plan = self.plan(connection, &provider, self.clock.now());
-                if plan == connection.plan {
-                    continue;
-                }
-                let update = Update {
-                    id: connection.id,
-                    expected: connection.revision,
-                    state: connection.state.clone(),
-                    plan,
-                    policy: connection.policy,
-                    grant: None,
-                    events: vec![],
-                };
-                match self.store.update_connection(&update).await? {
-                    Write::Done | Write::Moved(_) | Write::Gone => {}
+                let Some(update) = self.replanned(connection).await else { continue };
+                changed += 1;
+                let store = Arc::clone(&self.store);
+                writes.spawn(async move { store.update_connection(&update).await.map(drop) });
+                if writes.len() >= AT_ONCE {
+                    written(writes.join_next().await)?;
                 }
             }
+            while !writes.is_empty() {
+                written(writes.join_next().await)?;
+            }
         }
+    }
+
+    async fn replanned(&self, connection: &Connection) -> Option<Update> {
+        let provider = match self.provider_of(connection).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                tracing::error!(connection = %connection.name, %error, "its plan stays as it is");
+                return None;
+            }
+        };
+        let plan = self.plan(connection, &provider, self.clock.now());
+        (plan != connection.plan).then(|| Update {
+            id: connection.id,
+            expected: connection.revision,
+            state: connection.state.clone(),
+            plan,
+            policy: connection.policy,
+            grant: None,
+            events: vec![],
+        })
+    }
+}
+
+/// What came of a write. A task that broke off has written nothing.
+fn written(joined: Option<Result<Result<(), StoreError>, tokio::task::JoinError>>) -> Result<(), StoreError> {
+    match joined {
+        Some(Ok(written)) => written,
+        Some(Err(_)) | None => Ok(()),
     }
 }

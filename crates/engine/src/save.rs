@@ -1,28 +1,35 @@
-//! What an answer means for a connection, and storing it before anybody hears of it.
+//! Storing an answer before anybody hears of it: into the store, or, while that takes nothing, into the journal.
 
 use std::time::Duration;
 
 use vestal_core::backoff::Backoff;
-use vestal_core::connection::{Attempt, Connection, ConnectionName};
-use vestal_core::event::{Event, Trigger, What};
-use vestal_core::outcome::{Reply, Verdict, judge, quarantine};
+use vestal_core::connection::{Attempt, Connection};
+use vestal_core::event::{Event, KEPT_PER_CONNECTION, Trigger, What};
+use vestal_core::id::{AttemptId, ConnectionId};
+use vestal_core::journal::Entry;
+use vestal_core::provider::Reuse;
 use vestal_core::schedule::jitter;
 use vestal_core::seal::Field;
-use vestal_core::secret::ExposeSecret;
-use vestal_core::state::{State, Transition};
+use vestal_core::state::Cause;
 use vestal_core::store::{Brought, Finish, Finished, StoreError};
-use vestal_core::token::{Candidate, CandidateAnswer, TokenAnswer, TokenSet, WhyCandidate};
-use vestal_oauth::http::Exchange;
-use vestal_oauth::id_token::subject;
-use vestal_oauth::read::read_token_answer;
+use vestal_core::token::{CandidateAnswer, WhyCandidate};
+use vestal_oauth::read::Reading;
 
 use crate::attempt::{CONTENTION_TRIES, Cargo};
-use crate::secrets::{Destination, place};
+use crate::secrets::place;
 use crate::{Error, Inner};
 
 /// The waits between tries to store an answer.
 pub(crate) const SAVE_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
+
+/// For how long the store is tried again with what would not be lost: an answer that is in the journal, or an outcome that
+/// brought nothing. After that, whoever comes next finds the one in the journal, and of the other that nobody wrote it
+/// down.
+const SAFE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store that takes longer may be locked by somebody: the journal is not.
+const JOURNAL_AFTER: Duration = Duration::from_millis(500);
 
 /// What a log line about an outcome belongs to: a command tells its own outcome, and leaves these out.
 const OUTCOME: &str = "vestal_engine::outcome";
@@ -30,29 +37,64 @@ const OUTCOME: &str = "vestal_engine::outcome";
 /// By how much the lease is extended while an answer is unsaved.
 const UNSAVED_LEASE: Duration = Duration::from_secs(30);
 
+/// An answer on its way to where it is safe.
+pub(crate) struct Saving {
+    /// What goes into the journal where the store does not take it; `None` where nothing would be lost.
+    entry: Option<Entry>,
+    journalled: bool,
+    /// It came from the journal, and stays there if the store does not take it.
+    replayed: bool,
+    started: Duration,
+    tries: u32,
+    /// When the lease was extended last.
+    renewed_at: Option<Duration>,
+}
+
+impl Saving {
+    /// What is not worth more than a few tries.
+    pub(crate) fn nothing(started: Duration) -> Self {
+        Self { entry: None, journalled: false, replayed: false, started, tries: 0, renewed_at: None }
+    }
+
+    /// An answer that may hold the only refresh token.
+    pub(crate) fn answer(entry: Option<Entry>, started: Duration) -> Self {
+        Self { entry, ..Self::nothing(started) }
+    }
+
+    /// An answer that is in the journal.
+    pub(crate) fn replayed(started: Duration) -> Self {
+        Self { replayed: true, ..Self::nothing(started) }
+    }
+}
+
 impl Inner {
-    /// Reads what came back, decides what it means for what is stored now, and stores that. Returns the connection as
-    /// it then is.
+    /// Decides what an answer means for what is stored now, and stores that. Returns the connection as it then is.
     pub(crate) async fn conclude(
         &self,
         mut connection: Connection,
         attempt: &Attempt,
-        exchange: Exchange,
+        reading: &Reading,
         cargo: &Cargo,
         trigger: Trigger,
+        mut saving: Saving,
     ) -> Result<Connection, Error> {
-        let reading = read_token_answer(exchange, attempt.started_at);
-        // Before anything else may fail: from here on the answer is safe to keep.
-        let raw = reading.raw.map(|bytes| {
+        let raw = reading.raw.as_ref().map(|bytes| {
             let place = place(connection.id, Field::RawAnswer, attempt.grant, attempt.generation);
-            self.vault.seal(&place, &bytes, &*self.entropy)
+            self.vault.seal(&place, bytes, &*self.entropy)
         });
-        for _ in 0..CONTENTION_TRIES {
+        let mut moved = 0;
+        loop {
             let now = self.clock.now();
             let mut decision = self.decide(&connection, attempt, &reading.reply, cargo, trigger);
             if let (Brought::Nothing, Some(raw)) = (&decision.brought, &raw) {
                 let answer = CandidateAnswer::Raw(raw.clone());
                 decision.keep(&connection, attempt, now, WhyCandidate::Unreadable, answer);
+            }
+            if let Some(detail) = decision.refusal(&connection)
+                && cargo.provider.reuse() != Reuse::Harmless
+                && let Some(late) = self.late_attempt(connection.id).await?
+            {
+                decision.blame(late, &detail);
             }
             let finish = Finish {
                 id: connection.id,
@@ -64,124 +106,140 @@ impl Inner {
                 brought: decision.brought,
                 events: decision.events,
             };
-            match self.save(&connection.name, &finish).await? {
+            match self.save(&decision.after, &finish, &mut saving).await? {
                 None => {
                     log(&decision.after, &finish.events);
                     return Ok(decision.after);
                 }
                 Some(current) => connection = *current,
             }
+            moved += 1;
+            // Renewing our lease moves it, too: whoever keeps trying to store an answer does not give up for that.
+            let patient = self.clock.uptime().saturating_sub(saving.started) < self.limits.save;
+            let unsafe_yet = saving.entry.is_some() && !saving.journalled;
+            if moved >= CONTENTION_TRIES && !(patient && (saving.tries > 0 || unsafe_yet)) {
+                let contended =
+                    StoreError::Unavailable { detail: "others kept writing in between".to_owned() };
+                self.write_into_journal(&connection, &mut saving, &contended).await;
+                return Err(Error::Contended { name: connection.name });
+            }
         }
-        Err(Error::Contended { name: connection.name })
     }
 
-    /// What an answer means for what is stored now. No I/O.
-    fn decide(
-        &self,
-        connection: &Connection,
-        attempt: &Attempt,
-        reply: &Reply,
-        cargo: &Cargo,
-        trigger: Trigger,
-    ) -> Decision {
-        let now = self.clock.now();
-        let mut decision = Decision { after: connection.clone(), brought: Brought::Nothing, events: vec![] };
-        match (judge(connection, attempt, reply, &cargo.provider, now, self.seed), reply) {
-            (Verdict::Apply, Reply::Tokens(answer)) if self.is_another_account(connection, answer) => {
-                let tokens = self.tokens_for(connection, attempt, answer, cargo, attempt.generation + 1);
-                let rotated = answer_rotates(&tokens, attempt);
-                let answer = CandidateAnswer::Tokens(Box::new(tokens));
-                decision.keep(connection, attempt, now, WhyCandidate::AnotherAccount, answer);
-                let transition = quarantine(connection, &cargo.provider, rotated, now, self.seed);
-                decision.shift(connection, attempt, transition, now);
+    /// An attempt with the refresh token before the current one that was given up: its request may have come late, or its
+    /// answer, and that refresh token was sent twice, which some providers punish. What they say then is not the reason.
+    async fn late_attempt(&self, id: ConnectionId) -> Result<Option<AttemptId>, Error> {
+        let (mut given_up, mut late) = (None, None);
+        for stored in self.store.events(Some(id), 0, 2 * KEPT_PER_CONNECTION).await? {
+            match stored.event.what {
+                What::Abandoned { attempt, .. } => given_up = Some(attempt),
+                What::Failed { why: Cause::OutcomeUnknown(unknown), .. } => given_up = Some(unknown.attempt),
+                What::Refreshed { .. } => late = given_up.take(),
+                What::Consented { .. } => (given_up, late) = (None, None),
+                _ => {}
             }
-            (Verdict::Apply, Reply::Tokens(answer)) => {
-                let generation = connection.generation() + 1;
-                let tokens = self.tokens_for(connection, attempt, answer, cargo, generation);
-                decision.apply(connection, attempt, tokens, trigger, now);
-            }
-            (Verdict::Keep(why), Reply::Tokens(answer)) => {
-                let tokens = self.tokens_for(connection, attempt, answer, cargo, attempt.generation + 1);
-                let answer = CandidateAnswer::Tokens(Box::new(tokens));
-                decision.keep(connection, attempt, now, why, answer);
-            }
-            (Verdict::Move(transition), _) => decision.shift(connection, attempt, transition, now),
-            _ => {}
         }
-        decision
+        Ok(late)
     }
 
-    /// Whether the id token speaks of another account than the one before. Where either is missing, nobody knows.
-    fn is_another_account(&self, connection: &Connection, answer: &TokenAnswer) -> bool {
-        let before = connection.grant.as_ref().and_then(|grant| {
-            let sealed = grant.tokens.id_token.as_ref()?;
-            let place = place(connection.id, Field::IdToken, grant.id, grant.tokens.generation);
-            subject(self.vault.open_text(&place, sealed).ok()?.expose_secret())
-        });
-        let now = answer.id_token.as_ref().and_then(|token| subject(token.expose_secret()));
-        before.zip(now).is_some_and(|(before, now)| before != now)
-    }
-
-    fn tokens_for(
-        &self,
-        connection: &Connection,
-        attempt: &Attempt,
-        answer: &TokenAnswer,
-        cargo: &Cargo,
-        generation: u64,
-    ) -> TokenSet {
-        let to = Destination {
-            connection: connection.id,
-            client: &cargo.client,
-            grant: attempt.grant,
-            generation,
-            issued_at: attempt.started_at,
-            default_life: cargo.provider.access_token_life(),
-        };
-        let grant = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);
-        let before = grant.map(|grant| &grant.tokens).zip(cargo.refresh_token.as_ref());
-        self.seal_tokens(answer, to, before)
-    }
-
-    /// Stores an outcome, and tries again for as long as the store does not take it. `Some`: somebody wrote in
-    /// between, decide anew.
+    /// Stores an outcome; `after` is the connection as it then is. Where the store does not take it, what must not be
+    /// lost goes into the journal, and the store is tried again. `Some`: somebody wrote in between, decide anew.
     pub(crate) async fn save(
         &self,
-        name: &ConnectionName,
+        after: &Connection,
         finish: &Finish,
+        saving: &mut Saving,
     ) -> Result<Option<Box<Connection>>, Error> {
-        let started = self.clock.uptime();
-        let mut tries = 0;
+        let name = &after.name;
         loop {
-            let error = match self.store.finish_attempt(finish).await {
-                Ok(Finished::Done | Finished::Gone) => return Ok(None),
-                Ok(Finished::Already) => {
-                    // Our own write, whose outcome was unknown, or else nobody's who may write this.
-                    if tries == 0 {
-                        tracing::error!(connection = %name, attempt = %finish.attempt, "an outcome was stored before by somebody else");
+            let error = match self.finish(after, finish, saving).await {
+                Ok(Finished::Moved(current)) => return Ok(Some(current)),
+                Ok(Finished::Already) if saving.tries == 0 && !saving.replayed => {
+                    tracing::error!(connection = %name, attempt = %finish.attempt, "an outcome was stored before by somebody else");
+                    return Ok(None);
+                }
+                // Already: our own write, whose outcome was unknown; or another process found it in the journal.
+                Ok(Finished::Done | Finished::Gone | Finished::Already) => {
+                    if saving.journalled {
+                        self.is_in_the_store(after.id, finish.attempt).await;
                     }
                     return Ok(None);
                 }
-                Ok(Finished::Moved(current)) => return Ok(Some(current)),
                 Err(error) => error,
             };
-            tries += 1;
+            saving.tries += 1;
+            if saving.replayed {
+                return Err(error.into());
+            }
             let worth_keeping = matches!(finish.brought, Brought::Tokens(_) | Brought::Candidate(_));
+            if worth_keeping {
+                self.write_into_journal(after, saving, &error).await;
+            }
             let passes = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
-            let patient = self.clock.uptime().saturating_sub(started) < self.limits.save;
+            let patience = match saving.journalled || !worth_keeping {
+                true => SAFE_PATIENCE.min(self.limits.save),
+                false => self.limits.save,
+            };
+            let patient = self.clock.uptime().saturating_sub(saving.started) < patience;
             if !patient || !(passes || worth_keeping) {
-                let detail = error.to_string();
-                return Err(if worth_keeping {
-                    tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
-                    Error::Unsaved { name: name.clone(), detail }
-                } else {
-                    error.into()
+                let (name, detail) = (name.clone(), error.to_string());
+                return Err(match (saving.journalled, worth_keeping) {
+                    (true, _) => Error::Journalled { name, detail },
+                    (false, true) => {
+                        tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
+                        Error::Unsaved { name, detail }
+                    }
+                    (false, false) => error.into(),
                 });
             }
-            tracing::warn!(connection = %name, tries, detail = %error, "the store did not take an outcome; trying again");
-            // Whoever else wants this connection must not send the same refresh token meanwhile.
+            tracing::warn!(connection = %name, tries = saving.tries, detail = %error, "the store did not take an outcome; trying again");
+            self.hold_on(finish, saving).await;
+            let salt = jitter(self.seed, finish.id, u64::from(saving.tries));
+            self.clock.sleep(SAVE_BACKOFF.after(saving.tries, salt)).await;
+        }
+    }
+
+    /// Has the store take an outcome. While it takes its time, what must not be lost goes into the journal.
+    async fn finish(
+        &self,
+        after: &Connection,
+        finish: &Finish,
+        saving: &mut Saving,
+    ) -> Result<Finished, StoreError> {
+        let finishing = self.store.finish_attempt(finish);
+        tokio::pin!(finishing);
+        if let Some(outcome) = self.within(JOURNAL_AFTER, &mut finishing).await {
+            return outcome;
+        }
+        if matches!(finish.brought, Brought::Tokens(_) | Brought::Candidate(_)) {
+            let why = StoreError::Unavailable { detail: "it takes its time".to_owned() };
+            self.write_into_journal(after, saving, &why).await;
+        }
+        finishing.await
+    }
+
+    /// Extends the lease now and then: whoever else wants this connection must not send the same refresh token meanwhile.
+    async fn hold_on(&self, finish: &Finish, saving: &mut Saving) {
+        let uptime = self.clock.uptime();
+        if saving.renewed_at.is_none_or(|at| uptime.saturating_sub(at) >= UNSAVED_LEASE / 3) {
+            saving.renewed_at = Some(uptime);
             let _ = self.store.renew_lease(finish.attempt, UNSAVED_LEASE).await;
-            self.clock.sleep(SAVE_BACKOFF.after(tries, jitter(self.seed, finish.id, u64::from(tries)))).await;
+        }
+    }
+
+    /// Writes an answer into the journal, unless it is there.
+    async fn write_into_journal(&self, after: &Connection, saving: &mut Saving, why: &StoreError) {
+        let Some(entry) = saving.entry.as_ref().filter(|_| !saving.journalled) else { return };
+        let name = &after.name;
+        match self.journal.append(entry).await {
+            Ok(()) => {
+                saving.journalled = true;
+                tracing::warn!(connection = %name, %why, "the store did not take a new token set; it is in the journal");
+                self.serve_from_journal(after.clone());
+            }
+            Err(error) => {
+                tracing::error!(connection = %name, %why, %error, "NEITHER the store NOR the journal takes a new token set: it is in the memory of this process only, which must not end; make room, or give it back its disk");
+            }
         }
     }
 }
@@ -205,82 +263,5 @@ fn log(connection: &Connection, events: &[Event]) {
             }
             _ => {}
         }
-    }
-}
-
-/// Whether a token set brought another refresh token than the one it was got with.
-fn answer_rotates(tokens: &TokenSet, attempt: &Attempt) -> bool {
-    tokens.refresh_token.as_ref().map(|token| token.fingerprint) != attempt.fingerprint
-}
-
-/// What becomes of a connection.
-struct Decision {
-    after: Connection,
-    brought: Brought,
-    events: Vec<Event>,
-}
-
-impl Decision {
-    fn apply(
-        &mut self,
-        connection: &Connection,
-        attempt: &Attempt,
-        tokens: TokenSet,
-        trigger: Trigger,
-        now: jiff::Timestamp,
-    ) {
-        let what = What::Refreshed {
-            attempt: attempt.id,
-            generation: tokens.generation,
-            rotated: answer_rotates(&tokens, attempt),
-            expires_at: tokens.expires_at,
-            trigger,
-        };
-        self.events.push(Event { connection: connection.id, at: now, what });
-        // A connection that is being taken apart stays so; its newest refresh token is what has to be revoked.
-        if let Ok(state) = connection.state.clone().apply(Transition::Succeed, now) {
-            self.after.state = state;
-        }
-        if let Some(grant) = &mut self.after.grant {
-            grant.tokens = tokens.clone();
-        }
-        self.brought = Brought::Tokens(Box::new(tokens));
-    }
-
-    fn keep(
-        &mut self,
-        connection: &Connection,
-        attempt: &Attempt,
-        now: jiff::Timestamp,
-        why: WhyCandidate,
-        answer: CandidateAnswer,
-    ) {
-        let what = What::CandidateKept { attempt: attempt.id, why };
-        self.events.push(Event { connection: connection.id, at: now, what });
-        self.brought =
-            Brought::Candidate(Box::new(Candidate { attempt: attempt.id, kept_at: now, why, answer }));
-    }
-
-    fn shift(
-        &mut self,
-        connection: &Connection,
-        attempt: &Attempt,
-        transition: Transition,
-        now: jiff::Timestamp,
-    ) {
-        let what = match &transition {
-            Transition::Fail { cause, next } => {
-                What::Failed { attempt: attempt.id, why: cause.clone(), next: *next }
-            }
-            Transition::Die { reason } => What::NeedsReauth { why: reason.clone() },
-            _ => return,
-        };
-        let Ok(state) = connection.state.clone().apply(transition, now) else { return };
-        // What is known to be dead stays dead, and says so once.
-        if matches!(connection.state, State::NeedsReauth { .. }) && matches!(what, What::NeedsReauth { .. }) {
-            return;
-        }
-        self.after.state = state;
-        self.events.push(Event { connection: connection.id, at: now, what });
     }
 }

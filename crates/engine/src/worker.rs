@@ -4,19 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use vestal_core::event::Trigger;
-use vestal_core::id::ConnectionId;
+use vestal_core::store::Due;
 use vestal_core::token::saturating_add;
 
 use crate::attempt::Purpose;
-use crate::replan::ClockWatch;
+use crate::flight::Landing;
+use crate::hosts::Slot;
+use crate::time::{ClockWatch, Start};
 use crate::{Engine, Error};
-
-/// The schedule is looked at at least this often: no timer is trusted across a suspend.
-pub const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// The shortest time between two looks, so that what cannot be started does not keep a core busy.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+
+/// How often journals are looked at, and how often while answers of this process wait in one.
+const REPLAY_EVERY: Duration = Duration::from_secs(30);
+const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
+
+/// How many times what is due is asked for in one look, each time without the hosts that take nothing more.
+const ROUNDS: usize = 64;
 
 /// One look at the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,44 +34,142 @@ pub struct Pass {
     pub next: Timestamp,
 }
 
+/// What came of trying to start a refresh.
+enum Started {
+    Yes,
+    /// It is under way, or waits since it could not even be tried.
+    Otherwise,
+    /// Its host takes nothing more.
+    HostIsFull,
+    /// This process does enough.
+    NoRoom,
+}
+
 impl Engine {
-    /// Starts what is due at `now`, nearest death first, and returns without waiting for it.
+    /// Starts what is due at `now`, nearest death first, as far as hosts and providers take it, and returns without
+    /// waiting for it.
     ///
     /// # Errors
     ///
-    /// When the store cannot be read. Nothing was started then.
+    /// When the store cannot be read. Nothing more was started then.
     pub async fn run_once(&self, now: Timestamp) -> Result<Pass, Error> {
         let inner = &self.inner;
-        let room = inner.limits.flights.saturating_sub(inner.flights.count());
         let mut started = 0;
-        if room > 0 {
-            // Those under way are due until they land, and must not crowd out the others.
+        let mut held = inner.held().await?;
+        for _ in 0..ROUNDS {
+            let room = self.room();
+            if room == 0 {
+                break;
+            }
+            // Those that wait since they could not be tried stay due, and must not crowd out the others.
             let limit = room.saturating_add(inner.flights.count()).saturating_add(inner.ailing.count());
-            let uptime = inner.clock.uptime();
-            let well = |id: &ConnectionId| !inner.flights.is_running(*id) && !inner.ailing.waits(*id, uptime);
-            let due = inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX)).await?;
-            for id in due.into_iter().filter(well).take(room) {
-                let purpose = Purpose { trigger: Trigger::Schedule, generation: None };
-                let engine = Arc::clone(inner);
-                // Nobody watches this flight: its outcome is in the store and its history.
-                drop(inner.flights.join_or_start(id, || async move {
-                    let outcome = Arc::clone(&engine).fly(id, purpose).await;
-                    match &outcome {
-                        Ok(_) => engine.ailing.forget(id),
-                        Err(error) => {
-                            engine.ailing.note(id, engine.clock.uptime());
-                            tracing::error!(connection = %id, %error, "a scheduled refresh could not be tried");
-                        }
-                    }
-                    outcome
-                }));
-                started += 1;
+            let mut full = false;
+            for due in inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX), &held).await? {
+                match self.start(due) {
+                    Started::Yes => started += 1,
+                    Started::Otherwise => {}
+                    Started::HostIsFull => full = true,
+                    Started::NoRoom => break,
+                }
+            }
+            // Behind those whose host is full there may be others.
+            let before = std::mem::replace(&mut held, inner.held().await?);
+            if !full || held == before {
+                break;
             }
         }
-        let latest = saturating_add(now, LOOK_AT_LEAST_EVERY);
+        // What is due and was not started waits for something to land, which is noticed, or for one of these.
+        let waits = inner.held_for().unwrap_or(Duration::MAX).min(inner.limits.look);
+        let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         let earliest = saturating_add(now, LOOK_AT_MOST_EVERY);
-        let next = inner.store.next_due().await?.map_or(latest, |due| due.clamp(earliest, latest));
+        let next = inner.store.next_due(now, &held).await?.map_or(latest, |due| due.clamp(earliest, latest));
         Ok(Pass { started, next })
+    }
+
+    /// Does everything that is due now, and waits for it. Returns how many refreshes were started.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read. What was started goes on ([`Engine::drain`]).
+    pub async fn run_due(&self) -> Result<usize, Error> {
+        let inner = &self.inner;
+        if self.look_back().await.replan {
+            Box::pin(inner.replan()).await?;
+        }
+        if let Err(error) = Box::pin(inner.replay(None)).await {
+            tracing::error!(%error, "what lies in journals cannot be read");
+        }
+        let now = inner.clock.now();
+        let mut landings = inner.flights.landings();
+        let mut started = 0;
+        loop {
+            landings.borrow_and_update();
+            started += self.run_once(now).await?.started;
+            if inner.scheduled.available_permits() == inner.limits.flights {
+                if let Err(error) = inner.note_time(true).await {
+                    tracing::debug!(%error, "the time was not noted");
+                }
+                return Ok(started);
+            }
+            // The sender lives as long as the engine.
+            let _ = landings.changed().await;
+        }
+    }
+
+    /// How many more refreshes the schedule may start. After the clock has jumped, one at a time.
+    fn room(&self) -> usize {
+        let (limits, room) = (&self.inner.limits, self.inner.scheduled.available_permits());
+        match self.inner.time.is_doubted(self.inner.clock.uptime()) {
+            true => usize::from(room == limits.flights),
+            false => room,
+        }
+    }
+
+    fn start(&self, due: Due) -> Started {
+        let inner = &self.inner;
+        let (id, uptime) = (due.connection, inner.clock.uptime());
+        if inner.flights.is_running(id) || inner.ailing.waits(id, uptime) {
+            return Started::Otherwise;
+        }
+        let Some(host) = inner.known_host(due.client) else {
+            inner.holds.forget_clients();
+            return Started::HostIsFull;
+        };
+        let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
+        let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Started::NoRoom };
+        let Some(slot) = inner.hosts.try_scheduled(&host, uptime) else { return Started::HostIsFull };
+        // Nobody watches this flight: its outcome is in the store and its history.
+        drop(inner.flights.join_or_start(id, || self.clone().scheduled(due, slot, permit)));
+        Started::Yes
+    }
+
+    /// Whether one more may start, for which a permit was taken.
+    fn room_but_one(&self) -> bool {
+        let inner = &self.inner;
+        !inner.time.is_doubted(inner.clock.uptime())
+            || inner.scheduled.available_permits() + 1 == inner.limits.flights
+    }
+
+    async fn scheduled(self, due: Due, slot: Slot, permit: OwnedSemaphorePermit) -> Result<Landing, Error> {
+        let inner = self.inner;
+        let purpose = Purpose { trigger: Trigger::Schedule, generation: None };
+        let outcome = Arc::clone(&inner).fly(due.connection, due.client, purpose, Some(slot)).await;
+        match &outcome {
+            Ok(Landing::Done) => inner.ailing.forget(due.connection),
+            // Its lease has ended, and its process may yet conclude it.
+            Ok(Landing::HeldElsewhere) => {
+                inner.ailing.note(due.connection, inner.clock.uptime());
+            }
+            // Told once: a disk that is full must not be filled with that.
+            Err(error) if inner.ailing.note(due.connection, inner.clock.uptime()) == 1 => {
+                tracing::error!(connection = %due.connection, %error, "a scheduled refresh could not be tried; it is tried again");
+            }
+            Err(error) => {
+                tracing::debug!(connection = %due.connection, %error, "a scheduled refresh could not be tried");
+            }
+        }
+        drop(permit);
+        outcome
     }
 
     /// Keeps to the schedule until `stop` completes; then waits for what is under way.
@@ -75,16 +180,23 @@ impl Engine {
         tokio::pin!(stop);
         let mut watch = ClockWatch::new(&*inner.clock);
         let mut landings = inner.flights.landings();
+        if self.look_back().await.replan {
+            self.replan_aside();
+        }
+        let mut replayed_at = None;
         loop {
             // Before looking: what lands from here on is noticed, also while the schedule is being read.
             landings.borrow_and_update();
-            let now = inner.clock.now();
             if let Some(jump) = watch.look(&*inner.clock) {
-                tracing::warn!(seconds = jump, "the clock was set; every plan is made anew");
-                if let Err(error) = inner.replan().await {
-                    tracing::error!(%error, "not every plan could be made anew");
-                }
+                tracing::warn!(
+                    seconds = jump,
+                    "the clock was set; every plan is made anew, and refreshes go one at a time until a provider's clock agrees"
+                );
+                inner.time.doubt(inner.clock.uptime());
+                self.replan_aside();
             }
+            self.replay_now_and_then(&mut replayed_at).await;
+            let now = inner.clock.now();
             let next = match self.run_once(now).await {
                 Ok(pass) => pass.next,
                 Err(error) => {
@@ -92,15 +204,58 @@ impl Engine {
                     saturating_add(now, Duration::from_secs(1))
                 }
             };
+            if let Err(error) = inner.note_time(false).await {
+                tracing::debug!(%error, "the time was not noted");
+            }
             let wait = Duration::try_from(next.duration_since(inner.clock.now())).unwrap_or(Duration::ZERO);
+            let longest = if inner.waits_in_journal() { REPLAY_OWN_EVERY } else { inner.limits.look };
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, LOOK_AT_LEAST_EVERY)) => {}
+                () = inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, longest.max(LOOK_AT_MOST_EVERY))) => {}
                 // What has landed may be due again soon, and has made room.
                 _ = landings.changed() => inner.clock.sleep(LOOK_AT_MOST_EVERY).await,
             }
         }
         self.drain().await;
+        if let Err(error) = inner.note_time(true).await {
+            tracing::debug!(%error, "the time was not noted");
+        }
+    }
+
+    /// At the start: compares the clock and the facts with what was noted last.
+    async fn look_back(&self) -> Start {
+        let inner = &self.inner;
+        let mark = match inner.store.mark().await {
+            Ok(mark) => mark,
+            Err(error) => {
+                tracing::error!(%error, "what was noted of the time cannot be read");
+                return Start { doubted: false, replan: false };
+            }
+        };
+        let start = Start::after(mark.as_ref(), inner.clock.now(), &inner.catalogue.fingerprint());
+        if start.doubted {
+            let noted = mark.map(|mark| mark.at.to_string()).unwrap_or_default();
+            tracing::warn!(
+                noted,
+                "the clock shows quite another time than when it was noted last; refreshes go one at a time until a provider's clock agrees"
+            );
+            inner.time.doubt(inner.clock.uptime());
+        }
+        start
+    }
+
+    /// Puts into the store what lies in journals, unless that was done just now.
+    async fn replay_now_and_then(&self, replayed_at: &mut Option<Duration>) {
+        let inner = &self.inner;
+        let every = if inner.waits_in_journal() { REPLAY_OWN_EVERY } else { REPLAY_EVERY };
+        let uptime = inner.clock.uptime();
+        if replayed_at.is_some_and(|at| uptime.saturating_sub(at) < every) {
+            return;
+        }
+        *replayed_at = Some(uptime);
+        if let Err(error) = Box::pin(inner.replay(None)).await {
+            tracing::error!(%error, "what lies in journals cannot be read");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 use vestal_core::client::{ClientAuth, Endpoints};
+use vestal_core::secret::Redactor;
 
 use crate::endpoint;
 use crate::form::get;
@@ -135,7 +136,9 @@ fn metadata(answer: &Answer) -> Result<Map<String, Value>, String> {
     match Body::parse(answer) {
         Body::Object(fields) if fields.contains_key("issuer") => Ok(fields),
         Body::Object(_) => Err("200 with JSON that names no issuer".to_owned()),
-        body if answer.end == BodyEnd::Complete => Err(format!("200 with {}", body.name())),
+        body if answer.end == BodyEnd::Complete => {
+            Err(format!("200 with {}", body.name(&Redactor::default())))
+        }
         _ => Err("200, but not in full".to_owned()),
     }
 }

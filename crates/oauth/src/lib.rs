@@ -16,12 +16,15 @@ pub mod discovery;
 pub mod endpoint;
 pub mod http;
 pub mod id_token;
+#[cfg(feature = "reqwest")]
+mod patience;
 pub mod pkce;
 pub mod read;
 pub mod refresh_token;
 #[cfg(feature = "reqwest")]
 pub mod reqwest_http;
 pub mod revocation;
+pub mod sent;
 
 mod form;
 mod http_date;

@@ -6,40 +6,48 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use vestal_core::outcome::Reply;
+use vestal_core::secret::Redactor;
 
 use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange};
 use crate::http_date;
 
 mod body;
+mod error_body;
 mod lenient;
 mod life;
 mod token_set;
 
-pub(crate) use body::{Body, ErrorBody, redirect_target};
+pub(crate) use body::{Body, redirect_target};
+use error_body::ErrorBody;
 use life::Reference;
+
+/// How much of an answer is kept that could not be read: no token set is as long, and a page that comes again at every
+/// try must not fill a disk.
+pub const RAW_MAX_BYTES: usize = 64 * 1024;
 
 /// What an exchange with a token endpoint came to.
 pub struct Reading {
     /// What came back.
     pub reply: Reply,
     /// The body, not empty, of an answer that may hold tokens and could not be taken as such: one that could not
-    /// be read although its status says success, or a token set although it does not. It may hold the only
-    /// refresh token.
+    /// be read although its status says success, or one that holds tokens although it says that it is none. It may
+    /// hold the only refresh token. At most [`RAW_MAX_BYTES`].
     pub raw: Option<Bytes>,
     /// The provider's time, from the `Date` header.
     pub date: Option<Timestamp>,
 }
 
-/// Reads what came back. Lives count from `started_at`, when the request was started.
-pub fn read_token_answer(exchange: Exchange, started_at: Timestamp) -> Reading {
+/// Reads what came back. Lives count from `started_at`, when the request was started; `sent` knows the secrets that it
+/// carried (see [`crate::sent`]).
+pub fn read_token_answer(exchange: Exchange, started_at: Timestamp, sent: &Redactor) -> Reading {
     match exchange {
         Exchange::NotSent { detail } => Reading { reply: Reply::NotSent { detail }, raw: None, date: None },
         Exchange::NoAnswer { detail } => Reading { reply: Reply::NoAnswer { detail }, raw: None, date: None },
-        Exchange::Answered(answer) => read_answer(answer, started_at),
+        Exchange::Answered(answer) => read_answer(answer, started_at, sent),
     }
 }
 
-fn read_answer(answer: Answer, started_at: Timestamp) -> Reading {
+fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Reading {
     let date = http_date::date(&answer.headers);
     let status = answer.status;
     let successful = (200..300).contains(&status);
@@ -47,31 +55,39 @@ fn read_answer(answer: Answer, started_at: Timestamp) -> Reading {
     let unreadable = |detail| Reply::Unreadable { status, detail, retry_after };
     let body = Body::parse(&answer);
     let is_token_set = matches!(&body, Body::Object(fields) if token_set::is_one(fields));
+    let holds_tokens =
+        is_token_set || matches!(&body, Body::Object(fields) if token_set::holds_a_refresh_token(fields));
     let reply = match body {
         Body::Object(fields) if successful && is_token_set => {
             Reply::Tokens(Box::new(token_set::read(fields, Reference { date, started_at })))
         }
-        body => match body.error() {
+        body => match body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent)) {
             Some(ErrorBody { code, detail }) => Reply::Error { status, code, detail, retry_after },
             None if is_token_set => {
                 unreadable(format!("answered {status}, which is no success, with a token set"))
             }
-            None => unreadable(describe(&answer, &body)),
+            None => unreadable(describe(&answer, &body, sent)),
         },
     };
-    let may_hold_tokens = (successful || is_token_set) && !answer.body.is_empty();
-    let unread = may_hold_tokens && matches!(reply, Reply::Unreadable { .. });
-    Reading { reply, raw: unread.then_some(answer.body), date }
+    let unread = match reply {
+        Reply::Tokens(_) => false,
+        Reply::Unreadable { .. } => successful || holds_tokens,
+        Reply::Error { .. } | Reply::NotSent { .. } | Reply::NoAnswer { .. } => holds_tokens,
+    };
+    let raw = Some(answer.body).filter(|body| unread && !body.is_empty());
+    let raw = raw.map(|body| body.slice(..body.len().min(RAW_MAX_BYTES)));
+    Reading { reply, raw, date }
 }
 
 /// What is wrong with an answer that could not be read.
-fn describe(answer: &Answer, body: &Body) -> String {
+fn describe(answer: &Answer, body: &Body, sent: &Redactor) -> String {
     let Answer { status, body: bytes, end, .. } = answer;
     if let Some(target) = redirect_target(answer) {
+        let target = sent.redact(&target);
         return format!("answered {status}: redirected to {target}, and redirects are not followed");
     }
     match end {
-        BodyEnd::Complete => format!("answered {status} with {}", body.name()),
+        BodyEnd::Complete => format!("answered {status} with {}", body.name(sent)),
         BodyEnd::Truncated => {
             format!("answered {status}, but its body broke off after {} bytes", bytes.len())
         }

@@ -15,6 +15,7 @@ use vestal_core::secret::redact;
 
 use crate::endpoint;
 use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
+use crate::patience::Patience;
 
 /// How long a connection may take, with name resolution and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +101,7 @@ impl Http for ReqwestHttp {
     /// A deadline shorter than the 5 s that a connection may take can pass while nothing was sent yet, which
     /// then is [`Exchange::NoAnswer`] all the same: the cautious side.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
-        let mut request = match reqwest::Request::try_from(request) {
+        let request = match reqwest::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => return Exchange::NotSent { detail: cause(error) },
         };
@@ -108,18 +109,20 @@ impl Http for ReqwestHttp {
             return Exchange::NotSent { detail: unfit.to_string() };
         }
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        *request.timeout_mut() = Some(deadline);
-        match self.client.execute(request).await {
-            Ok(response) => Exchange::Answered(read(response).await),
+        let patience = Patience::starting_now(deadline);
+        let late = || Exchange::NoAnswer {
+            detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
+        };
+        let Some(answered) = patience.wait(self.client.execute(request)).await else { return late() };
+        match answered {
+            Ok(response) => Exchange::Answered(read(response, &patience).await),
             Err(error) if error.is_connect() => {
                 Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
             }
             Err(error) if was_canceled(&error) => {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
-            Err(error) if error.is_timeout() => Exchange::NoAnswer {
-                detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
-            },
+            Err(error) if error.is_timeout() => late(),
             Err(error) => Exchange::NoAnswer {
                 detail: format!("{host} broke off before it answered: {}", cause(error)),
             },
@@ -128,10 +131,11 @@ impl Http for ReqwestHttp {
 }
 
 /// Reads an answer, whose body ends at the limit at the latest.
-async fn read(mut response: Response) -> Answer {
+async fn read(mut response: Response, patience: &Patience) -> Answer {
     let mut body = BytesMut::new();
     let end = loop {
-        match response.chunk().await {
+        let Some(chunk) = patience.wait(response.chunk()).await else { break BodyEnd::TimedOut };
+        match chunk {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_MAX_BYTES => {
                 body.extend_from_slice(&chunk[..BODY_MAX_BYTES - body.len()]);
                 break BodyEnd::TooLarge;

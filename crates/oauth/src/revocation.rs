@@ -7,7 +7,8 @@ use http::Request;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-use vestal_core::outcome::{Class, Reply, classify};
+use vestal_core::outcome::{Class, Reply};
+use vestal_core::secret::Redactor;
 
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post};
@@ -61,10 +62,10 @@ pub fn request(
     post(endpoint, credentials, &[("token", token.expose_secret()), ("token_type_hint", hint)])
 }
 
-/// Reads what came back for a request started at `started_at`.
-pub fn read(exchange: Exchange, started_at: Timestamp) -> Revocation {
-    let reply = read_token_answer(exchange, started_at).reply;
-    let class = classify(&reply);
+/// Reads what came back for a request started at `started_at`; `sent` knows the secrets that it carried.
+pub fn read(exchange: Exchange, started_at: Timestamp, sent: &Redactor) -> Revocation {
+    let reply = read_token_answer(exchange, started_at, sent).reply;
+    let class = Class::of(&reply);
     let (detail, retry_after) = match reply {
         Reply::Error { code, .. } if code == "unsupported_token_type" => return Revocation::Unsupported,
         // Google's word for a token that is not valid, which is what was wanted.
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn answers() {
-        let now = Timestamp::UNIX_EPOCH;
+        let read = |exchange| read(exchange, Timestamp::UNIX_EPOCH, &Redactor::default());
         let failed = |detail: &str| Revocation::Failed { detail: detail.into() };
         let retry = |detail: &str, seconds: Option<u64>| Revocation::Retry {
             detail: detail.into(),
@@ -134,9 +135,9 @@ mod tests {
             let headers = wait.map(|wait: &str| (http::header::RETRY_AFTER, wait.parse().unwrap()));
             let headers = HeaderMap::from_iter(headers);
             let answer = Answer { status, headers, body: body.into(), end: BodyEnd::Complete };
-            assert_eq!(read(Exchange::Answered(answer), now), revocation, "{status} {body}");
+            assert_eq!(read(Exchange::Answered(answer)), revocation, "{status} {body}");
         }
         let lost = Exchange::NoAnswer { detail: "lost".into() };
-        assert_eq!(read(lost, now), retry("lost", None), "a revocation may be repeated");
+        assert_eq!(read(lost), retry("lost", None), "a revocation may be repeated");
     }
 }

@@ -2,14 +2,19 @@
 //!
 //! [`SqliteStore`] is the default; [`MemoryStore`] forgets everything when it is dropped, and is for tests and
 //! simulations. What a store must do is written on the port and held by one suite, `conformance`, that all
-//! of them pass. [`nodes`] tells which of the processes on this machine are gone.
+//! of them pass. [`nodes`] tells which of the processes on this machine are gone. What a store does not take is kept
+//! in the [`journal`].
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod filesystem;
+pub mod journal;
 mod memory;
 pub mod nodes;
 mod rules;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -82,6 +82,34 @@ pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
     Ok(gone)
 }
 
+/// What a folder tells of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Its process lives.
+    Lives,
+    /// Its process is gone.
+    Gone,
+    /// Nothing: it is on another machine, or has ended properly.
+    None,
+}
+
+/// What this folder tells of a node.
+///
+/// # Errors
+///
+/// When its file cannot be read.
+pub fn sign_of(dir: &Path, node: NodeId) -> io::Result<Sign> {
+    let file = match File::open(path(dir, node)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sign::None),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Sign::Gone),
+        Err(TryLockError::WouldBlock) => Ok(Sign::Lives),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Forgets a node that is gone, once its leases have been released.
 ///
 /// # Errors
@@ -122,6 +150,8 @@ mod tests {
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(path(&dir, node(1))).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(gone_nodes(&dir).unwrap(), []);
+        assert_eq!(sign_of(&dir, node(1)).unwrap(), Sign::Lives);
+        assert_eq!(sign_of(&dir, node(2)).unwrap(), Sign::None);
 
         drop(held);
         assert_eq!(gone_nodes(&dir).unwrap(), [], "a node that ended properly leaves nothing to release");
@@ -154,6 +184,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(gone_nodes(dir.path()).unwrap(), [node(7)]);
+        assert_eq!(sign_of(dir.path(), node(7)).unwrap(), Sign::Gone);
         assert_eq!(gone_nodes(dir.path()).unwrap(), [node(7)], "looking changes nothing");
 
         forget(dir.path(), node(7)).unwrap();

@@ -11,6 +11,10 @@ use vestal_core::token::saturating_add;
 /// How many rows of one kind are pruned in one go, so that nobody waits long behind it.
 pub(crate) const PRUNED_AT_ONCE: u32 = 500;
 
+/// Of a connection's answers that could not be read, so many of the oldest and of the newest are kept: a page that comes
+/// again at every try fills no disk, and neither the answer that was lost first nor the last word is dropped for it.
+pub(crate) const RAW_KEPT_AT_EACH_END: usize = 4;
+
 /// A time as it is kept: in whole milliseconds. Times inside of a state or an event keep their precision.
 pub(crate) fn kept(at: Timestamp) -> Timestamp {
     from_ms(at.as_millisecond()).unwrap_or(at)
@@ -49,17 +53,28 @@ fn days_before(now: Timestamp, days: i64) -> Timestamp {
 
 /// The generation of a connection only grows: a token set that would overwrite or undercut another is refused.
 pub(crate) fn check_grows(connection: ConnectionId, before: u64, after: u64) -> Result<(), StoreError> {
-    if after > before {
-        return Ok(());
-    }
-    Err(damaged(format!(
+    if after > before { Ok(()) } else { Err(outgrown(connection, before, after)) }
+}
+
+pub(crate) fn outgrown(connection: ConnectionId, before: u64, after: u64) -> StoreError {
+    damaged(format!(
         "token_sets of connection {connection}: generation {after} was to be stored after generation {before}"
-    )))
+    ))
+}
+
+/// There is nothing that a new token set could follow.
+pub(crate) fn no_grant(connection: ConnectionId) -> StoreError {
+    damaged(format!("connection {connection} has no grant to refresh"))
 }
 
 /// A write refers to a row that is not there, or to one that is there already.
 pub(crate) fn damaged(what: String) -> StoreError {
     StoreError::Corrupt { what }
+}
+
+/// Something is to be noted in a store that nobody has claimed.
+pub(crate) fn unclaimed() -> StoreError {
+    damaged("the store has no identity yet, and so no place for a mark".to_owned())
 }
 
 /// What every method of a closed store returns.

@@ -41,7 +41,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Events(args) => Box::pin(events::run(args, context)).await,
         Command::Disconnect(args) => Box::pin(disconnect::run(args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
-        Command::Providers(args) => providers::run(args, context),
+        Command::Providers(args) => Box::pin(providers::run(args, context)).await,
         Command::Completions(args) => completions::run(&args, context),
     }
 }

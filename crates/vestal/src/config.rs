@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) http: HttpSettings,
     /// What `vestal serve` logs.
     pub(crate) serve_log: Level,
+    /// Folders in which something may be kept for this user when the store's own takes nothing.
+    pub(crate) states: Vec<PathBuf>,
 }
 
 impl Config {
@@ -77,12 +79,22 @@ impl Config {
         };
         let serve_log = file.serve.log.unwrap_or(Level::Info);
         let path = place.config;
-        Ok(Self { path, exists, store, master_key, key_variable, limits, http, serve_log })
+        let states = states(environment);
+        Ok(Self { states, path, exists, store, master_key, key_variable, limits, http, serve_log })
     }
 
     /// Where the nodes of the store's processes show that they live.
     pub(crate) fn nodes(&self) -> PathBuf {
         self.store.with_file_name("nodes")
+    }
+
+    /// Where answers are written down that the store does not take: beside the store, or, should that fail too, where
+    /// else something is kept for this user. All of them are looked at for what is left.
+    pub(crate) fn journals(&self) -> Vec<PathBuf> {
+        let beside = self.store.with_file_name("journal");
+        let elsewhere = self.states.iter().map(|state| state.join("journal"));
+        let others: Vec<PathBuf> = elsewhere.filter(|folder| *folder != beside).collect();
+        [vec![beside], others].concat()
     }
 
     /// Whether nothing at all is set up: no file, no key, no store.
@@ -125,6 +137,16 @@ impl Place {
             Ok(self.beside(Path::new("vestal.db")))
         }
     }
+}
+
+/// Folders in which something may be kept for this user: what the system gave this service, and the user's own. None that
+/// others can write to, such as /var/tmp.
+fn states(environment: &Environment) -> Vec<PathBuf> {
+    // systemd may name several, separated by colons.
+    let given = environment.path("STATE_DIRECTORY");
+    let given = given.iter().flat_map(|paths| std::env::split_paths(paths)).filter(|path| path.is_absolute());
+    let own = base(environment, "XDG_STATE_HOME", ".local/state").map(|state| state.join("vestal"));
+    given.chain(own.ok()).collect()
 }
 
 /// A base directory of the XDG Base Directory Specification.

@@ -3,16 +3,19 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use vestal_api::Code;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
+use vestal_core::journal::Journal as _;
 use vestal_core::seal::{KeyRing, OpenError, Vault};
 use vestal_core::store::Store;
 use vestal_engine::{Catalogue, Engine, Error, Parts};
 use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
+use vestal_store::journal::FileJournal;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
@@ -24,6 +27,9 @@ use crate::node::Node;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::when::Calendar;
+
+/// How long a process that ends puts things in order.
+const PUT_IN_ORDER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The process's surroundings.
 pub(crate) struct Context {
@@ -42,6 +48,7 @@ pub(crate) struct Context {
 pub(crate) struct Opened {
     engine: Engine,
     node: Arc<Node>,
+    journal: Arc<FileJournal>,
 }
 
 /// Everything, opened.
@@ -96,6 +103,7 @@ impl Context {
     ) -> Result<Vestal, Failure> {
         let vault = self.unlock(&config, &store).await?;
         let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
+        let journal = Arc::new(FileJournal::new(config.journals(), vault.store(), node.id));
         config.http.check(&config.path)?;
         let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone()));
         let engine = Engine::new(Parts {
@@ -107,10 +115,11 @@ impl Context {
             catalogue: Catalogue::builtin(),
             node: node.id,
             nodes: Arc::clone(&node) as _,
+            journal: Arc::clone(&journal) as _,
             limits: config.limits,
         });
         // Nothing opens twice.
-        let _ = self.opened.set(Opened { engine: engine.clone(), node: Arc::clone(&node) });
+        let _ = self.opened.set(Opened { engine: engine.clone(), node: Arc::clone(&node), journal });
         Ok(Vestal { engine, http, node, config })
     }
 
@@ -149,14 +158,22 @@ impl Context {
     pub(crate) async fn end(&self) {
         // Whoever reads it need not wait with us. What could not be written has been told.
         let _ = std::io::stdout().flush();
-        let Some(Opened { engine, node }) = self.opened.get() else { return };
+        let Some(Opened { engine, node, journal }) = self.opened.get() else { return };
         if !self.drained(engine).await {
             tracing::warn!("stopped at once; what was not stored is looked at by the next process");
             return;
         }
-        // Only an attempt, of which there is none without a node, and the daemon leave much to write.
-        if node.retire(engine.store()).await {
+        journal.close().await;
+        // Moves what was written into the database: a log that only grows would fill a small disk. Whoever has locked it
+        // is not waited for: all that was acknowledged is on the disk, and others find out that this process is gone.
+        let in_order = async {
+            node.retire(engine.store()).await;
             engine.store().close().await;
+        };
+        tokio::select! {
+            biased;
+            () = in_order => {}
+            () = SystemClock.sleep(PUT_IN_ORDER_WITHIN) => {}
         }
     }
 

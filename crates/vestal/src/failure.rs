@@ -11,8 +11,10 @@ use vestal_core::store::StoreError;
 use crate::output::Palette;
 
 mod engine;
+mod lost;
 
 pub(crate) use engine::{cause_of, reason_of, unknown_provider, word};
+pub(crate) use lost::Lost;
 
 /// How a command ends when it does not end well.
 #[derive(Debug)]

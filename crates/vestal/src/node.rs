@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use vestal_core::id::NodeId;
 use vestal_core::store::Store;
-use vestal_engine::Nodes;
-use vestal_store::nodes::{NodeFile, forget, gone_nodes};
+use vestal_engine::{Fate, Nodes};
+use vestal_store::nodes::{NodeFile, Sign, forget, gone_nodes, sign_of};
 
 /// This process, and the folder in which each of its kind shows that it lives.
 pub(crate) struct Node {
@@ -24,13 +24,11 @@ impl Node {
     }
 
     /// Ends what this process still holds, once nothing of it is under way any more, and leaves no trace of it. Where
-    /// that cannot be written, others find out. Returns whether it had ever announced itself.
-    pub(crate) async fn retire(&self, store: &dyn Store) -> bool {
-        let Some(announced) = self.file.get() else { return false };
-        if announced.is_some() {
+    /// that cannot be written, others find out.
+    pub(crate) async fn retire(&self, store: &dyn Store) {
+        if let Some(Some(_)) = self.file.get() {
             self.release(self.id, store).await;
         }
-        true
     }
 
     /// Frees what the processes held that are gone, and forgets them. Returns how many leases are free now.
@@ -68,8 +66,19 @@ impl Node {
 }
 
 impl Nodes for Node {
-    fn is_gone(&self, node: NodeId) -> bool {
-        node != self.id && self.gone().contains(&node)
+    fn fate(&self, node: NodeId) -> Fate {
+        if node == self.id {
+            return Fate::Alive;
+        }
+        match sign_of(&self.folder, node) {
+            Ok(Sign::Lives) => Fate::Alive,
+            Ok(Sign::Gone) => Fate::Gone,
+            Ok(Sign::None) => Fate::Unknown,
+            Err(error) => {
+                tracing::warn!(%node, %error, "cannot tell whether a process lives");
+                Fate::Unknown
+            }
+        }
     }
 
     /// Shows that this process lives, so that others know when it does not any more and take over at once. A process
@@ -99,10 +108,10 @@ mod tests {
         let id = || NodeId::new(SystemClock.now(), &SystemEntropy);
         let (one, two) =
             (Node::new(id(), folder.path().join("nodes")), Node::new(id(), folder.path().join("nodes")));
-        assert!(!two.is_gone(one.id), "nobody knows");
+        assert_eq!(two.fate(one.id), Fate::Unknown);
         assert!(!folder.path().join("nodes").exists());
         one.announce();
-        assert!(!two.is_gone(one.id), "it lives");
+        assert_eq!(two.fate(one.id), Fate::Alive);
         assert_eq!(std::fs::read_dir(folder.path().join("nodes")).unwrap().count(), 1);
     }
 }

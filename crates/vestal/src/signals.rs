@@ -23,6 +23,8 @@ impl Signals {
         if let Some(came) = self.came.get() {
             return Ok(Listening(came.clone()));
         }
+        // A file that is as long as it may be is a full disk, no reason to die with an answer in hand.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         let (count, came) = watch::channel(0);
         for kind in KINDS {
             if is_ignored(kind()) {

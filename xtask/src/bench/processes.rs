@@ -3,12 +3,17 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::Measured;
 use crate::Result;
 use crate::process::{line, text};
 
 const WARM_UPS: usize = 10;
 const RUNS: usize = 300;
+
+/// The medians of two commands.
+pub(crate) struct Measured {
+    pub(crate) baseline: Duration,
+    pub(crate) subject: Duration,
+}
 
 /// Runs both commands in turn and compares the medians of their wall time. Each must succeed every time, and print something.
 pub(crate) fn compare(baseline: &mut Command, subject: &mut Command) -> Result<Measured> {

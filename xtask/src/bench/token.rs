@@ -7,17 +7,25 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Measured, processes};
+use super::{Allowed, Figure, milliseconds, processes};
 use crate::process::{line, must};
 use crate::{Result, install, vestal};
 
 const HOME: &str = "target/bench/token";
 
-pub(crate) fn measure() -> Result<Measured> {
+pub(super) fn measure() -> Result<Vec<Figure>> {
     install::see_to(install::FOR_TESTS)?;
     let vestal = vestal::build("release")?;
     connect(&vestal)?;
-    processes::compare(in_home(&vestal).arg("--version"), in_home(&vestal).args(["token", "bench"]))
+    let times =
+        processes::compare(in_home(&vestal).arg("--version"), in_home(&vestal).args(["token", "bench"]))?;
+    Ok(vec![Figure {
+        what: "`vestal token` on a fresh token / `vestal --version`, whole processes".to_owned(),
+        baseline: milliseconds(times.baseline),
+        measured: milliseconds(times.subject),
+        ratio: times.subject.as_secs_f64() / times.baseline.as_secs_f64(),
+        allowed: Allowed::AtMost(3.0),
+    }])
 }
 
 fn in_home(vestal: &Path) -> Command {

@@ -40,6 +40,16 @@ const INTERNAL: &[Allowed] = &[
     },
     Allowed { name: "vestal-server", on: &["vestal-core", "vestal-engine", "vestal-api"], in_tests: &[] },
     Allowed { name: "vestal", on: ALL, in_tests: &[] },
+    Allowed {
+        name: "vestal-simulation",
+        on: &["vestal-core", "vestal-engine", "vestal-oauth", "vestal-sandbox", "vestal-store"],
+        in_tests: &[],
+    },
+    Allowed {
+        name: "vestal-bench",
+        on: &["vestal-core", "vestal-engine", "vestal-oauth", "vestal-sandbox", "vestal-store"],
+        in_tests: &[],
+    },
     Allowed { name: "xtask", on: &[], in_tests: &[] },
 ];
 
@@ -72,11 +82,13 @@ const EXTERNAL: &[Placed] = &[
         crates: &["tokio"],
         only_in: &[
             "vestal-api",
+            "vestal-bench",
             "vestal-engine",
             "vestal-notify",
             "vestal-oauth",
             "vestal-sandbox",
             "vestal-server",
+            "vestal-simulation",
             "vestal-store",
             "vestal",
         ],

@@ -3,12 +3,15 @@
 use serde_json::Map;
 
 use super::*;
-use crate::provider::{Life, Limit};
+use std::time::Duration;
+
+use crate::backoff::LONGEST_RETRY_AFTER;
+use crate::provider::{Grace, Life, Limit, Reuse, Rotation};
 use crate::testing::{
     DAY, HOUR, MINUTE, SECOND, attempt_id, builtin, connection, fact, failing, fingerprint, grant_id, later,
     lost_answer, provider, start, transient,
 };
-use crate::token::RefreshEnd;
+use crate::token::{RefreshEnd, TokenAnswer, saturating_add};
 
 mod ambiguous;
 mod properties;
@@ -98,7 +101,7 @@ fn what_came_back_has_a_class() {
         ("not found", unreadable(404), Class::Refused),
         ("400 without an OAuth error", unreadable(400), Class::Refused),
     ] {
-        assert_eq!(classify(&reply), class, "{what}: {reply:?}");
+        assert_eq!(classify(&reply, &builtin("custom")), class, "{what}: {reply:?}");
     }
 }
 
@@ -153,9 +156,18 @@ fn assert_between(at: Timestamp, earliest: Timestamp, latest: Timestamp) {
 /// Asserts an unknown outcome of `first`, and returns the next try.
 #[track_caller]
 fn unknown_since(verdict: Verdict, first: u128, sent_at: Timestamp) -> Timestamp {
-    let (cause, next) = failure(verdict);
-    assert_eq!(cause, lost_answer(first, sent_at, next));
+    let (unknown, next) = unknown(verdict);
+    assert_eq!((unknown.attempt, unknown.sent_at), (attempt_id(first), sent_at));
     next
+}
+
+/// Asserts an unknown outcome, held until the next try.
+#[track_caller]
+fn unknown(verdict: Verdict) -> (Box<OutcomeUnknown>, Timestamp) {
+    let (cause, next) = failure(verdict);
+    let Cause::OutcomeUnknown(unknown) = cause else { panic!("{cause:?}") };
+    assert_eq!(unknown.hold_until, next);
+    (unknown, next)
 }
 
 #[test]
@@ -222,7 +234,8 @@ fn invalid_grant_is_confirmed_once_where_that_is_harmless() {
 
 #[test]
 fn invalid_grant_after_a_lost_answer_is_never_called_a_revocation() {
-    let reason = Reason::OutcomeUnknown { attempt: attempt_id(5) };
+    let reason =
+        Reason::OutcomeUnknown { attempt: attempt_id(5), detail: "timed out; then: invalid_grant".into() };
     for provider in [strict(Grace::None), strict(Grace::For(MINUTE)), harmless(Grace::Unknown), for_ever()] {
         for connection in [
             lost(SECOND),
@@ -287,8 +300,8 @@ fn retry_after_is_a_floor() {
     ] {
         let (cause, next) = failure(outcome(&shop(), &asking_to_wait(reply, wait), provider, start()));
         assert_eq!(next, later(wait), "{what}");
-        if let Cause::OutcomeUnknown { hold_until, .. } = cause {
-            assert_eq!(hold_until, next, "{what}");
+        if let Cause::OutcomeUnknown(unknown) = cause {
+            assert_eq!(unknown.hold_until, next, "{what}");
         }
     }
     let absurd = asking_to_wait(unreadable(503), Duration::from_secs(1_763_000_000));

@@ -5,10 +5,13 @@ use super::parse::Mistake;
 
 /// The files, by identifier, in order.
 const FILES: &[(&str, &str)] = &[
+    ("atlassian", include_str!("../../../../providers/atlassian.toml")),
     ("constant-contact", include_str!("../../../../providers/constant-contact.toml")),
     ("custom", include_str!("../../../../providers/custom.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
     ("okta", include_str!("../../../../providers/okta.toml")),
+    ("salesforce", include_str!("../../../../providers/salesforce.toml")),
+    ("slack", include_str!("../../../../providers/slack.toml")),
 ];
 
 /// The identifiers of all providers, in order.

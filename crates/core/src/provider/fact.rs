@@ -44,7 +44,8 @@ pub enum Limit {
     Endless,
 }
 
-struct Text<F>(&'static str, F);
+/// Reads a text by a function; the first field says what it should be.
+pub(super) struct Text<F>(pub(super) &'static str, pub(super) F);
 
 impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> for Text<F> {
     type Value = T;
@@ -59,7 +60,7 @@ impl<T, F: FnOnce(&str) -> Result<T, humantime::DurationError>> de::Visitor<'_> 
 }
 
 /// A length of time that is not 0: what lives for no time cannot be kept alive.
-fn length(text: &str) -> Result<Duration, humantime::DurationError> {
+pub(super) fn length(text: &str) -> Result<Duration, humantime::DurationError> {
     let length = humantime::parse_duration(text)?;
     if length.is_zero() { Err(humantime::DurationError::Empty) } else { Ok(length) }
 }

@@ -1,6 +1,8 @@
 //! Reading a provider's file, with errors that say where and what to do.
 
-use super::{Fact, Provider};
+use std::collections::BTreeMap;
+
+use super::{Fact, Provider, Source};
 
 /// What is wrong with a provider's file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,17 +42,17 @@ impl Provider {
             mistakes.push(Mistake { line: line_with(text, "[endpoints]"), what });
         }
         for (name, source, unverified) in self.facts() {
-            let what = match source {
-                None if !unverified => {
-                    format!("{name} names no source: add `source = \"…\"`, or mark it `unverified = true`")
-                }
-                Some(source) if !self.sources.contains_key(source) => {
-                    format!("{name} names the source {source:?}, which is not among [sources]")
-                }
-                _ => continue,
-            };
+            let Some(what) = unfounded(name, source, unverified, &self.sources) else { continue };
             let key = name.rsplit('.').next().unwrap_or(name);
             mistakes.push(Mistake { line: line_with(text, key), what });
+        }
+        let mut lines =
+            (1..).zip(text.lines()).filter(|(_, text)| text.trim_start().starts_with("[[errors]]"));
+        for error in &self.errors {
+            let line = lines.next().map_or(0, |(line, _)| line);
+            let origin = unfounded("errors", error.source.as_deref(), error.unverified, &self.sources);
+            let what = error.mistake().map(str::to_owned).into_iter().chain(origin);
+            mistakes.extend(what.map(|what| Mistake { line, what }));
         }
         mistakes
     }
@@ -85,6 +87,24 @@ impl Provider {
         .flatten()
         .chain(self.notes.iter().map(|note| ("notes", note.source.as_deref(), note.unverified)))
         .collect()
+    }
+}
+
+/// What is wrong with where a fact comes from, if anything is.
+fn unfounded(
+    name: &str,
+    source: Option<&str>,
+    unverified: bool,
+    sources: &BTreeMap<String, Source>,
+) -> Option<String> {
+    match source {
+        None if !unverified => {
+            Some(format!("{name} names no source: add `source = \"…\"`, or mark it `unverified = true`"))
+        }
+        Some(source) if !sources.contains_key(source) => {
+            Some(format!("{name} names the source {source:?}, which is not among [sources]"))
+        }
+        _ => None,
     }
 }
 
@@ -129,6 +149,11 @@ verified_on = "2026-11-15"
 token = { is = "https://small.example/token", source = "page" }
 [refresh_token]
 idle_limit = { is = "60d", unverified = true }
+[[errors]]
+code = "throttled"
+means = "transient"
+wait = "1s"
+source = "page"
 "#;
 
     fn mistake(from: &str, to: &str) -> Mistake {
@@ -157,6 +182,20 @@ idle_limit = { is = "60d", unverified = true }
             ("token = ", "authorization = ", 8, "neither a token endpoint"),
             ("2026-11-15", "soon", 7, ""),
             ("name = \"Small\"", "name = ", 3, ""),
+            ("\"transient\"", "\"later\"", 14, "unknown variant `later`"),
+            ("\"1s\"", "\"noon\"", 15, "utc-midnight"),
+            ("code = \"throttled\"", "cod = \"throttled\"", 13, "did you mean `code`?"),
+            ("code = \"throttled\"", "", 12, "neither a `code` nor a `status`"),
+            ("code = \"throttled\"", "code = \"\"", 12, "empty"),
+            ("code = \"throttled\"", "says = \"slow\"", 12, "needs its `code`"),
+            ("code = \"throttled\"", "status = 200", 12, "from 400 to 599"),
+            (
+                "code = \"throttled\"\nmeans = \"transient\"",
+                "status = 403\nmeans = \"permanent\"",
+                12,
+                "alone",
+            ),
+            ("wait = \"1s\"\nsource = \"page\"", "", 12, "names no source"),
         ] {
             let mistake = mistake(from, to);
             assert_eq!(mistake.line, line, "{from} → {to}: {mistake}");

@@ -160,7 +160,7 @@ fn an_absolute_end_warns_and_never_refreshes() {
     assert_eq!(end.at, at("2027-05-02T08:00:00Z"));
     let warnings = ["2027-04-02", "2027-04-18", "2027-04-25", "2027-04-29", "2027-05-01"];
     assert_eq!(end.warnings(), warnings.map(|day| at(&format!("{day}T08:00:00Z"))));
-    assert_eq!(schedule.plan(), Plan { due_at: None, dies_at: Some(end.at) });
+    assert_eq!(schedule.plan(), Plan { due_at: None, dies_at: Some(end.at), warned_at: None });
 
     // An answer beats the file, and a short life is warned of in fractions.
     let said = connection.ends(RefreshEnd::Absolute(later(DAY * 8)));

@@ -14,12 +14,25 @@ fn cause() -> Cause {
     Cause::Transient { detail: "no route".into() }
 }
 
+fn unknown() -> Cause {
+    Cause::OutcomeUnknown(Box::new(OutcomeUnknown {
+        attempt: AttemptId::from_uuid(Uuid::nil()),
+        sent_at: at(1),
+        hold_until: at(2),
+        detail: "timed out".into(),
+        last: None,
+        untried: true,
+        rejected: false,
+    }))
+}
+
 fn states() -> Vec<State> {
     vec![
         State::Pending,
         State::Unverified,
         State::Active,
         State::Failing(Failing { cause: cause(), since: at(1), tries: 4, next: at(2) }),
+        State::Failing(Failing { cause: unknown(), since: at(1), tries: 4, next: at(2) }),
         State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(3) },
         State::Paused { prior: Box::new(State::Active) },
         State::Disconnecting,
@@ -32,7 +45,8 @@ fn transitions() -> Vec<Transition> {
         Transition::Consent,
         Transition::Succeed,
         Transition::Fail { cause: cause(), next: at(9) },
-        Transition::Die { reason: Reason::OutcomeUnknown { attempt } },
+        Transition::Release { next: at(9) },
+        Transition::Die { reason: Reason::OutcomeUnknown { attempt, detail: "reset; then: no".into() } },
         Transition::Pause,
         Transition::Resume,
         Transition::Disconnect,
@@ -57,14 +71,15 @@ fn the_table() {
         ("pending", "active", "failing", "needs_reauth", "paused", "disconnecting");
     #[rustfmt::skip]
     let expected = vec![
-        //            consent  succeed  fail  die  pause resume disconnect
-        /* pending */ vec![act, "-", "-", "-", pau, pen, dis],
-        /* unverif */ vec![act, act, fai, nee, pau, "unverified", dis],
-        /* active  */ vec![act, act, fai, nee, pau, act, dis],
-        /* failing */ vec![act, act, fai, nee, pau, fai, dis],
-        /* reauth  */ vec![act, act, nee, nee, pau, nee, dis],
-        /* paused  */ vec![pau, pau, pau, pau, pau, act, dis],
-        /* discon. */ vec!["-", "-", "-", "-", "-", "-", dis],
+        //            consent  succeed  fail release die  pause resume disconnect
+        /* pending */ vec![act, "-", "-", "-", "-", pau, pen, dis],
+        /* unverif */ vec![act, act, fai, "-", nee, pau, "unverified", dis],
+        /* active  */ vec![act, act, fai, "-", nee, pau, act, dis],
+        /* failing */ vec![act, act, fai, "-", nee, pau, fai, dis],
+        /* unknown */ vec![act, act, fai, fai, nee, pau, fai, dis],
+        /* reauth  */ vec![act, act, nee, "-", nee, pau, nee, dis],
+        /* paused  */ vec![pau, pau, pau, "-", pau, pau, act, dis],
+        /* discon. */ vec!["-", "-", "-", "-", "-", "-", "-", dis],
     ];
     assert_eq!(table, expected);
 }
@@ -74,6 +89,17 @@ fn a_failure_that_goes_on_keeps_its_beginning() {
     let failing = State::Active.apply(Transition::Fail { cause: cause(), next: at(9) }, at(5)).unwrap();
     let again = failing.apply(Transition::Fail { cause: cause(), next: at(19) }, at(10)).unwrap();
     assert_eq!(again, State::Failing(Failing { cause: cause(), since: at(5), tries: 2, next: at(19) }));
+}
+
+#[test]
+fn a_rejected_access_token_ends_a_hold_and_counts_as_no_try() {
+    let held = State::Failing(Failing { cause: unknown(), since: at(1), tries: 4, next: at(90) });
+    let State::Failing(released) = held.apply(Transition::Release { next: at(9) }, at(9)).unwrap() else {
+        panic!("it still fails")
+    };
+    assert_eq!((released.since, released.tries, released.next), (at(1), 4, at(9)));
+    let Cause::OutcomeUnknown(unknown) = released.cause else { panic!("{released:?}") };
+    assert!(unknown.rejected && unknown.hold_until == at(9) && unknown.detail == "timed out", "{unknown:?}");
 }
 
 #[test]
@@ -90,4 +116,21 @@ fn states_survive_storage() {
         let json = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state, "{json}");
     }
+}
+
+#[test]
+fn what_older_versions_stored_still_reads() {
+    let attempt = "019a4a1e-5c00-7000-8000-000000000005";
+    let failing = format!(
+        r#"{{"state":"failing","cause":{{"cause":"outcome_unknown","attempt":"{attempt}","sent_at":"2026-11-03T08:00:00Z",
+            "hold_until":"2026-11-04T07:59:00Z"}},"since":"2026-11-03T08:00:01Z","tries":1,"next":"2026-11-04T07:59:00Z"}}"#
+    );
+    let State::Failing(failing) = serde_json::from_str(&failing).unwrap() else { panic!("{failing}") };
+    let Cause::OutcomeUnknown(unknown) = failing.cause else { panic!("{failing:?}") };
+    assert_eq!((unknown.detail.as_str(), unknown.untried, unknown.rejected), ("", false, false));
+    let dead = format!(
+        r#"{{"state":"needs_reauth","reason":{{"reason":"outcome_unknown","attempt":"{attempt}"}},"since":"2026-11-03T08:00:01Z"}}"#
+    );
+    let State::NeedsReauth { reason, .. } = serde_json::from_str(&dead).unwrap() else { panic!("{dead}") };
+    assert!(matches!(reason, Reason::OutcomeUnknown { detail, .. } if detail.is_empty()));
 }

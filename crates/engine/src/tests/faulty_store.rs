@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use vestal_core::client::{Client, ClientAuth};
+use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::{Sealed, StoreIdentity};
+use vestal_core::seal::StoreIdentity;
 use vestal_core::store::*;
 use vestal_core::token::Candidate;
 
@@ -96,7 +96,7 @@ pass_on! {
     client(id: ClientId) -> Option<Client>;
     client_named(name: &str) -> Option<Client>;
     clients() -> Vec<Client>;
-    set_client_secret(id: ClientId, auth: ClientAuth, secret: &Sealed) -> bool;
+    update_client(update: &ClientUpdate) -> bool;
     remove_client(id: ClientId) -> RemoveClient;
     add_connection(connection: &Connection, events: &[Event]) -> Add;
     connection(id: ConnectionId) -> Option<Connection>;
@@ -108,8 +108,10 @@ pass_on! {
     mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
     begin_authorization(authorization: &Authorization) -> ();
     take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;
-    due(now: Timestamp, limit: u32) -> Vec<ConnectionId>;
-    next_due() -> Option<Timestamp>;
+    due(now: Timestamp, limit: u32, held: &Held) -> Vec<Due>;
+    next_due(after: Timestamp, held: &Held) -> Option<Timestamp>;
+    mark() -> Option<Mark>;
+    set_mark(mark: &Mark) -> ();
     renew_lease(attempt: AttemptId, lease_for: Duration) -> Renewed;
     attempt(id: AttemptId) -> Option<AttemptStatus>;
     release_node(node: NodeId) -> u64;

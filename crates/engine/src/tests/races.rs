@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vestal_core::state::{Cause, State};
+use vestal_core::store::Held;
 use vestal_core::token::WhyCandidate;
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
@@ -142,9 +143,9 @@ async fn an_attempt_that_was_given_up_does_not_keep_a_dead_connection_due() {
     assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }));
     dies_between_rotation_and_save(&world).await;
     world.pass(Duration::from_secs(120)).await;
-    assert_eq!(world.store.due(world.now(), 10).await.unwrap().len(), 1);
+    assert_eq!(world.store.due(world.now(), 10, &Held::default()).await.unwrap().len(), 1);
     world.serve(&world.node(), Duration::from_secs(10)).await;
-    assert!(world.store.due(world.now(), 10).await.unwrap().is_empty());
+    assert!(world.store.due(world.now(), 10, &Held::default()).await.unwrap().is_empty());
 }
 
 async fn dies_between_rotation_and_save(world: &World) {
@@ -153,10 +154,10 @@ async fn dies_between_rotation_and_save(world: &World) {
     let flight = tokio::spawn(async move {
         // Not `engine.refresh`: its flight would go on in a task of its own, as it should.
         let inner = std::sync::Arc::clone(&engine.inner);
-        let id = engine.store().connection_named(&shop()).await.unwrap().unwrap().id;
+        let shop = engine.store().connection_named(&shop()).await.unwrap().unwrap();
         let purpose =
             crate::attempt::Purpose { trigger: vestal_core::event::Trigger::Request, generation: None };
-        inner.fly(id, purpose).await
+        inner.fly(shop.id, shop.client, purpose, None).await
     });
     world.pass(Duration::from_millis(1_500)).await;
     flight.abort();

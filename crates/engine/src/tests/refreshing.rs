@@ -5,6 +5,7 @@ use std::time::Duration;
 use vestal_core::event::What;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{Cause, Reason, State};
+use vestal_core::store::Held;
 use vestal_core::token::WhyCandidate;
 use vestal_sandbox::{Fault, Trouble};
 
@@ -170,14 +171,14 @@ async fn an_answer_that_cannot_be_read_is_kept() {
 async fn a_wrong_secret_harms_nothing() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
-    engine.set_client_secret("sandbox", &"wrong".into()).await.unwrap();
+    engine.set_client_secret("sandbox", &"wrong".into(), false).await.unwrap();
     world.serve(&engine, 13 * HOUR).await;
     let failing = world.shop().await;
     assert!(
         matches!(&failing.state, State::Failing(f) if matches!(f.cause, Cause::Client { .. })),
         "{failing:?}"
     );
-    engine.set_client_secret("sandbox", &"the client's secret".into()).await.unwrap();
+    engine.set_client_secret("sandbox", &"the client's secret".into(), false).await.unwrap();
     assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2, "somebody who asks need not wait");
     assert_eq!(world.families(), (1, 0));
 }
@@ -238,7 +239,7 @@ async fn a_plan_that_was_overtaken_is_written_anew() {
     world.serve(&engine, 8 * DAY).await;
     for _ in 0..48 {
         world.serve(&engine, HOUR / 2).await;
-        let due = world.store.due(world.now(), 10).await.unwrap();
+        let due = world.store.due(world.now(), 10, &Held::default()).await.unwrap();
         assert!(due.is_empty(), "nothing stays due that is not to be done");
     }
 }

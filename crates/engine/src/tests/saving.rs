@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use vestal_core::journal::Journal as _;
 use vestal_core::state::State;
 
 use super::faulty_store::{Fault, FaultyStore};
-use super::world::{Behaviour, World, shop};
-use crate::{Error, Limits, Parts};
+use super::world::{Behaviour, World, shop, start_refresh};
+use crate::{Engine, Error, Limits, Parts, Refreshed, Replayed, Want};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -26,11 +27,20 @@ fn world() -> (World, Arc<FaultyStore>) {
 async fn an_answer_that_the_store_refuses_is_tried_until_it_takes_it() {
     let (world, store) = world();
     let engine = world.connected().await;
-    store.finish.lock().unwrap().extend([Fault::Refused; 20]);
-    let refreshed = engine.refresh(&shop()).await.unwrap();
+    world.journal.set_full(true);
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Journal(_)),
+        "no refresh starts whose answer could not be saved: {error:?}"
+    );
+    assert_eq!(world.wire.refreshes_sent(), 0);
+    world.journal.set_full(false);
+    store.finish.lock().unwrap().extend([Fault::Refused; 10]);
+    let refreshed = refresh_while_the_journal_fills(&world, &engine).await.unwrap();
     assert_eq!(refreshed.generation, 2);
     assert_eq!(world.shop().await.generation(), 2, "nobody heard of it before it was stored");
     assert_eq!(world.wire.refreshes_sent(), 1);
+    world.journal.set_full(false);
     assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 3);
 }
 
@@ -82,7 +92,7 @@ async fn a_service_never_gives_an_answer_up() {
         Parts { limits, ..parts }
     });
     store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    let error = daemon.refresh(&shop()).await.unwrap_err();
+    let error = refresh_while_the_journal_fills(&world, &daemon).await.unwrap_err();
     assert!(
         matches!(error, Error::Busy { .. }),
         "whoever asked waits no longer than a reader does: {error:?}"
@@ -95,6 +105,18 @@ async fn a_service_never_gives_an_answer_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_takes_small_writes_only_is_not_taken_for_contention() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    // The lease can be extended each time, which is a write to the connection; its outcome cannot be stored.
+    let faults = (0..200).flat_map(|_| [Fault::Refused, Fault::Slow(Duration::ZERO)]);
+    store.finish.lock().unwrap().extend(faults.take(399).chain([Fault::Refused; 5]));
+    let _ = refresh_while_the_journal_fills(&world, &engine).await;
+    engine.drain().await;
+    assert_eq!(world.shop().await.generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_command_gives_up_in_the_end_and_says_what_was_lost() {
     let (world, store) = world();
     let engine = world.node_with(|parts| {
@@ -104,6 +126,87 @@ async fn a_command_gives_up_in_the_end_and_says_what_was_lost() {
     engine.add_client(super::world::client()).await.unwrap();
     world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
     store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    let error = engine.refresh(&shop()).await.unwrap_err();
+    let error = refresh_while_the_journal_fills(&world, &engine).await.unwrap_err();
     assert!(matches!(error, Error::Unsaved { .. }), "{error:?}");
+}
+
+/// The journal has room when the request is sent, and none when its answer comes.
+async fn refresh_while_the_journal_fills(world: &World, engine: &Engine) -> Result<Refreshed, Error> {
+    let refreshing = start_refresh(engine);
+    world.pass(Duration::from_millis(50)).await;
+    world.journal.set_full(true);
+    refreshing.await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_refuses_is_in_the_journal_and_is_served_from_there() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
+    assert_eq!(world.shop().await.generation(), 1);
+    let served = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!(served.generation, 2, "it is as safe as in the store");
+    assert_eq!(world.journal.entries().await.unwrap().len(), 1);
+
+    // Whoever wants it refreshed finds the answer first, and sends nothing while the store does not take it.
+    for engine in [&engine, &world.node_that_knows_of_the_dead()] {
+        let error = engine.refresh(&shop()).await.unwrap_err();
+        assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
+    }
+    assert_eq!(world.wire.refreshes_sent(), 1);
+
+    store.finish.lock().unwrap().clear();
+    let replayed = engine.replay_journal().await.unwrap();
+    assert_eq!(replayed, Replayed { stored: 1, left: 0 });
+    assert_eq!((world.shop().await.generation(), world.shop().await.state), (2, State::Active));
+    assert!(world.shop().await.lease.is_none());
+    assert!(world.journal.entries().await.unwrap().is_empty());
+    assert_eq!(
+        engine.refresh(&shop()).await.unwrap().generation,
+        3,
+        "with the refresh token that came in it"
+    );
+    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_process_left_in_the_journal_is_taken_before_anything_is_sent() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    engine.refresh(&shop()).await.unwrap_err();
+    drop(engine);
+    store.finish.lock().unwrap().clear();
+
+    let next = world.node_that_knows_of_the_dead();
+    let left = world.journal.entries().await.unwrap();
+    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 2, "what somebody else brought will do");
+    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0));
+    assert!(world.journal.entries().await.unwrap().is_empty());
+
+    // Written once more, as by somebody who did not know: it is stored only once.
+    world.journal.append(&left[0]).await.unwrap();
+    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 3);
+    next.replay_journal().await.unwrap();
+    let after = world.shop().await;
+    assert_eq!((after.generation(), after.state), (3, State::Active));
+    assert!(world.store.candidates(after.id, 10).await.unwrap().is_empty());
+    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
+    assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
+    let (world, store) = world();
+    drop(world.connected().await);
+    let daemon = world.node();
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    world.serve(&daemon, Duration::from_secs(13 * 3600)).await;
+    assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (1, 1));
+    store.finish.lock().unwrap().clear();
+    world.serve(&daemon, Duration::from_secs(2)).await;
+    assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (2, 1));
+    assert_eq!(world.shop().await.state, State::Active);
 }

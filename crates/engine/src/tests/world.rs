@@ -14,15 +14,18 @@ use vestal_core::client::{ClientAuth, Endpoints};
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
+use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
 use vestal_core::seal::{KeyRing, MasterKey, StoreIdentity, Vault};
 use vestal_core::store::Store;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
 use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
 use vestal_store::MemoryStore;
+use vestal_store::journal::MemoryJournal;
 
 use crate::{
-    BeginConnect, Catalogue, Connected, Engine, Limits, NewClient, Nodes, Parts, Refreshed, UnknownNodes,
+    BeginConnect, Catalogue, Connected, Engine, Fate, Limits, NewClient, Nodes, Parts, Refreshed,
+    UnknownNodes,
 };
 
 pub(crate) const EPOCH_S: i64 = 1_800_000_000;
@@ -77,8 +80,20 @@ pub(crate) struct Wire {
     pub(crate) sandbox: Mutex<Sandbox>,
     clock: Arc<dyn Clock>,
     sent: Mutex<Vec<(Duration, String)>>,
+    hosts: Mutex<Vec<String>>,
     /// Every request waits this long before it arrives, and every answer before it is back.
     pub(crate) latency: Mutex<Duration>,
+    /// Hosts that something is wrong with.
+    pub(crate) sick: Mutex<HashMap<String, Sickness>>,
+}
+
+/// What is wrong with a host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sickness {
+    /// It takes requests and does not answer.
+    Hangs,
+    /// It cannot be reached.
+    Down,
 }
 
 #[async_trait]
@@ -86,6 +101,7 @@ impl Http for Wire {
     async fn send(&self, request: http::Request<Bytes>, deadline: Duration) -> Exchange {
         let body = String::from_utf8_lossy(request.body()).into_owned();
         self.sent.lock().unwrap().push((self.clock.uptime(), body));
+        self.hosts.lock().unwrap().push(request.uri().host().unwrap_or_default().to_owned());
         tokio::select! {
             biased;
             exchange = self.carry(request) => exchange,
@@ -97,6 +113,12 @@ impl Http for Wire {
 impl Wire {
     async fn carry(&self, request: http::Request<Bytes>) -> Exchange {
         let latency = *self.latency.lock().unwrap();
+        let sickness = self.sick.lock().unwrap().get(request.uri().host().unwrap()).copied();
+        match sickness {
+            Some(Sickness::Hangs) => std::future::pending().await,
+            Some(Sickness::Down) => return Exchange::NotSent { detail: "connection refused".into() },
+            None => {}
+        }
         self.clock.sleep(latency).await;
         let hold_ms = self.sandbox.lock().unwrap().hold_ms(&request);
         self.clock.sleep(Duration::from_millis(hold_ms)).await;
@@ -149,6 +171,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) wire: Arc<Wire>,
+    pub(crate) journal: Arc<MemoryJournal>,
     identity: StoreIdentity,
     profile: String,
     nodes: AtomicU64,
@@ -233,9 +256,12 @@ impl World {
                 sandbox: Mutex::new(Sandbox::new(settings, 1)),
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 sent: Mutex::default(),
+                hosts: Mutex::default(),
                 latency: Mutex::new(Duration::from_millis(100)),
+                sick: Mutex::default(),
             }),
             store: wrap(store),
+            journal: Arc::default(),
             identity: Vault::found(&ring(), StoreId::from_uuid(Uuid::from_u128(1)), &Seeded(7.into())),
             clock,
             profile,
@@ -261,7 +287,9 @@ impl World {
             catalogue,
             node: NodeId::from_uuid(Uuid::from_u128(number.into())),
             nodes: Arc::new(UnknownNodes),
-            limits: Limits::default(),
+            journal: Arc::clone(&self.journal) as Arc<dyn Journal>,
+            // Seldom enough that months pass quickly.
+            limits: Limits { look: Duration::from_secs(1800), ..Limits::default() },
         }))
     }
 
@@ -269,8 +297,8 @@ impl World {
     pub(crate) fn node_that_knows_of_the_dead(&self) -> Engine {
         struct AllGone(NodeId);
         impl Nodes for AllGone {
-            fn is_gone(&self, node: NodeId) -> bool {
-                node != self.0
+            fn fate(&self, node: NodeId) -> Fate {
+                if node == self.0 { Fate::Alive } else { Fate::Gone }
             }
         }
         self.node_with(|parts| {
@@ -289,14 +317,45 @@ impl World {
 
     /// A person consents to `shop`.
     pub(crate) async fn consent(&self, engine: &Engine, scopes: &[&str]) -> Result<Connected, crate::Error> {
+        self.consent_to(engine, shop(), "sandbox", scopes).await
+    }
+
+    /// A person consents to a connection of this name.
+    pub(crate) async fn consent_to(
+        &self,
+        engine: &Engine,
+        name: ConnectionName,
+        client: &str,
+        scopes: &[&str],
+    ) -> Result<Connected, crate::Error> {
         let begin = BeginConnect {
-            name: shop(),
-            client: "sandbox".into(),
+            name,
+            client: client.into(),
             scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
             parameters: BTreeMap::new(),
         };
         let asked = engine.begin_connect(begin).await.unwrap();
         engine.finish_connect(&self.browse(&asked.url)).await
+    }
+
+    /// So many connections, `NAME-0` and so on, made with a client of that name whose token endpoint is at this host.
+    pub(crate) async fn fleet(&self, engine: &Engine, client: &str, host: &str, count: usize) {
+        let mut new = NewClient { name: client.into(), ..self::client() };
+        new.endpoints.token = format!("https://{host}/token").parse().unwrap();
+        engine.add_client(new).await.unwrap();
+        for number in 0..count {
+            let name = format!("{client}-{number}").parse().unwrap();
+            self.consent_to(engine, name, client, &["contacts", "offline_access"]).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn named(&self, name: &str) -> Connection {
+        self.store.connection_named(&name.parse().unwrap()).await.unwrap().unwrap()
+    }
+
+    /// The token requests that were sent to this host.
+    pub(crate) fn sent_to(&self, host: &str) -> usize {
+        self.wire.hosts.lock().unwrap().iter().filter(|sent| *sent == host).count()
     }
 
     /// What a browser would be redirected to.
@@ -326,6 +385,7 @@ impl World {
 
     /// Lets `engine` keep to the schedule for this long.
     pub(crate) async fn serve(&self, engine: &Engine, duration: Duration) {
+        self.store.claim_identity(&self.identity).await.unwrap();
         engine.serve(self.clock.sleep(duration)).await;
     }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
-use vestal_core::secret::redact;
+use vestal_core::secret::Redactor;
 
+use super::error_body::{self, ErrorBody};
 use super::lenient;
 use crate::http::{Answer, BodyEnd};
 use crate::words::shown;
@@ -25,14 +26,6 @@ pub(crate) enum Body {
     OtherJson,
     /// Anything else.
     Text,
-}
-
-/// An error, in the words of RFC 6749 §5.2 or of the provider's API. Redacted.
-pub(crate) struct ErrorBody {
-    /// The `error` code.
-    pub(crate) code: String,
-    /// The code and its description.
-    pub(crate) detail: String,
 }
 
 impl Body {
@@ -79,27 +72,26 @@ impl Body {
     }
 
     /// The error in it, if there is one.
-    pub(crate) fn error(&self) -> Option<ErrorBody> {
-        let (Self::Object(fields) | Self::List(fields)) = self else { return None };
-        let text = |name| match fields.get(name) {
-            Some(Value::String(text)) if !text.trim().is_empty() => Some(text.trim()),
+    pub(crate) fn error(&self, sent: &Redactor) -> Option<ErrorBody> {
+        match self {
+            Self::Object(fields) | Self::List(fields) => error_body::in_fields(fields, sent),
             _ => None,
-        };
-        let code = text("error").or_else(|| text("error_key"))?;
-        let description = text("error_description").or_else(|| text("error_message"));
-        let detail = description.map_or_else(|| redact(code), |said| redact(&format!("{code}: {said}")));
-        Some(ErrorBody { code: redact(code), detail })
+        }
     }
 
     /// What it is, for somebody who expected a token set.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn name(&self, sent: &Redactor) -> String {
         match self {
             Self::Object(fields) if fields.is_empty() => "an empty JSON object".into(),
             Self::Object(fields) | Self::List(fields) => {
                 let names: Vec<&str> = fields.keys().take(NAMES_MAX).map(String::as_str).collect();
-                redact(&format!(
-                    "neither a usable token set nor an OAuth error, but fields named {}",
-                    names.join(", ")
+                let names = names.join(", ");
+                let said = match error_body::description(fields) {
+                    Some(said) => format!(", which say: {said}"),
+                    None => String::new(),
+                };
+                sent.redact(&format!(
+                    "neither a usable token set nor an OAuth error, but fields named {names}{said}"
                 ))
             }
             Self::Empty => "an empty body".into(),

@@ -6,12 +6,14 @@ use http::{HeaderMap, HeaderName};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use vestal_core::outcome::{Class, classify};
+use vestal_core::provider::catalogue;
 use vestal_core::token::{LONGEST_LIFE, SaidLife, TokenAnswer};
 
 use super::*;
 
 mod failures;
 mod properties;
+mod recorded;
 
 /// 3 November 2026, 12:00:00 UTC.
 const NOW: &str = "2026-11-03T12:00:00Z";
@@ -26,7 +28,7 @@ fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
 }
 
 fn read(answer: Answer) -> Reading {
-    read_token_answer(Exchange::Answered(answer), now())
+    read_token_answer(Exchange::Answered(answer), now(), &Redactor::default())
 }
 
 /// The token set in a 200 with this body.
@@ -345,9 +347,10 @@ fn a_token_set_needs_an_access_token_and_a_success() {
         let (detail, kept) = unreadable(answer(status, r#"{"access_token":"at","refresh_token":"rt"}"#));
         assert_eq!(detail, format!("answered {status}, which is no success, with a token set"));
         assert!(kept, "{status}");
-        assert!(!unreadable(answer(status, r#"{"refresh_token":"rt"}"#)).1, "{status}");
+        assert!(unreadable(answer(status, r#"{"refresh_token":"rt"}"#)).1, "{status}");
+        assert!(!unreadable(answer(status, r#"{"refresh_token":""}"#)).1, "{status}");
     }
     let reading = read(answer(400, r#"{"access_token":"at","error":"invalid_grant"}"#));
-    assert!(matches!(reading.reply, Reply::Error { .. }) && reading.raw.is_none());
+    assert!(matches!(reading.reply, Reply::Error { .. }) && reading.raw.is_some());
     assert!(matches!(read(answer(201, r#"{"access_token":"at"}"#)).reply, Reply::Tokens(_)));
 }

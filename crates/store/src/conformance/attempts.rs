@@ -15,7 +15,7 @@ pub async fn tokens_are_stored_once(store: Arc<dyn Subject>, _: &ManualClock) {
         begun(&store, &added(&store, &Connection { state: State::Unverified, ..connection(1) }).await, 1)
             .await;
     let done = Finish {
-        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)) },
+        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)), warned_at: Some(at(900)) },
         events: vec![event(held.id, 1)],
         ..finish(&held, 1, next_tokens(&held))
     };
@@ -120,6 +120,29 @@ pub async fn candidates_are_kept_and_never_overwritten(store: Arc<dyn Subject>, 
     assert_eq!(store.candidates(connection_id(9), 10).await.unwrap(), []);
 }
 
+pub async fn of_what_cannot_be_read_the_oldest_and_the_newest_are_kept(
+    store: Arc<dyn Subject>,
+    _: &ManualClock,
+) {
+    let mut current = added(&store, &connection(1)).await;
+    for n in 1..=12 {
+        current = begun(&store, &current, n).await;
+        let answer = match n {
+            6 => CandidateAnswer::Tokens(Box::new(tokens(2))),
+            _ => CandidateAnswer::Raw(sealed("<html>")),
+        };
+        let why = WhyCandidate::Unreadable;
+        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
+        let kept = finish(&current, n, Brought::Candidate(Box::new(candidate)));
+        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
+        current = read(&store, current.id).await;
+    }
+    let kept = store.candidates(current.id, 99).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|candidate| candidate.attempt).collect();
+    let expected: Vec<_> = [12, 11, 10, 9, 6, 4, 3, 2, 1].map(attempt_id).into();
+    assert_eq!(kept, expected, "and no token set is ever dropped");
+}
+
 pub async fn an_outcome_without_tokens_closes_the_attempt(store: Arc<dyn Subject>, _: &ManualClock) {
     let held = begun(&store, &added(&store, &connection(1)).await, 1).await;
     let failed = finish(&held, 1, Brought::Nothing);
@@ -142,7 +165,7 @@ pub async fn an_attempt_is_given_up_and_its_late_answer_kept(store: Arc<dyn Subj
     let start = added(&store, &Connection { state: State::Unverified, ..connection(1) }).await;
     let held = begun(&store, &start, 1).await;
     let unknown = Finish {
-        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)) },
+        plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)), warned_at: Some(at(900)) },
         events: vec![event(held.id, 1)],
         ..finish(&held, 1, Brought::Unknown)
     };

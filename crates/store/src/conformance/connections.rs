@@ -4,7 +4,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use vestal_core::connection::{Connection, Policy};
 use vestal_core::schedule::Plan;
-use vestal_core::state::{Cause, Failing, Reason, State};
+use vestal_core::state::{Cause, Failing, OutcomeUnknown, Reason, State};
 use vestal_core::store::{
     Add, AttemptStatus, Authorization, Brought, Filter, Finished, Renewed, StoreError, Update, Write,
 };
@@ -20,7 +20,7 @@ pub async fn a_connection_reads_back_as_it_was_added(store: Arc<dyn Subject>, _:
         external_id: Some("الحساب 1".to_owned()),
         policy: Policy::OnDemand,
         last_read_at: Some(at(-5)),
-        plan: Plan { due_at: Some(at(10)), dies_at: Some(at(20)) },
+        plan: Plan { due_at: Some(at(10)), dies_at: Some(at(20)), warned_at: Some(at(15)) },
         ..connection(1)
     };
     let bare_tokens = TokenSet {
@@ -75,7 +75,15 @@ pub async fn the_client_must_be_there(store: Arc<dyn Subject>, _: &ManualClock) 
 pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
     let detail = || "\"said\" so\n".to_owned();
     let failing = |cause| State::Failing(Failing { cause, since: at(1), tries: 3, next: at(9) });
-    let unknown = Cause::OutcomeUnknown { attempt: attempt_id(1), sent_at: at(1), hold_until: at(8) };
+    let unknown = Cause::OutcomeUnknown(Box::new(OutcomeUnknown {
+        attempt: attempt_id(1),
+        sent_at: at(1),
+        hold_until: at(8),
+        detail: "timed out".into(),
+        last: Some("no route".into()),
+        untried: true,
+        rejected: false,
+    }));
     let dead = State::NeedsReauth { reason: Reason::InvalidGrant { detail: detail() }, since: at(1) };
     let mut current = added(&store, &connection(1)).await;
     for state in [
@@ -88,7 +96,13 @@ pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
         failing(Cause::Doubted { detail: detail() }),
         failing(unknown.clone()),
         dead.clone(),
-        State::NeedsReauth { reason: Reason::OutcomeUnknown { attempt: attempt_id(1) }, since: at(1) },
+        State::NeedsReauth {
+            reason: Reason::OutcomeUnknown {
+                attempt: attempt_id(1),
+                detail: "timed out; then: invalid_grant".into(),
+            },
+            since: at(1),
+        },
         State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(1) },
         State::Paused { prior: Box::new(failing(unknown)) },
         State::Paused { prior: Box::new(dead) },
@@ -139,7 +153,7 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
     let before = added(&store, &connection(1)).await;
     let change = Update {
         state: State::Unverified,
-        plan: Plan { due_at: Some(at(5)), dies_at: Some(at(6)) },
+        plan: Plan { due_at: Some(at(5)), dies_at: Some(at(6)), warned_at: Some(at(4)) },
         policy: Policy::Always,
         events: vec![event(before.id, 1), event(before.id, 2)],
         ..update(&before)
@@ -204,7 +218,7 @@ pub async fn generations_only_grow(store: Arc<dyn Subject>, _: &ManualClock) {
 
 pub async fn a_read_is_no_revision(store: Arc<dyn Subject>, _: &ManualClock) {
     let before = added(&store, &connection(1)).await;
-    let plan = Plan { due_at: Some(at(7)), dies_at: None };
+    let plan = Plan { due_at: Some(at(7)), dies_at: None, warned_at: Some(at(6)) };
     store.mark_read(before.id, 1, at(3), &plan).await.unwrap();
     let read_once = Connection { last_read_at: Some(at(3)), plan, ..before.clone() };
     assert_eq!(read(&store, before.id).await, read_once);
@@ -220,7 +234,7 @@ pub async fn times_are_kept_in_milliseconds(store: Arc<dyn Subject>, _: &ManualC
     let with_times = |time: Timestamp| Connection {
         created_at: time,
         last_read_at: Some(time),
-        plan: Plan { due_at: Some(time), dies_at: Some(time) },
+        plan: Plan { due_at: Some(time), dies_at: Some(time), warned_at: Some(time) },
         grant: Some(Grant {
             consented_at: time,
             tokens: TokenSet { issued_at: time, expires_at: Some(time), ..tokens(1) },
@@ -233,10 +247,11 @@ pub async fn times_are_kept_in_milliseconds(store: Arc<dyn Subject>, _: &ManualC
 
     let mut begin = begin(&current, 1);
     begin.attempt.started_at = fine;
-    begin.events.push(vestal_core::event::Event { at: fine, ..event(current.id, 1) });
     store.begin_attempt(&begin).await.unwrap();
     let current = read(&store, current.id).await;
-    assert_eq!(current.lease.unwrap().attempt.started_at, coarse);
+    assert_eq!(current.lease.as_ref().unwrap().attempt.started_at, coarse);
+    let dated = vestal_core::event::Event { at: fine, ..event(current.id, 1) };
+    store.update_connection(&Update { events: vec![dated], ..update(&current) }).await.unwrap();
     assert_eq!(store.events(None, 0, 1).await.unwrap()[0].event.at, coarse);
 
     // The ends of time, and times within JSON.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints};
 use vestal_core::connection::{Attempt, Connection, Policy};
 use vestal_core::event::{Event, What};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
@@ -53,15 +53,18 @@ pub fn sealed(text: &str) -> Sealed {
 pub fn client(n: u128) -> Client {
     Client {
         id: client_id(n),
+        revision: 1,
         name: format!("client-{n}"),
         provider: "constant-contact".to_owned(),
         client_id: "f00".to_owned(),
         auth: ClientAuth::ClientSecretBasic,
         secret: Some(sealed("client secret")),
+        second_secret: None,
         redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
         scopes: vec!["contact_data".to_owned(), "offline_access".to_owned()],
         endpoints: endpoints(),
         created_at: START,
+        notes: ClientNotes::default(),
     }
 }
 
@@ -143,8 +146,6 @@ pub fn begin(on: &Connection, n: u128) -> Begin {
             started_at: at(0),
         },
         lease_for: LEASE,
-        state: on.state.clone(),
-        events: vec![],
     }
 }
 

@@ -2,29 +2,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_core::connection::{Connection, Lease};
-use vestal_core::state::{Cause, Failing, State};
-use vestal_core::store::{AttemptStatus, Begin, Brought, Finished, Renewed, StoreError, Write};
+use vestal_core::store::{AttemptStatus, Brought, Finished, Held, Renewed, StoreError, Write};
 
 use super::data::*;
 use super::{ManualClock, Subject};
 
 pub async fn beginning_takes_the_lease(store: Arc<dyn Subject>, clock: &ManualClock) {
     let before = added(&store, &connection(1)).await;
-    let state = State::Failing(Failing {
-        cause: Cause::Transient { detail: "x".to_owned() },
-        since: at(0),
-        tries: 1,
-        next: at(1),
-    });
-    let begin = Begin { state: state.clone(), events: vec![event(before.id, 1)], ..begin(&before, 1) };
+    let begin = begin(&before, 1);
     assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), None);
     assert_eq!(store.begin_attempt(&begin).await.unwrap(), Write::Done);
     assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Open));
 
     let lease = Lease { attempt: begin.attempt.clone(), until: at(60), valid: true };
-    let expected = Connection { revision: 2, state, lease: Some(lease.clone()), ..before.clone() };
+    let expected = Connection { revision: 2, lease: Some(lease.clone()), ..before.clone() };
     assert_eq!(read(&store, before.id).await, expected);
-    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 1);
 
     clock.advance(Duration::from_millis(59_999));
     assert!(read(&store, before.id).await.lease.unwrap().valid);
@@ -37,12 +29,10 @@ pub async fn a_valid_lease_is_respected(store: Arc<dyn Subject>, clock: &ManualC
     let before = added(&store, &connection(1)).await;
     let held = begun(&store, &before, 1).await;
     for on in [&before, &held] {
-        let refused = Begin { events: vec![event(held.id, 1)], ..begin(on, 2) };
-        assert_eq!(store.begin_attempt(&refused).await.unwrap(), Write::Moved(Box::new(held.clone())));
+        assert_eq!(store.begin_attempt(&begin(on, 2)).await.unwrap(), Write::Moved(Box::new(held.clone())));
     }
     assert_eq!(store.attempt(attempt_id(2)).await.unwrap(), None);
     assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Open));
-    assert_eq!(store.events(None, 0, 10).await.unwrap(), []);
 
     clock.advance(LEASE);
     let refused = store.begin_attempt(&begin(&before, 2)).await.unwrap();
@@ -119,7 +109,8 @@ pub async fn a_dead_node_is_released(store: Arc<dyn Subject>, clock: &ManualCloc
     assert_eq!(released.lease.as_ref().unwrap().until, at(10));
     assert_eq!(store.attempt(attempt_id(1)).await.unwrap(), Some(AttemptStatus::Open));
     assert_eq!(read(&store, connection_id(4)).await, fourth);
-    let due = store.due(at(10), 10).await.unwrap();
+    let due = store.due(at(10), 10, &Held::default()).await.unwrap();
+    let due: Vec<_> = due.into_iter().map(|due| due.connection).collect();
     assert_eq!(due, [connection_id(1), connection_id(2)], "at once");
     begun(&store, &released, 11).await;
 }

@@ -93,7 +93,7 @@ macro_rules! conformance_tests {
     ($make:path) => {
         $crate::conformance_tests! { $make;
             clients: identity_is_claimed_once, clients_are_found_and_their_names_are_unique,
-                a_secret_is_replaced, a_client_in_use_stays;
+                an_update_of_a_client_names_its_revision, a_client_in_use_stays, the_last_mark_stands;
             connections: a_connection_reads_back_as_it_was_added, names_and_external_ids_are_unique,
                 the_client_must_be_there, every_state_reads_back, connections_are_listed_by_name,
                 an_update_names_its_revision, a_new_grant_leaves_the_old_one_until_it_works,
@@ -104,11 +104,13 @@ macro_rules! conformance_tests {
                 a_lost_lease_is_not_renewed, a_dead_node_is_released, an_attempt_begins_once;
             attempts: tokens_are_stored_once, finishing_names_its_revision, exactly_one_earlier_token_set_is_kept,
                 a_late_answer_leaves_the_lease_of_another, candidates_are_kept_and_never_overwritten,
+                of_what_cannot_be_read_the_oldest_and_the_newest_are_kept,
                 an_outcome_without_tokens_closes_the_attempt,
                 an_attempt_is_given_up_and_its_late_answer_kept, giving_up_leaves_the_lease_of_another,
                 an_answer_to_a_pruned_attempt_is_kept,
                 there_must_be_a_grant_to_refresh;
-            due: what_dies_first_is_due_first, what_is_leased_is_not_due, an_ended_lease_is_due_whatever_the_plan;
+            due: what_dies_first_is_due_first, what_is_leased_is_not_due, an_ended_lease_is_due_whatever_the_plan,
+                what_is_held_is_not_due;
             history: events_are_read_from_a_cursor, the_last_hundred_events_are_kept, old_events_are_pruned,
                 old_closed_attempts_are_pruned, expired_authorizations_are_pruned,
                 an_authorization_is_used_once, an_expired_authorization_is_taken_away,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_core::connection::Connection;
-use vestal_core::store::{Begin, Brought, Finish, Finished, Renewed, Update, Write};
+use vestal_core::store::{Brought, Finish, Finished, Renewed, Update, Write};
 
 use super::data::*;
 use super::{ManualClock, Subject};
@@ -49,11 +49,13 @@ pub async fn no_update_is_lost(store: Arc<dyn Subject>, clock: &ManualClock) {
                     store.update_connection(&Update { events, ..update(&view) }).await.unwrap() == Write::Done
                 }
                 6 => {
-                    let done = store.begin_attempt(&Begin { events, ..begin(&view, n) }).await.unwrap();
-                    if done == Write::Done {
+                    // Writes no event.
+                    if store.begin_attempt(&begin(&view, n)).await.unwrap() == Write::Done {
                         begun[actor] = Some(n);
+                        revision += 1;
+                        views[actor] = read(&store, id).await;
                     }
-                    done == Write::Done
+                    false
                 }
                 7 => {
                     // Writes no event.

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use vestal_core::client::{Client, ClientAuth};
+use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::{Sealed, StoreIdentity};
+use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, Filter, Finish, Finished, RemoveClient, Renewed, Store,
-    StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark,
+    RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
-use crate::rules::{closed, kept, lease_end};
+use crate::rules::{closed, kept, lease_end, unclaimed};
 
 mod tables;
 mod writes;
@@ -84,13 +84,8 @@ impl Store for MemoryStore {
         Ok(clients)
     }
 
-    async fn set_client_secret(
-        &self,
-        id: ClientId,
-        auth: ClientAuth,
-        secret: &Sealed,
-    ) -> Result<bool, StoreError> {
-        Ok(self.tables()?.set_client_secret(id, auth, secret))
+    async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError> {
+        Ok(self.tables()?.update_client(update))
     }
 
     async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError> {
@@ -160,12 +155,25 @@ impl Store for MemoryStore {
         Ok(taken.filter(|authorization| authorization.expires_at >= kept(now)))
     }
 
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError> {
-        Ok(self.tables()?.due(now, self.now(), limit))
+    async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError> {
+        Ok(self.tables()?.due(now, self.now(), limit, held))
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.tables()?.next_due())
+    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables()?.next_due(after, held))
+    }
+
+    async fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        Ok(self.tables()?.mark.clone())
+    }
+
+    async fn set_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        let mut tables = self.tables()?;
+        if tables.identity.is_none() {
+            return Err(unclaimed());
+        }
+        tables.mark = Some(mark.clone());
+        Ok(())
     }
 
     async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {

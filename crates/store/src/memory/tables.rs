@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use jiff::Timestamp;
-use vestal_core::client::{Client, ClientAuth};
+use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::{Sealed, StoreIdentity};
-use vestal_core::store::{Add, AttemptStatus, Authorization, Filter, RemoveClient};
+use vestal_core::seal::StoreIdentity;
+use vestal_core::store::{
+    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Mark, RemoveClient,
+};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, TokenSet};
 
 use crate::rules::{PRUNED_AT_ONCE, kept, lease_valid, oldest_closed_attempt, oldest_event};
@@ -19,6 +21,7 @@ use crate::rules::{PRUNED_AT_ONCE, kept, lease_valid, oldest_closed_attempt, old
 pub(super) struct Tables {
     pub(super) closed: bool,
     pub(super) identity: Option<StoreIdentity>,
+    pub(super) mark: Option<Mark>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) connections: BTreeMap<ConnectionId, Row>,
     pub(super) names: BTreeMap<ConnectionName, ConnectionId>,
@@ -61,6 +64,10 @@ impl Row {
         self.connection.lease.as_ref().map(|lease| lease.until).or(self.connection.plan.due_at)
     }
 
+    fn held(&self, held: &Held) -> bool {
+        held.clients.contains(&self.connection.client) && !held.but.contains(&self.connection.id)
+    }
+
     fn leased(&self, now: Timestamp) -> bool {
         self.connection.lease.as_ref().is_some_and(|lease| lease_valid(lease.until, now))
     }
@@ -71,14 +78,19 @@ impl Tables {
         if self.clients.values().any(|other| other.name == client.name || other.id == client.id) {
             return Add::Taken;
         }
-        self.clients.insert(client.id, Client { created_at: kept(client.created_at), ..client.clone() });
+        let added = Client { revision: 1, created_at: kept(client.created_at), ..client.clone() };
+        self.clients.insert(client.id, added);
         Add::Done
     }
 
-    pub(super) fn set_client_secret(&mut self, id: ClientId, auth: ClientAuth, secret: &Sealed) -> bool {
-        let Some(client) = self.clients.get_mut(&id) else { return false };
-        client.auth = auth;
-        client.secret = Some(secret.clone());
+    pub(super) fn update_client(&mut self, update: &ClientUpdate) -> bool {
+        let current = self.clients.get_mut(&update.id).filter(|client| client.revision == update.expected);
+        let Some(client) = current else { return false };
+        client.revision += 1;
+        client.auth = update.auth;
+        client.secret = update.secret.clone();
+        client.second_secret = update.second_secret.clone();
+        client.notes = update.notes.clone();
         true
     }
 
@@ -124,22 +136,25 @@ impl Tables {
         counts.into_iter().collect()
     }
 
-    pub(super) fn due(&self, by: Timestamp, now: Timestamp, limit: u32) -> Vec<ConnectionId> {
+    pub(super) fn due(&self, by: Timestamp, now: Timestamp, limit: u32, held: &Held) -> Vec<Due> {
         let mut due: Vec<_> = self
             .connections
-            .iter()
-            .filter(|(_, row)| !row.leased(now))
-            .filter_map(|(id, row)| {
-                let dies_at = row.connection.plan.dies_at;
-                row.due_at().filter(|at| *at <= by).map(|at| (dies_at.is_none(), dies_at, at, *id))
+            .values()
+            .filter(|row| !row.leased(now) && !row.held(held))
+            .filter_map(|row| {
+                let Connection { id, client, plan: Plan { dies_at, .. }, .. } = row.connection;
+                let at = row.due_at().filter(|at| *at <= by)?;
+                Some((dies_at.is_none(), dies_at, at, id, client))
             })
             .collect();
         due.sort_unstable();
-        due.into_iter().take(limit as usize).map(|(.., id)| id).collect()
+        let due = due.into_iter().take(limit as usize);
+        due.map(|(.., connection, client)| Due { connection, client }).collect()
     }
 
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.connections.values().filter_map(Row::due_at).min()
+    pub(super) fn next_due(&self, after: Timestamp, held: &Held) -> Option<Timestamp> {
+        let rows = self.connections.values().filter(|row| !row.held(held));
+        rows.filter_map(Row::due_at).filter(|due_at| *due_at > after).min()
     }
 
     pub(super) fn candidates(&self, id: ConnectionId, limit: u32) -> Vec<Candidate> {
@@ -215,7 +230,11 @@ impl Tables {
 }
 
 pub(super) fn kept_plan(plan: Plan) -> Plan {
-    Plan { due_at: plan.due_at.map(kept), dies_at: plan.dies_at.map(kept) }
+    Plan {
+        due_at: plan.due_at.map(kept),
+        dies_at: plan.dies_at.map(kept),
+        warned_at: plan.warned_at.map(kept),
+    }
 }
 
 pub(super) fn kept_grant(grant: &Grant) -> Grant {

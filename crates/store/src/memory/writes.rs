@@ -7,9 +7,10 @@ use vestal_core::id::{AttemptId, NodeId};
 use vestal_core::store::{
     Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Renewed, StoreError, Update, Write,
 };
+use vestal_core::token::{Candidate, CandidateAnswer};
 
 use super::tables::{AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens};
-use crate::rules::{check_grows, damaged, kept, lease_valid};
+use crate::rules::{RAW_KEPT_AT_EACH_END, check_grows, damaged, kept, lease_valid, no_grant};
 
 impl Tables {
     pub(super) fn add_connection(
@@ -94,9 +95,7 @@ impl Tables {
         let open = AttemptRow { connection: begin.id, status: AttemptStatus::Open, closed_at: None };
         self.attempts.insert(attempt.id, open);
         row.connection.revision += 1;
-        row.connection.state = begin.state.clone();
         row.connection.lease = Some(Lease { attempt, until, valid: true });
-        self.record(&begin.events);
         Ok(Write::Done)
     }
 
@@ -159,10 +158,13 @@ impl Tables {
         }
         match &finish.brought {
             Brought::Nothing | Brought::Unknown => {}
-            Brought::Candidate(candidate) => row.candidates.push(kept_candidate(candidate)),
+            Brought::Candidate(candidate) => {
+                row.candidates.push(kept_candidate(candidate));
+                drop_repetitions(&mut row.candidates);
+            }
             Brought::Tokens(tokens) => {
                 let Some(grant) = &mut row.connection.grant else {
-                    return Err(damaged(format!("connection {} has no grant to refresh", finish.id)));
+                    return Err(no_grant(finish.id));
                 };
                 check_grows(finish.id, grant.tokens.generation, tokens.generation)?;
                 let before = std::mem::replace(&mut grant.tokens, kept_tokens(tokens));
@@ -185,4 +187,19 @@ impl Tables {
         self.record(&finish.events);
         Ok(Finished::Done)
     }
+}
+
+/// Drops those in the middle of the answers that could not be read.
+fn drop_repetitions(candidates: &mut Vec<Candidate>) {
+    let is_raw = |candidate: &Candidate| matches!(candidate.answer, CandidateAnswer::Raw(_));
+    let count = candidates.iter().filter(|candidate| is_raw(candidate)).count();
+    let kept = ..RAW_KEPT_AT_EACH_END;
+    let mut place = 0;
+    candidates.retain(|candidate| {
+        if !is_raw(candidate) {
+            return true;
+        }
+        place += 1;
+        kept.contains(&(place - 1)) || kept.contains(&(count - place))
+    });
 }

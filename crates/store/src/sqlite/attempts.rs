@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use vestal_core::id::{AttemptId, ConnectionId, NodeId};
 use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, Finished, Renewed, Write};
-use vestal_core::token::{Candidate, CandidateAnswer, TokenSet};
+use vestal_core::token::{Candidate, CandidateAnswer};
 
-use super::connections::{Head, head, insert_tokens, moved};
 use super::events;
 use super::failure::Failure;
-use super::rows::{self, bind_tokens, bytes, json, key, ms, token_columns, whole, word};
-use crate::rules::{check_grows, damaged, lease_valid};
+use super::procedures::{Called, Target, call};
+use super::rows::{self, bind_tokens, bytes, json, key, ms, revision, token_columns, whole, word};
+use crate::rules::damaged;
 
 pub(super) async fn begin(
     db: &mut SqliteConnection,
@@ -18,43 +18,19 @@ pub(super) async fn begin(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<Write, Failure> {
-    let Some(head) = head(db, begin.id).await? else { return Ok(Write::Gone) };
-    if head.revision != begin.expected || head.lease_until.is_some_and(|until| lease_valid(until, now)) {
-        return Ok(Write::Moved(moved(db, begin.id, now).await?));
-    }
-    sqlx::query(
-        "UPDATE attempts SET status = 'abandoned', closed_at = ? WHERE connection = ? AND status = 'open'",
-    )
-    .bind(ms(now))
-    .bind(key(begin.id.as_uuid()))
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "INSERT INTO attempts (id, connection, node, grant_id, generation, fingerprint, started_at, status)
-         VALUES (?, ?, ?, ?, ?, ?, ?, 'open')",
-    )
-    .bind(key(begin.attempt.id.as_uuid()))
-    .bind(key(begin.id.as_uuid()))
-    .bind(key(begin.attempt.node.as_uuid()))
-    .bind(key(begin.attempt.grant.as_uuid()))
-    .bind(whole(begin.attempt.generation)?)
-    .bind(begin.attempt.fingerprint.map(|fingerprint| fingerprint.as_bytes().to_vec()))
-    .bind(ms(begin.attempt.started_at))
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "UPDATE connections
-         SET revision = revision + 1, state = ?, state_data = ?, lease_attempt = ?, lease_until = ? WHERE id = ?",
-    )
-    .bind(begin.state.name())
-    .bind(json(&begin.state)?)
-    .bind(key(begin.attempt.id.as_uuid()))
-    .bind(ms(until))
-    .bind(key(begin.id.as_uuid()))
-    .execute(&mut *db)
-    .await?;
-    events::record(db, &begin.events).await?;
-    Ok(Write::Done)
+    let query = sqlx::query("INSERT INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(key(begin.id.as_uuid()))
+        .bind(revision(begin.expected))
+        .bind(ms(now))
+        .bind(key(begin.attempt.id.as_uuid()))
+        .bind(key(begin.attempt.node.as_uuid()))
+        .bind(key(begin.attempt.grant.as_uuid()))
+        .bind(whole(begin.attempt.generation)?)
+        .bind(begin.attempt.fingerprint.map(|fingerprint| fingerprint.as_bytes().to_vec()))
+        .bind(ms(begin.attempt.started_at))
+        .bind(ms(until));
+    let target = Target { connection: begin.id, expected: begin.expected, attempt: None, generation: None };
+    Ok(call(db, query, target, now).await?.into_write())
 }
 
 pub(super) async fn renew(
@@ -62,7 +38,8 @@ pub(super) async fn renew(
     attempt: AttemptId,
     until: Timestamp,
 ) -> Result<Renewed, Failure> {
-    let query = "UPDATE connections SET revision = revision + 1, lease_until = ? WHERE lease_attempt = ?";
+    let query = "UPDATE connections SET revision = revision + 1, lease_until = ?1
+                 WHERE id = (SELECT connection FROM attempts WHERE id = ?2) AND lease_attempt = ?2";
     let renewed = sqlx::query(query).bind(ms(until)).bind(key(attempt.as_uuid())).execute(db).await?;
     Ok(if renewed.rows_affected() == 1 { Renewed::Done } else { Renewed::Lost })
 }
@@ -70,7 +47,8 @@ pub(super) async fn renew(
 pub(super) async fn release(db: &mut SqliteConnection, node: NodeId, now: Timestamp) -> Result<u64, Failure> {
     let released = sqlx::query(
         "UPDATE connections SET revision = revision + 1, lease_until = ?1
-         WHERE lease_until > ?1 AND lease_attempt IN (SELECT id FROM attempts WHERE node = ?2 AND status = 'open')",
+         WHERE lease_until > ?1
+           AND (id, lease_attempt) IN (SELECT connection, id FROM attempts WHERE node = ?2 AND status = 'open')",
     )
     .bind(ms(now))
     .bind(key(node.as_uuid()))
@@ -84,113 +62,47 @@ pub(super) async fn finish(
     finish: &Finish,
     now: Timestamp,
 ) -> Result<Finished, Failure> {
-    let Some(head) = head(db, finish.id).await? else { return Ok(Finished::Gone) };
-    if is_stored(db, finish.attempt).await? {
-        return Ok(Finished::Already);
-    }
-    if head.revision != finish.expected {
-        return Ok(Finished::Moved(moved(db, finish.id, now).await?));
-    }
-    let generation = match &finish.brought {
-        Brought::Nothing | Brought::Unknown => None,
-        Brought::Tokens(tokens) => {
-            advance(db, finish.id, &head, tokens).await?;
-            Some(whole(tokens.generation)?)
-        }
-        Brought::Candidate(candidate) => {
-            keep_aside(db, finish.id, candidate).await?;
-            None
-        }
+    let (status, next, tokens, candidate) = match &finish.brought {
+        Brought::Nothing => ("finished", None, None, None),
+        Brought::Unknown => ("abandoned", None, None, None),
+        Brought::Tokens(tokens) => ("finished", Some(tokens.generation), Some(&**tokens), None),
+        Brought::Candidate(candidate) => match &candidate.answer {
+            CandidateAnswer::Raw(raw) => ("finished", None, None, Some((candidate, Some(raw)))),
+            CandidateAnswer::Tokens(tokens) => ("finished", None, Some(&**tokens), Some((candidate, None))),
+        },
     };
-    // The lease may be another attempt's by now, and then stays.
-    sqlx::query(
-        "UPDATE connections
-         SET revision = revision + 1, state = ?1, state_data = ?2, due_at = ?3, dies_at = ?4,
-             generation = coalesce(?5, generation),
-             lease_attempt = CASE WHEN lease_attempt = ?6 THEN NULL ELSE lease_attempt END,
-             lease_until = CASE WHEN lease_attempt = ?6 THEN NULL ELSE lease_until END
-         WHERE id = ?7",
+    let query = sqlx::query(
+        "INSERT INTO finish_attempt
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
+    .bind(key(finish.id.as_uuid()))
+    .bind(revision(finish.expected))
+    .bind(key(finish.attempt.as_uuid()))
+    .bind(next.map(whole).transpose()?)
     .bind(finish.state.name())
     .bind(json(&finish.state)?)
     .bind(finish.plan.due_at.map(ms))
     .bind(finish.plan.dies_at.map(ms))
-    .bind(generation)
-    .bind(key(finish.attempt.as_uuid()))
-    .bind(key(finish.id.as_uuid()))
-    .execute(&mut *db)
-    .await?;
-    let status = match finish.brought {
-        Brought::Unknown => "abandoned",
-        Brought::Nothing | Brought::Tokens(_) | Brought::Candidate(_) => "finished",
+    .bind(finish.plan.warned_at.map(ms))
+    .bind(status)
+    .bind(ms(finish.at))
+    .bind(events::listed(&finish.events)?);
+    let query = bind_tokens(query, tokens)?
+        .bind(candidate.map(|(candidate, _)| ms(candidate.kept_at)))
+        .bind(candidate.map(|(candidate, _)| word(&candidate.why)).transpose()?)
+        .bind(candidate.and_then(|(_, raw)| raw).map(bytes));
+    let target = Target {
+        connection: finish.id,
+        expected: finish.expected,
+        attempt: Some(finish.attempt),
+        generation: next,
     };
-    sqlx::query("UPDATE attempts SET status = ?, closed_at = ? WHERE id = ?")
-        .bind(status)
-        .bind(ms(finish.at))
-        .bind(key(finish.attempt.as_uuid()))
-        .execute(&mut *db)
-        .await?;
-    events::record(db, &finish.events).await?;
-    Ok(Finished::Done)
-}
-
-/// Whether an attempt's outcome is stored. An attempt may have been pruned since it was given up, and its answer
-/// come only now: then it is kept like any other.
-async fn is_stored(db: &mut SqliteConnection, attempt: AttemptId) -> Result<bool, Failure> {
-    let (stored,): (bool,) = sqlx::query_as(
-        "SELECT EXISTS (SELECT 1 FROM attempts WHERE id = ?1 AND status = 'finished')
-             OR EXISTS (SELECT 1 FROM candidates WHERE attempt = ?1)",
-    )
-    .bind(key(attempt.as_uuid()))
-    .fetch_one(db)
-    .await?;
-    Ok(stored)
-}
-
-/// Stores the next token set of the current grant, and drops what it proves unneeded: all but the one before it.
-async fn advance(
-    db: &mut SqliteConnection,
-    id: ConnectionId,
-    head: &Head,
-    tokens: &TokenSet,
-) -> Result<(), Failure> {
-    let grant = head.grant.ok_or_else(|| damaged(format!("connection {id} has no grant to refresh")))?;
-    check_grows(id, head.generation, tokens.generation)?;
-    insert_tokens(db, grant, tokens).await?;
-    sqlx::query("DELETE FROM token_sets WHERE grant_id = ? AND generation < ?")
-        .bind(key(grant.as_uuid()))
-        .bind(whole(head.generation)?)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query("DELETE FROM grants WHERE connection = ? AND id <> ?")
-        .bind(key(id.as_uuid()))
-        .bind(key(grant.as_uuid()))
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-async fn keep_aside(
-    db: &mut SqliteConnection,
-    id: ConnectionId,
-    candidate: &Candidate,
-) -> Result<(), Failure> {
-    let (raw, tokens) = match &candidate.answer {
-        CandidateAnswer::Raw(raw) => (Some(bytes(raw)), None),
-        CandidateAnswer::Tokens(tokens) => (None, Some(&**tokens)),
-    };
-    let query = sqlx::query(concat!(
-        "INSERT INTO candidates (attempt, connection, kept_at, why, raw, ",
-        token_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    ))
-    .bind(key(candidate.attempt.as_uuid()))
-    .bind(key(id.as_uuid()))
-    .bind(ms(candidate.kept_at))
-    .bind(word(&candidate.why)?)
-    .bind(raw);
-    bind_tokens(query, tokens)?.execute(db).await?;
-    Ok(())
+    Ok(match call(db, query, target, now).await? {
+        Called::Done => Finished::Done,
+        Called::Gone => Finished::Gone,
+        Called::Already => Finished::Already,
+        Called::Moved(current) => Finished::Moved(current),
+    })
 }
 
 pub(super) async fn candidates(
@@ -198,7 +110,11 @@ pub(super) async fn candidates(
     id: ConnectionId,
     limit: u32,
 ) -> Result<Vec<Candidate>, Failure> {
-    let query = "SELECT * FROM candidates WHERE connection = ? ORDER BY kept_at DESC, seq DESC LIMIT ?";
+    let query = concat!(
+        "SELECT attempt, kept_at, why, raw, ",
+        token_columns!(),
+        " FROM candidates WHERE connection = ? ORDER BY kept_at DESC, seq DESC LIMIT ?"
+    );
     let rows = sqlx::query(query).bind(key(id.as_uuid())).bind(limit).fetch_all(db).await?;
     Ok(rows.iter().map(rows::candidate).collect::<Result<_, _>>()?)
 }
@@ -207,10 +123,9 @@ pub(super) async fn status(
     db: &mut SqliteConnection,
     id: AttemptId,
 ) -> Result<Option<AttemptStatus>, Failure> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT status FROM attempts WHERE id = ?")
-        .bind(key(id.as_uuid()))
-        .fetch_optional(db)
-        .await?;
+    let query = "SELECT status FROM attempts a
+                 WHERE id = ? AND EXISTS (SELECT 1 FROM connections c WHERE c.id = a.connection)";
+    let row: Option<(String,)> = sqlx::query_as(query).bind(key(id.as_uuid())).fetch_optional(db).await?;
     Ok(match row.as_ref().map(|(status,)| status.as_str()) {
         None => None,
         Some("open") => Some(AttemptStatus::Open),

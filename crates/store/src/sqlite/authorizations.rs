@@ -32,7 +32,10 @@ pub(super) async fn take(
     state_hash: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<Authorization>, Failure> {
-    let row = sqlx::query("DELETE FROM authorizations WHERE state_hash = ? RETURNING *")
+    let row = sqlx::query(
+        "DELETE FROM authorizations WHERE state_hash = ?
+         RETURNING state_hash, connection, client, endpoints, redirect_uri, scopes, code_verifier, created_at, expires_at",
+    )
         .bind(state_hash.to_vec())
         .fetch_optional(db)
         .await?;

@@ -1,16 +1,29 @@
 //! Clients, and who the store is.
 
 use sqlx::sqlite::SqliteConnection;
-use vestal_core::client::{Client, ClientAuth};
+use vestal_core::client::Client;
 use vestal_core::id::ClientId;
-use vestal_core::seal::{Sealed, StoreIdentity};
-use vestal_core::store::{Add, RemoveClient};
+use vestal_core::seal::StoreIdentity;
+use vestal_core::store::{Add, ClientUpdate, Mark, RemoveClient};
 
 use super::failure::Failure;
-use super::rows::{self, bytes, json, key, ms, word};
+use super::rows::{self, bytes, json, key, ms, revision, word};
+use crate::rules::unclaimed;
+
+const IDENTITY: &str = "SELECT one, id, fingerprint_key FROM store";
+
+macro_rules! clients {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, revision, name, provider, client_id, auth, secret, second_secret, redirect_uri, scopes, ",
+            "endpoints, created_at, notes FROM clients ",
+            $which
+        )
+    };
+}
 
 pub(super) async fn identity(db: &mut SqliteConnection) -> Result<Option<StoreIdentity>, Failure> {
-    let row = sqlx::query("SELECT one, id, fingerprint_key FROM store").fetch_optional(db).await?;
+    let row = sqlx::query(IDENTITY).fetch_optional(db).await?;
     Ok(row.as_ref().map(rows::identity).transpose()?)
 }
 
@@ -23,14 +36,28 @@ pub(super) async fn claim_identity(
         .bind(bytes(&identity.fingerprint_key))
         .execute(&mut *db)
         .await?;
-    let row = sqlx::query("SELECT one, id, fingerprint_key FROM store").fetch_one(db).await?;
+    let row = sqlx::query(IDENTITY).fetch_one(db).await?;
     Ok(rows::identity(&row)?)
+}
+
+pub(super) async fn mark(db: &mut SqliteConnection) -> Result<Option<Mark>, Failure> {
+    let row = sqlx::query("SELECT one, mark FROM store").fetch_optional(db).await?;
+    Ok(row.as_ref().map(rows::mark).transpose()?.flatten())
+}
+
+pub(super) async fn set_mark(db: &mut SqliteConnection, mark: &Mark) -> Result<(), Failure> {
+    let set = sqlx::query("UPDATE store SET mark = ?").bind(json(mark)?).execute(db).await?;
+    if set.rows_affected() == 0 {
+        return Err(unclaimed().into());
+    }
+    Ok(())
 }
 
 pub(super) async fn add(db: &mut SqliteConnection, client: &Client) -> Result<Add, Failure> {
     let added = sqlx::query(
-        "INSERT INTO clients (id, name, provider, client_id, auth, secret, redirect_uri, scopes, endpoints, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO clients (id, revision, name, provider, client_id, auth, secret, second_secret, redirect_uri,
+                              scopes, endpoints, created_at, notes)
+         VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(key(client.id.as_uuid()))
     .bind(client.name.as_str())
@@ -38,43 +65,46 @@ pub(super) async fn add(db: &mut SqliteConnection, client: &Client) -> Result<Ad
     .bind(client.client_id.as_str())
     .bind(word(&client.auth)?)
     .bind(client.secret.as_ref().map(bytes))
+    .bind(client.second_secret.as_ref().map(bytes))
     .bind(client.redirect_uri.as_str())
     .bind(json(&client.scopes)?)
     .bind(json(&client.endpoints)?)
     .bind(ms(client.created_at))
+    .bind(json(&client.notes)?)
     .execute(db)
     .await?;
     Ok(if added.rows_affected() == 1 { Add::Done } else { Add::Taken })
 }
 
 pub(super) async fn by_id(db: &mut SqliteConnection, id: ClientId) -> Result<Option<Client>, Failure> {
-    let query = sqlx::query("SELECT * FROM clients WHERE id = ?").bind(key(id.as_uuid()));
+    let query = sqlx::query(clients!("WHERE id = ?")).bind(key(id.as_uuid()));
     Ok(query.fetch_optional(db).await?.as_ref().map(rows::client).transpose()?)
 }
 
 pub(super) async fn by_name(db: &mut SqliteConnection, name: &str) -> Result<Option<Client>, Failure> {
-    let query = sqlx::query("SELECT * FROM clients WHERE name = ?").bind(name);
+    let query = sqlx::query(clients!("WHERE name = ?")).bind(name);
     Ok(query.fetch_optional(db).await?.as_ref().map(rows::client).transpose()?)
 }
 
 pub(super) async fn all(db: &mut SqliteConnection) -> Result<Vec<Client>, Failure> {
-    let rows = sqlx::query("SELECT * FROM clients ORDER BY name").fetch_all(db).await?;
+    let rows = sqlx::query(clients!("ORDER BY name")).fetch_all(db).await?;
     Ok(rows.iter().map(rows::client).collect::<Result<_, _>>()?)
 }
 
-pub(super) async fn set_secret(
-    db: &mut SqliteConnection,
-    id: ClientId,
-    auth: ClientAuth,
-    secret: &Sealed,
-) -> Result<bool, Failure> {
-    let set = sqlx::query("UPDATE clients SET auth = ?, secret = ? WHERE id = ?")
-        .bind(word(&auth)?)
-        .bind(bytes(secret))
-        .bind(key(id.as_uuid()))
-        .execute(db)
-        .await?;
-    Ok(set.rows_affected() == 1)
+pub(super) async fn update(db: &mut SqliteConnection, update: &ClientUpdate) -> Result<bool, Failure> {
+    let updated = sqlx::query(
+        "UPDATE clients SET revision = revision + 1, auth = ?, secret = ?, second_secret = ?, notes = ?
+         WHERE id = ? AND revision = ?",
+    )
+    .bind(word(&update.auth)?)
+    .bind(update.secret.as_ref().map(bytes))
+    .bind(update.second_secret.as_ref().map(bytes))
+    .bind(json(&update.notes)?)
+    .bind(key(update.id.as_uuid()))
+    .bind(revision(update.expected))
+    .execute(db)
+    .await?;
+    Ok(updated.rows_affected() == 1)
 }
 
 pub(super) async fn remove(db: &mut SqliteConnection, id: ClientId) -> Result<RemoveClient, Failure> {

@@ -1,4 +1,4 @@
-//! Connections: reading, listing, changing, and what is due.
+//! Connections: reading, listing and changing.
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
@@ -6,13 +6,13 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
-use vestal_core::store::{Add, Filter, Update, Write};
-use vestal_core::token::{Grant, TokenSet};
+use vestal_core::store::{Add, Filter, StoreError, Update, Write};
+use vestal_core::token::Grant;
 
 use super::events;
 use super::failure::Failure;
-use super::rows::{self, bind_tokens, json, key, ms, token_columns, whole, word};
-use crate::rules::{check_grows, damaged};
+use super::procedures::{Called, Target, call};
+use super::rows::{self, Bound, bind_tokens, json, key, ms, revision, token_columns, whole, word};
 
 /// One statement reads a connection with its current grant and token set and the attempt that its lease was
 /// taken for: one snapshot, and one round trip.
@@ -20,7 +20,7 @@ macro_rules! connections_where {
     ($condition:literal) => {
         concat!(
             "SELECT c.id, c.revision, c.name, c.client, c.external_id, c.tags, c.policy, c.created_at, ",
-            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.grant_id, c.lease_attempt, c.lease_until, ",
+            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, c.grant_id, c.lease_attempt, c.lease_until, ",
             "g.consented_at AS g_consented_at, g.renewal AS g_renewal, ",
             "t.generation AS t_generation, t.issued_at AS t_issued_at, t.expires_at AS t_expires_at, ",
             "t.token_type AS t_token_type, t.scope AS t_scope, t.access_token AS t_access_token, ",
@@ -36,20 +36,6 @@ macro_rules! connections_where {
             $condition
         )
     };
-}
-
-/// What a write has to know of a connection before it decides.
-pub(super) struct Head {
-    pub(super) revision: u64,
-    pub(super) grant: Option<GrantId>,
-    pub(super) generation: u64,
-    pub(super) lease_until: Option<Timestamp>,
-}
-
-pub(super) async fn head(db: &mut SqliteConnection, id: ConnectionId) -> Result<Option<Head>, Failure> {
-    let query = "SELECT id, revision, grant_id, generation, lease_until FROM connections WHERE id = ?";
-    let row = sqlx::query(query).bind(key(id.as_uuid())).fetch_optional(db).await?;
-    Ok(row.as_ref().map(rows::head).transpose()?)
 }
 
 pub(super) async fn by_id(
@@ -70,17 +56,6 @@ pub(super) async fn by_name(
 ) -> Result<Option<Connection>, Failure> {
     let query = sqlx::query(BY_NAME).bind(name.as_str());
     Ok(query.fetch_optional(db).await?.map(|row| rows::connection(&row, now)).transpose()?)
-}
-
-/// What is stored now, for a caller whose revision it is not.
-pub(super) async fn moved(
-    db: &mut SqliteConnection,
-    id: ConnectionId,
-    now: Timestamp,
-) -> Result<Box<Connection>, Failure> {
-    let current = by_id(db, id, now).await?;
-    let current = current.ok_or_else(|| damaged(format!("connection {id} went within a transaction")))?;
-    Ok(Box::new(current))
 }
 
 pub(super) async fn list(
@@ -117,37 +92,57 @@ pub(super) async fn count_states(db: &mut SqliteConnection) -> Result<Vec<(Strin
     Ok(counts.into_iter().map(|(state, count)| (state, count.unsigned_abs())).collect())
 }
 
+/// The columns of a connection that is added, in the order of [`bind_added`].
+macro_rules! added_columns {
+    () => {
+        "id, revision, name, client, external_id, tags, policy, created_at, last_read_at, state, state_data, due_at, \
+         dies_at, warned_at, grant_id, generation"
+    };
+}
+
+#[cfg(any(test, feature = "bulk"))]
+pub(super) use added_columns;
+
+/// Binds the values of a connection that is added.
+pub(super) fn bind_added<'q>(query: Bound<'q>, connection: &Connection) -> Result<Bound<'q>, StoreError> {
+    let grant = connection.grant.as_ref();
+    Ok(query
+        .bind(key(connection.id.as_uuid()))
+        .bind(1)
+        .bind(connection.name.as_str().to_owned())
+        .bind(key(connection.client.as_uuid()))
+        .bind(connection.external_id.clone())
+        .bind(json(&connection.tags)?)
+        .bind(word(&connection.policy)?)
+        .bind(ms(connection.created_at))
+        .bind(connection.last_read_at.map(ms))
+        .bind(connection.state.name())
+        .bind(json(&connection.state)?)
+        .bind(connection.plan.due_at.map(ms))
+        .bind(connection.plan.dies_at.map(ms))
+        .bind(connection.plan.warned_at.map(ms))
+        .bind(grant.map(|grant| key(grant.id.as_uuid())))
+        .bind(grant.map(|grant| whole(grant.tokens.generation)).transpose()?))
+}
+
 pub(super) async fn add(
     db: &mut SqliteConnection,
     connection: &Connection,
     events: &[Event],
 ) -> Result<Add, Failure> {
-    let added = sqlx::query(
-        "INSERT INTO connections (id, revision, name, client, external_id, tags, policy, created_at, last_read_at,
-                                  state, state_data, due_at, dies_at)
-         VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(key(connection.id.as_uuid()))
-    .bind(connection.name.as_str())
-    .bind(key(connection.client.as_uuid()))
-    .bind(connection.external_id.as_deref())
-    .bind(json(&connection.tags)?)
-    .bind(word(&connection.policy)?)
-    .bind(ms(connection.created_at))
-    .bind(connection.last_read_at.map(ms))
-    .bind(connection.state.name())
-    .bind(json(&connection.state)?)
-    .bind(connection.plan.due_at.map(ms))
-    .bind(connection.plan.dies_at.map(ms))
-    .execute(&mut *db)
-    .await?;
+    let query = sqlx::query(concat!(
+        "INSERT INTO connections (",
+        added_columns!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    ));
+    let added = bind_added(query, connection)?.execute(&mut *db).await?;
     if added.rows_affected() == 0 {
         return Ok(Add::Taken);
     }
     if let Some(grant) = &connection.grant {
         store_grant(db, connection.id, grant).await?;
     }
-    events::record(db, events).await?;
+    events::record(db, connection.id, events).await?;
     Ok(Add::Done)
 }
 
@@ -156,61 +151,54 @@ pub(super) async fn update(
     update: &Update,
     now: Timestamp,
 ) -> Result<Write, Failure> {
-    let Some(head) = head(db, update.id).await? else { return Ok(Write::Gone) };
-    if head.revision != update.expected {
-        return Ok(Write::Moved(moved(db, update.id, now).await?));
-    }
-    if let Some(grant) = &update.grant {
-        check_grows(update.id, head.generation, grant.tokens.generation)?;
+    let generation = update.grant.as_ref().map(|grant| grant.tokens.generation);
+    let query = sqlx::query("INSERT INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(key(update.id.as_uuid()))
+        .bind(revision(update.expected))
+        .bind(generation.map(whole).transpose()?)
+        .bind(update.state.name())
+        .bind(json(&update.state)?)
+        .bind(word(&update.policy)?)
+        .bind(update.plan.due_at.map(ms))
+        .bind(update.plan.dies_at.map(ms))
+        .bind(update.plan.warned_at.map(ms))
+        .bind(events::listed(&update.events)?);
+    let target = Target { connection: update.id, expected: update.expected, attempt: None, generation };
+    let called = call(db, query, target, now).await?;
+    if let (Called::Done, Some(grant)) = (&called, &update.grant) {
         store_grant(db, update.id, grant).await?;
     }
-    sqlx::query(
-        "UPDATE connections
-         SET revision = revision + 1, state = ?, state_data = ?, policy = ?, due_at = ?, dies_at = ? WHERE id = ?",
-    )
-    .bind(update.state.name())
-    .bind(json(&update.state)?)
-    .bind(word(&update.policy)?)
-    .bind(update.plan.due_at.map(ms))
-    .bind(update.plan.dies_at.map(ms))
-    .bind(key(update.id.as_uuid()))
-    .execute(&mut *db)
-    .await?;
-    events::record(db, &update.events).await?;
-    Ok(Write::Done)
+    Ok(called.into_write())
 }
 
 /// Makes this the connection's current grant. The ones before it stay.
+const STORE_GRANT: &str = concat!(
+    "INSERT INTO grants (id, connection, consented_at, renewal) VALUES ($1, $2, $3, $4);
+
+     INSERT INTO token_sets (grant_id, ",
+    token_columns!(),
+    ") VALUES ($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+
+     UPDATE connections SET grant_id = $1, generation = $5 WHERE id = $2"
+);
+
 async fn store_grant(db: &mut SqliteConnection, id: ConnectionId, grant: &Grant) -> Result<(), Failure> {
-    sqlx::query("INSERT INTO grants (id, connection, consented_at, renewal) VALUES (?, ?, ?, ?)")
-        .bind(key(grant.id.as_uuid()))
-        .bind(key(id.as_uuid()))
-        .bind(ms(grant.consented_at))
-        .bind(word(&grant.renewal)?)
-        .execute(&mut *db)
-        .await?;
-    insert_tokens(db, grant.id, &grant.tokens).await?;
-    sqlx::query("UPDATE connections SET grant_id = ?, generation = ? WHERE id = ?")
-        .bind(key(grant.id.as_uuid()))
-        .bind(whole(grant.tokens.generation)?)
-        .bind(key(id.as_uuid()))
-        .execute(db)
-        .await?;
+    let query = bind_grant(sqlx::query(STORE_GRANT), id, grant)?;
+    bind_tokens(query, Some(&grant.tokens))?.execute(db).await?;
     Ok(())
 }
 
-pub(super) async fn insert_tokens(
-    db: &mut SqliteConnection,
-    grant: GrantId,
-    tokens: &TokenSet,
-) -> Result<(), Failure> {
-    let query = sqlx::query(concat!(
-        "INSERT INTO token_sets (grant_id, ",
-        token_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    ));
-    bind_tokens(query.bind(key(grant.as_uuid())), Some(tokens))?.execute(db).await?;
-    Ok(())
+/// Binds the values of a grant's own row.
+pub(super) fn bind_grant<'q>(
+    query: Bound<'q>,
+    id: ConnectionId,
+    grant: &Grant,
+) -> Result<Bound<'q>, StoreError> {
+    Ok(query
+        .bind(key(grant.id.as_uuid()))
+        .bind(key(id.as_uuid()))
+        .bind(ms(grant.consented_at))
+        .bind(word(&grant.renewal)?))
 }
 
 pub(super) async fn kept_token_sets(
@@ -228,8 +216,12 @@ pub(super) async fn kept_token_sets(
 }
 
 pub(super) async fn remove(db: &mut SqliteConnection, id: ConnectionId) -> Result<bool, Failure> {
-    let query = sqlx::query("DELETE FROM connections WHERE id = ?").bind(key(id.as_uuid()));
-    Ok(query.execute(db).await?.rows_affected() == 1)
+    // Attempts that are closed go when they are old, and an open one would never be.
+    let query = sqlx::query(
+        "DELETE FROM attempts WHERE id = (SELECT lease_attempt FROM connections WHERE id = $1);
+         DELETE FROM connections WHERE id = $1",
+    );
+    Ok(query.bind(key(id.as_uuid())).execute(db).await?.rows_affected() > 0)
 }
 
 pub(super) async fn mark_read(
@@ -240,36 +232,16 @@ pub(super) async fn mark_read(
     plan: &Plan,
 ) -> Result<(), Failure> {
     sqlx::query(
-        "UPDATE connections SET last_read_at = ?, due_at = ?, dies_at = ? WHERE id = ? AND revision = ?",
+        "UPDATE connections SET last_read_at = ?, due_at = ?, dies_at = ?, warned_at = ?
+         WHERE id = ? AND revision = ?",
     )
     .bind(ms(at))
     .bind(plan.due_at.map(ms))
     .bind(plan.dies_at.map(ms))
+    .bind(plan.warned_at.map(ms))
     .bind(key(id.as_uuid()))
-    .bind(whole(expected)?)
+    .bind(revision(expected))
     .execute(db)
     .await?;
     Ok(())
-}
-
-pub(super) const DUE: &str = "SELECT id FROM connections
-     WHERE look_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?2)
-     ORDER BY dies_at IS NULL, dies_at, look_at, id LIMIT ?3";
-
-pub(super) async fn due(
-    db: &mut SqliteConnection,
-    by: Timestamp,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<ConnectionId>, Failure> {
-    let rows = sqlx::query(DUE).bind(ms(by)).bind(ms(now)).bind(limit).fetch_all(db).await?;
-    Ok(rows.iter().map(rows::connection_id).collect::<Result<_, _>>()?)
-}
-
-pub(super) const NEXT_DUE: &str = "SELECT id, look_at FROM connections
-     WHERE look_at IS NOT NULL ORDER BY look_at LIMIT 1";
-
-pub(super) async fn next_due(db: &mut SqliteConnection) -> Result<Option<Timestamp>, Failure> {
-    let row = sqlx::query(NEXT_DUE).fetch_optional(db).await?;
-    Ok(row.as_ref().map(rows::look_at).transpose()?)
 }

@@ -1,37 +1,40 @@
 //! The history, and what is pruned.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
-use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
+use vestal_core::event::{Event, StoredEvent, What};
 use vestal_core::id::ConnectionId;
+use vestal_core::store::StoreError;
 
 use super::failure::Failure;
 use super::rows::{self, json, key, ms, whole};
 use crate::rules::{PRUNED_AT_ONCE, oldest_closed_attempt, oldest_event};
 
-/// Writes into a connection's history, and drops what is too old in it: at once, since that costs a few steps
-/// along an index, and finding it later a walk through everybody's history.
-pub(super) async fn record(db: &mut SqliteConnection, events: &[Event]) -> Result<(), Failure> {
-    for event in events {
-        sqlx::query("INSERT INTO events (connection, at, what) VALUES (?, ?, ?)")
-            .bind(key(event.connection.as_uuid()))
-            .bind(ms(event.at))
-            .bind(json(&event.what)?)
-            .execute(&mut *db)
+/// An event as the procedure takes it.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    at: i64,
+    what: &'a What,
+}
+
+/// Events as one parameter.
+pub(super) fn listed(events: &[Event]) -> Result<String, StoreError> {
+    let recorded = events.iter().map(|event| Recorded { at: ms(event.at), what: &event.what });
+    json(&recorded.collect::<Vec<_>>())
+}
+
+pub(super) async fn record(
+    db: &mut SqliteConnection,
+    connection: ConnectionId,
+    events: &[Event],
+) -> Result<(), Failure> {
+    if !events.is_empty() {
+        sqlx::query("INSERT INTO record_events VALUES (?, ?)")
+            .bind(key(connection.as_uuid()))
+            .bind(listed(events)?)
+            .execute(db)
             .await?;
-    }
-    let connections: BTreeSet<ConnectionId> = events.iter().map(|event| event.connection).collect();
-    for connection in connections {
-        sqlx::query(
-            "DELETE FROM events WHERE connection = ?1 AND seq <=
-                 (SELECT seq FROM events WHERE connection = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        )
-        .bind(key(connection.as_uuid()))
-        .bind(KEPT_PER_CONNECTION)
-        .execute(&mut *db)
-        .await?;
     }
     Ok(())
 }
@@ -43,10 +46,12 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<StoredEvent>, Failure> {
     let query = match connection {
-        None => sqlx::query("SELECT * FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"),
-        Some(_) => {
-            sqlx::query("SELECT * FROM events WHERE connection = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2")
+        None => {
+            sqlx::query("SELECT seq, connection, at, what FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")
         }
+        Some(_) => sqlx::query(
+            "SELECT seq, connection, at, what FROM events WHERE connection = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2",
+        ),
     };
     let query = query.bind(whole(after)?).bind(limit);
     let query = match connection {

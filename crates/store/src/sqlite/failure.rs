@@ -62,6 +62,6 @@ fn moved(error: &sqlx::Error) -> bool {
     extended_code(error) == Some(READ_ONLY_DB_MOVED)
 }
 
-fn extended_code(error: &sqlx::Error) -> Option<i32> {
+pub(super) fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }

@@ -9,11 +9,13 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use vestal_core::store::StoreError;
 
+use crate::filesystem::{magic, network};
+
 /// Refuses a network file system: SQLite's locks and its shared memory do not work there, and a lost lock costs
 /// a refresh token.
 pub(super) fn check_local(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(path);
-    let Some(kind) = kind(folder).and_then(network) else { return Ok(()) };
+    let Some(kind) = magic(folder).and_then(network) else { return Ok(()) };
     Err(StoreError::Unfit {
         detail: format!(
             "{} lies on a network or shared file system ({kind}), where SQLite's locks cannot be trusted; keep the \
@@ -21,6 +23,12 @@ pub(super) fn check_local(path: &Path) -> Result<(), StoreError> {
             path.display()
         ),
     })
+}
+
+/// How much may still be written to the disk that this file lies on; `None` where the system does not tell.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Refuses a database that other users of the machine can read or write.
@@ -78,59 +86,9 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The file system's magic number; `None` where the system has none, or does not tell.
-#[cfg(target_os = "linux")]
-fn kind(folder: &Path) -> Option<u64> {
-    let magic = rustix::fs::statfs(folder).ok()?.f_type;
-    // The field's type differs between architectures; every magic number has 32 bits.
-    Some(magic as u64 & 0xffff_ffff)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn kind(_folder: &Path) -> Option<u64> {
-    None
-}
-
-/// The name of a file system that other machines write to (numbers from `statfs(2)`). FUSE says nothing of
-/// what is behind it, so it is let through.
-fn network(magic: u64) -> Option<&'static str> {
-    Some(match magic {
-        0x6969 => "NFS",
-        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
-        0x0102_1997 => "9p, as virtual machines and WSL share folders",
-        0x786f_4256 => "a VirtualBox shared folder",
-        0x5346_414f => "AFS",
-        0x7375_7245 => "Coda",
-        0x564c => "NCP",
-        0x00c3_6400 => "Ceph",
-        0x0bd0_0bd0 => "Lustre",
-        0x0116_1970 => "GFS2",
-        0x7461_636f => "OCFS2",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn network_file_systems_are_told_from_local_ones() {
-        for (magic, is_network) in [
-            (0x6969, true),
-            (0xff53_4d42, true),
-            (0x0102_1997, true),
-            (0xef53, false),      // ext4
-            (0x9123_683e, false), // btrfs
-            (0x5846_5342, false), // XFS
-            (0x0102_1994, false), // tmpfs
-            (0x794c_7630, false), // overlayfs
-            (0x2fc1_2fc1, false), // ZFS
-            (0x6573_5546, false), // FUSE
-        ] {
-            assert_eq!(network(magic).is_some(), is_network, "{magic:#x}");
-        }
-    }
 
     #[test]
     fn what_others_can_read_is_refused_with_the_remedy() {

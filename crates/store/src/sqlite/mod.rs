@@ -10,28 +10,32 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use vestal_core::client::{Client, ClientAuth};
+use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::{Sealed, StoreIdentity};
+use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, Filter, Finish, Finished, RemoveClient, Renewed, Store,
-    StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark,
+    RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
 mod attempts;
 mod authorizations;
+#[cfg(any(test, feature = "bulk"))]
+mod bulk;
 mod clients;
 mod connections;
+mod due;
 mod events;
 mod failure;
 mod filesystem;
 mod open;
 mod place;
+mod procedures;
 mod readers;
 mod rows;
 #[cfg(test)]
@@ -117,13 +121,13 @@ impl Store for SqliteStore {
     }
 
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
-        let identity = identity.clone();
-        self.writer.write(|db| Box::pin(async move { clients::claim_identity(db, &identity).await })).await
+        self.writer
+            .write(identity.clone(), |db, identity| Box::pin(clients::claim_identity(db, identity)))
+            .await
     }
 
     async fn add_client(&self, client: &Client) -> Result<Add, StoreError> {
-        let client = client.clone();
-        self.writer.write(|db| Box::pin(async move { clients::add(db, &client).await })).await
+        self.writer.write(client.clone(), |db, client| Box::pin(clients::add(db, client))).await
     }
 
     async fn client(&self, id: ClientId) -> Result<Option<Client>, StoreError> {
@@ -139,26 +143,19 @@ impl Store for SqliteStore {
         self.readers.read(|db| Box::pin(clients::all(db))).await
     }
 
-    async fn set_client_secret(
-        &self,
-        id: ClientId,
-        auth: ClientAuth,
-        secret: &Sealed,
-    ) -> Result<bool, StoreError> {
-        let secret = secret.clone();
-        self.writer
-            .write(move |db| Box::pin(async move { clients::set_secret(db, id, auth, &secret).await }))
-            .await
+    async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError> {
+        self.writer.write(update.clone(), |db, update| Box::pin(clients::update(db, update))).await
     }
 
     async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError> {
-        self.writer.write(move |db| Box::pin(clients::remove(db, id))).await
+        self.writer.write(id, |db, id| Box::pin(clients::remove(db, *id))).await
     }
 
     async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError> {
-        let (connection, events) = (connection.clone(), events.to_vec());
         self.writer
-            .write(|db| Box::pin(async move { connections::add(db, &connection, &events).await }))
+            .write((connection.clone(), events.to_vec()), |db, (connection, events)| {
+                Box::pin(connections::add(db, connection, events))
+            })
             .await
     }
 
@@ -191,14 +188,15 @@ impl Store for SqliteStore {
     }
 
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {
-        let (update, clock) = (update.clone(), Arc::clone(&self.clock));
         self.writer
-            .write(|db| Box::pin(async move { connections::update(db, &update, kept(clock.now())).await }))
+            .write((update.clone(), Arc::clone(&self.clock)), |db, (update, clock)| {
+                Box::pin(connections::update(db, update, kept(clock.now())))
+            })
             .await
     }
 
     async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
-        self.writer.write(move |db| Box::pin(connections::remove(db, id))).await
+        self.writer.write(id, |db, id| Box::pin(connections::remove(db, *id))).await
     }
 
     async fn mark_read(
@@ -208,17 +206,19 @@ impl Store for SqliteStore {
         at: Timestamp,
         plan: &Plan,
     ) -> Result<(), StoreError> {
-        let plan = *plan;
         self.writer
-            .write(move |db| {
-                Box::pin(async move { connections::mark_read(db, id, expected, at, &plan).await })
+            .write((id, expected, at, *plan), |db, (id, expected, at, plan)| {
+                Box::pin(connections::mark_read(db, *id, *expected, *at, plan))
             })
             .await
     }
 
     async fn begin_authorization(&self, authorization: &Authorization) -> Result<(), StoreError> {
-        let authorization = authorization.clone();
-        self.writer.write(|db| Box::pin(async move { authorizations::begin(db, &authorization).await })).await
+        self.writer
+            .write(authorization.clone(), |db, authorization| {
+                Box::pin(authorizations::begin(db, authorization))
+            })
+            .await
     }
 
     async fn take_authorization(
@@ -226,46 +226,53 @@ impl Store for SqliteStore {
         state_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<Authorization>, StoreError> {
-        let (state_hash, now) = (*state_hash, kept(now));
         self.writer
-            .write(move |db| Box::pin(async move { authorizations::take(db, &state_hash, now).await }))
+            .write((*state_hash, kept(now)), |db, (state_hash, now)| {
+                Box::pin(authorizations::take(db, state_hash, *now))
+            })
             .await
     }
 
-    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>, StoreError> {
-        let judged_at = self.now();
-        self.readers.read(|db| Box::pin(connections::due(db, now, judged_at, limit))).await
+    async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError> {
+        let look = due::Look { by: now, now: self.now(), limit, held: held.clone() };
+        self.readers.read(|db| Box::pin(async move { due::due(db, &look).await })).await
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.read(|db| Box::pin(connections::next_due(db))).await
+    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError> {
+        let held = held.clone();
+        self.readers.read(|db| Box::pin(async move { due::next(db, after, &held).await })).await
+    }
+
+    async fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        self.readers.read(|db| Box::pin(clients::mark(db))).await
+    }
+
+    async fn set_mark(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.writer.write(mark.clone(), |db, mark| Box::pin(clients::set_mark(db, mark))).await
     }
 
     async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {
-        let (begin, clock) = (begin.clone(), Arc::clone(&self.clock));
         self.writer
-            .write(|db| {
-                Box::pin(async move {
-                    let now = kept(clock.now());
-                    attempts::begin(db, &begin, lease_end(now, begin.lease_for), now).await
-                })
+            .write((begin.clone(), Arc::clone(&self.clock)), |db, (begin, clock)| {
+                let now = kept(clock.now());
+                Box::pin(attempts::begin(db, begin, lease_end(now, begin.lease_for), now))
             })
             .await
     }
 
     async fn renew_lease(&self, attempt: AttemptId, lease_for: Duration) -> Result<Renewed, StoreError> {
-        let clock = Arc::clone(&self.clock);
         self.writer
-            .write(move |db| {
-                Box::pin(async move { attempts::renew(db, attempt, lease_end(clock.now(), lease_for)).await })
+            .write((attempt, lease_for, Arc::clone(&self.clock)), |db, (attempt, lease_for, clock)| {
+                Box::pin(attempts::renew(db, *attempt, lease_end(clock.now(), *lease_for)))
             })
             .await
     }
 
     async fn finish_attempt(&self, finish: &Finish) -> Result<Finished, StoreError> {
-        let (finish, clock) = (finish.clone(), Arc::clone(&self.clock));
         self.writer
-            .write(|db| Box::pin(async move { attempts::finish(db, &finish, kept(clock.now())).await }))
+            .write((finish.clone(), Arc::clone(&self.clock)), |db, (finish, clock)| {
+                Box::pin(attempts::finish(db, finish, kept(clock.now())))
+            })
             .await
     }
 
@@ -274,9 +281,10 @@ impl Store for SqliteStore {
     }
 
     async fn release_node(&self, node: NodeId) -> Result<u64, StoreError> {
-        let clock = Arc::clone(&self.clock);
         self.writer
-            .write(move |db| Box::pin(async move { attempts::release(db, node, kept(clock.now())).await }))
+            .write((node, Arc::clone(&self.clock)), |db, (node, clock)| {
+                Box::pin(attempts::release(db, *node, kept(clock.now())))
+            })
             .await
     }
 
@@ -294,14 +302,18 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer.write(move |db| Box::pin(events::prune(db, kept(now)))).await
+        self.writer.write(kept(now), |db, now| Box::pin(events::prune(db, *now))).await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        self.writer.write(|db| Box::pin(events::probe(db))).await
+        self.writer.write((), |db, ()| Box::pin(events::probe(db))).await
     }
 
     async fn close(&self) {
+        if self.writer.has_written_nothing() {
+            // A process that only read has nothing to put in order.
+            return self.writer.close().await;
+        }
         self.readers.close().await;
         // Last, so that it finds nobody else and moves the log into the database.
         self.writer.close().await;

@@ -1,4 +1,7 @@
 //! Between rows and values.
+//!
+//! Statements name the columns they want, never `*`: how many there are changes when a later version adds some, and
+//! the driver counts them before SQLite notices.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,13 +20,12 @@ use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
-use vestal_core::store::{Authorization, StoreError};
+use vestal_core::store::{Authorization, Due, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
-use super::connections::Head;
 use crate::rules::{damaged, from_ms, lease_valid};
 
-type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 // ---- values as they are stored -----------------------------------------------------------------------------
 
@@ -42,6 +44,11 @@ pub(super) fn ms(at: Timestamp) -> i64 {
 /// A count, which SQLite keeps with a sign.
 pub(super) fn whole(count: u64) -> Result<i64, StoreError> {
     i64::try_from(count).map_err(|_| damaged(format!("{count} is more than can be counted to")))
+}
+
+/// A revision to compare with the one that is stored. One that SQLite cannot count to is none that is stored.
+pub(super) fn revision(expected: u64) -> Option<i64> {
+    i64::try_from(expected).ok()
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
@@ -185,34 +192,35 @@ pub(super) fn identity(row: &SqliteRow) -> Result<StoreIdentity, StoreError> {
     })
 }
 
+pub(super) fn mark(row: &SqliteRow) -> Result<Option<Mark>, StoreError> {
+    Columns { key: "one", ..Columns::of(row, "store") }.optional("mark", from_json)
+}
+
 pub(super) fn client(row: &SqliteRow) -> Result<Client, StoreError> {
     let columns = Columns::of(row, "clients");
     Ok(Client {
         id: ClientId::from_uuid(columns.value("id", uuid)?),
+        revision: columns.value("revision", count)?,
         name: columns.value("name", text)?,
         provider: columns.value("provider", text)?,
         client_id: columns.value("client_id", text)?,
         auth: columns.value("auth", from_word)?,
         secret: columns.optional("secret", sealed)?,
+        second_secret: columns.optional("second_secret", sealed)?,
         redirect_uri: columns.value("redirect_uri", url)?,
         scopes: columns.value("scopes", from_json)?,
         endpoints: columns.value("endpoints", from_json)?,
         created_at: columns.value("created_at", time)?,
+        notes: columns.value("notes", from_json)?,
     })
 }
 
-pub(super) fn head(row: &SqliteRow) -> Result<Head, StoreError> {
+pub(super) fn due(row: &SqliteRow) -> Result<Due, StoreError> {
     let columns = Columns::of(row, "connections");
-    Ok(Head {
-        revision: columns.value("revision", count)?,
-        grant: columns.optional("grant_id", uuid)?.map(GrantId::from_uuid),
-        generation: columns.optional("generation", count)?.unwrap_or(0),
-        lease_until: columns.optional("lease_until", time)?,
+    Ok(Due {
+        connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
+        client: ClientId::from_uuid(columns.value("client", uuid)?),
     })
-}
-
-pub(super) fn connection_id(row: &SqliteRow) -> Result<ConnectionId, StoreError> {
-    Columns::of(row, "connections").value("id", uuid).map(ConnectionId::from_uuid)
 }
 
 pub(super) fn look_at(row: &SqliteRow) -> Result<Timestamp, StoreError> {
@@ -246,7 +254,11 @@ pub(super) fn connection(row: &SqliteRow, now: Timestamp) -> Result<Connection, 
         last_read_at: columns.optional("last_read_at", time)?,
         state: columns.value("state_data", from_json)?,
         grant,
-        plan: Plan { due_at: columns.optional("due_at", time)?, dies_at: columns.optional("dies_at", time)? },
+        plan: Plan {
+            due_at: columns.optional("due_at", time)?,
+            dies_at: columns.optional("dies_at", time)?,
+            warned_at: columns.optional("warned_at", time)?,
+        },
         lease,
     })
 }

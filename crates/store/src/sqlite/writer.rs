@@ -1,28 +1,34 @@
-//! The one task that writes, and how it groups commits.
+//! The one thread that writes, and how it groups commits.
+//!
+//! It is a thread, so that nothing else of a busy process comes between the statements of a transaction for which
+//! everybody waits.
 //!
 //! A commit costs an fsync, whatever is in it. So whatever waits when the writer comes round goes into one
-//! transaction, each write under a savepoint of its own; nobody is told anything before that transaction is on
-//! the disk. Nothing waits for more to come: alone, a write is committed at once.
+//! transaction; nobody is told anything before that transaction is on the disk. Nothing waits for more to come: alone,
+//! a write is committed at once. Where one fails, which is rare, the transaction is undone and done again with each
+//! write under a savepoint of its own.
 
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use vestal_core::store::StoreError;
 
 use super::failure::{BUSY, FULL, Failure, meaning, primary_code};
 use super::open::{Opened, Opener};
+use super::procedures::PROCEDURES;
 use crate::rules::closed;
 
 /// How many writes may wait before whoever comes next has to.
-const QUEUED: usize = 256;
+const QUEUED: usize = 512;
 
 /// How many writes go into one transaction.
-const GROUPED: usize = 128;
+const GROUPED: usize = 256;
 
 pub(super) struct Writer {
     opener: Arc<Opener>,
@@ -32,9 +38,10 @@ pub(super) struct Writer {
 enum Running {
     /// Nothing has been written yet: a process that only reads opens one connection less.
     NotYet,
-    Task {
+    Thread {
         queue: mpsc::Sender<Box<dyn Job>>,
-        task: JoinHandle<()>,
+        /// Told when it has ended.
+        ended: oneshot::Receiver<()>,
     },
     Closed,
 }
@@ -45,28 +52,32 @@ impl Writer {
     }
 
     /// Does a piece of work in a transaction: all of it or nothing. Once it is queued it is done, also if the
-    /// caller goes away.
-    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    /// caller goes away. It may be undone and done again.
+    pub(super) async fn write<I, T>(&self, input: I, work: DoWork<I, T>) -> Result<T, StoreError>
     where
+        I: Send + Sync + 'static,
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Failure>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Work { work: Some(work), result: None, reply });
+        let job = Box::new(Work { input, work, result: None, reply });
         self.queue()?.send(job).await.map_err(|_| StoreError::Unavailable {
-            detail: "the task that writes to it has ended".to_owned(),
+            detail: "the thread that writes to it has ended".to_owned(),
         })?;
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::OutcomeUnknown { detail: "the task that writes to it has ended".to_owned() })
+            Err(StoreError::OutcomeUnknown { detail: "the thread that writes to it has ended".to_owned() })
         })
+    }
+
+    pub(super) fn has_written_nothing(&self) -> bool {
+        matches!(*self.state(), Running::NotYet)
     }
 
     pub(super) async fn close(&self) {
         let before = std::mem::replace(&mut *self.state(), Running::Closed);
-        if let Running::Task { queue, task } = before {
+        if let Running::Thread { queue, ended } = before {
             drop(queue);
             // If it panicked, those who waited for it have been told.
-            let _ = task.await;
+            let _ = ended.await;
         }
     }
 
@@ -74,12 +85,14 @@ impl Writer {
         let mut state = self.state();
         match &*state {
             Running::Closed => return Err(closed()),
-            Running::Task { queue, .. } if !queue.is_closed() => return Ok(queue.clone()),
-            Running::NotYet | Running::Task { .. } => {}
+            Running::Thread { queue, .. } if !queue.is_closed() => return Ok(queue.clone()),
+            Running::NotYet | Running::Thread { .. } => {}
         }
         let (queue, jobs) = mpsc::channel(QUEUED);
-        let task = tokio::spawn(serve(Arc::clone(&self.opener), jobs));
-        *state = Running::Task { queue: queue.clone(), task };
+        let ended = start(Arc::clone(&self.opener), jobs).map_err(|error| StoreError::Unavailable {
+            detail: format!("the thread that writes to it cannot be started: {error}"),
+        })?;
+        *state = Running::Thread { queue: queue.clone(), ended };
         Ok(queue)
     }
 
@@ -97,22 +110,22 @@ trait Job: Send {
     fn settle(self: Box<Self>, fate: &Fate);
 }
 
-struct Work<T, W> {
-    work: Option<W>,
+/// What is done with an input on a connection.
+type DoWork<I, T> = for<'c> fn(&'c mut SqliteConnection, &'c I) -> BoxFuture<'c, Result<T, Failure>>;
+
+struct Work<I, T> {
+    input: I,
+    work: DoWork<I, T>,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, W> Job for Work<T, W>
-where
-    T: Send,
-    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Failure>> + Send,
-{
+impl<I: Send + Sync, T: Send> Job for Work<I, T> {
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool> {
         Box::pin(async move {
-            let Some(work) = self.work.take() else { return false };
             // A panic must not take the writer with it, on which everybody depends.
-            let done = AssertUnwindSafe(async { work(connection).await }).catch_unwind().await;
+            let done =
+                AssertUnwindSafe(async { (self.work)(connection, &self.input).await }).catch_unwind().await;
             let result = match done {
                 Ok(result) => result.map_err(StoreError::from),
                 Err(_) => {
@@ -146,6 +159,18 @@ enum Fate {
     Failed(StoreError),
 }
 
+/// Starts the thread. It ends when the queue is closed and empty.
+fn start(opener: Arc<Opener>, jobs: mpsc::Receiver<Box<dyn Job>>) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (end, ended) = oneshot::channel();
+    thread::Builder::new().name("vestal-writer".to_owned()).spawn(move || {
+        runtime.block_on(serve(opener, jobs));
+        // Nobody may wait.
+        let _ = end.send(());
+    })?;
+    Ok(ended)
+}
+
 async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut opened: Option<Opened> = None;
     let mut group = Vec::new();
@@ -167,16 +192,13 @@ async fn serve(opener: Arc<Opener>, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
 async fn transact(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -> Fate {
     let mut opened = match kept.take() {
         Some(opened) => opened,
-        None => match opener.writer().await {
+        None => match open(opener).await {
             Ok(opened) => opened,
             Err(failure) => return Fate::Failed(failure.into()),
         },
     };
-    let fate = match begin(&mut opened).await {
-        Ok(()) => match run(&mut opened.connection, group).await {
-            Ok(()) => commit(&mut opened.connection).await,
-            Err(error) => Fate::Failed(meaning(&error)),
-        },
+    let fate = match run(&mut opened, group).await {
+        Ok(()) => commit(&mut opened.connection).await,
         // Nothing was written. What it has of a log that was removed is moved into the database when it is closed
         // as the last one.
         Err(Failure::Store(lost)) => {
@@ -193,6 +215,12 @@ async fn transact(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<d
     fate
 }
 
+async fn open(opener: &Opener) -> Result<Opened, Failure> {
+    let mut opened = opener.writer().await?;
+    sqlx::raw_sql(PROCEDURES).execute(&mut opened.connection).await?;
+    Ok(opened)
+}
+
 /// Begins a transaction, on the files that are at the store's path and on no others.
 async fn begin(opened: &mut Opened) -> Result<(), Failure> {
     sqlx::query("BEGIN IMMEDIATE").execute(&mut opened.connection).await?;
@@ -203,11 +231,23 @@ async fn begin(opened: &mut Opened) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run(connection: &mut SqliteConnection, group: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+/// Runs a group in a transaction that is left open.
+async fn run(opened: &mut Opened, group: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    begin(opened).await?;
+    let mut all_well = true;
+    for job in group.iter_mut() {
+        all_well = all_well && job.run(&mut opened.connection).await;
+    }
+    if all_well {
+        return Ok(());
+    }
+    // Fails if the error has undone the transaction already, as a full disk does.
+    sqlx::query("ROLLBACK").execute(&mut opened.connection).await?;
+    begin(opened).await?;
+    let connection = &mut opened.connection;
     for job in group {
         sqlx::query("SAVEPOINT job").execute(&mut *connection).await?;
         if !job.run(connection).await {
-            // Fails if the error has undone the whole transaction, as a full disk does.
             sqlx::query("ROLLBACK TO job").execute(&mut *connection).await?;
         }
         sqlx::query("RELEASE job").execute(&mut *connection).await?;
@@ -229,6 +269,7 @@ async fn commit(connection: &mut SqliteConnection) -> Fate {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::sqlite::open::create;
@@ -243,13 +284,9 @@ mod tests {
 
     /// Inserts a client of this name.
     async fn insert(db: &mut SqliteConnection, name: &'static str) -> Result<(), Failure> {
-        sqlx::query("INSERT INTO clients VALUES (?, ?, '', '', '', NULL, '', '', '', 0)")
-            .bind(name.as_bytes())
-            .bind(name)
-            .execute(db)
-            .await
-            .map(drop)
-            .map_err(Failure::from)
+        let query = "INSERT INTO clients (id, name, provider, client_id, auth, redirect_uri, scopes, endpoints, created_at)
+             VALUES (?, ?, '', '', '', '', '', '', 0)";
+        sqlx::query(query).bind(name.as_bytes()).bind(name).execute(db).await.map(drop).map_err(Failure::from)
     }
 
     async fn names(opener: &Opener) -> String {
@@ -271,8 +308,9 @@ mod tests {
         let writer = Arc::clone(writer);
         let write = async move {
             writer
-                .write(move |db| {
+                .write((name, Mutex::new(Some((runs, gone)))), |db, (name, told)| {
                     Box::pin(async move {
+                        let (runs, gone) = told.lock().unwrap().take().unwrap();
                         runs.send(()).unwrap();
                         gone.await.unwrap();
                         insert(db, name).await
@@ -292,10 +330,11 @@ mod tests {
         // These wait while the first runs.
         let second = tokio::spawn({
             let writer = Arc::clone(&writer);
-            async move { writer.write(|db| Box::pin(insert(db, "b"))).await }
+            async move { writer.write("b", |db, name| Box::pin(insert(db, name))).await }
         });
         tokio::task::yield_now().await;
         let (third, running, go_third) = held(&writer, "c");
+        tokio::task::yield_now().await;
         go.send(()).unwrap();
         first.await.unwrap().unwrap();
         assert_eq!(names(&opener).await, "a", "alone, since it did not wait for more to come");
@@ -312,23 +351,23 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_fails_or_panics_takes_nobody_with_it() {
         let (writer, opener, _dir) = writer().await;
-        let failing = writer.write::<(), _>(|db| {
+        let failing = writer.write::<_, ()>((), |db, ()| {
             Box::pin(async move {
                 insert(db, "failed").await?;
                 insert(db, "failed").await
             })
         });
-        let panicking = writer.write::<(), _>(|db| {
+        let panicking = writer.write::<_, ()>((), |db, ()| {
             Box::pin(async move {
                 insert(db, "panicked").await?;
                 panic!("within a write")
             })
         });
         let (one, failed, panicked, other) = tokio::join!(
-            writer.write(|db| Box::pin(insert(db, "a"))),
+            writer.write("a", |db, name| Box::pin(insert(db, name))),
             failing,
             panicking,
-            writer.write(|db| Box::pin(insert(db, "b"))),
+            writer.write("b", |db, name| Box::pin(insert(db, name))),
         );
         assert!(one.is_ok() && other.is_ok());
         assert!(matches!(failed, Err(StoreError::Corrupt { .. })), "{failed:?}");
@@ -339,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_undoes_the_group_and_the_writer_goes_on() {
         let (writer, opener, _dir) = writer().await;
-        let filling = writer.write::<(), _>(|db| {
+        let filling = writer.write::<_, ()>((), |db, ()| {
             Box::pin(async move {
                 sqlx::query("PRAGMA max_page_count = 1").execute(&mut *db).await?;
                 sqlx::query("INSERT INTO probe VALUES (1, zeroblob(1000000))").execute(db).await?;
@@ -347,15 +386,15 @@ mod tests {
             })
         });
         let (one, full, other) = tokio::join!(
-            writer.write(|db| Box::pin(insert(db, "a"))),
+            writer.write("a", |db, name| Box::pin(insert(db, name))),
             filling,
-            writer.write(|db| Box::pin(insert(db, "b"))),
+            writer.write("b", |db, name| Box::pin(insert(db, name))),
         );
         for result in [one, full, other] {
             assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
         }
         assert_eq!(names(&opener).await, "");
-        writer.write(|db| Box::pin(insert(db, "c"))).await.unwrap();
+        writer.write("c", |db, name| Box::pin(insert(db, name))).await.unwrap();
         assert_eq!(names(&opener).await, "c", "on a connection of its own");
     }
 
@@ -370,6 +409,6 @@ mod tests {
         go.send(()).unwrap();
         writer.close().await;
         assert_eq!(names(&opener).await, "a");
-        assert!(writer.write(|db| Box::pin(insert(db, "b"))).await.is_err(), "it is closed");
+        assert!(writer.write("b", |db, name| Box::pin(insert(db, name))).await.is_err(), "it is closed");
     }
 }

@@ -46,15 +46,21 @@ Examples:
         client: String,
     },
     /// Replace a client's secret
+    ///
+    /// Connections that waited because the provider refused the old one are refreshed by vestal serve within half a minute, or at the next run of vestal refresh --due.
     #[command(after_help = "\
 Examples:
   vestal client set-secret google
-  vestal client set-secret google --client-secret-file new-secret.txt")]
+  vestal client set-secret google --client-secret-file new-secret.txt
+  vestal client set-secret google --keep-old     the provider takes both for a while")]
     SetSecret {
         /// The client
         client: String,
         #[command(flatten)]
         secret: SecretOptions,
+        /// Try the old one again should the provider refuse the new one, and the other way round
+        #[arg(long)]
+        keep_old: bool,
     },
     /// Remove a client that no connection uses
     #[command(after_help = "Example:\n  vestal client remove google")]
@@ -108,14 +114,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let client = vestal.engine.client_named(&client).await.map_err(failed)?;
             show(&ClientView::from(&client), output)?;
         }
-        Verb::SetSecret { client, secret } => {
+        Verb::SetSecret { client, secret, keep_old } => {
             let vestal = context.open().await?;
             vestal.engine.client_named(&client).await.map_err(failed)?;
             let secret: SecretString = secret.read()?.ok_or_else(|| {
                 Failure::usage("there is no new secret")
                     .next("give it with --client-secret-file FILE or --client-secret-stdin")
             })?;
-            let client = vestal.engine.set_client_secret(&client, &secret).await.map_err(failed)?;
+            let client = vestal.engine.set_client_secret(&client, &secret, keep_old).await.map_err(failed)?;
             if output.json {
                 output.json(&ClientView::from(&client))?;
             } else {
@@ -176,7 +182,7 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     for (title, text) in [
         ("client id", client.client_id.clone()),
         ("authentication", client.auth.to_string()),
-        ("secret", if client.has_secret { "stored, sealed".to_owned() } else { none() }),
+        ("secret", secret(client)),
         ("redirect URI", client.redirect_uri.to_string()),
         ("scopes", client.scopes.join(" ")),
         ("issuer", endpoints.issuer.clone().unwrap_or_else(none)),
@@ -186,5 +192,17 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     ] {
         output.line(format_args!("  {}{text}", pad(title, 16)))?;
     }
+    if let Some(trouble) = &client.trouble {
+        let refused = output.palette.bad("refused");
+        output.line(format_args!("  {}since {}: {}", pad(&refused, 16), trouble.since, trouble.detail))?;
+    }
     Ok(())
+}
+
+fn secret(client: &ClientView) -> String {
+    match (client.has_secret, client.has_second_secret) {
+        (false, _) => "none".to_owned(),
+        (true, false) => "stored, sealed".to_owned(),
+        (true, true) => "stored, sealed, and another one in case it is refused".to_owned(),
+    }
 }

@@ -10,14 +10,15 @@ use vestal_api::{Code, DoctorView, ErrorView, Finding, Level};
 use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::provider::catalogue;
-use vestal_core::store::Store;
+use vestal_core::store::{Held, Store};
 use vestal_core::token::saturating_add;
 use vestal_oauth::endpoint;
+use vestal_store::journal::{self, FolderState, JournalFolder};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::{Context, Vestal};
-use crate::failure::Failure;
+use crate::failure::{Failure, word};
 use crate::hardening;
 use crate::lazy_http;
 use crate::output::Output;
@@ -28,6 +29,9 @@ const FIRST_DAY: &str = "2026-01-01T00:00:00Z";
 
 /// Clocks that agree differ by less.
 const AGREE: Duration = Duration::from_secs(3600);
+
+/// A clock that is wrong by less harms nobody.
+const WORTH_TELLING: Duration = Duration::from_secs(60);
 
 /// Look everything over: the configuration, the key, the store, the clock, the clients
 ///
@@ -97,6 +101,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
         Err(failure) => findings.push(failed("store", failure)),
         Ok(vestal) => {
             findings.extend(store(&vestal).await);
+            findings.extend(skew(&vestal).await);
             findings.extend(clients(&vestal).await);
         }
     }
@@ -225,13 +230,82 @@ async fn store(vestal: &Vestal) -> Vec<Finding> {
         Err(error) => failed("connections", error.into()),
     });
     findings.push(overdue(store).await);
+    findings.extend(journals(vestal).await);
     findings
+}
+
+/// Where answers go that the store does not take, and whether any wait there.
+async fn journals(vestal: &Vestal) -> Vec<Finding> {
+    let store = match vestal.engine.store().identity().await {
+        Ok(Some(identity)) => identity.id,
+        Ok(None) => return Vec::new(),
+        Err(error) => return vec![failed("journal", error.into())],
+    };
+    let folders = journal::inspect(&vestal.config.journals(), store);
+    let mut findings = Vec::new();
+    // What the first one cannot take goes to the next.
+    let usable = folders.iter().find(|folder| !matches!(folder.state, FolderState::Unwritable { .. }));
+    findings.push(match usable {
+        None => {
+            let why: Vec<String> = folders.iter().filter_map(unwritable).collect();
+            fail("journal", format!("no folder can be written: {}", why.join("; ")), "make one of them writable")
+        }
+        Some(folder) => match folder.fleeting {
+            Some(why) => warn(
+                "journal",
+                format!("answers that the store does not take would lie in {}: {why}", folder.path.display()),
+                "keep the store, and with it the journal, on a disk or a volume: [store] path in the configuration",
+            ),
+            None => ok("journal", format!("{}", folder.path.display())),
+        },
+    });
+    if let Some(why) = folders.first().and_then(unwritable).filter(|_| usable.is_some()) {
+        let mend = "give this user the right to write there";
+        findings.push(warn("journal", format!("the first folder cannot be used: {why}"), mend));
+    }
+    for folder in &folders {
+        let shown = folder.path.display();
+        match folder.unsettled {
+            Some(0) => {}
+            Some(waiting) => findings.push(warn(
+                "journal",
+                format!("{waiting} answer(s) in {shown} wait for the store"),
+                "mend the store, then: vestal refresh --due",
+            )),
+            None => findings.push(fail(
+                "journal",
+                format!("{shown} cannot be read, or something in it is damaged"),
+                &format!("give this user the right to read it; do not remove anything: ls -l '{shown}'"),
+            )),
+        }
+    }
+    findings
+}
+
+fn unwritable(folder: &JournalFolder) -> Option<String> {
+    match &folder.state {
+        FolderState::Unwritable { detail } => Some(detail.clone()),
+        FolderState::Writable | FolderState::Absent => None,
+    }
+}
+
+/// How far the clock was from a provider's.
+async fn skew(vestal: &Vestal) -> Option<Finding> {
+    let skew = vestal.engine.store().mark().await.ok()??.skew?;
+    let by = Duration::from_secs(skew.ahead_s.unsigned_abs());
+    let said = format!("of {} on {}", skew.host, skew.at.strftime("%-d %b %Y, %H:%M"));
+    if by < WORTH_TELLING {
+        return Some(ok("clock", format!("it agreed with that {said}")));
+    }
+    let (by, direction) = (humantime::format_duration(by), if skew.ahead_s > 0 { "ahead" } else { "behind" });
+    let found = format!("it was {by} {direction} of that {said}");
+    Some(warn("clock", found, "set the clock, and keep it right: timedatectl set-ntp true"))
 }
 
 /// Whether somebody keeps to the schedule.
 async fn overdue(store: &dyn Store) -> Finding {
     let now = SystemClock.now();
-    match store.next_due().await {
+    match store.next_due(Timestamp::MIN, &Held::default()).await {
         Err(error) => failed("schedule", error.into()),
         Ok(Some(due)) if saturating_add(due, AGREE) < now => warn(
             "schedule",
@@ -267,6 +341,13 @@ fn client(client: &Client) -> Finding {
             );
         }
     };
+    if let Some(trouble) = client.notes.trouble.as_ref().filter(|trouble| trouble.agreed) {
+        return fail(
+            about,
+            format!("{name}: {} refuses it since {}: {}", provider.name, trouble.since, trouble.detail),
+            &format!("vestal client set-secret {}", word(name)),
+        );
+    }
     let endpoints = &client.endpoints;
     let urls = [endpoints.authorization.as_ref(), Some(&endpoints.token), endpoints.revocation.as_ref()];
     for url in urls.into_iter().flatten() {

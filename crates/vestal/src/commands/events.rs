@@ -1,13 +1,14 @@
 //! `vestal events`: a connection's history.
 
 use vestal_api::EventView;
-use vestal_core::connection::ConnectionName;
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{StoredEvent, Trigger, What};
-use vestal_core::token::WhyCandidate;
 
 use crate::context::{Context, Vestal};
-use crate::failure::{Failure, cause_of, reason_of};
+use crate::failure::{Failure, Lost, cause_of, reason_of};
 use crate::output::JsonArray;
+use crate::reasons;
+use crate::text::wrap;
 use crate::when::Calendar;
 
 /// How many events are read at once.
@@ -33,7 +34,11 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let events = last(&vestal, &args, &calendar).await?;
+    let connection = vestal.engine.store().connection_named(&args.name).await?;
+    let connection = connection.ok_or_else(|| {
+        Failure::of(vestal_engine::Error::NoSuchConnection { name: args.name.to_string() }, None, &calendar)
+    })?;
+    let events = last(&vestal, &connection, args.limit).await?;
     let output = context.output;
     if output.json {
         let mut array = JsonArray::begin(std::io::stdout().lock())?;
@@ -45,14 +50,19 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let at = output.palette.faint(calendar.moment(stored.event.at));
         output.line(format_args!("{at}  {}", sentence(&stored.event.what, &calendar)))?;
     }
+    let candidates = vestal.engine.store().candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
+    // What goes on now, beside what happened.
+    let lost = Lost::of(&connection).map(|lost| lost.sentences("the provider", &calendar));
+    for text in lost.into_iter().chain(reasons::candidates(&candidates, &calendar)) {
+        for line in wrap(&text, output.width, 0, 0) {
+            output.line(line)?;
+        }
+    }
     Ok(())
 }
 
-async fn last(vestal: &Vestal, args: &Args, calendar: &Calendar) -> Result<Vec<StoredEvent>, Failure> {
+async fn last(vestal: &Vestal, connection: &Connection, limit: usize) -> Result<Vec<StoredEvent>, Failure> {
     let store = vestal.engine.store();
-    let connection = store.connection_named(&args.name).await?.ok_or_else(|| {
-        Failure::of(vestal_engine::Error::NoSuchConnection { name: args.name.to_string() }, None, calendar)
-    })?;
     let mut events: Vec<StoredEvent> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.seq);
@@ -64,7 +74,7 @@ async fn last(vestal: &Vestal, args: &Args, calendar: &Calendar) -> Result<Vec<S
             break;
         }
     }
-    let superfluous = events.len().saturating_sub(args.limit);
+    let superfluous = events.len().saturating_sub(limit);
     events.drain(..superfluous);
     Ok(events)
 }
@@ -86,6 +96,7 @@ fn sentence(what: &What, calendar: &Calendar) -> String {
                 Trigger::Schedule => "by schedule",
                 Trigger::Read => "for a reader",
                 Trigger::Request => "on request",
+                Trigger::Journal => "from the journal",
             };
             let rotated = if *rotated { "; the refresh token was replaced" } else { "" };
             format!("refreshed {why}: generation {generation}, {}{rotated}", ends(expires_at))
@@ -95,15 +106,25 @@ fn sentence(what: &What, calendar: &Calendar) -> String {
         }
         What::Abandoned { .. } => "an attempt was found whose outcome nobody wrote down".to_owned(),
         What::CandidateKept { why, .. } => {
-            let why = match why {
-                WhyCandidate::NewerGrant => "there is a newer consent",
-                WhyCandidate::AnotherRefreshToken => "another refresh token is stored",
-                WhyCandidate::Unreadable => "it could not be read",
-                WhyCandidate::AnotherAccount => "it speaks of another account",
-            };
+            let why = reasons::kept_aside(*why);
             format!("an answer was kept aside: {why}")
         }
         What::NeedsReauth { why } => format!("needs re-authorization: {}", reason_of(why, "the provider")),
+        What::ClientRefused { client, detail } => {
+            format!(
+                "the provider refuses the client {client:?}: {detail}; its connections wait, and this one goes on trying"
+            )
+        }
+        What::ClientAccepted { client } => format!("the provider accepts the client {client:?} again"),
+        What::EndsSoon { at } => {
+            format!(
+                "WARNING: it ends {}, and no refresh moves that; connect it again before",
+                calendar.moment(*at)
+            )
+        }
+        What::Contradiction { found } => {
+            format!("what the provider's file says does not fit: {}", reasons::contradiction(*found))
+        }
         What::Paused => "paused".to_owned(),
         What::Resumed => "resumed".to_owned(),
         What::PolicySet { policy } => format!("its policy is {policy} from now on"),

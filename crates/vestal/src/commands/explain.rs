@@ -1,13 +1,13 @@
 //! `vestal explain`: when the next refresh is, and why then.
 
-use vestal_api::ScheduleView;
+use vestal_api::{EvidenceView, ScheduleView};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::schedule::Schedule;
 use vestal_core::token::saturating_add;
 use vestal_engine::Error;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Lost};
 use crate::output::Output;
 use crate::reasons;
 use crate::text::wrap;
@@ -40,18 +40,40 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
     let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
     let schedule = vestal.engine.schedule(&connection, &provider);
+    let candidates = store.candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
     let output = context.output;
     if output.json {
-        output.json(&ScheduleView::new(&connection, &schedule))?;
+        output.json(&ScheduleView::new(&connection, &schedule, candidates.len() as u64))?;
         return Ok(());
     }
-    for line in text(&connection, &schedule, &calendar, output) {
+    let trouble = [
+        Lost::of(&connection).map(|lost| lost.sentences(&provider.name, &calendar)),
+        reasons::candidates(&candidates, &calendar),
+    ];
+    let trouble: Vec<String> = trouble.into_iter().flatten().collect();
+    for line in text(&connection, &schedule, &trouble, &calendar, output) {
         output.line(line)?;
+    }
+    if let Some(evidence) = EvidenceView::new(&client, &provider) {
+        output.line("")?;
+        let title = format!("What was seen of {} through the client {:?}:", provider.name, client.name);
+        let seen = evidence.seen.iter().map(|seen| (2, reasons::seen(seen, &calendar)));
+        for (indent, text) in [(0, title)].into_iter().chain(seen) {
+            for line in wrap(&text, output.width, indent, indent + 2) {
+                output.line(line)?;
+            }
+        }
     }
     Ok(())
 }
 
-fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, output: Output) -> Vec<String> {
+fn text(
+    connection: &Connection,
+    schedule: &Schedule,
+    trouble: &[String],
+    calendar: &Calendar,
+    output: Output,
+) -> Vec<String> {
     let palette = output.palette;
     let width = output.width;
     let drawn = if output.is_terminal() { width } else { DRAWN };
@@ -60,6 +82,10 @@ fn text(connection: &Connection, schedule: &Schedule, calendar: &Calendar, outpu
     let name = connection.name.as_str();
     paragraph(0, &format!("{name:?} is {}. {}", connection.state.name(), reasons::next(schedule, calendar)));
     paragraph(0, &format!("Its policy is {}: {}.", connection.policy, reasons::policy(connection.policy)));
+    for trouble in trouble {
+        paragraph(0, "");
+        paragraph(0, trouble);
+    }
 
     if !schedule.wishes.is_empty() {
         paragraph(0, "");

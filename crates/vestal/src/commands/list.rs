@@ -10,7 +10,7 @@ use vestal_core::id::ClientId;
 use vestal_core::store::Filter;
 
 use crate::context::{Context, Vestal};
-use crate::failure::Failure;
+use crate::failure::{Failure, Lost};
 use crate::output::{JsonArray, Output};
 use crate::table::{self, Column};
 use crate::when::Calendar;
@@ -56,14 +56,19 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if output.json {
         let mut array = JsonArray::begin(&mut stdout)?;
         while let Some(page) = pages.next().await? {
-            views(&page, &clients).try_for_each(|view| array.push(&view))?;
+            let mut views = page.iter().filter_map(|connection| view(connection, &clients));
+            views.try_for_each(|view| array.push(&view))?;
         }
         array.end()?;
         return Ok(());
     }
     let mut first = true;
     while let Some(page) = pages.next().await? {
-        let rows: Vec<Vec<String>> = views(&page, &clients).map(|view| row(&view, &calendar)).collect();
+        let rows: Vec<Vec<String>> = page
+            .iter()
+            .filter_map(|connection| Some((connection, view(connection, &clients)?)))
+            .map(|(connection, view)| row(connection, &view, &calendar))
+            .collect();
         let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| {
             tint(title, text, output)
         });
@@ -112,13 +117,9 @@ impl<'a> Pages<'a> {
     }
 }
 
-fn views<'a>(
-    page: &'a [Connection],
-    clients: &'a HashMap<ClientId, Client>,
-) -> impl Iterator<Item = ConnectionView> + 'a {
+fn view(connection: &Connection, clients: &HashMap<ClientId, Client>) -> Option<ConnectionView> {
     // A client that was added after they were read shows at the next look.
-    page.iter()
-        .filter_map(|connection| Some(ConnectionView::new(connection, clients.get(&connection.client)?)))
+    Some(ConnectionView::new(connection, clients.get(&connection.client)?))
 }
 
 const COLUMNS: [Column; 6] = [
@@ -130,7 +131,7 @@ const COLUMNS: [Column; 6] = [
     Column { title: "WHY", matters: 2 },
 ];
 
-fn row(view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
+fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
     let away = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), |at| calendar.away(at));
     let next = match view.next_refresh_at {
         Some(at) if at <= calendar.now() => "due".to_owned(),
@@ -142,7 +143,10 @@ fn row(view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
         away(view.expires_at),
         if view.refreshing { "under way".to_owned() } else { next },
         view.client.clone(),
-        view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
+        match Lost::of(connection) {
+            Some(lost) => lost.in_short(calendar),
+            None => view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
+        },
     ]
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use vestal_api::{Code, Origin, ProviderView};
+use vestal_api::{Code, EvidenceView, MeaningView, Origin, ProviderView};
 use vestal_core::provider::{Provider, catalogue};
 
 use crate::context::Context;
 use crate::failure::{Failure, unknown_provider};
 use crate::output::{JsonArray, Output};
+use crate::reasons;
 use crate::table::{self, Column};
 use crate::text::wrap;
 
@@ -30,7 +31,7 @@ enum Verb {
     /// List the providers that come with Vestal
     #[command(after_help = "Example:\n  vestal providers list")]
     List,
-    /// Show every fact about a provider, with its source and the day it was verified
+    /// Show every fact about a provider, with its source and the day it was verified, and what was seen of it
     #[command(after_help = "Example:\n  vestal providers show constant-contact")]
     Show {
         /// The provider's identifier
@@ -45,10 +46,10 @@ enum Verb {
     },
 }
 
-pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.verb {
         Verb::List => list(context.output),
-        Verb::Show { provider } => show(&provider, context.output),
+        Verb::Show { provider } => show(&provider, context).await,
         Verb::Check { files } => check(&files, context.output),
     }
 }
@@ -94,8 +95,28 @@ fn list(output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(id: &str, output: Output) -> Result<(), Failure> {
-    let view = ProviderView::from(&builtin(id)?);
+/// What was seen of a provider through the clients that there are, if there are any.
+async fn evidence(provider: &Provider, context: &Context) -> Result<Vec<EvidenceView>, Failure> {
+    if !context.config()?.store.exists() {
+        return Ok(Vec::new());
+    }
+    let clients = context.open().await?.engine.store().clients().await?;
+    let of_this_one = clients.iter().filter(|client| client.provider == provider.id);
+    Ok(of_this_one.filter_map(|client| EvidenceView::new(client, provider)).collect())
+}
+
+async fn show(id: &str, context: &Context) -> Result<(), Failure> {
+    let output = context.output;
+    let provider = builtin(id)?;
+    let mut view = ProviderView::from(&provider);
+    match evidence(&provider, context).await {
+        Ok(evidence) => view.evidence = evidence,
+        // The file can be shown without.
+        Err(failure) => {
+            let why = failure.view().map(|view| view.error).unwrap_or_default();
+            output.warn(format_args!("what was seen of it is not shown: {why}"));
+        }
+    }
     if output.json {
         output.json(&view)?;
         return Ok(());
@@ -123,6 +144,22 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
         output.line(format_args!("  {} = {}", fact.name, fact.value))?;
         tell_origin(&fact.origin, output)?;
     }
+    if !view.evidence.is_empty() {
+        title("What was seen")?;
+    }
+    for client in &view.evidence {
+        output.line(format_args!("  through the client {}:", palette.strong(&client.client)))?;
+        for seen in &client.seen {
+            tell(&reasons::seen(seen, &context.calendar()), 4, output)?;
+        }
+    }
+    if !view.errors.is_empty() {
+        title("Errors")?;
+    }
+    for error in &view.errors {
+        tell(&meaning(error), 2, output)?;
+        tell_origin(&error.origin, output)?;
+    }
     if !view.scopes.is_empty() {
         title("Scopes")?;
     }
@@ -145,6 +182,19 @@ fn show(id: &str, output: Output) -> Result<(), Failure> {
         tell_origin(&note.origin, output)?;
     }
     Ok(())
+}
+
+/// What an error means, in a line.
+fn meaning(error: &MeaningView) -> String {
+    let code = error.code.clone().unwrap_or_else(|| "without a code".to_owned());
+    let status = error.status.map(|status| format!(" with {status}")).unwrap_or_default();
+    let says = error.says.as_ref().map(|says| format!(" and {says:?}")).unwrap_or_default();
+    let wait = match error.wait.as_deref() {
+        None => String::new(),
+        Some("utc-midnight") => ", until 00:00 UTC".to_owned(),
+        Some(wait) => format!(", for at least {wait}"),
+    };
+    format!("{code}{status}{says} = {}{wait}", error.means)
 }
 
 /// Text that keeps to the terminal's width.

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
-use vestal_api::{Code, RefreshView};
+use vestal_api::{Code, ErrorView, RefreshView};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
-use vestal_core::store::Filter;
+use vestal_core::store::{Filter, Held};
 use vestal_core::token::{Renewal, saturating_add};
-use vestal_engine::{Engine, Error, Refreshed};
+use vestal_engine::{Engine, Error, Refreshed, Rejection};
 
 use super::length;
 use super::list::Pages;
 use crate::context::{Context, Vestal};
-use crate::failure::{Failure, word};
+use crate::failure::{Failure, Lost, word};
 use crate::output::JsonArray;
 use crate::when::Calendar;
 
@@ -24,8 +24,8 @@ use crate::when::Calendar;
 /// up, so they are not many more than a host takes.
 const AT_ONCE: usize = 32;
 
-/// How many of those that are due are looked at together.
-const DUE_AT_ONCE: u32 = 256;
+/// Of how many that are due it is told what came of them. All are refreshed.
+const TOLD_OF: u32 = 10_000;
 
 /// How many names a sentence holds.
 const NAMES: usize = 10;
@@ -39,6 +39,7 @@ const NAMES: usize = 10;
     after_help = "\
 Examples:
   vestal refresh shop
+  vestal refresh shop --rejected 7       the API answered 401 to generation 7
   vestal refresh --due --within 12h      in a crontab: 7 */12 * * *
   vestal refresh --all"
 )]
@@ -46,6 +47,10 @@ pub(crate) struct Args {
     /// The connection
     #[arg(group = "which")]
     name: Option<ConnectionName>,
+
+    /// With a name: the API answered 401 to this generation. Refreshes only if it is still the current one
+    #[arg(long, value_name = "GENERATION", requires = "name")]
+    rejected: Option<u64>,
 
     /// Those that are due
     #[arg(long, group = "which")]
@@ -64,7 +69,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
     match args.name {
-        Some(name) => one(&vestal, name, context, &calendar).await,
+        Some(name) => one(&vestal, name, args.rejected, context, &calendar).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
             context.or_interrupted(many(&vestal, which, context, &calendar)).await?
@@ -75,11 +80,19 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 async fn one(
     vestal: &Vestal,
     name: ConnectionName,
+    rejected: Option<u64>,
     context: &Context,
     calendar: &Calendar,
 ) -> Result<(), Failure> {
-    let refreshed = match context.or_interrupted(vestal.engine.refresh(&name)).await? {
-        Ok(refreshed) => refreshed,
+    let refresh = async {
+        match rejected {
+            Some(generation) => vestal.engine.reject(&name, generation).await,
+            None => vestal.engine.refresh(&name).await.map(Rejection::Newer),
+        }
+    };
+    let refreshed = match context.or_interrupted(refresh).await? {
+        Ok(Rejection::Newer(refreshed)) => refreshed,
+        Ok(refused) => return Err(not_refreshed(&name, &refused)),
         Err(error) => return Err(vestal.failure(error, Some(&name), calendar).await),
     };
     let output = context.output;
@@ -98,6 +111,19 @@ async fn one(
         ))?;
     }
     Ok(())
+}
+
+/// A rejected token was not replaced.
+fn not_refreshed(name: &ConnectionName, refused: &Rejection) -> Failure {
+    let error = format!("{:?} was not refreshed", name.as_str());
+    match refused {
+        Rejection::NotTheTokensAge => Failure::failed(error)
+            .why("the API rejects its tokens as soon as they are fresh: their age is not what is wrong")
+            .next("look at what the API says: a missing scope or privilege, another host, a deactivated account"),
+        Rejection::TooSoon | Rejection::Newer(_) => Failure::new(Code::TemporarilyUnavailable, error)
+            .why("it was refreshed just now")
+            .next("try again in a minute"),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -154,9 +180,9 @@ impl<'a> Queue<'a> {
                 let limit = u32::try_from(seen.len().saturating_mul(2).max(1_000)).unwrap_or(u32::MAX);
                 let store = self.vestal.engine.store();
                 let mut fetched = Vec::new();
-                for id in store.due(*horizon, limit).await? {
-                    if seen.insert(id)
-                        && let Some(connection) = store.connection(id).await?
+                for due in store.due(*horizon, limit, &Held::default()).await? {
+                    if seen.insert(due.connection)
+                        && let Some(connection) = store.connection(due.connection).await?
                     {
                         fetched.push(connection);
                     }
@@ -175,11 +201,16 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     };
     vestal.node.release_gone(vestal.engine.store()).await;
     let mut refreshed = 0_u64;
+    let mut first_failure: Option<ErrorView> = None;
     let mut tell = |name, outcome: Result<Refreshed, Failure>| {
         refreshed += u64::from(outcome.is_ok());
         let (generation, expires_at, error) = match outcome {
             Ok(done) => (Some(done.generation), done.expires_at, None),
-            Err(failure) => (None, None, failure.view()),
+            Err(failure) => {
+                let view = failure.view();
+                first_failure = first_failure.take().or_else(|| view.clone());
+                (None, None, view)
+            }
         };
         match &mut report {
             Some(report) => report.push(&RefreshView { name, generation, expires_at, error }),
@@ -212,7 +243,9 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     } else if matches!(which, Which::All) {
         output.line(format_args!("{refreshed} refreshed"))?;
     }
-    attention(vestal).await
+    attention(vestal, calendar).await?;
+    // What no connection's state tells: a store or a journal that takes nothing.
+    first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))
 }
 
 /// What came of refreshing some connections.
@@ -221,35 +254,26 @@ type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
 /// Does what is due now, as the daemon would: what a schedule holds back stays back.
 async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, Failure> {
     let store = vestal.engine.store();
+    let now = vestal.engine.now();
+    let mut before = Vec::new();
+    for due in store.due(now, TOLD_OF, &Held::default()).await? {
+        before.extend(store.connection(due.connection).await?);
+    }
+    vestal.engine.run_due().await.map_err(|error| Failure::of(error, None, calendar))?;
+    vestal.engine.drain().await;
     let mut outcomes = Outcomes::new();
-    let mut seen = HashSet::new();
-    loop {
-        let now = vestal.engine.now();
-        let mut due = Vec::new();
-        for id in store.due(now, DUE_AT_ONCE).await? {
-            if seen.insert(id)
-                && let Some(connection) = store.connection(id).await?
-            {
-                due.push(connection);
-            }
-        }
-        if due.is_empty() {
-            return Ok(outcomes);
-        }
-        vestal.engine.run_once(now).await.map_err(|error| Failure::of(error, None, calendar))?;
-        vestal.engine.drain().await;
-        for before in due {
-            if let Some(after) = store.connection(before.id).await? {
-                let outcome = match (refreshed_since(&before, &after), trouble(&after)) {
-                    (Some(refreshed), _) => Ok(refreshed),
-                    (None, Some(error)) => Err(vestal.failure(error, Some(&after.name), calendar).await),
-                    // Another process is at it.
-                    (None, None) => continue,
-                };
-                outcomes.push((after.name, outcome));
-            }
+    for before in before {
+        if let Some(after) = store.connection(before.id).await? {
+            let outcome = match (refreshed_since(&before, &after), trouble(&after)) {
+                (Some(refreshed), _) => Ok(refreshed),
+                (None, Some(error)) => Err(vestal.failure(error, Some(&after.name), calendar).await),
+                // Another process is at it, or its provider asked for patience.
+                (None, None) => continue,
+            };
+            outcomes.push((after.name, outcome));
         }
     }
+    Ok(outcomes)
 }
 
 /// The token set that a connection has got since.
@@ -299,9 +323,16 @@ fn is_well(connection: &Connection) -> bool {
 }
 
 /// Tells of those that need a person, or else are failing: also of those that have been for long.
-async fn attention(vestal: &Vestal) -> Result<(), Failure> {
-    let needing = named(vestal, "needs_reauth").await?;
-    let failing = named(vestal, "failing").await?;
+async fn attention(vestal: &Vestal, calendar: &Calendar) -> Result<(), Failure> {
+    let needing = names(first_in(vestal, "needs_reauth").await?);
+    let failing = first_in(vestal, "failing").await?;
+    let lost: Vec<String> = failing
+        .0
+        .iter()
+        .filter_map(Lost::of)
+        .map(|lost| format!("\n{}: {}", lost.name, lost.in_short(calendar)))
+        .collect();
+    let failing = names(failing);
     let list = |(names, count): &(Vec<ConnectionName>, u64)| {
         let names: Vec<&str> = names.iter().map(ConnectionName::as_str).collect();
         let more = count.saturating_sub(names.len() as u64);
@@ -313,6 +344,7 @@ async fn attention(vestal: &Vestal) -> Result<(), Failure> {
             let mut why = list(&needing);
             if *failing_count > 0 {
                 why.push_str(&format!("\nand {failing_count} failing: {}", list(&failing)));
+                why.push_str(&lost.concat());
             }
             let first = needing_names.first().map_or("NAME", ConnectionName::as_str);
             let error = counted(*needing_count, "connection needs", "connections need");
@@ -323,7 +355,7 @@ async fn attention(vestal: &Vestal) -> Result<(), Failure> {
         (_, (_, failing_count @ 1..)) => {
             let error = counted(*failing_count, "connection is", "connections are");
             Err(Failure::new(Code::TemporarilyUnavailable, format!("{error} failing"))
-                .why(list(&failing))
+                .why(list(&failing) + &lost.concat())
                 .next("nothing yet; they are tried again: vestal list --state failing"))
         }
         _ => Ok(()),
@@ -335,7 +367,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 }
 
 /// The first connections in a state, by name, and how many there are in all.
-pub(super) async fn named(vestal: &Vestal, state: &str) -> Result<(Vec<ConnectionName>, u64), Failure> {
+pub(super) async fn first_in(vestal: &Vestal, state: &str) -> Result<(Vec<Connection>, u64), Failure> {
     let store = vestal.engine.store();
     let counts = store.count_states().await?;
     let count = counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
@@ -343,6 +375,10 @@ pub(super) async fn named(vestal: &Vestal, state: &str) -> Result<(Vec<Connectio
         return Ok((Vec::new(), 0));
     }
     let filter = Filter { state: Some(state.to_owned()), ..Filter::default() };
-    let first = store.connections(&filter, None, NAMES as u32).await?;
-    Ok((first.into_iter().map(|connection| connection.name).collect(), count))
+    Ok((store.connections(&filter, None, NAMES as u32).await?, count))
+}
+
+/// Their names alone.
+pub(super) fn names((first, count): (Vec<Connection>, u64)) -> (Vec<ConnectionName>, u64) {
+    (first.into_iter().map(|connection| connection.name).collect(), count)
 }

@@ -1,13 +1,15 @@
 //! `vestal status`: how it is going, at a glance.
 
+use jiff::Timestamp;
 use vestal_api::{Code, ConnectionView, StatusView};
 use vestal_core::connection::ConnectionName;
 use vestal_core::state::State;
+use vestal_core::store::Held;
 use vestal_engine::Error;
 
-use super::refresh::named;
+use super::refresh::{first_in, names};
 use crate::context::{Context, Vestal};
-use crate::failure::{Failure, cause_of, reason_of, word};
+use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::reasons;
 use crate::text::{pad, wrap};
 use crate::when::Calendar;
@@ -46,8 +48,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 async fn all(vestal: &Vestal, context: &Context, calendar: &Calendar) -> Result<Option<Code>, Failure> {
     let store = vestal.engine.store();
     let counts = store.count_states().await?;
-    let (needs_reauth, needing) = named(vestal, "needs_reauth").await?;
-    let (failing, failing_count) = named(vestal, "failing").await?;
+    let (needs_reauth, needing) = names(first_in(vestal, "needs_reauth").await?);
+    let (first_failing, failing_count) = first_in(vestal, "failing").await?;
     let code = match (needing, failing_count) {
         (1.., _) => Some(Code::NeedsReauth),
         (_, 1..) => Some(Code::TemporarilyUnavailable),
@@ -57,8 +59,8 @@ async fn all(vestal: &Vestal, context: &Context, calendar: &Calendar) -> Result<
         connections: counts.iter().map(|(_, count)| count).sum(),
         states: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
         needs_reauth,
-        failing,
-        next_refresh_at: store.next_due().await?,
+        failing: first_failing.iter().map(|connection| connection.name.clone()).collect(),
+        next_refresh_at: store.next_due(Timestamp::MIN, &Held::default()).await?,
     };
     let output = context.output;
     if output.json {
@@ -82,6 +84,9 @@ async fn all(vestal: &Vestal, context: &Context, calendar: &Calendar) -> Result<
     if failing_count > 0 {
         let title = palette.warning("failing");
         output.line(format_args!("  {title}  {}", some(&view.failing, failing_count)))?;
+    }
+    for lost in first_failing.iter().filter_map(Lost::of) {
+        output.line(format_args!("    {}: {}", lost.name, lost.in_short(calendar)))?;
     }
     if let Some(at) = view.next_refresh_at {
         output.line(format_args!("  next refresh  {}", calendar.moment_and_away(at)))?;
@@ -126,6 +131,9 @@ async fn one(
     if let Some(why) = trouble(&connection.state, &provider.name) {
         let since = view.state.since.map(|since| format!(", since {}", calendar.moment_and_away(since)));
         field("why", format!("{why}{}", since.unwrap_or_default()))?;
+    }
+    if let Some(lost) = Lost::of(&connection) {
+        field("meaning", lost.sentences(&provider.name, calendar))?;
     }
     field("client", format!("{} ({})", client.name, provider.name))?;
     if let Some(scope) = &view.scope {

@@ -12,8 +12,7 @@ use vestal_engine::{IssuedToken, Want};
 
 use super::length;
 use crate::context::Context;
-use crate::failure::Failure;
-use crate::failure::word;
+use crate::failure::{Failure, Lost, word};
 use crate::when::span;
 
 /// Print a fresh access token
@@ -79,7 +78,10 @@ fn note(issued: &IssuedToken, left_seconds: Option<u64>, name: &ConnectionName, 
             "note: --min-ttl {wanted} was cut to {effective}, half of the token's life: it must not be refreshed on each read"
         ));
     }
-    if let Some(left) = left_seconds.filter(|_| issued.short) {
+    let lost = issued.trouble.as_ref().and_then(|failing| Lost::new(name, failing, issued.expires_at));
+    if let Some(lost) = lost {
+        context.output.note(format_args!("note: {}", lost.sentences("the provider", &context.calendar())));
+    } else if let Some(left) = left_seconds.filter(|_| issued.short) {
         let name = word(name.as_str());
         context.output.note(format_args!(
             "note: this token ends in {left} s, since it could not be renewed just now; why: vestal status {name}"

@@ -29,6 +29,7 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
                 Trigger::Schedule => "",
                 Trigger::Read => ", since a reader needed it",
                 Trigger::Request => ", since somebody asked",
+                Trigger::Journal => ", from the journal",
             };
             (Tone::Good, format!("refreshed: generation {generation}, {token}{asked}"))
         }
@@ -40,6 +41,12 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
             (Tone::Warning, "an answer that does not fit was kept aside".to_owned())
         }
         What::NeedsReauth { why } => (Tone::Bad, format!("needs a person: {}", reason(why))),
+        What::ClientRefused { detail, .. } => (Tone::Bad, format!("the client is refused: {detail}")),
+        What::ClientAccepted { .. } => (Tone::Good, "the client is accepted again".to_owned()),
+        What::EndsSoon { .. } => (Tone::Warning, "its end comes, and no refresh moves it".to_owned()),
+        What::Contradiction { .. } => {
+            (Tone::Warning, "what the provider's file says does not fit".to_owned())
+        }
         What::Created | What::Paused | What::Resumed | What::PolicySet { .. } | What::Disconnecting => {
             return None;
         }
@@ -52,7 +59,7 @@ fn cause(cause: &Cause) -> &str {
         | Cause::Client { detail }
         | Cause::Refused { detail }
         | Cause::Doubted { detail } => detail,
-        Cause::OutcomeUnknown { .. } => "the answer was lost",
+        Cause::OutcomeUnknown(_) => "the answer was lost",
     }
 }
 

@@ -40,6 +40,7 @@ use vestal_core::token::saturating_add;
 use vestal_engine::{BeginConnect, Catalogue, Engine, Limits, NewClient, Parts, UnknownNodes};
 use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
+use vestal_store::journal::FileJournal;
 
 use calendar::Calendar;
 use caller::Caller;
@@ -99,11 +100,14 @@ pub(crate) async fn run(
         Arc::new(SqliteStore::create_or_open(&folder.path().join("demo.db"), Arc::clone(&clock)).await?);
     let catalogue = Catalogue::builtin();
     catalogue.insert(sandbox::provider(&issuer, options.day, &*clock)?);
+    let vault = unlock(&*store, &*clock, &*entropy).await?;
+    let node = NodeId::new(clock.now(), &*entropy);
     let engine = Engine::new(Parts {
-        vault: unlock(&*store, &*clock, &*entropy).await?,
+        journal: Arc::new(FileJournal::new(vec![folder.path().join("journal")], vault.store(), node)),
+        vault,
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
-        node: NodeId::new(clock.now(), &*entropy),
+        node,
         entropy,
         http,
         catalogue,

@@ -6,6 +6,7 @@ use vestal_core::connection::ConnectionName;
 use vestal_core::state::{Cause, Reason};
 use vestal_engine::{CatalogueError, Error};
 
+use super::lost::of_detail;
 use super::{Failure, why_sealed};
 use crate::when::Calendar;
 
@@ -91,12 +92,45 @@ impl Failure {
             }
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
                 .next(format!("look at it with: vestal client show {}", word(&client))),
+            // Nothing passes by itself here, and no consent helps.
+            Error::ClientRefused { name, client, detail, since } => Self::failed(
+                format!("{provider} refuses the client {client:?} that {:?} was made with", name.as_str()),
+            )
+            .why(format!("since {}: {detail}", calendar.moment(since)))
+            .next(format!("vestal client set-secret {}", word(&client))),
+            Error::HostDown { name, host, next } => Self::new(
+                Code::TemporarilyUnavailable,
+                format!("{:?} could not be refreshed, and has no valid access token", name.as_str()),
+            )
+            .why(format!("{host} cannot be reached: the last tries failed, so none was made now"))
+            .next(format!("nothing; it is tried again {}", calendar.moment_and_away(next))),
+            Error::Throttled { name, client, next } => Self::new(
+                Code::TemporarilyUnavailable,
+                format!("{:?} could not be refreshed, and has no valid access token", name.as_str()),
+            )
+            .why(format!("{provider} asked the client {client:?} for patience, so nothing was sent"))
+            .next(format!("nothing; it is tried again {}", calendar.moment_and_away(next))),
+            Error::Journal(error) => Self::new(
+                Code::TemporarilyUnavailable,
+                "no refresh was started, since its answer could not have been saved",
+            )
+            .why(error.detail)
+            .next("make room, or mend that folder; vestal doctor looks at it"),
+            Error::Journalled { name, detail } => Self::new(
+                Code::TemporarilyUnavailable,
+                format!("a new token set for {:?} is safe in the journal, and not yet in the store", name.as_str()),
+            )
+            .why(detail)
+            .next("mend the store: whichever vestal runs next puts it there; vestal doctor looks at it"),
             Error::Unsaved { name, detail } => Self::failed(format!(
-                "a new token set for {:?} could not be stored",
+                "a new token set for {:?} could not be stored, and is lost",
                 name.as_str()
             ))
-            .why(detail)
-            .next("mend the store, then look with: vestal doctor; the connection may need a new consent"),
+            .why(format!("neither the store nor a journal took it: {detail}"))
+            .next(format!(
+                "mend the store, then look with: vestal doctor; if {provider} replaces refresh tokens, connect again: vestal connect {}",
+                word(name.as_str())
+            )),
             Error::Sealed { what, source } => {
                 let (why, next) = why_sealed(&source);
                 Self::failed(format!("{what} cannot be opened")).why(why).next(next)
@@ -143,9 +177,10 @@ impl Failure {
             Cause::Refused { .. } => {
                 format!("it is tried again {at}; look at its history with: vestal events {typed}")
             }
-            Cause::OutcomeUnknown { .. } if next.duration_since(calendar.now()) > SOON => {
+            Cause::OutcomeUnknown(_) if next.duration_since(calendar.now()) > SOON => {
                 format!(
-                    "vestal connect {typed}; only a new consent is sure. By itself, Vestal tries again {at}"
+                    "vestal connect {typed}; only a new consent is sure. By itself, Vestal tries the old refresh token \
+                     again {at}, and may need you then"
                 )
             }
             _ => format!("nothing; it is tried again {at}"),
@@ -178,8 +213,9 @@ fn waits(name: &ConnectionName, what: &str) -> String {
 pub(crate) fn reason_of(reason: &Reason, provider: &str) -> String {
     match reason {
         Reason::InvalidGrant { detail } => format!("{provider} said {detail}"),
-        Reason::OutcomeUnknown { .. } => {
-            format!("an answer of {provider} was lost, and it did not accept the refresh token again")
+        Reason::OutcomeUnknown { detail, .. } => {
+            let how = of_detail(detail);
+            format!("an answer of {provider} was lost, and it did not accept the refresh token again{how}")
         }
         Reason::AnotherAccount => {
             format!("{provider} answered a refresh with the tokens of another account; they were kept aside")
@@ -197,8 +233,13 @@ pub(crate) fn cause_of(cause: &Cause, provider: &str) -> String {
         Cause::Client { detail } => format!("{provider} does not accept the client: {detail}"),
         Cause::Refused { detail } => format!("{provider} refused: {detail}"),
         Cause::Doubted { detail } => format!("{provider} said {detail}, which is being confirmed"),
-        Cause::OutcomeUnknown { .. } => {
-            format!("an answer of {provider} was lost, and it may have replaced the refresh token")
+        Cause::OutcomeUnknown(lost) => {
+            let how = of_detail(&lost.detail);
+            let last = lost.last.as_ref().map(|last| format!("; the last try since: {last}"));
+            format!(
+                "an answer of {provider} was lost{how}, and it may have replaced the refresh token{}",
+                last.unwrap_or_default()
+            )
         }
     }
 }
@@ -216,6 +257,7 @@ pub(crate) fn word(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use vestal_core::id::AttemptId;
+    use vestal_core::state::OutcomeUnknown;
 
     use super::*;
     use crate::entropy::SystemEntropy;
@@ -265,18 +307,23 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let calendar = Calendar::utc(at("2026-11-04T12:00:00Z"));
         let next = at("2026-11-04T13:30:00Z");
-        let cause = Cause::OutcomeUnknown {
+        let cause = Cause::OutcomeUnknown(Box::new(OutcomeUnknown {
             attempt: AttemptId::new(next, &SystemEntropy),
             sent_at: at("2026-11-04T11:59:00Z"),
             hold_until: next,
-        };
+            detail: "timed out".to_owned(),
+            last: None,
+            untried: false,
+            rejected: false,
+        }));
         let name = "shop".parse().unwrap();
         let failure = Failure::failing(&name, &cause, next, Some(next), "Okta", &calendar);
         let text = crate::failure::render(&failure.view().unwrap(), crate::output::Palette::PLAIN);
         assert!(text.starts_with("error: \"shop\" could not be refreshed\n"), "{text}");
         assert!(text.contains("its access token serves until 4 Nov 2026, 13:30"), "{text}");
         assert!(text.contains("next: vestal connect shop; only a new consent is sure"), "{text}");
-        assert!(text.contains("Vestal tries again 4 Nov 2026, 13:30"), "{text}");
+        assert!(text.contains("again 4 Nov 2026, 13:30 (in 90 min), and may need you then"), "{text}");
+        assert!(text.contains("why:  an answer of Okta was lost (timed out), and"), "{text}");
     }
 
     #[test]

@@ -111,9 +111,112 @@ fn punished_reuse_without_a_grace_holds_until_nothing_is_at_risk() {
 }
 
 #[test]
+fn an_unknown_rotation_is_tried_once_at_once_but_not_where_reuse_is_punished() {
+    let rotating = |rotation, grace, reuse| {
+        let mut provider = strict(grace);
+        provider.refresh_token.rotation = fact(rotation);
+        provider.refresh_token.reuse = fact(reuse);
+        provider
+    };
+    let (none, over) = (Grace::None, Grace::For(Duration::ZERO));
+    for (provider, at_once) in [
+        (rotating(Rotation::Unknown, none, Reuse::Unknown), true),
+        (rotating(Rotation::AppSetting, none, Reuse::Harmless), true),
+        (rotating(Rotation::AppSetting, over, Reuse::Unknown), true),
+        (rotating(Rotation::Always, none, Reuse::Unknown), false),
+        (rotating(Rotation::Always, Grace::Unknown, Reuse::Punished), true),
+        (rotating(Rotation::AppSetting, none, Reuse::Punished), false),
+        (rotating(Rotation::Unknown, over, Reuse::Punished), false),
+    ] {
+        let what = format!("{:?}", provider.refresh_token);
+        let (unknown, next) = unknown(outcome(&shop(), &no_answer(), &provider, start()));
+        assert!(unknown.untried, "{what}");
+        assert_eq!(next == start(), at_once, "{what}: {next}");
+        if provider.reuse() == Reuse::Punished && !at_once {
+            assert_eq!(next, later(DAY - MINUTE), "{what}: held");
+        }
+    }
+}
+
+/// The once is used up by a try that the provider may have looked at, and by no other.
+#[test]
+fn a_try_that_never_arrived_does_not_use_up_the_once() {
+    let provider = strict(Grace::Unknown);
+    let (first, next) = unknown(outcome(&shop(), &no_answer(), &provider, start()));
+    assert_eq!(next, start());
+    let held = shop().state(failing(Cause::OutcomeUnknown(first), start(), next));
+    let (second, next) = unknown(outcome(&held, &not_sent(), &provider, start()));
+    assert!(second.untried && second.last.as_deref() == Some("no route"), "{second:?}");
+    assert_between(next, later(SECOND * 5), later(SECOND * 10));
+    let held = shop().state(failing(Cause::OutcomeUnknown(second), start(), next));
+    let (third, next) = unknown(outcome(&held, &unreadable(502), &provider, later(MINUTE)));
+    assert!(!third.untried, "{third:?}");
+    assert_eq!(next, later(DAY - MINUTE), "held from now on");
+}
+
+#[test]
+fn what_happened_to_the_answer_is_told_and_trouble_meanwhile_is_not_hidden() {
+    let provider = strict(Grace::None);
+    let (lost, next) = unknown(outcome(&shop(), &no_answer(), &provider, start()));
+    assert_eq!((lost.detail.as_str(), lost.last.as_deref()), ("timed out", None));
+    let held = shop().state(failing(Cause::OutcomeUnknown(lost), start(), next));
+    for (reply, last, earliest, latest) in [
+        (not_sent(), Some("no route"), SECOND * 5, SECOND * 10),
+        (error(401, "invalid_client"), Some("invalid_client"), MINUTE, MINUTE * 2),
+        (error(400, "invalid_scope"), Some("invalid_scope"), MINUTE, MINUTE * 2),
+        (no_answer(), None, SECOND * 5, SECOND * 10),
+    ] {
+        let (unknown, next) = unknown(outcome(&held, &reply, &provider, later(DAY)));
+        assert_eq!((unknown.detail.as_str(), unknown.last.as_deref()), ("timed out", last));
+        assert_between(next, later(DAY + earliest), later(DAY + latest));
+    }
+}
+
+#[test]
+fn a_rejected_access_token_ends_a_hold_once() {
+    let hour = later(HOUR);
+    let released = |connection: &Connection, provider: &Provider| {
+        after_rejection(connection, provider, hour, SEED).map(|transition| match transition {
+            Transition::Release { next } => next,
+            other => panic!("{other:?}"),
+        })
+    };
+    let held = |provider: &Provider| {
+        let (unknown, next) = unknown(outcome(&shop(), &no_answer(), provider, start()));
+        shop().state(failing(Cause::OutcomeUnknown(unknown), start(), next))
+    };
+    let punished = strict(Grace::None);
+    let connection = held(&punished);
+    assert_eq!(released(&connection, &punished), Some(hour), "nothing is at risk any more");
+    let paused = connection.clone().with(|it| it.state = State::Paused { prior: Box::new(it.state.clone()) });
+    assert_eq!(released(&paused, &punished), Some(hour));
+
+    // From then on, nothing is held for its sake; nor does a second report hurry anything.
+    let state = connection.state.clone().apply(Transition::Release { next: hour }, hour).unwrap();
+    let connection = connection.state(state);
+    assert_eq!(released(&connection, &punished), None);
+    let next = unknown_since(outcome(&connection, &no_answer(), &punished, hour), 9, start());
+    assert_between(next, later(HOUR + SECOND * 5), later(HOUR + SECOND * 10));
+
+    // What waits for another reason goes on waiting.
+    let harmless = harmless(Grace::None);
+    let waiting = held(&harmless);
+    let planned = waiting.state.failing().unwrap().next;
+    let early = after_rejection(&waiting, &harmless, later(SECOND), SEED);
+    assert!(matches!(early, Some(Transition::Release { next }) if next > later(SECOND) && next <= planned));
+    for other in [shop(), shop().state(failing(transient(), start(), hour))] {
+        assert_eq!(released(&other, &punished), None);
+    }
+}
+
+#[test]
 fn a_lost_answer_stays_lost_until_the_refresh_token_is_looked_at_again() {
-    let others = [not_sent(), unreadable(429), error(401, "invalid_client"), error(400, "invalid_scope")];
-    for reply in others {
+    for (reply, slow) in [
+        (not_sent(), false),
+        (unreadable(429), false),
+        (error(401, "invalid_client"), true),
+        (error(400, "invalid_scope"), true),
+    ] {
         // In the grace: again, but not beyond it.
         let provider = strict(Grace::For(SECOND * 30));
         let next =
@@ -127,7 +230,8 @@ fn a_lost_answer_stays_lost_until_the_refresh_token_is_looked_at_again() {
             5,
             start(),
         );
-        assert_between(next, later(SECOND * 6), later(SECOND * 11));
+        let first = if slow { MINUTE } else { SECOND * 5 };
+        assert_between(next, later(SECOND + first), later(SECOND + first * 2));
     }
 }
 

@@ -79,7 +79,7 @@ proptest! {
                 Transition::Fail { cause, next } => {
                     prop_assert!(*next >= not_before);
                     match cause {
-                        Cause::OutcomeUnknown { hold_until, .. } => prop_assert_eq!(hold_until, next),
+                        Cause::OutcomeUnknown(unknown) => prop_assert_eq!(&unknown.hold_until, next),
                         // Only where an answer cannot be lost may it be forgotten.
                         _ => prop_assert!(!was_lost || provider.rotation() == Rotation::Never
                             || matches!(provider.grace(), Grace::OldStaysValid | Grace::UntilSuccessorUsed)),

@@ -1,0 +1,208 @@
+//! A client that its provider does not accept: one alarm for all its connections, and one of them goes on trying.
+
+use vestal_core::client::{Client, ClientNotes, Trouble};
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, What};
+use vestal_core::id::{ClientId, ConnectionId};
+use vestal_core::state::{Cause, Failing, State};
+use vestal_core::store::{ClientUpdate, Filter, Update};
+
+use crate::attempt::CONTENTION_TRIES;
+use crate::{Error, Inner};
+
+/// How many connections are read at once.
+const PAGE: u32 = 500;
+
+impl Inner {
+    /// Takes note that the provider refused a client, as it was when it was tried. Where there is another secret, that is
+    /// used from now on; only if it is refused too, something is wrong with the client.
+    pub(crate) async fn client_was_refused(
+        &self,
+        tried: &Client,
+        by: &Connection,
+        detail: &str,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let alone = self.has_but_one(tried.id).await?;
+        let noted = self
+            .change_client(tried.id, |client| {
+                // Another secret is used meanwhile: this says nothing of that.
+                if client.secret != tried.secret || client.auth != tried.auth {
+                    return None;
+                }
+                let mut update = unchanged(client);
+                let other_secret = update.second_secret.is_some();
+                if other_secret {
+                    std::mem::swap(&mut update.secret, &mut update.second_secret);
+                }
+                let detail = detail.to_owned();
+                update.notes.trouble = Some(match &client.notes.trouble {
+                    Some(trouble) => {
+                        let agreed = trouble.agreed || alone || trouble.canary != by.id;
+                        Trouble { detail, agreed, ..trouble.clone() }
+                    }
+                    None => {
+                        let agreed = alone && !other_secret;
+                        Trouble { detail, since: now, canary: by.id, agreed }
+                    }
+                });
+                Some(update)
+            })
+            .await?;
+        let Some((before, after)) = noted else { return Ok(()) };
+        if before.trouble.is_none() && tried.second_secret.is_some() {
+            // With the other secret, at once.
+            return self.resume_after_trouble(tried.id).await;
+        }
+        let agreed = |notes: &ClientNotes| notes.trouble.as_ref().is_some_and(|trouble| trouble.agreed);
+        if agreed(&before) || !agreed(&after) {
+            return Ok(());
+        }
+        self.holds.forget_clients();
+        tracing::error!(client = %tried.name, detail, "the provider refuses this client: its connections wait until that is mended");
+        let what = What::ClientRefused { client: tried.name.clone(), detail: detail.to_owned() };
+        self.tell(by.id, what).await
+    }
+
+    /// Takes note that the provider accepts a client: whoever waited for that goes on.
+    pub(crate) async fn client_was_accepted(&self, client: &Client, by: &Connection) -> Result<(), Error> {
+        if client.notes.trouble.is_none() {
+            return Ok(());
+        }
+        let noted = self
+            .change_client(client.id, |client| {
+                client.notes.trouble.as_ref()?;
+                let mut update = unchanged(client);
+                update.notes.trouble = None;
+                Some(update)
+            })
+            .await?;
+        let Some((before, _)) = noted else { return Ok(()) };
+        self.resume_after_trouble(client.id).await?;
+        if before.trouble.is_some_and(|trouble| trouble.agreed) {
+            tracing::info!(client = %client.name, "the provider accepts this client again");
+            self.tell(by.id, What::ClientAccepted { client: client.name.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes every connection due now that failed because its client was refused.
+    pub(crate) async fn resume_after_trouble(&self, client: ClientId) -> Result<(), Error> {
+        self.holds.forget_clients();
+        let filter = Filter { client: Some(client), state: Some("failing".to_owned()) };
+        let mut after: Option<ConnectionName> = None;
+        loop {
+            let page = self.store.connections(&filter, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for connection in page {
+                let State::Failing(failing) = &connection.state else { continue };
+                if !is_refused(&connection.state) {
+                    continue;
+                }
+                let now = self.clock.now();
+                let state = State::Failing(Failing { next: now, ..failing.clone() });
+                let resumed = Connection { state, ..connection.clone() };
+                let provider = self.provider_of(&connection).await?;
+                let update = Update {
+                    id: connection.id,
+                    expected: connection.revision,
+                    plan: self.plan(&resumed, &provider, now),
+                    state: resumed.state,
+                    policy: connection.policy,
+                    grant: None,
+                    events: vec![],
+                };
+                // Whoever wrote in between has planned it anew.
+                self.store.update_connection(&update).await?;
+            }
+        }
+    }
+
+    /// The connection that goes on trying for a client that is refused: the one that noticed, unless it cannot try any
+    /// more. `None`: whoever comes next.
+    pub(crate) async fn canary(
+        &self,
+        client: &Client,
+        trouble: &Trouble,
+    ) -> Result<Option<ConnectionId>, Error> {
+        let canary = self.store.connection(trouble.canary).await?;
+        let tries = canary.filter(|canary| canary.client == client.id && is_refused(&canary.state));
+        if tries.is_some() {
+            return Ok(tries.map(|canary| canary.id));
+        }
+        // The next one that hears of it takes its place.
+        self.change_client(client.id, |client| {
+            client.notes.trouble.as_ref()?;
+            let mut update = unchanged(client);
+            update.notes.trouble = None;
+            Some(update)
+        })
+        .await?;
+        Ok(None)
+    }
+
+    async fn has_but_one(&self, client: ClientId) -> Result<bool, Error> {
+        let filter = Filter { client: Some(client), state: None };
+        Ok(self.store.connections(&filter, None, 2).await?.len() == 1)
+    }
+
+    /// Writes one line into a connection's history, whatever else it is doing.
+    pub(crate) async fn tell(&self, id: ConnectionId, what: What) -> Result<(), Error> {
+        let event = Event { connection: id, at: self.clock.now(), what };
+        for _ in 0..CONTENTION_TRIES {
+            let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
+            let update = Update {
+                id,
+                expected: connection.revision,
+                state: connection.state,
+                plan: connection.plan,
+                policy: connection.policy,
+                grant: None,
+                events: vec![event.clone()],
+            };
+            match self.store.update_connection(&update).await? {
+                vestal_core::store::Write::Moved(_) => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides on what is stored of a client, and writes that. `None`: there was nothing to write. Else its notes before
+    /// and after.
+    pub(crate) async fn change_client(
+        &self,
+        id: ClientId,
+        decide: impl Fn(&Client) -> Option<ClientUpdate>,
+    ) -> Result<Option<(ClientNotes, ClientNotes)>, Error> {
+        for _ in 0..CONTENTION_TRIES {
+            let Some(client) = self.store.client(id).await? else { return Ok(None) };
+            let Some(update) = decide(&client) else { return Ok(None) };
+            if self.store.update_client(&update).await? {
+                return Ok(Some((client.notes, update.notes)));
+            }
+        }
+        Err(Error::Client {
+            client: id.to_string(),
+            lacks: "is being changed by others all the time".to_owned(),
+        })
+    }
+}
+
+/// Whether the last try of a connection failed since its client was refused.
+fn is_refused(state: &State) -> bool {
+    state.failing().is_some_and(|failing| matches!(failing.cause, Cause::Client { .. }))
+}
+
+/// An update that changes nothing yet.
+pub(crate) fn unchanged(client: &Client) -> ClientUpdate {
+    ClientUpdate {
+        id: client.id,
+        expected: client.revision,
+        auth: client.auth,
+        secret: client.secret.clone(),
+        second_secret: client.second_secret.clone(),
+        notes: client.notes.clone(),
+    }
+}

@@ -1,0 +1,158 @@
+//! Which clients' connections the schedule leaves alone for now, and why.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vestal_core::client::Client;
+use vestal_core::connection::ConnectionName;
+use vestal_core::id::{ClientId, ConnectionId};
+use vestal_core::store::Held;
+use vestal_core::token::saturating_add;
+
+use crate::{Error, Inner};
+
+/// What other processes write of a client is seen after at most this time.
+const KNOWN_FOR: Duration = Duration::from_secs(30);
+
+/// What is known of the clients.
+#[derive(Default)]
+pub(crate) struct Holds {
+    known: Mutex<Known>,
+    /// Until when a provider asked a client for patience, in the clock's uptime.
+    patience: Mutex<HashMap<ClientId, Duration>>,
+    /// The connection of each client that was asked for it last, and until when.
+    throttled: Mutex<HashMap<ClientId, (ConnectionId, Duration)>>,
+}
+
+#[derive(Default)]
+struct Known {
+    clients: HashMap<ClientId, KnownClient>,
+    /// In the clock's uptime; `None` where it has to be read anew.
+    read_at: Option<Duration>,
+}
+
+#[derive(Clone)]
+struct KnownClient {
+    host: String,
+    /// The provider refuses it: this connection goes on trying, the others wait.
+    canary: Option<ConnectionId>,
+}
+
+impl Holds {
+    /// Makes what is known of clients be read anew.
+    pub(crate) fn forget_clients(&self) {
+        self.known().read_at = None;
+    }
+
+    /// Takes note that a provider asked a connection for patience. Once a second one of the client is asked while the
+    /// first still waits, it is the client that is meant.
+    pub(crate) fn was_throttled(&self, client: ClientId, by: ConnectionId, uptime: Duration, wait: Duration) {
+        let until = uptime.saturating_add(wait);
+        let mut throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = throttled.insert(client, (by, until));
+        if first.is_some_and(|(other, until)| other != by && until > uptime) {
+            let mut patience = self.patience();
+            let noted = patience.entry(client).or_insert(until);
+            *noted = until.max(*noted);
+        }
+    }
+
+    /// For how long a provider asked a client for patience.
+    pub(crate) fn patience_left(&self, client: ClientId, uptime: Duration) -> Option<Duration> {
+        self.patience().get(&client)?.checked_sub(uptime).filter(|left| !left.is_zero())
+    }
+
+    /// How long until the first provider's patience is over.
+    fn soonest(&self, uptime: Duration) -> Option<Duration> {
+        self.patience()
+            .values()
+            .filter_map(|until| until.checked_sub(uptime))
+            .filter(|left| !left.is_zero())
+            .min()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn patience(&self) -> MutexGuard<'_, HashMap<ClientId, Duration>> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host that a client's token requests go to.
+pub(crate) fn host_of(client: &Client) -> String {
+    client.endpoints.token.host_str().unwrap_or_default().to_owned()
+}
+
+impl Inner {
+    /// What the schedule leaves alone now: clients that are refused, that were asked for patience, or whose host takes
+    /// nothing more.
+    pub(crate) async fn held(&self) -> Result<Held, Error> {
+        let uptime = self.clock.uptime();
+        let stale = self.holds.known().read_at.is_none_or(|at| uptime.saturating_sub(at) >= KNOWN_FOR);
+        if stale {
+            self.know_clients(uptime).await?;
+        }
+        self.holds.patience().retain(|_, until| *until > uptime);
+        let mut held = Held::default();
+        for (id, client) in &self.holds.known().clients {
+            let waits =
+                self.holds.patience_left(*id, uptime).is_some() || !self.hosts.has_room(&client.host, uptime);
+            if waits || client.canary.is_some() {
+                held.clients.push(*id);
+                held.but.extend(client.canary.filter(|_| !waits));
+            }
+        }
+        held.clients.sort_unstable();
+        Ok(held)
+    }
+
+    /// How long what is held is held at least, as far as time alone decides that.
+    pub(crate) fn held_for(&self) -> Option<Duration> {
+        let uptime = self.clock.uptime();
+        let waits = [self.ailing.soonest(uptime), self.hosts.soonest(uptime), self.holds.soonest(uptime)];
+        waits.into_iter().flatten().min()
+    }
+
+    /// What speaks against sending a request for a client now, other than that somebody insists.
+    pub(crate) fn objection(
+        &self,
+        client: &Client,
+        id: ConnectionId,
+        name: &ConnectionName,
+    ) -> Option<Error> {
+        let (now, uptime) = (self.clock.now(), self.clock.uptime());
+        if let Some(trouble) = client.notes.trouble.as_ref().filter(|it| it.agreed && it.canary != id) {
+            let (name, client, detail) = (name.clone(), client.name.clone(), trouble.detail.clone());
+            return Some(Error::ClientRefused { name, client, detail, since: trouble.since });
+        }
+        let host = host_of(client);
+        if let Some(left) = self.hosts.open_for(&host, uptime) {
+            let next = saturating_add(now, left);
+            return Some(Error::HostDown { name: name.clone(), host, next });
+        }
+        let left = self.holds.patience_left(client.id, uptime)?;
+        let (name, client, next) = (name.clone(), client.name.clone(), saturating_add(now, left));
+        Some(Error::Throttled { name, client, next })
+    }
+
+    /// The host that a client's token requests go to; `None` where it is not known yet.
+    pub(crate) fn known_host(&self, client: ClientId) -> Option<String> {
+        self.holds.known().clients.get(&client).map(|client| client.host.clone())
+    }
+
+    async fn know_clients(&self, uptime: Duration) -> Result<(), Error> {
+        let mut clients = HashMap::new();
+        for client in self.store.clients().await? {
+            let canary = match client.notes.trouble.as_ref().filter(|trouble| trouble.agreed) {
+                Some(trouble) => self.canary(&client, trouble).await?,
+                None => None,
+            };
+            clients.insert(client.id, KnownClient { host: host_of(&client), canary });
+        }
+        *self.holds.known() = Known { clients, read_at: Some(uptime) };
+        Ok(())
+    }
+}

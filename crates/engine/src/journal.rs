@@ -1,0 +1,236 @@
+//! Answers that the store did not take: writing them down, and putting them into the store later.
+
+use std::sync::{Arc, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use vestal_core::connection::{Attempt, Connection, ConnectionName};
+use vestal_core::event::Trigger;
+use vestal_core::id::{AttemptId, ConnectionId};
+use vestal_core::journal::{Entry, Incomplete};
+use vestal_core::seal::{Field, Place};
+use vestal_core::secret::Redactor;
+use vestal_core::store::AttemptStatus;
+use vestal_oauth::http::{Answer, BodyEnd, Exchange};
+use vestal_oauth::read::read_token_answer;
+
+use crate::attempt::Cargo;
+use crate::save::Saving;
+use crate::secrets::place;
+use crate::{Engine, Error, Inner};
+
+/// What was done with a journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Answers that are in the store now.
+    pub stored: usize,
+    /// Answers that have to wait.
+    pub left: usize,
+}
+
+/// The headers that reading an answer looks at.
+const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::DATE, header::RETRY_AFTER];
+
+/// An answer as it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+    end: End,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    Complete,
+    Truncated,
+    TooLarge,
+    TimedOut,
+}
+
+impl Engine {
+    /// Puts what lies in the journals of this machine into the store.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Journal`] where they cannot be read. What the store does not take stays where it is.
+    pub async fn replay_journal(&self) -> Result<Replayed, Error> {
+        self.inner.replay(None).await
+    }
+}
+
+impl Inner {
+    /// What is to be written down of an answer.
+    pub(crate) fn entry(&self, connection: ConnectionId, attempt: &Attempt, answer: &Answer) -> Entry {
+        let headers = KEPT_HEADERS.iter().filter_map(|name| {
+            let value = answer.headers.get(name)?.to_str().ok()?;
+            Some((name.to_string(), value.to_owned()))
+        });
+        let kept = Kept {
+            status: answer.status,
+            headers: headers.collect(),
+            body: BASE64.encode(&answer.body),
+            end: match answer.end {
+                BodyEnd::Complete => End::Complete,
+                BodyEnd::Truncated => End::Truncated,
+                BodyEnd::TooLarge => End::TooLarge,
+                BodyEnd::TimedOut => End::TimedOut,
+            },
+        };
+        // Texts and numbers alone: this cannot fail.
+        let json = serde_json::to_vec(&kept).unwrap_or_default();
+        let bound = bound(attempt);
+        let answer = self.vault.seal(&sealed_for(connection, attempt, &bound), &json, &*self.entropy);
+        Entry { connection, attempt: attempt.clone(), answer }
+    }
+
+    fn open_entry(&self, entry: &Entry, name: &ConnectionName) -> Result<Answer, Error> {
+        let what = || format!("an answer for {name:?} in the journal");
+        let bound = bound(&entry.attempt);
+        let place = sealed_for(entry.connection, &entry.attempt, &bound);
+        let sealed = |source| Error::Sealed { what: what(), source };
+        let json = self.vault.open(&place, &entry.answer).map_err(sealed)?;
+        let damaged = || sealed(vestal_core::seal::OpenError::Corrupt);
+        let kept: Kept = serde_json::from_slice(&json).map_err(|_| damaged())?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in kept.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        Ok(Answer {
+            status: kept.status,
+            headers,
+            body: Bytes::from(BASE64.decode(kept.body).map_err(|_| damaged())?),
+            end: match kept.end {
+                End::Complete => BodyEnd::Complete,
+                End::Truncated => BodyEnd::Truncated,
+                End::TooLarge => BodyEnd::TooLarge,
+                End::TimedOut => BodyEnd::TimedOut,
+            },
+        })
+    }
+
+    /// Puts what lies in the journals into the store, of one connection or of all. Nobody else in this process is at
+    /// work on that one connection.
+    pub(crate) async fn replay(&self, only: Option<ConnectionId>) -> Result<Replayed, Error> {
+        let mut replayed = Replayed::default();
+        let mut settled = Vec::new();
+        let (entries, unread) = match self.journal.entries().await {
+            Ok(entries) => (entries, None),
+            Err(Incomplete { found, why }) => (found, Some(why)),
+        };
+        for entry in entries {
+            let id = entry.connection;
+            if only.is_some_and(|only| only != id) {
+                continue;
+            }
+            // It is still being saved here, and will be settled by whoever is at it.
+            if only.is_none() && self.flights.is_running(id) {
+                replayed.left += 1;
+                continue;
+            }
+            match self.apply_entry(&entry).await {
+                Ok(()) => settled.push(entry.attempt.id),
+                Err(error) => {
+                    replayed.left += 1;
+                    tracing::warn!(connection = %id, attempt = %entry.attempt.id, %error, "an answer has to stay in the journal for now");
+                }
+            }
+        }
+        if !settled.is_empty() {
+            replayed.stored = settled.len();
+            self.journal.settle(&settled).await?;
+        }
+        match unread {
+            // What was looked for may be in what could not be read.
+            Some(why) if replayed.stored == 0 || only.is_none() => Err(why.into()),
+            _ => Ok(replayed),
+        }
+    }
+
+    /// Before the first attempt of a process: what others left in journals may be the refresh token that is to be sent,
+    /// or its successor, also where the store knows of no attempt.
+    pub(crate) async fn replay_once(&self) -> Result<(), Error> {
+        self.replayed.get_or_try_init(|| async { self.replay(None).await.map(drop) }).await.copied()
+    }
+
+    async fn apply_entry(&self, entry: &Entry) -> Result<(), Error> {
+        let Entry { connection: id, attempt, .. } = entry;
+        if self.store.attempt(attempt.id).await? == Some(AttemptStatus::Finished) {
+            self.no_longer_journalled(*id);
+            return Ok(());
+        }
+        let Some(connection) = self.store.connection(*id).await? else {
+            tracing::warn!(connection = %id, attempt = %attempt.id, "an answer in the journal belongs to a connection that was removed");
+            self.no_longer_journalled(*id);
+            return Ok(());
+        };
+        let answer = self.open_entry(entry, &connection.name)?;
+        let client = self.client_of(&connection).await?;
+        let provider = self.facts_of(&client)?;
+        // The refresh token that it was got with stays where it brought no other.
+        let stored = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);
+        let consumed = stored.filter(|grant| {
+            grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint) == attempt.fingerprint
+        });
+        let refresh_token = match consumed {
+            Some(grant) => self.refresh_token(&connection, grant, &client)?,
+            None => None,
+        };
+        let sent = Redactor::knowing(refresh_token.clone());
+        let reading = read_token_answer(Exchange::Answered(answer), attempt.started_at, &sent);
+        let cargo = Cargo { client, provider: Arc::clone(&provider), refresh_token };
+        let saving = Saving::replayed(self.clock.uptime());
+        let after = self.conclude(connection, attempt, &reading, &cargo, Trigger::Journal, saving).await?;
+        self.no_longer_journalled(*id);
+        tracing::info!(connection = %after.name, attempt = %attempt.id, "an answer from the journal is in the store");
+        Ok(())
+    }
+
+    /// An answer that was in the journal is in the store: it is not needed there any more.
+    pub(crate) async fn is_in_the_store(&self, id: ConnectionId, attempt: AttemptId) {
+        self.no_longer_journalled(id);
+        if let Err(error) = self.journal.settle(&[attempt]).await {
+            // It will be found there again, and is stored already.
+            tracing::warn!(%attempt, %error, "an answer stays in the journal, although it is in the store");
+        }
+    }
+
+    /// Serves a connection as it is by an answer that is in the journal.
+    pub(crate) fn serve_from_journal(&self, after: Connection) {
+        self.journalled().insert(after.id, after);
+    }
+
+    fn no_longer_journalled(&self, id: ConnectionId) {
+        self.journalled().remove(&id);
+    }
+
+    /// Whether answers of this process wait in the journal.
+    pub(crate) fn waits_in_journal(&self) -> bool {
+        !self.journalled().is_empty()
+    }
+
+    /// The connection of this name as it is by an answer in the journal.
+    pub(crate) fn journalled_named(&self, name: &ConnectionName) -> Option<Connection> {
+        self.journalled().values().find(|connection| connection.name == *name).cloned()
+    }
+
+    fn journalled(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<ConnectionId, Connection>> {
+        self.journalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an answer in the journal is bound to, besides its connection, grant and generation: all of its attempt.
+fn bound(attempt: &Attempt) -> String {
+    let fingerprint = attempt.fingerprint.map(|fingerprint| BASE64.encode(fingerprint.as_bytes()));
+    format!("{} {} {}", attempt.id, attempt.started_at.as_millisecond(), fingerprint.unwrap_or_default())
+}
+
+fn sealed_for<'a>(connection: ConnectionId, attempt: &Attempt, bound: &'a str) -> Place<'a> {
+    Place { bound, ..place(connection, Field::JournalAnswer, attempt.grant, attempt.generation) }
+}

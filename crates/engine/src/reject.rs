@@ -1,0 +1,137 @@
+//! A reader was told by the provider's API that its access token is not accepted (401, RFC 6750 §3.1).
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::ConnectionId;
+use vestal_core::outcome::after_rejection;
+use vestal_core::store::{Update, Write};
+
+use crate::attempt::CONTENTION_TRIES;
+use crate::{Engine, Error, Inner, Refreshed};
+
+/// Refreshes because of rejections are not made more often.
+const AT_MOST_EVERY: Duration = Duration::from_secs(60);
+
+/// So many fresh tokens in a row that are rejected show that refreshing does not help.
+const FRESH_TOKENS: u32 = 2;
+
+/// Rejections of which this process knows.
+#[derive(Default)]
+pub(crate) struct Rejections {
+    by_connection: Mutex<BTreeMap<ConnectionId, Rejected>>,
+}
+
+#[derive(Clone, Copy)]
+struct Rejected {
+    /// The generation that the refresh brought which followed.
+    fresh: u64,
+    /// How many in a row were rejected.
+    in_a_row: u32,
+    /// In the clock's uptime.
+    at: Duration,
+}
+
+/// What came of a rejection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// There is another token set than the one that was rejected.
+    Newer(Refreshed),
+    /// A refresh followed a rejection just now.
+    TooSoon,
+    /// Tokens were rejected as soon as they were fresh: it is not their age that is wrong.
+    NotTheTokensAge,
+}
+
+impl Engine {
+    /// Takes note that the access token of this generation was rejected, and refreshes it, if it is still the current one:
+    /// once in a while, and not if fresh ones are rejected too.
+    ///
+    /// # Errors
+    ///
+    /// When there is no new token set; see [`Error`].
+    pub async fn reject(&self, name: &ConnectionName, generation: u64) -> Result<Rejection, Error> {
+        let inner = &self.inner;
+        let connection = inner.named(name).await?;
+        let id = connection.id;
+        if let Some(grant) = connection.grant.as_ref().filter(|_| connection.generation() != generation) {
+            let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
+            return Ok(Rejection::Newer(Refreshed { generation, expires_at }));
+        }
+        let uptime = inner.clock.uptime();
+        let before = inner.rejections.of(id);
+        let in_a_row = match before {
+            Some(before) if before.fresh == generation => before.in_a_row + 1,
+            _ => 0,
+        };
+        if in_a_row >= FRESH_TOKENS {
+            return Ok(Rejection::NotTheTokensAge);
+        }
+        // Also where another process refreshed it.
+        let age =
+            connection.grant.as_ref().map(|grant| inner.clock.now().duration_since(grant.tokens.issued_at));
+        let young = age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age < AT_MOST_EVERY);
+        if young || before.is_some_and(|before| uptime.saturating_sub(before.at) < AT_MOST_EVERY) {
+            return Ok(Rejection::TooSoon);
+        }
+        // Before the refresh: one that fails is not tried again for each report.
+        inner.rejections.note(id, Rejected { fresh: generation, in_a_row, at: uptime });
+        inner.end_hold(connection).await?;
+        let refreshed = match self.refresh(name).await {
+            Ok(refreshed) => refreshed,
+            Err(error) => {
+                // Should its answer be lost, nothing is held for the sake of a token that was rejected.
+                inner.end_hold(inner.named(name).await?).await?;
+                return Err(error);
+            }
+        };
+        inner.rejections.note(id, Rejected { fresh: refreshed.generation, in_a_row, at: uptime });
+        Ok(Rejection::Newer(refreshed))
+    }
+}
+
+impl Inner {
+    /// An unknown outcome was held for the sake of an access token that does not serve any more.
+    async fn end_hold(&self, mut connection: Connection) -> Result<(), Error> {
+        let provider = self.provider_of(&connection).await?;
+        for _ in 0..CONTENTION_TRIES {
+            let now = self.clock.now();
+            let released = after_rejection(&connection, &provider, now, self.seed)
+                .and_then(|transition| connection.state.clone().apply(transition, now).ok());
+            let Some(state) = released else { return Ok(()) };
+            let after = Connection { state, ..connection.clone() };
+            let update = Update {
+                id: after.id,
+                expected: after.revision,
+                plan: self.plan(&after, &provider, now),
+                state: after.state,
+                policy: after.policy,
+                grant: None,
+                events: vec![],
+            };
+            match self.store.update_connection(&update).await? {
+                Write::Done | Write::Gone => return Ok(()),
+                Write::Moved(current) => connection = *current,
+            }
+        }
+        Err(Error::Contended { name: connection.name })
+    }
+}
+
+impl Rejections {
+    fn of(&self, id: ConnectionId) -> Option<Rejected> {
+        self.lock().get(&id).copied()
+    }
+
+    fn note(&self, id: ConnectionId, rejected: Rejected) {
+        let mut by_connection = self.lock();
+        by_connection.retain(|_, other| rejected.at.saturating_sub(other.at) < AT_MOST_EVERY * 60);
+        by_connection.insert(id, rejected);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Rejected>> {
+        self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

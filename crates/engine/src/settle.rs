@@ -1,0 +1,210 @@
+//! Attempts that were not concluded, and connections that are due for something else than a refresh.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use vestal_core::connection::{Attempt, Connection, Lease};
+use vestal_core::event::{Event, Trigger, What};
+use vestal_core::outcome::judge_abandoned;
+use vestal_core::provider::Provider;
+use vestal_core::state::{Reason, Transition};
+use vestal_core::store::{Brought, Finish, Update, Write};
+
+use crate::attempt::{CONTENTION_TRIES, Purpose, is_fresh};
+use crate::save::Saving;
+use crate::{Error, Fate, Inner, warnings};
+
+/// A process that lives gets this long, by a clock that does not step, to conclude an attempt whose lease has ended: the
+/// machine may have slept meanwhile, or the clock was set.
+const OVERDUE_FOR: Duration = Duration::from_secs(10);
+
+/// What to do about a lease.
+pub(crate) enum Standing {
+    /// It holds.
+    Held,
+    /// It has ended, or its process has: somebody has to find out what became of the attempt.
+    Ended,
+}
+
+/// What came of putting off what a connection is due for.
+pub(crate) enum PutOff {
+    /// It is planned for later.
+    Done,
+    /// It is due for something that must not be done now.
+    StaysDue,
+    /// Somebody wrote in between.
+    Moved(Box<Connection>),
+}
+
+impl Inner {
+    /// Whether somebody is still at it.
+    pub(crate) fn standing(&self, lease: &Lease) -> Standing {
+        let attempt = &lease.attempt;
+        let fate = match attempt.node == self.node {
+            // There is one flight a connection in this process, and it is ours.
+            true => Fate::Gone,
+            false => self.nodes.fate(attempt.node),
+        };
+        match (fate, lease.valid) {
+            (Fate::Gone, _) => Standing::Ended,
+            (Fate::Alive | Fate::Unknown, true) => Standing::Held,
+            (Fate::Unknown, false) => Standing::Ended,
+            (Fate::Alive, false) => {
+                let uptime = self.clock.uptime();
+                let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+                overdue.retain(|_, noticed| uptime.saturating_sub(*noticed) < OVERDUE_FOR * 10);
+                let noticed = *overdue.entry(attempt.id).or_insert(uptime);
+                match uptime.saturating_sub(noticed) < OVERDUE_FOR {
+                    true => Standing::Held,
+                    false => Standing::Ended,
+                }
+            }
+        }
+    }
+
+    /// Finds out what became of an attempt that nobody concluded: its answer may lie in a journal. If it does not, the
+    /// attempt is given up, and what that means is written down: whoever comes next decides on it.
+    pub(crate) async fn settle(
+        &self,
+        connection: &Connection,
+        abandoned: &Attempt,
+        provider: &Provider,
+    ) -> Result<(), Error> {
+        match self.replay(Some(connection.id)).await {
+            Ok(replayed) if replayed.stored > 0 => return Ok(()),
+            Ok(replayed) if replayed.left > 0 => {
+                let detail = "its last answer is in the journal, and the store does not take it".to_owned();
+                return Err(Error::Journalled { name: connection.name.clone(), detail });
+            }
+            Ok(_) => {}
+            // Sending the same refresh token again could be the end of it.
+            Err(error) => return Err(error),
+        }
+        let now = self.clock.now();
+        let mut after = connection.clone();
+        after.lease = None;
+        if let Some(transition) = judge_abandoned(connection, abandoned, provider, now, self.seed)
+            && let Ok(state) = connection.state.clone().apply(transition, now)
+        {
+            after.state = state;
+        }
+        let what = What::Abandoned { attempt: abandoned.id, node: abandoned.node };
+        let finish = Finish {
+            id: connection.id,
+            expected: connection.revision,
+            attempt: abandoned.id,
+            at: now,
+            brought: Brought::Unknown,
+            plan: self.plan(&after, provider, now),
+            state: after.state.clone(),
+            events: vec![Event { connection: connection.id, at: now, what }],
+        };
+        // Where somebody wrote in between, the caller reads what.
+        self.save(&after, &finish, &mut Saving::nothing(self.clock.uptime())).await.map(|_| ())
+    }
+
+    /// Does what a connection is due for that is not to be refreshed now: a warning, an end. Writes down when it is due
+    /// next, since it would stay due otherwise.
+    pub(crate) async fn put_off(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+        purpose: Purpose,
+    ) -> Result<PutOff, Error> {
+        let now = self.clock.now();
+        if purpose.trigger != Trigger::Schedule {
+            return Ok(PutOff::Done);
+        }
+        let mut after = connection.clone();
+        let mut events = Vec::new();
+        let event = |what| Event { connection: connection.id, at: now, what };
+        // A clock that has jumped neither ends nor warns: both would stay.
+        let trusted = !self.time.is_doubted(self.clock.uptime());
+        if trusted && crate::cannot_be_renewed(connection) && !is_fresh(connection, Some(Duration::ZERO), now)
+        {
+            let reason = Reason::NothingToRenewWith;
+            let what = What::NeedsReauth { why: reason.clone() };
+            if let Ok(state) = connection.state.clone().apply(Transition::Die { reason }, now) {
+                after.state = state;
+                events.push(event(what));
+            }
+        }
+        let schedule = self.schedule(connection, provider, now);
+        if let Some(warning) = warnings::due(connection, &schedule, now).filter(|_| trusted) {
+            tracing::warn!(connection = %connection.name, end = %warning.end, "its end comes, and no refresh moves it: connect it again before");
+            after.plan.warned_at = Some(now);
+            events.push(event(What::EndsSoon { at: warning.end }));
+        }
+        after.plan = self.plan(&after, provider, now);
+        // Written down, it would be due again at once.
+        if events.is_empty() && after.plan.due_at.is_some_and(|due_at| due_at <= now) {
+            return Ok(PutOff::StaysDue);
+        }
+        if after == *connection {
+            return Ok(PutOff::Done);
+        }
+        let update = Update {
+            id: after.id,
+            expected: after.revision,
+            state: after.state,
+            plan: after.plan,
+            policy: after.policy,
+            grant: None,
+            events,
+        };
+        match self.store.update_connection(&update).await? {
+            Write::Done | Write::Gone => Ok(PutOff::Done),
+            Write::Moved(current) => Ok(PutOff::Moved(current)),
+        }
+    }
+
+    /// Changes a connection's state, which is not for its history. Returns it as it is then.
+    pub(crate) async fn move_to(
+        &self,
+        connection: &Connection,
+        transition: Transition,
+        provider: &Provider,
+    ) -> Result<Option<Box<Connection>>, Error> {
+        let now = self.clock.now();
+        let mut after = connection.clone();
+        if let Ok(state) = connection.state.clone().apply(transition, now) {
+            after.state = state;
+        }
+        let update = Update {
+            id: after.id,
+            expected: after.revision,
+            plan: self.plan(&after, provider, now),
+            state: after.state,
+            policy: after.policy,
+            grant: None,
+            events: vec![],
+        };
+        Ok(match self.store.update_connection(&update).await? {
+            Write::Done => self.store.connection(connection.id).await?.map(Box::new),
+            Write::Moved(current) => Some(current),
+            Write::Gone => None,
+        })
+    }
+
+    /// Closes an attempt that was not sent.
+    pub(crate) async fn give_back(&self, mut connection: Connection, attempt: &Attempt) -> Result<(), Error> {
+        let mut saving = Saving::nothing(self.clock.uptime());
+        for _ in 0..CONTENTION_TRIES {
+            let finish = Finish {
+                id: connection.id,
+                expected: connection.revision,
+                attempt: attempt.id,
+                at: self.clock.now(),
+                brought: Brought::Nothing,
+                state: connection.state.clone(),
+                plan: connection.plan,
+                events: vec![],
+            };
+            match self.save(&connection, &finish, &mut saving).await? {
+                None => return Ok(()),
+                Some(current) => connection = *current,
+            }
+        }
+        Err(Error::Contended { name: connection.name })
+    }
+}

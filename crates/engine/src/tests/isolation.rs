@@ -1,0 +1,152 @@
+//! A provider that is sick costs only its own connections.
+
+use std::time::Duration;
+
+use vestal_core::event::Trigger;
+use vestal_core::event::What;
+use vestal_sandbox::{Quota, RetryAfter};
+
+use super::world::{Behaviour, DAY, Sickness, World};
+use crate::{Engine, Error, Limits, Parts, Want};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const FLEET: usize = 60;
+
+/// Two hosts with as many connections each, more than may be refreshed at once.
+async fn two_hosts() -> (World, Engine) {
+    let world = World::new(&Behaviour { access_token_life: HOUR * 13, ..Behaviour::strict() });
+    let engine = world.node_with(|parts| {
+        let limits = Limits { flights: 40, ..parts.limits };
+        Parts { limits, ..parts }
+    });
+    world.fleet(&engine, "sick", "sick.example", FLEET).await;
+    world.fleet(&engine, "well", "well.example", FLEET).await;
+    (world, engine)
+}
+
+fn is_sick(world: &World, sickness: Sickness) {
+    world.wire.sick.lock().unwrap().insert("sick.example".into(), sickness);
+}
+
+/// How much of a life was left when the refreshes came, at the least.
+async fn refreshed_in_time(world: &World, client: &str, at_least: u64) {
+    for number in 0..FLEET {
+        let connection = world.named(&format!("{client}-{number}")).await;
+        assert!(connection.generation() >= at_least, "{client}-{number} is at {}", connection.generation());
+        let end = connection.grant.unwrap().tokens.expires_at.unwrap();
+        assert!(end > world.now(), "{client}-{number} ended at {end}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_or_is_down_costs_only_its_own() {
+    for sickness in [Sickness::Hangs, Sickness::Down] {
+        let (world, engine) = two_hosts().await;
+        is_sick(&world, sickness);
+        world.serve(&engine, DAY).await;
+        refreshed_in_time(&world, "well", 4).await;
+        let sent = world.sent_to("sick.example");
+        assert!(sent < 3_000, "{sickness:?}: {sent} requests in a day to a host that is sick");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_comes_back_after_a_day_gets_a_ramp() {
+    let (world, engine) = two_hosts().await;
+    is_sick(&world, Sickness::Down);
+    world.serve(&engine, DAY).await;
+    let before = world.sent_to("sick.example");
+    assert!(before < 1_500, "the circuit was open: {before} requests");
+    world.wire.sick.lock().unwrap().clear();
+    world.serve(&engine, HOUR).await;
+    refreshed_in_time(&world, "sick", 2).await;
+    assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_gets_a_slot_while_the_schedule_has_all_of_its_own() {
+    let (world, engine) = two_hosts().await;
+    *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
+    // Everything is due at once.
+    world.pass(DAY).await;
+    let reader = {
+        let (engine, clock) = (engine.clone(), std::sync::Arc::clone(&world.clock));
+        tokio::spawn(async move {
+            use vestal_core::clock::Clock as _;
+            clock.sleep(Duration::from_secs(60)).await;
+            let started = clock.uptime();
+            engine.issue_token(&"sick-59".parse().unwrap(), Want::default()).await.unwrap();
+            clock.uptime() - started
+        })
+    };
+    world.serve(&engine, HOUR).await;
+    let took = reader.await.unwrap();
+    assert!(took <= Duration::from_secs(21), "a reader waited {took:?} for one that is due last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_not_sent_to_a_host_whose_circuit_is_open() {
+    let (world, engine) = two_hosts().await;
+    is_sick(&world, Sickness::Down);
+    world.serve(&engine, 14 * HOUR).await;
+    let before = world.sent_to("sick.example");
+    let error = engine.issue_token(&"sick-1".parse().unwrap(), Want::default()).await.unwrap_err();
+    assert!(matches!(error, Error::HostDown { .. } | Error::Failing { .. }), "{error:?}");
+    assert_eq!(world.sent_to("sick.example"), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_that_a_provider_asks_of_a_client_is_had_by_all_its_connections() {
+    for retry_after in [RetryAfter::Seconds, RetryAfter::HttpDate] {
+        let (world, engine) = two_hosts().await;
+        let quota = Quota { requests: 20, window_ms: 600_000, retry_after };
+        world.wire.sandbox.lock().unwrap().settings_mut().quota = Some(quota);
+        world.serve(&engine, 12 * HOUR).await;
+        refreshed_in_time(&world, "sick", 2).await;
+        refreshed_in_time(&world, "well", 2).await;
+        let stats = world.wire.sandbox.lock().unwrap().stats().clone();
+        let throttled = stats.throttled;
+        // Each window, those that are under way when the first of them is told to wait; not all that are due.
+        assert!(throttled > 0 && throttled < 300, "{throttled} of {} were throttled", stats.refreshes);
+        assert_eq!(world.reuses(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_day_of_downtime_what_dies_first_is_refreshed_first() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    world.fleet(&engine, "late", "one.example", 40).await;
+    world.pass(Duration::from_secs(1_000)).await;
+    world.fleet(&engine, "early", "two.example", 1).await;
+    for number in 0..40 {
+        world
+            .consent_to(
+                &engine,
+                format!("one-{number}").parse().unwrap(),
+                "late",
+                &["contacts", "offline_access"],
+            )
+            .await
+            .unwrap();
+    }
+    world.pass(2 * DAY).await;
+    let served_from = world.now();
+    world.serve(&engine, HOUR).await;
+    let events = world.store.events(None, 0, 10_000).await.unwrap();
+    let refreshed: Vec<_> = events
+        .iter()
+        .filter(|stored| matches!(stored.event.what, What::Refreshed { trigger: Trigger::Schedule, .. }))
+        .map(|stored| (stored.event.connection, stored.event.at))
+        .collect();
+    assert_eq!(refreshed.len(), 81);
+    let mut first = Vec::new();
+    for number in 0..40 {
+        first.push(world.named(&format!("late-{number}")).await.id);
+    }
+    // The forty that are older, and so die first, on the same host as the forty that are younger.
+    let last_of_old = refreshed.iter().filter(|(id, _)| first.contains(id)).map(|(_, at)| *at).max().unwrap();
+    let on_that_host = |at| refreshed.iter().filter(|(_, when)| *when < at).count();
+    assert!(on_that_host(last_of_old) < 40 + 16, "nearest death first");
+    assert!(last_of_old > served_from, "and not all at once");
+}

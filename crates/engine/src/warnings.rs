@@ -1,0 +1,52 @@
+//! When a person is to be told that a connection will end and no refresh will help. Pure.
+
+use jiff::Timestamp;
+use vestal_core::connection::Connection;
+use vestal_core::schedule::{AbsoluteEnd, Schedule};
+use vestal_core::state::State;
+
+/// A warning to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// When to give it.
+    pub(crate) give_at: Timestamp,
+    /// What it is about.
+    pub(crate) end: Timestamp,
+}
+
+/// The next warning, after the one that was given at `warned_at`.
+pub(crate) fn next(
+    connection: &Connection,
+    schedule: &Schedule,
+    warned_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Warning> {
+    let end = end_of(connection, schedule)?;
+    // What was said in the future was said by a wrong clock.
+    let warned_at = warned_at.filter(|warned_at| *warned_at <= now);
+    let due = |give_at: &Timestamp| warned_at.is_none_or(|warned_at| *give_at > warned_at);
+    let give_at = end.warnings().into_iter().find(due)?;
+    Some(Warning { give_at, end: end.at })
+}
+
+/// The warning that is to be given now. Of several that were missed, one is enough.
+pub(crate) fn due(connection: &Connection, schedule: &Schedule, now: Timestamp) -> Option<Warning> {
+    next(connection, schedule, connection.plan.warned_at, now).filter(|warning| warning.give_at <= now)
+}
+
+/// The end that comes although Vestal does what it can: the refresh token's absolute one, or that by disuse where nothing
+/// uses it.
+fn end_of(connection: &Connection, schedule: &Schedule) -> Option<AbsoluteEnd> {
+    let unused = match &connection.state {
+        State::Pending | State::NeedsReauth { .. } | State::Disconnecting => return None,
+        State::Paused { prior } if matches!(**prior, State::Pending | State::NeedsReauth { .. }) => {
+            return None;
+        }
+        State::Paused { .. } | State::Failing(_) => true,
+        State::Unverified | State::Active => false,
+    };
+    let from = connection.grant.as_ref()?.tokens.issued_at;
+    let idle = schedule.idle_end.filter(|_| unused);
+    let idle = idle.map(|end| AbsoluteEnd { at: end.at, from, basis: end.basis });
+    idle.into_iter().chain(schedule.absolute_end).min_by_key(|end| end.at)
+}

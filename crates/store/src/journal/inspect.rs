@@ -1,0 +1,77 @@
+//! What can be said of a journal's folders before they are needed.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use vestal_core::id::StoreId;
+
+use super::others::{self, Holds};
+use crate::filesystem;
+
+/// One of the folders in which a journal may lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether it can be used.
+    pub state: FolderState,
+    /// The kind of file system it lies on, or would lie on; none where the system does not tell.
+    pub file_system: Option<String>,
+    /// Why what is in it does not survive a restart of the machine or of the container; none where it does, or where
+    /// the system does not tell.
+    pub fleeting: Option<&'static str>,
+    /// How many answers in it wait for the store; none when it could not all be read.
+    pub unsettled: Option<usize>,
+}
+
+/// Whether a folder can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderState {
+    /// It is there.
+    Writable,
+    /// It is not there, and can be made when it is needed.
+    Absent,
+    /// It cannot be written, or cannot be made.
+    Unwritable {
+        /// Why.
+        detail: String,
+    },
+}
+
+/// Looks at the folders of a journal. Changes nothing.
+pub fn inspect(folders: &[PathBuf], store: StoreId) -> Vec<JournalFolder> {
+    folders.iter().map(|folder| look(folder, store)).collect()
+}
+
+fn look(folder: &Path, store: StoreId) -> JournalFolder {
+    let present = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let state = if !present.is_dir() {
+        FolderState::Unwritable { detail: format!("{} is not a folder", present.display()) }
+    } else if let Err(error) = access(present, Access::WRITE_OK | Access::EXEC_OK) {
+        FolderState::Unwritable { detail: format!("{}: {error}", present.display()) }
+    } else if present == folder {
+        FolderState::Writable
+    } else {
+        FolderState::Absent
+    };
+    let magic = filesystem::magic(present);
+    JournalFolder {
+        path: folder.to_owned(),
+        state,
+        file_system: magic.map(filesystem::name),
+        fleeting: magic.and_then(filesystem::fleeting),
+        unsettled: unsettled(folder, store),
+    }
+}
+
+fn unsettled(folder: &Path, store: StoreId) -> Option<usize> {
+    let mut unsettled = 0;
+    for path in others::files(folder).ok()? {
+        match others::read(&path, store).ok()? {
+            Holds::Records(records) => unsettled += others::unsettled(&records).len(),
+            Holds::Nothing => {}
+            Holds::Unreadable(_) => return None,
+        }
+    }
+    Some(unsettled)
+}

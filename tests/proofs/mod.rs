@@ -1,0 +1,14 @@
+//! The proofs: the real binary, and everything that can go wrong around it, many times.
+//!
+//! A short version of each runs with all other tests. `cargo xtask prove` sets `VESTAL_PROOFS=full` for the full
+//! numbers, and collects the line that each proof prints.
+
+mod answers;
+mod disk;
+mod fleet;
+mod isolation;
+mod kill;
+mod race;
+mod report;
+
+pub(crate) use report::{Proof, times};
