@@ -140,6 +140,11 @@ impl Network {
         Flight { answer, sent }
     }
 
+    /// How long a connection takes.
+    pub(crate) fn connects_within(&self, deadline: Duration) -> Duration {
+        lock(&self.dice).between(Duration::from_millis(1), 2 * SECOND).min(deadline / 8)
+    }
+
     fn fate(&self, place: Option<usize>, refresh: bool) -> Fate {
         let mut dice = lock(&self.dice);
         if let Some(place) = place

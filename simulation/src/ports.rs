@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use vestal_core::clock::Clock;
 use vestal_core::id::NodeId;
 use vestal_engine::{Fate, Nodes};
+use vestal_oauth::departure::Departure;
 use vestal_oauth::http::{Exchange, Http};
 
 use crate::network::Network;
@@ -68,11 +69,15 @@ pub(crate) struct Socket {
 impl Http for Socket {
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
         let process = &self.process;
-        // A process that is stopped here, between its last look at the clock and the socket, sends late: no program
-        // can rule that out, so that the two are one step here. It can be killed, though.
+        // Until there is a connection, the process may be struck, and sleep.
         process.strike(Call::Send, When::Before);
-        if !process.is_alive() {
-            return std::future::pending().await;
+        process.gate().await;
+        crate::time::sleep(self.network.connects_within(deadline)).await;
+        process.gate().await;
+        // A process that is stopped here, between its last look at the clock and the socket, sends late: no program
+        // can rule that out, so that the two are one step here.
+        if Departure::of(&request).is_some_and(|departure| !departure.is_in_time()) {
+            return Exchange::NotSent { detail: "the connection came too late".into() };
         }
         let mut flight = self.network.depart(process, request, deadline);
         process.strike(Call::Send, When::During);

@@ -1,7 +1,7 @@
 //! One attempt at a refresh. Its order is the product's promise (README, "What is promised"):
 //!
 //! 1. Take the lease and write the attempt down, durably, having decided on what is stored now.
-//! 2. Send one request, within [`SEND_WITHIN`] of taking the lease. Nothing below this line ever sends a second one.
+//! 2. Send one request, begun within [`SEND_WITHIN`] of taking the lease, and gone within [`DEPART_WITHIN`]. Nothing below this line ever sends a second one.
 //! 3. Store the answer, durably, before anybody is given the new access token (`save.rs`).
 //! 4. Close the attempt and release the lease, in the same write.
 
@@ -21,6 +21,7 @@ use vestal_core::secret::SecretString;
 use vestal_core::state::State;
 use vestal_core::store::{AttemptStatus, Begin, StoreError, Write};
 use vestal_core::token::{Renewal, saturating_add};
+use vestal_oauth::departure::Departure;
 use vestal_oauth::http::{Answer, Exchange};
 use vestal_oauth::read::read_token_answer;
 use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token, sent};
@@ -36,6 +37,9 @@ use crate::{Error, Inner};
 /// A request is sent within this time of taking the lease, by a clock that goes on while the machine sleeps: whoever
 /// wakes up later starts over, since another node may hold the lease by then.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(2);
+
+/// The first byte leaves within this time of taking the lease, or never: a connection takes its time.
+const DEPART_WITHIN: Duration = Duration::from_secs(7);
 
 /// Attempts in one flight: a first one, and some that follow a lost answer at once or within a grace.
 const ATTEMPTS_PER_FLIGHT: usize = 4;
@@ -137,7 +141,7 @@ impl Inner {
         let deadline = self.deadline(&cargo.client)?;
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {
-            Ok(request) => self.http.send(request, deadline).await,
+            Ok(request) => self.http.send(self.departing(request, at, deadline), deadline).await,
             Err(unsendable) => Exchange::from(unsendable),
         };
         let answer = match &exchange {
@@ -156,6 +160,19 @@ impl Inner {
         let lesson = Lesson { reading: &reading, cargo: &cargo, attempt: &attempt, first_use, after: &after };
         Box::pin(self.learn(lesson, slot)).await;
         Ok(self.again(&after, &cargo.provider).await)
+    }
+
+    /// Has a request leave in time, or not at all: the lease must hold when its first byte is sent.
+    fn departing(
+        &self,
+        mut request: http::Request<bytes::Bytes>,
+        leased_at: Duration,
+        deadline: Duration,
+    ) -> http::Request<bytes::Bytes> {
+        let clock = Arc::clone(&self.clock);
+        let latest = leased_at + DEPART_WITHIN.min(lease_for(deadline) / 2);
+        request.extensions_mut().insert(Departure::new(move || clock.uptime() <= latest));
+        request
     }
 
     /// Where the store takes nothing either, that is what has to be mended first.

@@ -11,7 +11,8 @@ use http::{HeaderMap, Request};
 #[async_trait]
 pub trait Http: Send + Sync + 'static {
     /// Sends `request` at most once, and gives up after `deadline`, which counts from the call to the last
-    /// byte of the answer. Follows no redirect.
+    /// byte of the answer. Follows no redirect. Where `request` carries a [`Departure`](crate::departure::Departure),
+    /// sends nothing once that is over.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange;
 }
 

@@ -12,6 +12,9 @@ pub mod authorization_code;
 pub mod callback;
 pub mod client_auth;
 pub mod client_credentials;
+#[cfg(feature = "reqwest")]
+mod connected;
+pub mod departure;
 pub mod discovery;
 pub mod endpoint;
 pub mod http;

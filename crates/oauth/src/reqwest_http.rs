@@ -10,9 +10,12 @@ use bytes::{Bytes, BytesMut};
 use http::Request;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, NoProxy, Proxy, Response};
+use tower::util::AndThenLayer;
 use url::Url;
 use vestal_core::secret::redact;
 
+use crate::connected::{connected, in_time};
+use crate::departure::Departure;
 use crate::endpoint;
 use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
 use crate::patience::Patience;
@@ -77,7 +80,8 @@ impl ReqwestHttp {
             .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT_TIMEOUT)
             .resolve_to_addrs("localhost", &loopback)
-            .tls_certs_merge(roots);
+            .tls_certs_merge(roots)
+            .connector_layer(AndThenLayer::new(connected));
         if let Some(proxy) = &settings.proxy {
             let directly = NoProxy::from_string("localhost,127.0.0.0/8,::1");
             builder = builder.proxy(Proxy::all(proxy.clone()).map_err(setup)?.no_proxy(directly));
@@ -101,6 +105,7 @@ impl Http for ReqwestHttp {
     /// A deadline shorter than the 5 s that a connection may take can pass while nothing was sent yet, which
     /// then is [`Exchange::NoAnswer`] all the same: the cautious side.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
+        let departure = Departure::of(&request).cloned();
         let request = match reqwest::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => return Exchange::NotSent { detail: cause(error) },
@@ -113,7 +118,8 @@ impl Http for ReqwestHttp {
         let late = || Exchange::NoAnswer {
             detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
         };
-        let Some(answered) = patience.wait(self.client.execute(request)).await else { return late() };
+        let sending = in_time(departure, self.client.execute(request));
+        let Some(answered) = patience.wait(sending).await else { return late() };
         match answered {
             Ok(response) => Exchange::Answered(read(response, &patience).await),
             Err(error) if error.is_connect() => {

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use vestal_oauth::departure::Departure;
 use vestal_oauth::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
 use vestal_oauth::reqwest_http::{ReqwestHttp, Settings, SettingsError};
 
@@ -309,6 +310,29 @@ async fn each_request_has_a_connection_of_its_own_and_is_sent_once() {
     for seen in server.seen.lock().unwrap().iter() {
         assert_eq!(seen.matches(BODY).count(), 1, "{seen}");
     }
+}
+
+#[tokio::test]
+async fn what_may_not_leave_any_more_when_its_connection_stands_is_not_sent() {
+    let server = Server::start(|mut stream| async move {
+        let mut seen = String::new();
+        stream.read_to_string(&mut seen).await.unwrap();
+        seen
+    })
+    .await;
+    let mut late = request(&server.url());
+    late.extensions_mut().insert(Departure::new(|| false));
+    let said = not_sent(client().send(late, LONG).await);
+    assert!(said.contains("too late"), "{said}");
+    while server.connections() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*server.seen.lock().unwrap(), [""], "a byte was sent");
+
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let mut in_time = request(&server.url());
+    in_time.extensions_mut().insert(Departure::new(|| true));
+    assert_eq!(answer(client().send(in_time, LONG).await).status, 200);
 }
 
 #[tokio::test]

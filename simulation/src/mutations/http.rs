@@ -38,8 +38,10 @@ impl Http for Mistaken {
                 self.inner.send(request, deadline).await
             }
             Mutation::SendLongAfterTheLease if request.body().starts_with(b"grant_type=refresh_token") => {
+                let (mut head, body) = request.into_parts();
+                head.extensions.clear();
                 self.process.sleep(MINUTE).await;
-                self.inner.send(request, deadline).await
+                self.inner.send(Request::from_parts(head, body), deadline).await
             }
             Mutation::ClassifyByStatus => match self.inner.send(request, deadline).await {
                 Exchange::Answered(answer) if !is_success(&answer) => Exchange::Answered(Answer {
