@@ -125,4 +125,10 @@ async fn an_end_that_no_refresh_moves_is_told_in_time() {
         warned.iter().map(|at| (at.duration_since(consented).as_hours() + 12) / 24).collect();
     assert_eq!(days, [30, 46, 53, 57, 59]);
     assert_eq!(world.shop().await.state, State::Active);
+
+    // Of a new grant's end nothing has been said yet, whatever the clock shows.
+    world.set_clock_by(-90 * 86_400);
+    assert!(world.shop().await.plan.warned_at.is_some());
+    world.consent(&engine, &[]).await.unwrap();
+    assert_eq!(world.shop().await.plan.warned_at, None);
 }
