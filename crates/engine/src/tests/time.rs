@@ -129,6 +129,6 @@ async fn an_end_that_no_refresh_moves_is_told_in_time() {
     // Of a new grant's end nothing has been said yet, whatever the clock shows.
     world.set_clock_by(-90 * 86_400);
     assert!(world.shop().await.plan.warned_at.is_some());
-    world.consent(&engine, &[]).await.unwrap();
+    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
     assert_eq!(world.shop().await.plan.warned_at, None);
 }
