@@ -41,6 +41,11 @@ pub enum Rejection {
     Newer(Refreshed),
     /// A refresh followed a rejection just now.
     TooSoon,
+    /// No access token of this generation has been given out: the newest is of this one.
+    Unknown {
+        /// The newest generation.
+        newest: u64,
+    },
     /// Tokens were rejected as soon as they were fresh: it is not their age that is wrong.
     NotTheTokensAge,
 }
@@ -56,6 +61,9 @@ impl Engine {
         let inner = &self.inner;
         let connection = inner.named(name).await?;
         let id = connection.id;
+        if generation > connection.generation() {
+            return Ok(Rejection::Unknown { newest: connection.generation() });
+        }
         if let Some(grant) = connection.grant.as_ref().filter(|_| connection.generation() != generation) {
             let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
             return Ok(Rejection::Newer(Refreshed { generation, expires_at }));

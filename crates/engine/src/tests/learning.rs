@@ -53,6 +53,7 @@ async fn a_rejected_token_is_refreshed_if_it_is_still_the_current_one_and_not_wi
     assert!(newer(3)(&reject(2).await));
     world.pass(Duration::from_secs(61)).await;
     assert_eq!(reject(3).await, Rejection::NotTheTokensAge, "two fresh ones were rejected");
+    assert_eq!(reject(99).await, Rejection::Unknown { newest: 3 });
     assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0));
 }
 

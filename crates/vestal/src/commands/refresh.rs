@@ -120,6 +120,9 @@ fn not_refreshed(name: &ConnectionName, refused: &Rejection) -> Failure {
         Rejection::NotTheTokensAge => Failure::failed(error)
             .why("the API rejects its tokens as soon as they are fresh: their age is not what is wrong")
             .next("look at what the API says: a missing scope or privilege, another host, a deactivated account"),
+        Rejection::Unknown { newest } => Failure::failed(error)
+            .why(format!("its newest access token is of generation {newest}, so the one that was rejected is not its own"))
+            .next(format!("vestal token {} --json names the generation with the token", name.as_str())),
         Rejection::TooSoon | Rejection::Newer(_) => Failure::new(Code::TemporarilyUnavailable, error)
             .why("it was refreshed just now")
             .next("try again in a minute"),
