@@ -186,6 +186,32 @@ pub fn records(store: StoreId, file: &[u8]) -> Vec<Record> {
     live
 }
 
+/// Whether a live record may have been here that cannot be read any more, and that was not settled: one that was torn, or
+/// a block gone bad.
+pub fn is_damaged(store: StoreId, file: &[u8]) -> bool {
+    const SEQUENCE: usize = 8;
+    const SINCE: usize = 16;
+    let number = |rest: &[u8], at: usize| Some(u64::from_le_bytes(*rest.get(at..)?.first_chunk::<8>()?));
+    let (mut newest, mut lost) = (0, Vec::new());
+    let mut offset = BLOCK_BYTES;
+    while let Some(rest) = file.get(offset..).filter(|rest| rest.len() >= RECORD_HEAD_BYTES) {
+        match read(store, offset, rest) {
+            Some(found) => {
+                newest = newest.max(found.since);
+                offset += found.bytes.next_multiple_of(BLOCK_BYTES);
+                continue;
+            }
+            None if rest.starts_with(&RECORD_MAGIC) && rest.get(MARK_OFFSET) != Some(&SETTLED) => {
+                // What these numbers say may be damaged as well: the larger is as good as its word.
+                lost.extend(number(rest, SEQUENCE).max(number(rest, SINCE)));
+            }
+            None => {}
+        }
+        offset += BLOCK_BYTES;
+    }
+    lost.iter().any(|number| *number >= newest)
+}
+
 struct Found {
     since: u64,
     bytes: usize,

@@ -22,6 +22,8 @@ pub struct JournalFolder {
     pub fleeting: Option<&'static str>,
     /// How many answers in it wait for the store; none when it could not all be read.
     pub unsettled: Option<usize>,
+    /// Files in it with an answer that cannot be read any more.
+    pub damaged: Vec<PathBuf>,
 }
 
 /// Whether a folder can be used.
@@ -61,6 +63,8 @@ fn look(folder: &Path, store: StoreId) -> JournalFolder {
         file_system: magic.map(filesystem::name),
         fleeting: magic.and_then(filesystem::fleeting),
         unsettled: unsettled(folder, store),
+        // Where the folder cannot be read, that has been said.
+        damaged: others::damaged(folder).unwrap_or_default(),
     }
 }
 

@@ -11,8 +11,20 @@ use super::disk::Disk;
 use super::format::{self, MARK_OFFSET, Record, SETTLED, Unreadable};
 use super::{EXTENSION, FILE_MAX_BYTES, own};
 
+/// What a file is called whose answers cannot be read any more.
+const DAMAGED: &str = "damaged";
+
 /// The journal files in a folder, of whatever store. None when there is no such folder.
 pub(super) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    named(folder, EXTENSION)
+}
+
+/// Those that were kept although they cannot be read.
+pub(super) fn damaged(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    named(folder, DAMAGED)
+}
+
+fn named(folder: &Path, wanted: &str) -> io::Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(folder) {
         // What this user may not enter does not hold what this user wrote.
         Err(error)
@@ -33,7 +45,7 @@ pub(super) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
             continue;
         }
         let path = file.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        if path.extension().is_some_and(|extension| extension == wanted) {
             files.push(path);
         }
     }
@@ -55,19 +67,23 @@ pub(super) enum Holds {
 pub(super) fn read(path: &Path, store: StoreId) -> io::Result<Holds> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Holds::Nothing),
-        file => read_open(&file?, store),
+        file => Ok(holds(&contents(&file?)?, store)),
     }
 }
 
-fn read_open(file: &File, store: StoreId) -> io::Result<Holds> {
+fn contents(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(FILE_MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(match format::owner(&bytes) {
-        Ok(Some(owner)) if owner == store => Holds::Records(format::records(store, &bytes)),
+    Ok(bytes)
+}
+
+fn holds(bytes: &[u8], store: StoreId) -> Holds {
+    match format::owner(bytes) {
+        Ok(Some(owner)) if owner == store => Holds::Records(format::records(store, bytes)),
         Ok(Some(_)) => Holds::Nothing,
         Ok(None) => Holds::Records(Vec::new()),
         Err(unreadable) => Holds::Unreadable(unreadable),
-    })
+    }
 }
 
 /// What became of answers in a file that this process does not write.
@@ -95,7 +111,8 @@ pub(super) fn settle(
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Read again: nobody writes it from here on.
-    let Holds::Records(records) = read_open(&file, store)? else { return Ok(Settled::Here) };
+    let bytes = contents(&file)?;
+    let Holds::Records(records) = holds(&bytes, store) else { return Ok(Settled::Here) };
     let (settled, unsettled): (Vec<_>, Vec<_>) = records
         .iter()
         .filter(|record| !record.settled)
@@ -103,8 +120,15 @@ pub(super) fn settle(
     for record in settled {
         disk.write(&file, &[SETTLED], (record.offset + MARK_OFFSET) as u64)?;
     }
-    if unsettled.is_empty() {
-        own::remove(disk, path);
+    match (unsettled.is_empty(), format::is_damaged(store, &bytes)) {
+        (false, _) => {}
+        (true, false) => own::remove(disk, path),
+        // An answer may be in it that somebody can still read with better means.
+        (true, true) => {
+            let kept = path.with_extension(DAMAGED);
+            tracing::error!(path = %kept.display(), "an answer in a journal is damaged; it is kept, and not read any more");
+            disk.rename(path, &kept)?;
+        }
     }
     Ok(Settled::Here)
 }

@@ -265,6 +265,16 @@ async fn journals(vestal: &Vestal) -> Vec<Finding> {
     }
     for folder in &folders {
         let shown = folder.path.display();
+        findings.extend(folder.damaged.iter().map(|file| {
+            let file = file.display();
+            warn(
+                "journal",
+                format!(
+                    "{file} holds an answer that was damaged: its connection may have lost its refresh token"
+                ),
+                &format!("vestal status shows which; connect it again, look at the disk, then: rm '{file}'"),
+            )
+        }));
         match folder.unsettled {
             Some(0) => {}
             Some(waiting) => findings.push(warn(

@@ -154,6 +154,24 @@ async fn a_damaged_record_hides_no_other() {
 }
 
 #[tokio::test]
+async fn a_damaged_record_is_kept_when_the_others_are_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = journal(&[dir.path()], 1);
+    for n in 1..4 {
+        gone.append(&entry(n)).await.unwrap();
+    }
+    drop(gone);
+    let path = only_file(dir.path());
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xaa], 2 * BLOCK_BYTES as u64 + 100).unwrap();
+    let other = journal(&[dir.path()], 2);
+    other.settle(&[attempt(1), attempt(3)]).await.unwrap();
+    assert_eq!(entries(&other).await, []);
+    assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].damaged, [path.with_extension("damaged")]);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
 async fn folders_are_looked_at_without_being_made() {
     let dir = tempfile::tempdir().unwrap();
     let (present, absent, file) =
