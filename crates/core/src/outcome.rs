@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::connection::{Attempt, Connection};
 use crate::provider::{Grace, Provider, Reuse};
-use crate::state::{Cause, OutcomeUnknown, Reason, State, Transition};
+use crate::state::{Cause, Failing, OutcomeUnknown, Reason, State, Transition};
 use crate::token::{Renewal, WhyCandidate, saturating_add};
 
 mod class;
@@ -150,14 +150,35 @@ pub fn after_rejection(
     Some(Transition::Release { next: waits.next_try(&rejected, Pace::AtOnce).min(planned) })
 }
 
-/// Decides what becomes of a try that was planned within a grace, and whose time has passed unused: it would come too late
-/// now. `None`: nothing is to be changed.
-pub fn overtaken(
-    connection: &Connection,
-    provider: &Provider,
-    now: Timestamp,
-    seed: u64,
-) -> Option<Transition> {
+/// What a failure is instead, when it is looked at again before the next try. `None`: what it was.
+///
+/// - A failure of the future was judged by a clock that was wrong, and so were its waits: it is judged as of now.
+/// - A try was planned within a grace, and its time has passed unused: it would come too late now.
+pub fn judged_anew(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Option<State> {
+    misdated(connection, provider, now, seed).or_else(|| {
+        let transition = overtaken(connection, provider, now, seed)?;
+        connection.state.clone().apply(transition, now).ok()
+    })
+}
+
+fn misdated(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Option<State> {
+    let State::Failing(failing) = &connection.state else { return None };
+    if !failing.is_from_the_future(now) {
+        return None;
+    }
+    let mut dated = Failing { since: failing.since.min(now), next: now, ..failing.clone() };
+    if let Cause::OutcomeUnknown(unknown) = &mut dated.cause {
+        unknown.sent_at = unknown.sent_at.min(now);
+        if provider.reuse() == Reuse::Punished && !unknown.rejected {
+            let waits = Waits { connection, provider, now, not_before: now, seed };
+            dated.next = waits.hold(unknown, Pace::AtOnce);
+        }
+        unknown.hold_until = dated.next;
+    }
+    Some(State::Failing(dated))
+}
+
+fn overtaken(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Option<Transition> {
     let unknown = outcome_unknown(connection).filter(|unknown| !unknown.rejected)?;
     let Grace::For(grace) = provider.grace() else { return None };
     let last = saturating_add(unknown.sent_at, grace - grace / 10);

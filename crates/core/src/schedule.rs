@@ -339,7 +339,10 @@ fn floors(
     if let Some(at) = quota.not_before {
         floors.push(Floor { at, why: Hold::Quota });
     }
-    if let State::Failing(failing) = &connection.state {
+    // What a clock that was wrong has judged is judged anew, at once.
+    if let State::Failing(failing) = &connection.state
+        && !failing.is_from_the_future(now)
+    {
         let latest = saturating_add(now, longest_wait(failing, grant, provider, now));
         let mut held = vec![Floor { at: failing.next, why: Hold::AfterFailure }];
         if let Cause::OutcomeUnknown(unknown) = &failing.cause {

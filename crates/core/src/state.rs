@@ -1,6 +1,6 @@
 //! The states of a connection, and the one function that moves between them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;
@@ -46,6 +46,19 @@ pub struct Failing {
     pub tries: u32,
     /// Not before this time is it tried again.
     pub next: Timestamp,
+}
+
+impl Failing {
+    /// Whether this was written by a clock that was wrong, or is looked at by one: it cannot have failed in the future.
+    /// Clocks of several machines may differ by up to an hour.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        const APART: SignedDuration = SignedDuration::from_hours(1);
+        let sent_at = match &self.cause {
+            Cause::OutcomeUnknown(unknown) => unknown.sent_at,
+            _ => self.since,
+        };
+        self.since.max(sent_at).duration_since(now) > APART
+    }
 }
 
 /// Why a try failed. The `detail`s are the provider's own words, redacted.

@@ -14,7 +14,7 @@ use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Trigger;
 use vestal_core::id::{AttemptId, ClientId, ConnectionId};
 use vestal_core::journal::JournalError;
-use vestal_core::outcome::{Reply, first_use, overtaken};
+use vestal_core::outcome::{Reply, first_use, judged_anew};
 use vestal_core::provider::{Grace, Provider, Reuse};
 use vestal_core::schedule::{Hold, min_ttl};
 use vestal_core::secret::SecretString;
@@ -231,8 +231,8 @@ impl Inner {
             {
                 return Ok(Take::Not(not_now(purpose)));
             }
-            if let Some(transition) = overtaken(&connection, &provider, now, self.seed) {
-                match self.move_to(&connection, transition, &provider).await? {
+            if let Some(state) = judged_anew(&connection, &provider, now, self.seed) {
+                match self.move_to(&connection, state, &provider).await? {
                     Some(current) => connection = *current,
                     None => return Ok(Take::Not(Landing::Done)),
                 }

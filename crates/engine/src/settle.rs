@@ -7,7 +7,7 @@ use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::{Event, Trigger, What};
 use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::Provider;
-use vestal_core::state::{Reason, Transition};
+use vestal_core::state::{Reason, State, Transition};
 use vestal_core::store::{Brought, Finish, Update, Write};
 
 use crate::attempt::{CONTENTION_TRIES, Purpose, is_fresh};
@@ -162,18 +162,14 @@ impl Inner {
     pub(crate) async fn move_to(
         &self,
         connection: &Connection,
-        transition: Transition,
+        state: State,
         provider: &Provider,
     ) -> Result<Option<Box<Connection>>, Error> {
-        let now = self.clock.now();
-        let mut after = connection.clone();
-        if let Ok(state) = connection.state.clone().apply(transition, now) {
-            after.state = state;
-        }
+        let after = Connection { state, ..connection.clone() };
         let update = Update {
             id: after.id,
             expected: after.revision,
-            plan: self.plan(&after, provider, now),
+            plan: self.plan(&after, provider, self.clock.now()),
             state: after.state,
             policy: after.policy,
             grant: None,

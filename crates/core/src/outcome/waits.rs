@@ -165,14 +165,18 @@ impl Waits<'_> {
     pub(super) fn hold(&self, unknown: &OutcomeUnknown, pace: Pace) -> Timestamp {
         let less_margin = |end: Timestamp, length: Duration| end.checked_sub(MARGIN.min(length / 10)).ok();
         let end = self.connection.grant.as_ref().filter(|_| !unknown.rejected).and_then(|grant| {
-            // Issued in the future, by another clock: it cannot serve for longer than a whole life from now.
-            let issued_at = grant.tokens.issued_at.min(self.now);
+            // Issued in the future, by another clock: it was issued before its refresh token was sent.
+            let latest = match grant.tokens.is_from_the_future(self.now) {
+                true => unknown.sent_at.min(self.now),
+                false => self.now,
+            };
+            let issued_at = grant.tokens.issued_at.min(latest);
             let access = grant
                 .tokens
                 .life()
                 .or_else(|| self.provider.access_token_life())
                 .and_then(|life| less_margin(saturating_add(issued_at, life), life));
-            let refresh = idle_end(grant, self.provider, self.now)
+            let refresh = idle_end(grant, self.provider, latest)
                 .and_then(|idle_end| less_margin(idle_end.at, idle_end.limit));
             access.into_iter().chain(refresh).min()
         });

@@ -63,6 +63,42 @@ fn a_known_grace_counts_from_the_first_attempt_and_takes_several_tries() {
 }
 
 #[test]
+fn what_a_wrong_clock_has_judged_is_judged_as_of_now() {
+    let anew = |connection: &Connection, provider: &Provider| {
+        judged_anew(connection, provider, start(), SEED).map(|state| state.failing().cloned().unwrap())
+    };
+    let held = lost(HOUR * 30).with(|it| {
+        let State::Failing(failing) = &mut it.state else { panic!() };
+        failing.next = later(DAY * 20);
+    });
+    for provider in [strict(Grace::None), strict(Grace::For(MINUTE))] {
+        let failing = anew(&held, &provider).unwrap();
+        let Cause::OutcomeUnknown(unknown) = &failing.cause else { panic!("{failing:?}") };
+        assert_eq!((failing.since, unknown.sent_at), (start(), start()));
+        assert_eq!((failing.next, unknown.hold_until), (later(DAY - MINUTE), later(DAY - MINUTE)));
+        let dated = held.clone().state(State::Failing(failing));
+        assert_eq!(judged_anew(&dated, &provider, start(), SEED), None, "once");
+    }
+    assert_eq!(anew(&held, &harmless(Grace::None)).unwrap().next, start(), "nothing speaks against a try");
+    let transient = shop().state(failing(transient(), later(DAY), later(DAY)));
+    assert_eq!(anew(&transient, &strict(Grace::None)).unwrap().next, start());
+    // The clocks of two machines may differ a little.
+    assert_eq!(anew(&lost(MINUTE), &strict(Grace::None)), None);
+}
+
+#[test]
+fn a_token_set_that_was_issued_in_the_future_was_issued_before_its_refresh_token_was_sent() {
+    let issued = |it: &mut crate::connection::Connection| {
+        let tokens = &mut it.grant.as_mut().unwrap().tokens;
+        tokens.issued_at = later(DAY * 90);
+        tokens.expires_at = Some(later(DAY * 91));
+    };
+    let now = later(HOUR * 10);
+    let verdict = outcome(&lost(HOUR).with(issued), &no_answer(), &strict(Grace::None), now);
+    assert_eq!(unknown_since(verdict, 5, later(HOUR)), later(HOUR + DAY - MINUTE));
+}
+
+#[test]
 fn an_unknown_grace_is_tried_once_at_once() {
     for (provider, then_held) in [(strict(Grace::Unknown), true), (builtin("constant-contact"), false)] {
         let next = unknown_since(outcome(&shop(), &no_answer(), &provider, start()), 9, start());
