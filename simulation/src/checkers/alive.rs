@@ -21,7 +21,12 @@ pub(crate) fn at_the_end(books: &mut Books, account: usize, connection: &Connect
             return;
         }
         (_, Some(DeathReason::RevokedByUser | DeathReason::AbsoluteEnd)) => return,
-        (State::Failing(failing), _) if matches!(failing.cause, Cause::OutcomeUnknown { .. }) => return,
+        // It may be held. Where nothing can have been lost, there is nothing to hold.
+        (State::Failing(failing), _)
+            if matches!(failing.cause, Cause::OutcomeUnknown { .. }) && !place.kind.loses_nothing() =>
+        {
+            return;
+        }
         // Sent twice, and the first answer came after all: only the next refresh can tell.
         (State::Active | State::Unverified, Some(DeathReason::RefreshTokenReused))
             if connection.plan.due_at.is_some_and(|due_at| due_at > books.store_clock.now()) =>
