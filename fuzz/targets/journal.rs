@@ -12,7 +12,9 @@ use vestal_core::id::{AttemptId, ConnectionId, GrantId, NodeId};
 use vestal_core::journal::Entry;
 use vestal_core::seal::{Fingerprint, Sealed};
 use vestal_fuzz::{Input, store, uuid};
-use vestal_store::journal::format::{BLOCK_BYTES, MARK_OFFSET, Record, header, owner, record, records};
+use vestal_store::journal::format::{
+    BLOCK_BYTES, MARK_OFFSET, Record, header, is_damaged, owner, record, records,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input::new(bytes);
@@ -77,6 +79,8 @@ fn changed(mut input: Input) {
         }
     }
 
+    let whole = written.last().is_some_and(|last| last.at.end == file.len()) && touched.is_empty();
+    assert!(!(whole && is_damaged(store(), &file)), "nothing was lost");
     let found = read(&file);
     for record in &found {
         let index = usize::try_from(record.sequence).expect("it was written") - 1;
@@ -90,6 +94,10 @@ fn changed(mut input: Input) {
         let unmarked = !touched.contains(&(at.start + MARK_OFFSET));
         let settled = found.iter().any(|record| record.offset == at.start && record.settled);
         assert!(!(unmarked && settled), "nothing is settled that was not marked");
+        let head = at.start..at.start + 24;
+        let begun = at.start + BLOCK_BYTES <= file.len() && !touched.iter().any(|touched| head.contains(touched));
+        let lost = begun && !found.iter().any(|record| record.entry == *entry);
+        assert!(!lost || is_damaged(store(), &file), "what was lost is noticed");
     }
 }
 
