@@ -330,8 +330,12 @@ fn floors(
 ) -> Vec<Floor> {
     let mut floors = Vec::new();
     if !grant.tokens.is_from_the_future(now) {
-        let issued_at = grant.tokens.issued_at.min(now);
-        floors.push(Floor { at: saturating_add(issued_at, SHORTEST_INTERVAL), why: Hold::ShortestInterval });
+        let issued_at = grant.tokens.issued_at;
+        // Issued by a clock that is ahead, nobody knows that it is new; and a floor must not move along with the time.
+        if issued_at <= saturating_add(now, SHORTEST_INTERVAL) {
+            let at = saturating_add(issued_at, SHORTEST_INTERVAL);
+            floors.push(Floor { at, why: Hold::ShortestInterval });
+        }
         if let Some(age) = provider.minimum_age() {
             floors.push(Floor { at: saturating_add(issued_at, age), why: Hold::MinimumAge });
         }

@@ -1,9 +1,10 @@
 //! The states of a connection, and the one function that moves between them.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;
+use crate::token::{LARGEST_SKEW, saturating_add};
 
 /// What a connection is doing. Each variant holds exactly its data.
 ///
@@ -50,14 +51,12 @@ pub struct Failing {
 
 impl Failing {
     /// Whether this was written by a clock that was wrong, or is looked at by one: it cannot have failed in the future.
-    /// Clocks of several machines may differ by up to an hour.
     pub fn is_from_the_future(&self, now: Timestamp) -> bool {
-        const APART: SignedDuration = SignedDuration::from_hours(1);
         let sent_at = match &self.cause {
             Cause::OutcomeUnknown(unknown) => unknown.sent_at,
             _ => self.since,
         };
-        self.since.max(sent_at).duration_since(now) > APART
+        self.since.max(sent_at) > saturating_add(now, LARGEST_SKEW)
     }
 }
 

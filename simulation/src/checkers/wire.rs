@@ -54,7 +54,12 @@ pub(crate) fn at_a_send(books: &mut Books, account: usize, token: usize) {
         Kind::GraceThenPunished(_) | Kind::Punished => {
             let idle_limit = place.idle_limit;
             let rejected = books.accounts[account].rejected;
-            books.accounts[account].stored.as_ref().is_none_or(|stored| {
+            // Where a newer consent is stored, no access token depends on this one.
+            let grant = books.tokens[token].grant;
+            let stored = books.accounts[account].stored.as_ref();
+            let of_this_grant =
+                stored.filter(|stored| stored.token.is_none_or(|token| books.tokens[token].grant == grant));
+            of_this_grant.is_none_or(|stored| {
                 let is_over = |length: Duration| {
                     let early = MARGIN.min(length / 10) + SKEW;
                     now.saturating_sub(stored.since) >= length.saturating_sub(early)

@@ -148,7 +148,8 @@ impl Books {
         let warned = events.iter().any(|event| matches!(event.what, What::EndsSoon { .. }));
         if let Some(account) = self.account(id).filter(|_| warned) {
             self.note(|| format!("c{account}: its end is told"));
-            self.accounts[account].warned = Some(self.now());
+            let now = self.now();
+            self.accounts[account].warned.get_or_insert(now);
             self.count("warnings of an end");
         }
     }

@@ -60,7 +60,7 @@ pub(crate) struct Account {
     pub(crate) journalled: u64,
     /// When somebody asked for a refresh by hand last.
     pub(crate) asked: Option<Duration>,
-    /// When its users were told last that an end comes which no refresh moves.
+    /// When its users were told first, of this grant, that an end comes which no refresh moves.
     pub(crate) warned: Option<Duration>,
     /// The newest generation of which somebody said that its access token is rejected.
     pub(crate) rejected: u64,

@@ -150,6 +150,17 @@ fn a_token_issued_in_the_future_is_of_unknown_age() {
 }
 
 #[test]
+fn no_floor_moves_along_with_the_time() {
+    // Issued by another node, whose clock is ahead by half an hour.
+    let ahead = connection(Some(DAY)).tokens(|it| it.issued_at = later(MINUTE * 30));
+    let due = ahead.state(failing(transient(), start(), start()));
+    for now in [start(), later(SECOND * 10), later(MINUTE)] {
+        let Next::At { at, held_by, .. } = next(&due, &endless(), now) else { panic!() };
+        assert!(at <= now && held_by.is_none(), "{at} {held_by:?}");
+    }
+}
+
+#[test]
 fn an_absolute_end_warns_and_never_refreshes() {
     let mut provider = endless();
     provider.refresh_token.absolute_life = fact(Limit::After(DAY * 180));
