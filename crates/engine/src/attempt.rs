@@ -30,7 +30,8 @@ use crate::flight::Landing;
 use crate::holds::host_of;
 use crate::hosts::Slot;
 use crate::learn::Lesson;
-use crate::save::Saving;
+use crate::open_clients::OpenClient;
+use crate::save::{Precious, Saving};
 use crate::settle::{PutOff, Standing};
 use crate::{Error, Inner};
 
@@ -67,7 +68,7 @@ enum Step {
 
 /// What an answer is read with, opened before the lease is taken.
 pub(crate) struct Cargo {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) provider: Arc<Provider>,
     /// The refresh token that is sent.
     pub(crate) refresh_token: Option<SecretString>,
@@ -102,7 +103,7 @@ impl Inner {
         // The slot comes first: who waits for one holds no lease meanwhile.
         let slot = match slot {
             Some(slot) => slot,
-            None => self.hosts.slot(&host_of(&self.client_with_id(client).await?)).await,
+            None => self.hosts.slot(&host_of(&self.open_client(client).await?.client)).await,
         };
         for _ in 0..ATTEMPTS_PER_FLIGHT {
             match self.attempt(id, client, purpose, &slot).await? {
@@ -120,15 +121,14 @@ impl Inner {
         purpose: Purpose,
         slot: &Slot,
     ) -> Result<Step, Error> {
-        let client = self.client_with_id(client).await?;
-        let provider = self.facts_of(&client)?;
+        let client = self.open_client(client).await?;
         self.replay_once().await?;
         // No request is sent whose answer could not be saved.
         let _room = match self.journal.reserve().await {
             Ok(room) => room,
             Err(error) => return Err(self.why_nothing_is_saved(error).await),
         };
-        let taken = match self.take(id, purpose, client, provider).await? {
+        let taken = match self.take(id, purpose, &client).await? {
             Take::Taken(taken) => *taken,
             Take::Not(landing) => return Ok(Step::Landed(landing)),
         };
@@ -150,11 +150,11 @@ impl Inner {
         };
         let reading = read_token_answer(exchange, attempt.started_at, &sent);
         let may_hold_tokens = reading.raw.is_some() || matches!(reading.reply, Reply::Tokens(_));
-        let entry = answer.filter(|_| may_hold_tokens).map(|answer| {
+        let precious = answer.filter(|_| may_hold_tokens).map(|answer| {
             let body = reading.raw.clone().unwrap_or_else(|| answer.body.clone());
-            self.entry(id, &attempt, &Answer { body, ..answer })
+            Precious { attempt: attempt.clone(), answer: Answer { body, ..answer } }
         });
-        let saving = Saving::answer(entry, self.clock.uptime());
+        let saving = Saving::answer(precious, self.clock.uptime());
         let first_use = first_use(&connection);
         let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger, saving).await?;
         let lesson = Lesson { reading: &reading, cargo: &cargo, attempt: &attempt, first_use, after: &after };
@@ -202,13 +202,8 @@ impl Inner {
     }
 
     /// Step 1: decides on what is stored, takes the lease and writes the attempt down.
-    async fn take(
-        &self,
-        id: ConnectionId,
-        purpose: Purpose,
-        client: Client,
-        provider: Arc<Provider>,
-    ) -> Result<Take, Error> {
+    async fn take(&self, id: ConnectionId, purpose: Purpose, opened: &OpenClient) -> Result<Take, Error> {
+        let OpenClient { client, provider, .. } = opened;
         let Some(mut connection) = self.store.connection(id).await? else {
             return Ok(Take::Not(Landing::Done));
         };
@@ -218,7 +213,7 @@ impl Inner {
                 // Whatever the plan says, an attempt that was given up is looked at first: it may have to be held.
                 match self.standing(lease) {
                     Standing::Held => return Ok(Take::Not(Landing::HeldElsewhere)),
-                    Standing::Ended => Box::pin(self.settle(&connection, &lease.attempt, &provider)).await?,
+                    Standing::Ended => Box::pin(self.settle(&connection, &lease.attempt, provider)).await?,
                 }
                 match self.store.connection(id).await? {
                     Some(current) => connection = current,
@@ -227,19 +222,19 @@ impl Inner {
                 continue;
             }
             if purpose.trigger != Trigger::Request
-                && self.must_not_judge_a_hold(&connection, &client, &provider)
+                && self.must_not_judge_a_hold(&connection, client, provider)
             {
                 return Ok(Take::Not(not_now(purpose)));
             }
-            if let Some(state) = judged_anew(&connection, &provider, now, self.seed) {
-                match self.move_to(&connection, state, &provider).await? {
+            if let Some(state) = judged_anew(&connection, provider, now, self.seed) {
+                match self.move_to(&connection, state, provider).await? {
                     Some(current) => connection = *current,
                     None => return Ok(Take::Not(Landing::Done)),
                 }
                 continue;
             }
-            if !self.is_to_be_refreshed(&connection, &provider, purpose, now) {
-                match self.put_off(&connection, &provider, purpose).await? {
+            if !self.is_to_be_refreshed(&connection, provider, purpose, now) {
+                match self.put_off(&connection, provider, purpose).await? {
                     PutOff::Done => return Ok(Take::Not(Landing::Done)),
                     PutOff::StaysDue => return Ok(Take::Not(not_now(purpose))),
                     PutOff::Moved(current) => connection = *current,
@@ -247,12 +242,12 @@ impl Inner {
                 continue;
             }
             if purpose.trigger == Trigger::Read
-                && let Some(objection) = self.objection(&client, id, &connection.name)
+                && let Some(objection) = self.objection(client, id, &connection.name)
             {
                 return Err(objection);
             }
 
-            let (cargo, request) = self.load(&connection, &client, Arc::clone(&provider))?;
+            let (cargo, request) = self.load(&connection, opened)?;
             let Some(grant) = &connection.grant else { return Ok(Take::Not(Landing::Done)) };
             let attempt = Attempt {
                 id: AttemptId::new(now, &*self.entropy),
@@ -266,7 +261,7 @@ impl Inner {
                 id,
                 expected: connection.revision,
                 attempt: attempt.clone(),
-                lease_for: lease_for(self.deadline(&client)?),
+                lease_for: lease_for(self.deadline(client)?),
             };
             self.nodes.announce();
             let at = self.clock.uptime();
@@ -344,10 +339,10 @@ impl Inner {
     fn load(
         &self,
         connection: &Connection,
-        client: &Client,
-        provider: Arc<Provider>,
+        opened: &OpenClient,
     ) -> Result<(Cargo, Result<http::Request<bytes::Bytes>, UnsendableUrl>), Error> {
-        let credentials = self.credentials(client)?;
+        let OpenClient { client, provider, .. } = opened;
+        let credentials = opened.credentials.as_ref().map_err(Clone::clone)?;
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });
         };
@@ -355,14 +350,15 @@ impl Inner {
         let refresh_token = self.refresh_token(connection, grant, client)?;
         let request = match (grant.renewal, &refresh_token) {
             (Renewal::RefreshToken, Some(token)) => {
-                refresh_token::token_request(token_endpoint, &credentials, token)
+                refresh_token::token_request(token_endpoint, credentials, token)
             }
             (Renewal::ClientCredentials, _) => {
-                client_credentials::token_request(token_endpoint, &credentials, &client.scopes)
+                client_credentials::token_request(token_endpoint, credentials, &client.scopes)
             }
             (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
         };
-        Ok((Cargo { client: client.clone(), provider, refresh_token }, request))
+        let (client, provider) = (Arc::clone(client), Arc::clone(provider));
+        Ok((Cargo { client, provider, refresh_token }, request))
     }
 }
 

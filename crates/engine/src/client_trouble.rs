@@ -49,7 +49,7 @@ impl Inner {
                 Some(update)
             })
             .await?;
-        let Some((before, after)) = noted else { return Ok(()) };
+        let Some((before, after)) = noted else { return self.resume_if_replaced(tried).await };
         if before.trouble.is_none() && tried.second_secret.is_some() {
             // With the other secret, at once.
             return self.resume_after_trouble(tried.id).await;
@@ -119,6 +119,17 @@ impl Inner {
         }
     }
 
+    /// Whoever was refused since the secret it was tried with is no longer one of the client's tries again, with the one
+    /// that is.
+    async fn resume_if_replaced(&self, tried: &Client) -> Result<(), Error> {
+        let Some(client) = self.store.client(tried.id).await? else { return Ok(()) };
+        if tried.secret == client.secret || tried.secret == client.second_secret {
+            return Ok(());
+        }
+        self.open_clients.forget(tried.id);
+        self.resume_after_trouble(tried.id).await
+    }
+
     /// The connection that goes on trying for a client that is refused: the one that noticed, unless it cannot try any
     /// more. `None`: whoever comes next.
     pub(crate) async fn canary(
@@ -180,6 +191,7 @@ impl Inner {
             let Some(client) = self.store.client(id).await? else { return Ok(None) };
             let Some(update) = decide(&client) else { return Ok(None) };
             if self.store.update_client(&update).await? {
+                self.open_clients.forget(id);
                 return Ok(Some((client.notes, update.notes)));
             }
         }

@@ -184,7 +184,7 @@ impl Inner {
         };
         let sent = Redactor::knowing(refresh_token.clone());
         let reading = read_token_answer(Exchange::Answered(answer), attempt.started_at, &sent);
-        let cargo = Cargo { client, provider: Arc::clone(&provider), refresh_token };
+        let cargo = Cargo { client: Arc::new(client), provider, refresh_token };
         let saving = Saving::replayed(self.clock.uptime());
         let after = self.conclude(connection, attempt, &reading, &cargo, Trigger::Journal, saving).await?;
         self.no_longer_journalled(*id);

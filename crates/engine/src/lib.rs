@@ -25,6 +25,7 @@ mod issue_token;
 mod journal;
 mod learn;
 mod manage;
+mod open_clients;
 mod refresh;
 mod reject;
 mod replan;
@@ -176,6 +177,7 @@ struct Inner {
     scheduled: Arc<Semaphore>,
     hosts: hosts::Hosts,
     holds: holds::Holds,
+    open_clients: open_clients::OpenClients,
     journal: Arc<dyn Journal>,
     /// What others left in journals was looked at.
     replayed: OnceCell<()>,
@@ -215,6 +217,7 @@ impl Engine {
                 scheduled: Arc::new(Semaphore::new(limits.flights)),
                 ailing: ailing::Ailing::default(),
                 holds: holds::Holds::default(),
+                open_clients: open_clients::OpenClients::default(),
                 journal,
                 replayed: OnceCell::new(),
                 journalled: Mutex::default(),

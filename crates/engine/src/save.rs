@@ -6,13 +6,13 @@ use vestal_core::backoff::Backoff;
 use vestal_core::connection::{Attempt, Connection};
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, Trigger, What};
 use vestal_core::id::{AttemptId, ConnectionId};
-use vestal_core::journal::Entry;
 use vestal_core::provider::Reuse;
 use vestal_core::schedule::jitter;
 use vestal_core::seal::Field;
 use vestal_core::state::Cause;
 use vestal_core::store::{Brought, Finish, Finished, StoreError};
 use vestal_core::token::{CandidateAnswer, WhyCandidate};
+use vestal_oauth::http::Answer;
 use vestal_oauth::read::Reading;
 
 use crate::attempt::{CONTENTION_TRIES, Cargo};
@@ -37,10 +37,16 @@ const OUTCOME: &str = "vestal_engine::outcome";
 /// By how much the lease is extended while an answer is unsaved.
 const UNSAVED_LEASE: Duration = Duration::from_secs(30);
 
+/// An answer that may hold the only refresh token. It is sealed only where it goes into the journal.
+pub(crate) struct Precious {
+    pub(crate) attempt: Attempt,
+    pub(crate) answer: Answer,
+}
+
 /// An answer on its way to where it is safe.
 pub(crate) struct Saving {
     /// What goes into the journal where the store does not take it; `None` where nothing would be lost.
-    entry: Option<Entry>,
+    precious: Option<Precious>,
     journalled: bool,
     /// It came from the journal, and stays there if the store does not take it.
     replayed: bool,
@@ -53,12 +59,12 @@ pub(crate) struct Saving {
 impl Saving {
     /// What is not worth more than a few tries.
     pub(crate) fn nothing(started: Duration) -> Self {
-        Self { entry: None, journalled: false, replayed: false, started, tries: 0, renewed_at: None }
+        Self { precious: None, journalled: false, replayed: false, started, tries: 0, renewed_at: None }
     }
 
-    /// An answer that may hold the only refresh token.
-    pub(crate) fn answer(entry: Option<Entry>, started: Duration) -> Self {
-        Self { entry, ..Self::nothing(started) }
+    /// An answer, which may be precious.
+    pub(crate) fn answer(precious: Option<Precious>, started: Duration) -> Self {
+        Self { precious, ..Self::nothing(started) }
     }
 
     /// An answer that is in the journal.
@@ -116,7 +122,7 @@ impl Inner {
             moved += 1;
             // Renewing our lease moves it, too: whoever keeps trying to store an answer does not give up for that.
             let patient = self.clock.uptime().saturating_sub(saving.started) < self.limits.save;
-            let unsafe_yet = saving.entry.is_some() && !saving.journalled;
+            let unsafe_yet = saving.precious.is_some() && !saving.journalled;
             if moved >= CONTENTION_TRIES && !(patient && (saving.tries > 0 || unsafe_yet)) {
                 let contended =
                     StoreError::Unavailable { detail: "others kept writing in between".to_owned() };
@@ -229,9 +235,10 @@ impl Inner {
 
     /// Writes an answer into the journal, unless it is there.
     async fn write_into_journal(&self, after: &Connection, saving: &mut Saving, why: &StoreError) {
-        let Some(entry) = saving.entry.as_ref().filter(|_| !saving.journalled) else { return };
+        let Some(precious) = saving.precious.as_ref().filter(|_| !saving.journalled) else { return };
         let name = &after.name;
-        match self.journal.append(entry).await {
+        let entry = self.entry(after.id, &precious.attempt, &precious.answer);
+        match self.journal.append(&entry).await {
             Ok(()) => {
                 saving.journalled = true;
                 tracing::warn!(connection = %name, %why, "the store did not take a new token set; it is in the journal");

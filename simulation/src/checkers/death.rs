@@ -57,7 +57,14 @@ pub(crate) fn at_a_death(books: &mut Books, account: usize, reason: &Reason) {
 }
 
 /// An absolute end is known from the provider's file, or from answers.
-fn unwarned(books: &Books, account: usize) -> Option<String> {
+///
+/// Where a clock was far off since the consent, it may be that of the consent, and nobody knows when that was.
+fn unwarned(books: &mut Books, account: usize) -> Option<String> {
+    let life = books.place(account).absolute_life.unwrap_or_default();
+    if books.jumps.iter().any(|(_, end)| end.saturating_add(life) >= books.now()) {
+        books.count("absolute ends of a life in which a clock was far off");
+        return None;
+    }
     let warned = books.accounts[account].warned.is_some_and(|at| at + HOUR < books.now());
     (!warned).then(|| "came to its absolute end, and nobody was warned".to_owned())
 }

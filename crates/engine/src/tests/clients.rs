@@ -122,3 +122,32 @@ async fn a_client_with_one_connection_needs_no_second_witness() {
     world.serve(&engine, 13 * HOUR).await;
     assert_eq!(told(&world, |what| matches!(what, What::ClientRefused { .. })).await, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_another_process_set_is_used_within_a_second() {
+    let (world, engine) = fleet().await;
+    let refresh = async |name: &str| {
+        // How it went is in its state.
+        let _ = engine.refresh(&name.parse().unwrap()).await;
+        world.named(name).await.state
+    };
+    // The first one teaches something of the client, which is read anew then.
+    for name in ["app-0", "app-1"] {
+        assert_eq!(refresh(name).await, State::Active);
+    }
+    provider_accepts(&world, "another");
+    world.node().set_client_secret("app", &"another".into(), false).await.unwrap();
+
+    // The old one was read just now. That it is refused says nothing of the new one, which is tried at once.
+    assert!(refresh("app-2").await.failing().is_some());
+    world.serve(&engine, Duration::from_secs(1)).await;
+    assert_eq!(world.named("app-2").await.state, State::Active);
+    assert_eq!(engine.client_named("app").await.unwrap().notes.trouble, None);
+
+    provider_accepts(&world, "a third");
+    world.node().set_client_secret("app", &"a third".into(), false).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    let sent = world.wire.refreshes_sent();
+    assert_eq!(refresh("app-3").await, State::Active);
+    assert_eq!(world.wire.refreshes_sent(), sent + 1, "with the right one at once");
+}
