@@ -5,13 +5,36 @@ use super::parse::Mistake;
 
 /// The files, by identifier, in order.
 const FILES: &[(&str, &str)] = &[
+    ("airtable", include_str!("../../../../providers/airtable.toml")),
+    ("asana", include_str!("../../../../providers/asana.toml")),
     ("atlassian", include_str!("../../../../providers/atlassian.toml")),
+    ("auth0", include_str!("../../../../providers/auth0.toml")),
+    ("bitbucket", include_str!("../../../../providers/bitbucket.toml")),
+    ("box", include_str!("../../../../providers/box.toml")),
+    ("calendly", include_str!("../../../../providers/calendly.toml")),
     ("constant-contact", include_str!("../../../../providers/constant-contact.toml")),
     ("custom", include_str!("../../../../providers/custom.toml")),
+    ("discord", include_str!("../../../../providers/discord.toml")),
+    ("docusign", include_str!("../../../../providers/docusign.toml")),
+    ("dropbox", include_str!("../../../../providers/dropbox.toml")),
+    ("etsy", include_str!("../../../../providers/etsy.toml")),
+    ("github", include_str!("../../../../providers/github.toml")),
+    ("gitlab", include_str!("../../../../providers/gitlab.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
+    ("hubspot", include_str!("../../../../providers/hubspot.toml")),
+    ("keycloak", include_str!("../../../../providers/keycloak.toml")),
+    ("microsoft", include_str!("../../../../providers/microsoft.toml")),
     ("okta", include_str!("../../../../providers/okta.toml")),
+    ("quickbooks", include_str!("../../../../providers/quickbooks.toml")),
     ("salesforce", include_str!("../../../../providers/salesforce.toml")),
     ("slack", include_str!("../../../../providers/slack.toml")),
+    ("spotify", include_str!("../../../../providers/spotify.toml")),
+    ("strava", include_str!("../../../../providers/strava.toml")),
+    ("twitch", include_str!("../../../../providers/twitch.toml")),
+    ("x", include_str!("../../../../providers/x.toml")),
+    ("xero", include_str!("../../../../providers/xero.toml")),
+    ("zoho", include_str!("../../../../providers/zoho.toml")),
+    ("zoom", include_str!("../../../../providers/zoom.toml")),
 ];
 
 /// The identifiers of all providers, in order.
