@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: files that are made from code, so that they cannot drift from it.
 
 mod cli;
+mod providers;
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,10 @@ struct Generated {
     make: fn() -> Result<String>,
 }
 
-const FILES: &[Generated] = &[Generated { path: "docs/cli.md", make: cli::page }];
+const FILES: &[Generated] = &[
+    Generated { path: "docs/cli.md", make: cli::page },
+    Generated { path: "docs/providers.md", make: providers::page },
+];
 
 /// Rewrites what is out of date.
 pub(crate) fn rewrite() -> Result {

@@ -71,6 +71,14 @@ mod tests {
         for id in ids() {
             let provider = builtin(id).unwrap().unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
             assert_eq!(provider.id, id);
+            let endpoints = &provider.endpoints;
+            let urls = [&endpoints.authorization, &endpoints.token, &endpoints.revocation];
+            for fact in urls.into_iter().flatten() {
+                assert_eq!(fact.value.scheme(), "https", "{id}: {}", fact.value);
+            }
+            let asks = matches!(endpoints.issuer, Some(super::super::Issuer::Ask));
+            assert!(asks || (endpoints.authorization.is_some() && endpoints.token.is_some()), "{id}");
+            assert!(provider.authorization.without_refresh_token.is_some(), "{id}");
         }
         assert!(ids().is_sorted());
     }

@@ -1,0 +1,172 @@
+//! The page.
+
+use std::error::Error;
+
+use vestal_core::provider::{Fact, Provider};
+
+use crate::conduct::Conduct;
+use crate::words;
+
+const HEAD: &str = "\
+# Providers
+
+<!-- Made by `cargo xtask generate` from providers/*.toml and the functions that decide: edit those. -->
+
+When does it die, and what does Vestal do about it?
+
+`?` after a value: nobody has checked it. *Not known*: nobody says; where it matters, Vestal assumes that a refresh token dies after 7 days of
+disuse. What a live answer says always beats this page, and so do settings of your own registration. `vestal explain NAME` tells what holds for a
+connection, and `vestal providers show PROVIDER` every fact with its source.
+
+A refresh comes up to a tenth of the wait earlier than the table says, so that many connections spread out. A lost answer may have held the only new
+refresh token: how soon the old one is tried again depends on whether that can do harm, and if it is refused, a person is told that an answer was lost.
+
+The redirect URI that a text calls *shown here* is the one that `vestal connect` shows: `http://localhost:8724/callback`, unless you name another by
+`--redirect-uri`. Where that is https, or on another machine, paste the URL that the browser ends at.
+";
+
+const COLUMNS: [&str; 7] = [
+    "Provider",
+    "Access token lives",
+    "Refresh token dies",
+    "Replaced by a refresh?",
+    "Needed for a refresh token",
+    "Vestal refreshes",
+    "After a lost answer, it tries",
+];
+
+/// The whole page.
+pub(crate) fn page(providers: &[Provider]) -> Result<String, Box<dyn Error>> {
+    let mut providers: Vec<&Provider> = providers.iter().collect();
+    providers.sort_by_key(|provider| provider.name.to_lowercase());
+    let conducts = providers.iter().copied().map(Conduct::of).collect::<Result<Vec<_>, _>>()?;
+    let both = || providers.iter().copied().zip(&conducts);
+    let rows = both().map(|(provider, conduct)| line(&row(provider, conduct)));
+    let head = [line(&COLUMNS.map(str::to_owned)), line(&COLUMNS.map(|_| "---".to_owned()))];
+    let table: String = head.into_iter().chain(rows).collect();
+    let sections: String = both().map(|(provider, conduct)| section(provider, conduct)).collect();
+    Ok(format!("{HEAD}\n{table}{sections}"))
+}
+
+fn line(cells: &[String]) -> String {
+    format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
+}
+
+fn row(provider: &Provider, conduct: &Conduct) -> [String; 7] {
+    [
+        format!("[{}](#{})", provider.name, anchor(&provider.name)),
+        words::access_token(provider),
+        words::refresh_token(provider),
+        words::rotation(provider),
+        words::needed(provider),
+        words::refreshes(provider, conduct),
+        words::after_loss(provider, conduct),
+    ]
+}
+
+/// What a heading can be linked by.
+fn anchor(heading: &str) -> String {
+    let plain = heading.to_lowercase().replace(' ', "-");
+    plain.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+}
+
+fn section(provider: &Provider, conduct: &Conduct) -> String {
+    let docs = provider.docs.as_ref().map(|url| format!("[Its documentation]({url}). ")).unwrap_or_default();
+    let conduct = [
+        Some(words::refreshes_because(provider, conduct)),
+        Some(format!(
+            "After a lost answer, it tries the same refresh token {}.",
+            words::after_loss(provider, conduct)
+        )),
+        words::warnings(conduct),
+        Some(words::after_invalid_grant(conduct)),
+    ];
+    let conduct: Vec<String> = conduct.into_iter().flatten().collect();
+    let mut text = format!(
+        "\n## {}\n\n{docs}`vestal connect NAME --provider {}`\n\n*To register.* {}\n\n*What Vestal does.* {}\n",
+        provider.name,
+        provider.id,
+        provider.register.trim(),
+        conduct.join(" ")
+    );
+    let parts = [
+        ("Worth knowing", worth_knowing(provider)),
+        ("Ended", retired(provider)),
+        ("Sources", sources(provider)),
+    ];
+    for (title, lines) in parts {
+        if !lines.is_empty() {
+            let lines: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+            text.push_str(&format!("\n*{title}.*\n\n{lines}"));
+        }
+    }
+    text
+}
+
+/// What the facts' own notes say, then the further ones: caps, deprecations, other causes of death.
+fn worth_knowing(provider: &Provider) -> Vec<String> {
+    fn note<T>(name: &str, fact: &Option<Fact<T>>) -> Option<String> {
+        let fact = fact.as_ref()?;
+        Some(format!("{name}: {}{}", fact.note.as_ref()?, words::mark(fact.unverified)))
+    }
+    let (access, refresh) = (&provider.access_token, &provider.refresh_token);
+    let redirect_uri = provider.client.redirect_uri.as_ref();
+    [
+        redirect_uri.map(|fact| format!("Redirect URI: {}{}", fact.value, words::mark(fact.unverified))),
+        note("Client authentication", &provider.client.auth),
+        note("Offline scope", &provider.authorization.offline_scope),
+        note("Access token", &access.life),
+        note("Refresh on a 401", &access.refresh_on_rejection),
+        note("Disuse", &refresh.idle_limit),
+        note("End after the consent", &refresh.absolute_life),
+        note("Rotation", &refresh.rotation),
+        note("Grace", &refresh.grace),
+        note("Reuse", &refresh.reuse),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(provider.notes.iter().map(|note| format!("{}{}", note.value, words::mark(note.unverified))))
+    .collect()
+}
+
+fn retired(provider: &Provider) -> Vec<String> {
+    let line = |retired: &vestal_core::provider::Retired| {
+        format!(
+            "`{}…` since {}; use {}",
+            retired.prefix,
+            retired.since.strftime("%-d %b %Y"),
+            retired.instead
+        )
+    };
+    provider.retired.iter().map(line).collect()
+}
+
+fn sources(provider: &Provider) -> Vec<String> {
+    let line = |source: &vestal_core::provider::Source| {
+        format!("<{}>, read on {}", source.url, source.verified_on.strftime("%-d %b %Y"))
+    };
+    provider.sources.values().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_has_a_row_and_a_section_that_it_leads_to() {
+        let providers = crate::providers().unwrap();
+        let page = page(&providers).unwrap();
+        for Provider { name, .. } in &providers {
+            assert!(page.contains(&format!("| [{name}](#{})", anchor(name))), "{name}");
+            assert!(page.contains(&format!("\n## {name}\n")), "{name}");
+        }
+        assert_eq!(anchor("GitHub (a GitHub App's user tokens)"), "github-a-github-apps-user-tokens");
+    }
+
+    #[test]
+    fn what_nobody_has_checked_is_marked() {
+        let page = page(&crate::providers().unwrap()).unwrap();
+        let row = |name: &str| page.lines().find(|line| line.starts_with(&format!("| [{name}]"))).unwrap();
+        assert!(row("Google").contains("| 1 h ? | 180 days of disuse |"), "{}", row("Google"));
+    }
+}

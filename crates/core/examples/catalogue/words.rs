@@ -1,0 +1,241 @@
+//! What is told of a provider, in words.
+
+use std::time::Duration;
+
+use vestal_core::provider::{Fact, Grace, Life, Limit, Provider, Reuse, Rotation};
+use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
+
+use crate::conduct::{Conduct, START, Step};
+
+/// What nobody has checked is marked with it.
+const UNVERIFIED: &str = " ?";
+
+const NOT_KNOWN: &str = "not known";
+
+/// A length of time, exactly.
+pub(crate) fn span(length: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const YEAR: u64 = 365 * DAY;
+    match length.as_secs() {
+        seconds if seconds.is_multiple_of(YEAR) && seconds > YEAR => format!("{} years", seconds / YEAR),
+        seconds if seconds.is_multiple_of(DAY) && seconds > DAY => format!("{} days", seconds / DAY),
+        seconds if seconds.is_multiple_of(HOUR) => format!("{} h", seconds / HOUR),
+        seconds if seconds.is_multiple_of(MINUTE) => format!("{} min", seconds / MINUTE),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+/// A fact's value, marked where nobody has checked it.
+fn marked<T>(fact: &Fact<T>, words: &str) -> String {
+    format!("{words}{}", mark(fact.unverified))
+}
+
+/// The mark of what nobody has checked.
+pub(crate) fn mark(unverified: bool) -> &'static str {
+    if unverified { UNVERIFIED } else { "" }
+}
+
+/// How long an access token lives.
+pub(crate) fn access_token(provider: &Provider) -> String {
+    let life = provider.access_token.life.as_ref();
+    life.map_or_else(|| NOT_KNOWN.to_owned(), |fact: &Fact<Life>| marked(fact, &span(fact.value.0)))
+}
+
+/// When a refresh token dies.
+pub(crate) fn refresh_token(provider: &Provider) -> String {
+    let facts = &provider.refresh_token;
+    let ends: Vec<String> = [(&facts.idle_limit, "of disuse"), (&facts.absolute_life, "after the consent")]
+        .into_iter()
+        .filter_map(|(fact, how)| match fact.as_ref()?.value {
+            Limit::After(length) => Some(marked(fact.as_ref()?, &format!("{} {how}", span(length)))),
+            Limit::Endless => None,
+        })
+        .collect();
+    match (&facts.idle_limit, ends.is_empty()) {
+        (_, false) => ends.join(", "),
+        (Some(idle), true) => {
+            let unverified =
+                idle.unverified || facts.absolute_life.as_ref().is_none_or(|fact| fact.unverified);
+            format!("no end{}", mark(unverified))
+        }
+        (None, true) => NOT_KNOWN.to_owned(),
+    }
+}
+
+/// Whether a refresh replaces the refresh token, and what becomes of the one before.
+pub(crate) fn rotation(provider: &Provider) -> String {
+    let facts = &provider.refresh_token;
+    let rotates = facts.rotation.as_ref().map_or_else(
+        || NOT_KNOWN.to_owned(),
+        |fact| match fact.value {
+            Rotation::Never => marked(fact, "no"),
+            Rotation::Always => marked(fact, "yes"),
+            Rotation::AppSetting => marked(fact, "as the client is set up"),
+            Rotation::Unknown => NOT_KNOWN.to_owned(),
+        },
+    );
+    let grace = facts.grace.as_ref().and_then(|fact| match fact.value {
+        Grace::None => Some(marked(fact, "no grace")),
+        Grace::For(length) => Some(marked(fact, &format!("{} of grace", span(length)))),
+        Grace::UntilSuccessorUsed => Some(marked(fact, "the old one lives until the new one is used")),
+        Grace::OldStaysValid => Some(marked(fact, "the old one stays valid")),
+        Grace::Unknown => None,
+    });
+    let reuse = facts.reuse.as_ref().and_then(|fact| match fact.value {
+        Reuse::Punished => Some(marked(fact, "reuse ends them all")),
+        Reuse::Harmless => Some(marked(fact, "reuse does no harm")),
+        Reuse::Unknown => None,
+    });
+    [Some(rotates), grace, reuse].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What a consent needs so that it brings a refresh token.
+pub(crate) fn needed(provider: &Provider) -> String {
+    let authorization = &provider.authorization;
+    let scope = authorization.offline_scope.as_ref();
+    let scope = scope.map(|fact| marked(fact, &format!("scope `{}`", fact.value)));
+    let parameters = authorization.parameters.iter().map(|(name, value)| format!("`{name}={value}`"));
+    let needed: Vec<String> = scope.into_iter().chain(parameters).collect();
+    if needed.is_empty() { "—".to_owned() } else { needed.join(", ") }
+}
+
+/// How far apart refreshes are at most, jitter left out; `None` where they follow no clock.
+pub(crate) fn interval(why: Why) -> Option<Duration> {
+    match why {
+        Why::HalfLife { life, .. } => Some(life / 2),
+        Why::Daily { .. } => Some(Duration::from_secs(24 * 3600)),
+        Why::KeepAlive { limit, .. } => Some(limit / 2),
+        Why::Retry | Why::Verify => None,
+    }
+}
+
+/// When Vestal refreshes, in short.
+pub(crate) fn refreshes(provider: &Provider, conduct: &Conduct) -> String {
+    let (read, unread) = (every(&conduct.read), every(&conduct.unread));
+    let by_the_clock = match read == unread {
+        true => read,
+        false => format!("{read} while it is read, else {unread}"),
+    };
+    match provider.prefers_refresh_on_rejection() {
+        true => format!("{by_the_clock}, and on a 401"),
+        false => by_the_clock,
+    }
+}
+
+fn every(schedule: &Schedule) -> String {
+    match schedule.next {
+        Next::At { why, .. } => {
+            interval(why).map_or_else(|| "at once".to_owned(), |time| format!("every {}", span(time)))
+        }
+        Next::Never(WhyNever::OnRejection) => "on a 401".to_owned(),
+        Next::Never(_) => "never".to_owned(),
+    }
+}
+
+/// When Vestal refreshes, and why then.
+pub(crate) fn refreshes_because(provider: &Provider, conduct: &Conduct) -> String {
+    let (read, unread) = (because(&conduct.read), because(&conduct.unread));
+    let mut text = match read == unread {
+        true => format!("It refreshes {read}."),
+        false => format!(
+            "While somebody reads the access token, it refreshes {read}. After 7 days in which nobody did, {unread}."
+        ),
+    };
+    if provider.prefers_refresh_on_rejection() {
+        text.push_str(
+            " It refreshes when a reader says that a token was rejected, since the provider wants it so.",
+        );
+    }
+    text
+}
+
+fn because(schedule: &Schedule) -> String {
+    let every = every(schedule);
+    match schedule.next {
+        Next::At { why: Why::HalfLife { life, .. }, .. } => {
+            format!("{every}: at half of the access token's {}", span(life))
+        }
+        Next::At { why: Why::Daily { .. }, .. } => {
+            format!("{every}: to learn within a day of a grant that died")
+        }
+        Next::At { why: Why::KeepAlive { limit, basis }, .. } => {
+            let whose = match basis {
+                Basis::Assumed => ", which are assumed, since nobody says",
+                Basis::Answer | Basis::File { .. } => "",
+            };
+            format!(
+                "{every}: at half of the {} of disuse after which the refresh token dies{whose}",
+                span(limit)
+            )
+        }
+        Next::At { .. } | Next::Never(_) => every,
+    }
+}
+
+/// What becomes of a lost answer, in short.
+pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
+    if conduct.after_loss.is_empty() {
+        let facts = &provider.refresh_token;
+        let unverified = match provider.rotation() {
+            Rotation::Never => facts.rotation.as_ref().is_some_and(|fact| fact.unverified),
+            _ => facts.grace.as_ref().is_some_and(|fact| fact.unverified),
+        };
+        return format!("again after seconds: nothing can be lost{}", mark(unverified));
+    }
+    let steps: Vec<String> = conduct
+        .after_loss
+        .iter()
+        .map(|step| match step {
+            Step::AtOnce => "once more at once".to_owned(),
+            Step::WithinGrace(grace) => format!("again within the {} of grace", span(*grace)),
+            Step::WhenAccessEnds => "again when the access token has ended".to_owned(),
+            Step::Spaced => "after seconds, then ever more rarely".to_owned(),
+        })
+        .collect();
+    steps.join("; ")
+}
+
+/// What Vestal makes of an `invalid_grant`.
+pub(crate) fn after_invalid_grant(conduct: &Conduct) -> String {
+    match conduct.doubts_for {
+        Some(wait) => format!(
+            "`invalid_grant` is believed when it is said again, {} later; then a person is told.",
+            span(wait)
+        ),
+        None => "`invalid_grant` is believed, and a person is told.".to_owned(),
+    }
+}
+
+/// When a person is warned of the end that no refresh moves, if there is one.
+pub(crate) fn warnings(conduct: &Conduct) -> Option<String> {
+    let end = conduct.read.absolute_end?;
+    let days = |at: &jiff::Timestamp| end.at.duration_since(*at).as_hours() / 24;
+    let days: Vec<String> = end.warnings().iter().map(|at| days(at).to_string()).collect();
+    let life = Duration::try_from(end.at.duration_since(START)).ok()?;
+    Some(format!(
+        "After {} somebody has to consent again, whatever is done: it warns {} days before.",
+        span(life),
+        days.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_exact() {
+        for (seconds, said) in [
+            (10, "10 s"),
+            (1_800, "30 min"),
+            (86_400, "24 h"),
+            (302_400, "84 h"),
+            (172_800, "2 days"),
+            (157_680_000, "5 years"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), said);
+        }
+    }
+}
