@@ -32,7 +32,7 @@ const COLUMNS: [&str; 7] = [
     "Replaced by a refresh?",
     "Needed for a refresh token",
     "Vestal refreshes",
-    "After a lost answer, it tries",
+    "After a lost answer, it tries again",
 ];
 
 /// The whole page.
@@ -75,11 +75,11 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
     let conduct = [
         Some(words::refreshes_because(provider, conduct)),
         Some(format!(
-            "After a lost answer, it tries the same refresh token {}.",
+            "After a lost answer, it tries the same refresh token again {}.",
             words::after_loss(provider, conduct)
         )),
-        words::warnings(conduct),
         Some(words::after_invalid_grant(conduct)),
+        words::warnings(conduct),
     ];
     let conduct: Vec<String> = conduct.into_iter().flatten().collect();
     let mut text = format!(

@@ -182,19 +182,16 @@ pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
             Rotation::Never => facts.rotation.as_ref().is_some_and(|fact| fact.unverified),
             _ => facts.grace.as_ref().is_some_and(|fact| fact.unverified),
         };
-        return format!("again after seconds: nothing can be lost{}", mark(unverified));
+        return format!("after seconds: nothing can be lost{}", mark(unverified));
     }
-    let steps: Vec<String> = conduct
-        .after_loss
-        .iter()
-        .map(|step| match step {
-            Step::AtOnce => "once more at once".to_owned(),
-            Step::WithinGrace(grace) => format!("again within the {} of grace", span(*grace)),
-            Step::WhenAccessEnds => "again when the access token has ended".to_owned(),
-            Step::Spaced => "after seconds, then ever more rarely".to_owned(),
-        })
-        .collect();
-    steps.join("; ")
+    let steps = conduct.after_loss.iter().enumerate().map(|(index, step)| match (index, step) {
+        (_, Step::AtOnce) => "once more at once".to_owned(),
+        (_, Step::WithinGrace(grace)) => format!("within the {} of grace", span(*grace)),
+        (_, Step::WhenAccessEnds) => "when the access token has ended".to_owned(),
+        (0, Step::Spaced) => "after seconds, then ever more rarely".to_owned(),
+        (_, Step::Spaced) => "ever more rarely".to_owned(),
+    });
+    steps.collect::<Vec<_>>().join(", then ")
 }
 
 /// What Vestal makes of an `invalid_grant`.
@@ -214,9 +211,11 @@ pub(crate) fn warnings(conduct: &Conduct) -> Option<String> {
     let days = |at: &jiff::Timestamp| end.at.duration_since(*at).as_hours() / 24;
     let days: Vec<String> = end.warnings().iter().map(|at| days(at).to_string()).collect();
     let life = Duration::try_from(end.at.duration_since(START)).ok()?;
+    let unverified = end.basis == Basis::File { verified: false };
     Some(format!(
-        "After {} somebody has to consent again, whatever is done: it warns {} days before.",
+        "After {}{} somebody has to consent again, whatever is done: it warns {} days before.",
         span(life),
+        mark(unverified),
         days.join(", ")
     ))
 }
