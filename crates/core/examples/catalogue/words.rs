@@ -185,7 +185,7 @@ pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
         return format!("after seconds: nothing can be lost{}", mark(unverified));
     }
     let steps = conduct.after_loss.iter().enumerate().map(|(index, step)| match (index, step) {
-        (_, Step::AtOnce) => "once more at once".to_owned(),
+        (_, Step::AtOnce) => "at once".to_owned(),
         (_, Step::WithinGrace(grace)) => format!("within the {} of grace", span(*grace)),
         (_, Step::WhenAccessEnds) => "when the access token has ended".to_owned(),
         (0, Step::Spaced) => "after seconds, then ever more rarely".to_owned(),
