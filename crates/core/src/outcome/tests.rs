@@ -269,12 +269,8 @@ fn what_passes_by_itself_is_tried_soon_and_what_a_person_mends_slowly() {
         assert_between(next, earliest, latest);
     }
     // Each further try waits longer; a short token's first wait is short.
-    let fourth = shop().state(State::Failing(crate::state::Failing {
-        cause: transient(),
-        since: start(),
-        tries: 3,
-        next: start(),
-    }));
+    let fourth =
+        shop().state(State::Failing(Failing { cause: transient(), since: start(), tries: 3, next: start() }));
     assert_between(
         failure(outcome(&fourth, &not_sent(), &provider, start())).1,
         later(SECOND * 20),

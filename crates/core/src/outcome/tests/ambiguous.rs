@@ -29,7 +29,7 @@ fn tries_in(grace: Duration, provider: &Provider) -> (usize, Timestamp) {
             return (tries, next);
         }
         tries += 1;
-        held = shop().state(State::Failing(crate::state::Failing {
+        held = shop().state(State::Failing(Failing {
             cause: lost_answer(9, start(), next),
             since: start(),
             tries: u32::try_from(tries).unwrap(),
@@ -88,7 +88,7 @@ fn what_a_wrong_clock_has_judged_is_judged_as_of_now() {
 
 #[test]
 fn a_token_set_that_was_issued_in_the_future_was_issued_before_its_refresh_token_was_sent() {
-    let issued = |it: &mut crate::connection::Connection| {
+    let issued = |it: &mut Connection| {
         let tokens = &mut it.grant.as_mut().unwrap().tokens;
         tokens.issued_at = later(DAY * 90);
         tokens.expires_at = Some(later(DAY * 91));
