@@ -62,7 +62,7 @@ struct Placed {
 }
 
 const EXTERNAL: &[Placed] = &[
-    Placed { crates: &["sqlx"], only_in: &["vestal-store"], why: "SQL is the store's secret" },
+    Placed { crates: &["rusqlite"], only_in: &["vestal-store"], why: "SQL is the store's secret" },
     Placed {
         crates: &["axum"],
         only_in: &["vestal-server", "vestal-sandbox", "vestal"],
@@ -181,7 +181,7 @@ mod tests {
             ("vestal-oauth", "vestal-core"),
             ("vestal-engine", "vestal-oauth"),
             ("vestal", "vestal-store"),
-            ("vestal-store", "sqlx"),
+            ("vestal-store", "rusqlite"),
             ("vestal-sandbox", "axum"),
             ("vestal-sandbox", "hyper"),
             ("vestal-api", "reqwest"),
@@ -200,7 +200,7 @@ mod tests {
             ("vestal-engine", "vestal-store", "vestal-engine may depend on only vestal-core, vestal-oauth"),
             ("vestal-server", "vestal-store", "vestal-server may depend on only"),
             ("vestal-core", "tokio", "the core is pure"),
-            ("vestal", "sqlx", "sqlx belongs only in vestal-store"),
+            ("vestal", "rusqlite", "rusqlite belongs only in vestal-store"),
             ("vestal-engine", "reqwest", "reqwest belongs only in"),
             ("vestal-core", "vestal", "vestal-core may depend on nothing internal"),
         ] {

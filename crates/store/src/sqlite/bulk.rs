@@ -1,17 +1,13 @@
 //! Adding very many connections at once, for benches.
 
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection as Db;
 use vestal_core::connection::Connection;
-use vestal_core::store::StoreError;
+use vestal_core::store::{Add, StoreError};
 
 use super::SqliteStore;
-use super::connections::{added_columns, bind_added, bind_grant};
+use super::connections;
 use super::failure::Failure;
-use super::rows::{bind_tokens, key, token_columns};
-
-/// How many rows go into one statement: a statement has 32,766 parameters at the most.
-const ROWS: usize = 500;
+use crate::rules::damaged;
 
 impl SqliteStore {
     /// Adds connections in one transaction, without history. None of them may be there.
@@ -20,45 +16,17 @@ impl SqliteStore {
     ///
     /// Those of every write; [`StoreError::Corrupt`] where one is there. Nothing is added then.
     pub async fn add_connections(&self, connections: Vec<Connection>) -> Result<(), StoreError> {
-        self.writer.write(connections, |db, connections| Box::pin(add(db, connections))).await
+        self.writer.write(move |db| add(db, &connections)).await
     }
 }
 
-async fn add(db: &mut SqliteConnection, connections: &[Connection]) -> Result<(), Failure> {
-    for connections in connections.chunks(ROWS) {
-        let insert = rows(concat!("connections (", added_columns!(), ")"), 16, connections.len());
-        let mut query = sqlx::query(AssertSqlSafe(insert));
-        for connection in connections {
-            query = bind_added(query, connection)?;
+fn add(db: &Db, connections: &[Connection]) -> Result<(), Failure> {
+    for connection in connections {
+        if let Add::Taken = connections::add(db, connection, &[])? {
+            return Err(damaged(format!("connection {} is there already", connection.id)).into());
         }
-        query.execute(&mut *db).await?;
-
-        let grants: Vec<_> =
-            connections.iter().filter_map(|one| Some((one.id, one.grant.as_ref()?))).collect();
-        if grants.is_empty() {
-            continue;
-        }
-        let insert = rows("grants (id, connection, consented_at, renewal)", 4, grants.len());
-        let mut query = sqlx::query(AssertSqlSafe(insert));
-        for (id, grant) in &grants {
-            query = bind_grant(query, *id, grant)?;
-        }
-        query.execute(&mut *db).await?;
-
-        let insert = rows(concat!("token_sets (grant_id, ", token_columns!(), ")"), 12, grants.len());
-        let mut query = sqlx::query(AssertSqlSafe(insert));
-        for (_, grant) in &grants {
-            query = bind_tokens(query.bind(key(grant.id.as_uuid())), Some(&grant.tokens))?;
-        }
-        query.execute(&mut *db).await?;
     }
     Ok(())
-}
-
-/// A statement that inserts so many rows of so many columns.
-fn rows(into: &str, columns: usize, count: usize) -> String {
-    let row = format!("({})", vec!["?"; columns].join(", "));
-    format!("INSERT INTO {into} VALUES {}", vec![row; count].join(", "))
 }
 
 #[cfg(test)]

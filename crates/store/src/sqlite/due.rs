@@ -6,12 +6,13 @@
 //! there is due.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection as Db;
 use uuid::Uuid;
 use vestal_core::store::{Due, Held, StoreError};
 
 use super::failure::Failure;
-use super::rows::{self, json, ms};
+use super::query::query;
+use super::rows::{self, json};
 
 /// How many are sorted for one look: a matter of some milliseconds.
 const SORTED: u32 = 10_000;
@@ -65,58 +66,46 @@ pub(super) struct Look {
     pub(super) held: Held,
 }
 
-pub(super) async fn due(db: &mut SqliteConnection, look: &Look) -> Result<Vec<Due>, Failure> {
-    let query = sqlx::query_as(HOW_MANY).bind(ms(look.by)).bind(SORTED + 1);
-    let (found,): (u32,) = query.fetch_one(&mut *db).await?;
-    if found > SORTED { many(db, look).await } else { few(db, look).await }
+pub(super) fn due(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
+    let found = query(HOW_MANY).bind(look.by).bind(SORTED + 1).count(db)?;
+    if found > u64::from(SORTED) { many(db, look) } else { few(db, look) }
 }
 
-async fn few(db: &mut SqliteConnection, look: &Look) -> Result<Vec<Due>, Failure> {
-    along(FEW, db, look, look.limit).await
+fn few(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
+    along(FEW, db, look, look.limit)
 }
 
-async fn many(db: &mut SqliteConnection, look: &Look) -> Result<Vec<Due>, Failure> {
-    let mut due = along(MANY_THAT_DIE, &mut *db, look, look.limit).await?;
+fn many(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
+    let mut due = along(MANY_THAT_DIE, db, look, look.limit)?;
     let left = look.limit.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
     if left > 0 {
-        due.extend(along(MANY_OTHERS, db, look, left).await?);
+        due.extend(along(MANY_OTHERS, db, look, left)?);
     }
     Ok(due)
 }
 
-async fn along(
-    query: &'static str,
-    db: &mut SqliteConnection,
-    look: &Look,
-    limit: u32,
-) -> Result<Vec<Due>, Failure> {
-    let rows = sqlx::query(query)
-        .bind(ms(look.by))
-        .bind(ms(look.now))
+fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Due>, Failure> {
+    query(sql)
+        .bind(look.by)
+        .bind(look.now)
         .bind(listed(look.held.clients.iter().map(|id| id.as_uuid()))?)
         .bind(listed(look.held.but.iter().map(|id| id.as_uuid()))?)
         .bind(limit)
-        .fetch_all(db)
-        .await?;
-    Ok(rows.iter().map(rows::due).collect::<Result<_, _>>()?)
+        .all(db, rows::due)
 }
 
 pub(super) const NEXT: &str = concat!(
-    "SELECT id, look_at FROM connections WHERE look_at > ?1 AND ",
+    "SELECT look_at, id FROM connections WHERE look_at > ?1 AND ",
     not_held!("?2", "?3"),
     " ORDER BY look_at LIMIT 1"
 );
 
-pub(super) async fn next(
-    db: &mut SqliteConnection,
-    after: Timestamp,
-    held: &Held,
-) -> Result<Option<Timestamp>, Failure> {
-    let query = sqlx::query(NEXT)
-        .bind(ms(after))
+pub(super) fn next(db: &Db, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, Failure> {
+    query(NEXT)
+        .bind(after)
         .bind(listed(held.clients.iter().map(|id| id.as_uuid()))?)
-        .bind(listed(held.but.iter().map(|id| id.as_uuid()))?);
-    Ok(query.fetch_optional(db).await?.as_ref().map(rows::look_at).transpose()?)
+        .bind(listed(held.but.iter().map(|id| id.as_uuid()))?)
+        .optional(db, rows::look_at)
 }
 
 /// Identifiers as one parameter: JSON, in which they are hexadecimal digits.
@@ -161,7 +150,7 @@ mod tests {
             }
         }
         let opener = Opener::existing(&path).unwrap();
-        let Ok((mut reader, _)) = opener.reader().await else { panic!("it cannot be read") };
+        let Ok((reader, _)) = opener.reader() else { panic!("it cannot be read") };
         let held = Held { clients: vec![client_id(1)], but: vec![connection_id(2), connection_id(4)] };
         for (held, by, now, limit, expected) in [
             (&Held::default(), 9, 0, 99, 48),
@@ -172,7 +161,7 @@ mod tests {
         ] {
             let look = Look { by: at(by), now: at(now), limit, held: held.clone() };
             let mut found = Vec::new();
-            for due in [few(&mut reader.connection, &look).await, many(&mut reader.connection, &look).await] {
+            for due in [few(&reader.connection, &look), many(&reader.connection, &look)] {
                 found.push(due.map_err(StoreError::from).unwrap());
             }
             assert_eq!(found[0], found[1], "due by {by}");

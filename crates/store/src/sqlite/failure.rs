@@ -14,14 +14,14 @@ pub(super) const NOT_A_DATABASE: i32 = 26;
 /// Why a piece of work on a connection did not end well.
 pub(super) enum Failure {
     /// SQLite or its driver said no.
-    Sqlx(sqlx::Error),
+    Sqlite(rusqlite::Error),
     /// What was found or asked for makes no sense.
     Store(StoreError),
 }
 
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Sqlx(error)
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
 }
 
@@ -34,15 +34,15 @@ impl From<StoreError> for Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Sqlx(error) => meaning(&error),
+            Failure::Sqlite(error) => meaning(&error),
             Failure::Store(error) => error,
         }
     }
 }
 
 /// What an error means that left nothing behind.
-pub(super) fn meaning(error: &sqlx::Error) -> StoreError {
-    let detail = error.to_string();
+pub(super) fn meaning(error: &rusqlite::Error) -> StoreError {
+    let detail = told(error);
     match primary_code(error) {
         Some(READ_ONLY) if !moved(error) => StoreError::ReadOnly { detail },
         Some(CORRUPT) => StoreError::Corrupt { what: format!("the database file: {detail}") },
@@ -52,16 +52,27 @@ pub(super) fn meaning(error: &sqlx::Error) -> StoreError {
 }
 
 /// SQLite's primary result code, if it was SQLite that failed.
-pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+pub(super) fn primary_code(error: &rusqlite::Error) -> Option<i32> {
     extended_code(error).map(|code| code & 0xff)
 }
 
 /// The file is not where it was opened any more: nothing that a remount would mend.
-fn moved(error: &sqlx::Error) -> bool {
+fn moved(error: &rusqlite::Error) -> bool {
     const READ_ONLY_DB_MOVED: i32 = READ_ONLY | (4 << 8);
     extended_code(error) == Some(READ_ONLY_DB_MOVED)
 }
 
-pub(super) fn extended_code(error: &sqlx::Error) -> Option<i32> {
-    error.as_database_error()?.code()?.parse().ok()
+pub(super) fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
+        error => error.sqlite_extended_error_code(),
+    }
+}
+
+/// What SQLite says, and the code under which its documentation says more.
+pub(super) fn told(error: &rusqlite::Error) -> String {
+    match extended_code(error) {
+        Some(code) => format!("{error} (SQLite's code {code})"),
+        None => error.to_string(),
+    }
 }

@@ -1,7 +1,7 @@
 //! The default store: one SQLite file, for as many processes as like.
 //!
 //! WAL mode, so that readers and the writer do not wait for each other; `synchronous = FULL`, so that what is
-//! acknowledged is on the disk. Reads go through [`readers`], writes through the one task of [`writer`].
+//! acknowledged is on the disk. Reads go through [`readers`], writes through the one thread of [`writer`].
 
 use std::fmt;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::Connection as Db;
 use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
@@ -36,13 +37,16 @@ mod filesystem;
 mod open;
 mod place;
 mod procedures;
+mod query;
 mod readers;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod worker;
 mod writer;
 
 use crate::rules::{kept, lease_end};
+use failure::Failure;
 use open::Opener;
 use readers::Readers;
 use writer::Writer;
@@ -65,15 +69,19 @@ impl SqliteStore {
     /// when it lies on a network file system; [`StoreError::NewerSchema`] when a later version wrote it;
     /// [`StoreError::ReadOnly`] when it is older and may not be written; and whatever keeps SQLite from it.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let opener = Opener::existing(path)?;
-        let (reader, schema) = opener.reader().await?;
-        if schema < open::newest() {
-            opener.migrate().await?;
-        }
-        let opener = Arc::new(opener);
+        let path = path.to_owned();
+        let (opener, reader) = apart(move || {
+            let opener = Opener::existing(&path)?;
+            let (reader, schema) = opener.reader()?;
+            if schema < open::newest() {
+                opener.migrate()?;
+            }
+            Ok((Arc::new(opener), reader))
+        })
+        .await?;
         Ok(Self {
             clock,
-            readers: Readers::new(Arc::clone(&opener), reader),
+            readers: Readers::new(&opener, reader),
             writer: Writer::new(Arc::clone(&opener)),
             opener,
         })
@@ -86,7 +94,8 @@ impl SqliteStore {
     /// As [`SqliteStore::open`], and when the file or a folder cannot be made.
     pub async fn create_or_open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         if !path.exists() {
-            open::create(path).await?;
+            let path = path.to_owned();
+            apart(move || open::create(&path)).await?;
         }
         Self::open(path, clock).await
     }
@@ -98,11 +107,21 @@ impl SqliteStore {
     ///
     /// Those of every read.
     pub async fn kept_token_sets(&self, id: ConnectionId) -> Result<Vec<(GrantId, u64)>, StoreError> {
-        self.readers.read(|db| Box::pin(connections::kept_token_sets(db, id))).await
+        self.readers.walk(move |db| connections::kept_token_sets(db, id)).await
     }
 
     fn now(&self) -> Timestamp {
         kept(self.clock.now())
+    }
+}
+
+/// Does what waits for the disk on a thread for that.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(error) => Err(StoreError::Unavailable { detail: error.to_string() }),
     }
 }
 
@@ -117,56 +136,54 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
-        self.readers.read(|db| Box::pin(clients::identity(db))).await
+        self.readers.row(move |db| clients::identity(db)).await
     }
 
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
-        self.writer
-            .write(identity.clone(), |db, identity| Box::pin(clients::claim_identity(db, identity)))
-            .await
+        let identity = identity.clone();
+        self.writer.write(move |db| clients::claim_identity(db, &identity)).await
     }
 
     async fn add_client(&self, client: &Client) -> Result<Add, StoreError> {
-        self.writer.write(client.clone(), |db, client| Box::pin(clients::add(db, client))).await
+        let client = client.clone();
+        self.writer.write(move |db| clients::add(db, &client)).await
     }
 
     async fn client(&self, id: ClientId) -> Result<Option<Client>, StoreError> {
-        self.readers.read(|db| Box::pin(clients::by_id(db, id))).await
+        self.readers.row(move |db| clients::by_id(db, id)).await
     }
 
     async fn client_named(&self, name: &str) -> Result<Option<Client>, StoreError> {
         let name = name.to_owned();
-        self.readers.read(|db| Box::pin(async move { clients::by_name(db, &name).await })).await
+        self.readers.row(move |db| clients::by_name(db, &name)).await
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        self.readers.read(|db| Box::pin(clients::all(db))).await
+        self.readers.walk(move |db| clients::all(db)).await
     }
 
     async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError> {
-        self.writer.write(update.clone(), |db, update| Box::pin(clients::update(db, update))).await
+        let update = update.clone();
+        self.writer.write(move |db| clients::update(db, &update)).await
     }
 
     async fn remove_client(&self, id: ClientId) -> Result<RemoveClient, StoreError> {
-        self.writer.write(id, |db, id| Box::pin(clients::remove(db, *id))).await
+        self.writer.write(move |db| clients::remove(db, id)).await
     }
 
     async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError> {
-        self.writer
-            .write((connection.clone(), events.to_vec()), |db, (connection, events)| {
-                Box::pin(connections::add(db, connection, events))
-            })
-            .await
+        let (connection, events) = (connection.clone(), events.to_vec());
+        self.writer.write(move |db| connections::add(db, &connection, &events)).await
     }
 
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         let now = self.now();
-        self.readers.read(|db| Box::pin(connections::by_id(db, id, now))).await
+        self.readers.row(move |db| connections::by_id(db, id, now)).await
     }
 
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
         let (name, now) = (name.clone(), self.now());
-        self.readers.read(|db| Box::pin(async move { connections::by_name(db, &name, now).await })).await
+        self.readers.row(move |db| connections::by_name(db, &name, now)).await
     }
 
     async fn connections(
@@ -176,27 +193,20 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Connection>, StoreError> {
         let (filter, after, now) = (filter.clone(), after.cloned(), self.now());
-        self.readers
-            .read(|db| {
-                Box::pin(async move { connections::list(db, &filter, after.as_ref(), limit, now).await })
-            })
-            .await
+        self.readers.walk(move |db| connections::list(db, &filter, after.as_ref(), limit, now)).await
     }
 
     async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.readers.read(|db| Box::pin(connections::count_states(db))).await
+        self.readers.walk(move |db| connections::count_states(db)).await
     }
 
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {
-        self.writer
-            .write((update.clone(), Arc::clone(&self.clock)), |db, (update, clock)| {
-                Box::pin(connections::update(db, update, kept(clock.now())))
-            })
-            .await
+        let (update, clock) = (update.clone(), Arc::clone(&self.clock));
+        self.writer.write(move |db| connections::update(db, &update, kept(clock.now()))).await
     }
 
     async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
-        self.writer.write(id, |db, id| Box::pin(connections::remove(db, *id))).await
+        self.writer.write(move |db| connections::remove(db, id)).await
     }
 
     async fn mark_read(
@@ -206,19 +216,13 @@ impl Store for SqliteStore {
         at: Timestamp,
         plan: &Plan,
     ) -> Result<(), StoreError> {
-        self.writer
-            .write((id, expected, at, *plan), |db, (id, expected, at, plan)| {
-                Box::pin(connections::mark_read(db, *id, *expected, *at, plan))
-            })
-            .await
+        let plan = *plan;
+        self.writer.write(move |db| connections::mark_read(db, id, expected, at, &plan)).await
     }
 
     async fn begin_authorization(&self, authorization: &Authorization) -> Result<(), StoreError> {
-        self.writer
-            .write(authorization.clone(), |db, authorization| {
-                Box::pin(authorizations::begin(db, authorization))
-            })
-            .await
+        let authorization = authorization.clone();
+        self.writer.write(move |db| authorizations::begin(db, &authorization)).await
     }
 
     async fn take_authorization(
@@ -226,70 +230,59 @@ impl Store for SqliteStore {
         state_hash: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<Authorization>, StoreError> {
-        self.writer
-            .write((*state_hash, kept(now)), |db, (state_hash, now)| {
-                Box::pin(authorizations::take(db, state_hash, *now))
-            })
-            .await
+        let (state_hash, now) = (*state_hash, kept(now));
+        self.writer.write(move |db| authorizations::take(db, &state_hash, now)).await
     }
 
     async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError> {
         let look = due::Look { by: now, now: self.now(), limit, held: held.clone() };
-        self.readers.read(|db| Box::pin(async move { due::due(db, &look).await })).await
+        self.readers.walk(move |db| due::due(db, &look)).await
     }
 
     async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError> {
         let held = held.clone();
-        self.readers.read(|db| Box::pin(async move { due::next(db, after, &held).await })).await
+        self.readers.walk(move |db| due::next(db, after, &held)).await
     }
 
     async fn mark(&self) -> Result<Option<Mark>, StoreError> {
-        self.readers.read(|db| Box::pin(clients::mark(db))).await
+        self.readers.row(move |db| clients::mark(db)).await
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), StoreError> {
-        self.writer.write(mark.clone(), |db, mark| Box::pin(clients::set_mark(db, mark))).await
+        let mark = mark.clone();
+        self.writer.write(move |db| clients::set_mark(db, &mark)).await
     }
 
     async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {
-        self.writer
-            .write((begin.clone(), Arc::clone(&self.clock)), |db, (begin, clock)| {
-                let now = kept(clock.now());
-                Box::pin(attempts::begin(db, begin, lease_end(now, begin.lease_for), now))
-            })
-            .await
+        let (begin, clock) = (begin.clone(), Arc::clone(&self.clock));
+        let begin = move |db: &Db| {
+            let now = kept(clock.now());
+            attempts::begin(db, &begin, lease_end(now, begin.lease_for), now)
+        };
+        self.writer.write(begin).await
     }
 
     async fn renew_lease(&self, attempt: AttemptId, lease_for: Duration) -> Result<Renewed, StoreError> {
-        self.writer
-            .write((attempt, lease_for, Arc::clone(&self.clock)), |db, (attempt, lease_for, clock)| {
-                Box::pin(attempts::renew(db, *attempt, lease_end(clock.now(), *lease_for)))
-            })
-            .await
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |db| attempts::renew(db, attempt, lease_end(clock.now(), lease_for))).await
     }
 
     async fn finish_attempt(&self, finish: &Finish) -> Result<Finished, StoreError> {
-        self.writer
-            .write((finish.clone(), Arc::clone(&self.clock)), |db, (finish, clock)| {
-                Box::pin(attempts::finish(db, finish, kept(clock.now())))
-            })
-            .await
+        let (finish, clock) = (finish.clone(), Arc::clone(&self.clock));
+        self.writer.write(move |db| attempts::finish(db, &finish, kept(clock.now()))).await
     }
 
     async fn attempt(&self, id: AttemptId) -> Result<Option<AttemptStatus>, StoreError> {
-        self.readers.read(|db| Box::pin(attempts::status(db, id))).await
+        self.readers.row(move |db| attempts::status(db, id)).await
     }
 
     async fn release_node(&self, node: NodeId) -> Result<u64, StoreError> {
-        self.writer
-            .write((node, Arc::clone(&self.clock)), |db, (node, clock)| {
-                Box::pin(attempts::release(db, *node, kept(clock.now())))
-            })
-            .await
+        let clock = Arc::clone(&self.clock);
+        self.writer.write(move |db| attempts::release(db, node, kept(clock.now()))).await
     }
 
     async fn candidates(&self, id: ConnectionId, limit: u32) -> Result<Vec<Candidate>, StoreError> {
-        self.readers.read(|db| Box::pin(attempts::candidates(db, id, limit))).await
+        self.readers.walk(move |db| attempts::candidates(db, id, limit)).await
     }
 
     async fn events(
@@ -298,15 +291,16 @@ impl Store for SqliteStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.readers.read(|db| Box::pin(events::list(db, connection, after, limit))).await
+        self.readers.walk(move |db| events::list(db, connection, after, limit)).await
     }
 
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer.write(kept(now), |db, now| Box::pin(events::prune(db, *now))).await
+        let now = kept(now);
+        self.writer.write(move |db| events::prune(db, now)).await
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        self.writer.write((), |db, ()| Box::pin(events::probe(db))).await
+        self.writer.write(events::probe).await
     }
 
     async fn close(&self) {

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Row as _};
+use rusqlite::{Connection as Db, OpenFlags};
+use url::Url;
 use vestal_core::store::StoreError;
 
 use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, READ_ONLY, primary_code};
 use super::filesystem;
 use super::place::Place;
+use super::query::KEPT_STATEMENTS;
 
 /// The schema: each file leads from one version to the next. Never changed once released.
 pub(super) const MIGRATIONS: [&str; 2] = [
@@ -60,17 +61,9 @@ pub(super) struct Opener {
 
 /// A connection, and the files that it has open.
 pub(super) struct Opened {
-    pub(super) connection: SqliteConnection,
+    // Dropped first: closing the last connection removes the log, and whoever opens the next one makes another.
     pub(super) place: Arc<Place>,
-}
-
-impl Opened {
-    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
-        let Self { connection, place } = self;
-        // First: closing the last connection removes the log, and whoever opens the next one makes another.
-        drop(place);
-        connection.close().await
-    }
+    pub(super) connection: Db,
 }
 
 /// What a database says of itself.
@@ -93,17 +86,16 @@ impl Opener {
     ///
     /// It is opened for reading alone, so that it neither checkpoints nor removes the write-ahead log when it is
     /// closed: a process that only reads starts and ends quickly, and works on a read-only disk.
-    pub(super) async fn reader(&self) -> Result<(Opened, i64), Failure> {
+    pub(super) fn reader(&self) -> Result<(Opened, i64), Failure> {
         self.check_place()?;
-        let options = self.options().read_only(true);
-        let opened = match labelled(&options).await {
+        let opened = match labelled(&self.path, Mode::Read) {
             // Where SQLite cannot make its shared memory file, the disk is read-only. With no log beside it, the
             // file is all there is, and nobody can change it.
-            Err(Failure::Sqlx(error))
+            Err(Failure::Sqlite(error))
                 if matches!(primary_code(&error), Some(CANNOT_OPEN | READ_ONLY))
                     && filesystem::has_no_log(&self.path) =>
             {
-                labelled(&options.immutable(true)).await.map_err(|_| error.into())
+                labelled(&self.path, Mode::ReadImmutable).map_err(|_| error.into())
             }
             opened => opened,
         };
@@ -113,37 +105,34 @@ impl Opener {
     }
 
     /// A connection that writes. There is to be one at a time in a process.
-    pub(super) async fn writer(&self) -> Result<Opened, Failure> {
+    pub(super) fn writer(&self) -> Result<Opened, Failure> {
         self.check_place()?;
         filesystem::check_writable(&self.path)?;
         let pages = checkpoint_pages(filesystem::free_bytes(&self.path));
-        let options = self
-            .options()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", WRITERS_CACHE)
-            .pragma("wal_autocheckpoint", pages.to_string())
-            // Of temporary things there are only the procedures.
-            .pragma("temp_store", "MEMORY")
-            // macOS only: without it, fsync does not reach the disk.
-            .pragma("fullfsync", "ON");
-        let mut connection = options.connect().await?;
+        let connection = connect(&self.path, Mode::Write)?;
+        // WAL, though every store is in that mode from its making on: it is the mode of a file that is new.
+        // Of temporary things there are only the procedures. Without `fullfsync`, fsync does not reach the disk on macOS.
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA fullfsync = ON;
+             PRAGMA cache_size = {WRITERS_CACHE};
+             PRAGMA wal_autocheckpoint = {pages};
+             PRAGMA temp_store = MEMORY;"
+        ))?;
         // SQLite opens the log when it first reads.
-        sqlx::query("PRAGMA user_version").execute(&mut connection).await?;
+        connection.execute_batch("PRAGMA user_version")?;
         if pages < CHECKPOINT_PAGES {
             // Where there is little room, the log gives back what it has: no write may fail for its sake. If somebody is
             // reading, it does so another time.
-            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+            let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         }
         Ok(Opened { connection, place: self.place()? })
     }
 
     /// Brings an older database to this version's schema.
-    pub(super) async fn migrate(&self) -> Result<(), Failure> {
-        let mut opened = self.writer().await?;
-        migrate(&mut opened.connection, &MIGRATIONS).await?;
-        opened.close().await?;
-        Ok(())
+    pub(super) fn migrate(&self) -> Result<(), Failure> {
+        migrate(&self.writer()?.connection, &MIGRATIONS)
     }
 
     /// Fails when what is at the path is not what this process has open, before that is touched.
@@ -165,22 +154,18 @@ impl Opener {
         Ok(place)
     }
 
-    fn options(&self) -> SqliteConnectOptions {
-        options(&self.path)
-    }
-
     /// Says which file it was that could not be opened, and what to do.
     fn explain(&self, failure: Failure) -> Failure {
         let path = self.path.display();
         match failure {
-            Failure::Sqlx(error) if primary_code(&error) == Some(NOT_A_DATABASE) => StoreError::Unfit {
+            Failure::Sqlite(error) if primary_code(&error) == Some(NOT_A_DATABASE) => StoreError::Unfit {
                 detail: format!(
                     "{path} is no SQLite database, or its beginning is damaged; choose another path for the store, or \
                      put a backup of it in its place"
                 ),
             }
             .into(),
-            Failure::Sqlx(error) if primary_code(&error) == Some(CANNOT_OPEN) => StoreError::Unavailable {
+            Failure::Sqlite(error) if primary_code(&error) == Some(CANNOT_OPEN) => StoreError::Unavailable {
                 detail: format!("{path}: {error}; check that this user may read the file and enter its folder"),
             }
             .into(),
@@ -210,7 +195,7 @@ pub(super) fn newest() -> i64 {
 
 /// Makes a store at this path unless something is there. It appears whole or not at all, whatever happens
 /// meanwhile and however many processes try.
-pub(super) async fn create(path: &Path) -> Result<(), Failure> {
+pub(super) fn create(path: &Path) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
     let folder = path.parent().ok_or_else(|| StoreError::Unfit {
         detail: format!("{} is a folder; a store is a file", path.display()),
@@ -228,7 +213,7 @@ pub(super) async fn create(path: &Path) -> Result<(), Failure> {
     File::create_new(&made)
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
         .map_err(failed)?;
-    Opener::existing(&made)?.migrate().await?;
+    Opener::existing(&made)?.migrate()?;
     match fs::hard_link(&made, &path) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -238,21 +223,41 @@ pub(super) async fn create(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+/// What a connection is opened for.
+#[derive(Clone, Copy)]
+enum Mode {
+    Read,
+    /// A file that nobody can change.
+    ReadImmutable,
+    Write,
 }
 
-async fn labelled(options: &SqliteConnectOptions) -> Result<(SqliteConnection, Label), Failure> {
-    let mut connection = options.connect().await?;
-    let row = sqlx::query(
-        "SELECT sqlite_version(),
-                (SELECT application_id FROM pragma_application_id),
-                (SELECT user_version FROM pragma_user_version)",
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    check_version(row.try_get(0)?)?;
-    Ok((connection, Label { application: row.try_get(1)?, schema: row.try_get(2)? }))
+fn connect(path: &Path, mode: Mode) -> Result<Db, rusqlite::Error> {
+    // It moves from thread to thread, and is never used by two at a time.
+    let unshared = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | unshared;
+    let connection = match (mode, Url::from_file_path(path)) {
+        (Mode::ReadImmutable, Ok(mut url)) => {
+            url.set_query(Some("immutable=1"));
+            Db::open_with_flags(url.as_str(), read_only | OpenFlags::SQLITE_OPEN_URI)
+        }
+        (Mode::Read | Mode::ReadImmutable, _) => Db::open_with_flags(path, read_only),
+        (Mode::Write, _) => Db::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | unshared),
+    }?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    Ok(connection)
+}
+
+fn labelled(path: &Path, mode: Mode) -> Result<(Db, Label), Failure> {
+    check_version(rusqlite::version())?;
+    let connection = connect(path, mode)?;
+    // As a statement, so that SQLite reads the schema, and tells whether it is damaged.
+    let sql = "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version)";
+    let label =
+        connection.query_row(sql, [], |row| Ok(Label { application: row.get(0)?, schema: row.get(1)? }))?;
+    Ok((connection, label))
 }
 
 fn check_version(version: &str) -> Result<(), StoreError> {
@@ -269,23 +274,20 @@ fn check_version(version: &str) -> Result<(), StoreError> {
     })
 }
 
-pub(super) async fn migrate(
-    connection: &mut SqliteConnection,
-    migrations: &[&'static str],
-) -> Result<(), Failure> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+pub(super) fn migrate(connection: &Db, migrations: &[&str]) -> Result<(), Failure> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     // Read within the transaction: another process may have done it meanwhile.
-    let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = migrations.len() as i64;
     if found > known {
         return Err(StoreError::NewerSchema { found, known }.into());
     }
     for migration in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        sqlx::raw_sql(*migration).execute(&mut *connection).await?;
+        connection.execute_batch(migration)?;
     }
     // A pragma takes no parameters.
     let label = format!("PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION_ID}; COMMIT");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(label)).execute(&mut *connection).await?;
+    connection.execute_batch(&label)?;
     Ok(())
 }
 
@@ -314,55 +316,56 @@ mod tests {
         }
     }
 
-    /// A connection to a fresh file with this schema.
-    async fn blank(path: &Path) -> SqliteConnection {
-        options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).connect().await.unwrap()
+    /// A connection to a file that is made if it is not there.
+    fn blank(path: &Path) -> Db {
+        File::options().create(true).append(true).open(path).unwrap();
+        let connection = connect(path, Mode::Write).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        connection
     }
 
-    #[tokio::test]
-    async fn only_the_missing_migrations_run() {
+    fn number(connection: &Db, sql: &str) -> i64 {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn only_the_missing_migrations_run() {
         let dir = tempfile::tempdir().unwrap();
-        let mut connection = blank(&dir.path().join("db")).await;
+        let connection = blank(&dir.path().join("db"));
         let first = "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)";
         let second = "UPDATE a SET x = x * 10";
         for migrations in [&[first][..], &[first, second], &[first, second]] {
-            assert!(migrate(&mut connection, migrations).await.is_ok());
+            assert!(migrate(&connection, migrations).is_ok());
         }
-        let (x,): (i64,) = sqlx::query_as("SELECT x FROM a").fetch_one(&mut connection).await.unwrap();
-        assert_eq!(x, 10, "each ran once");
+        assert_eq!(number(&connection, "SELECT x FROM a"), 10, "each ran once");
     }
 
-    #[tokio::test]
-    async fn a_migration_that_fails_changes_nothing() {
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
-        let mut connection = blank(&path).await;
-        let failed = migrate(&mut connection, &["CREATE TABLE a (x INTEGER) STRICT; NONSENSE"]).await;
+        let connection = blank(&path);
+        let failed = migrate(&connection, &["CREATE TABLE a (x INTEGER) STRICT; NONSENSE"]);
         assert!(failed.is_err());
         drop(connection);
-        let mut connection = blank(&path).await;
-        let (tables,): (i64,) =
-            sqlx::query_as("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await.unwrap();
-        assert_eq!(tables, 0);
+        assert_eq!(number(&blank(&path), "SELECT count(*) FROM sqlite_schema"), 0);
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn one_of_many_migrates() {
+    #[test]
+    fn one_of_many_migrates() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
-        drop(blank(&path).await);
-        let tasks: Vec<_> = (0..8)
+        drop(blank(&path));
+        let threads: Vec<_> = (0..8)
             .map(|_| {
                 let path = path.clone();
-                tokio::spawn(async move {
-                    let mut connection = blank(&path).await;
-                    // Would fail the second time.
-                    migrate(&mut connection, &["CREATE TABLE a (x INTEGER) STRICT"]).await.is_ok()
-                })
+                // Would fail the second time.
+                let migration = "CREATE TABLE a (x INTEGER) STRICT";
+                std::thread::spawn(move || migrate(&blank(&path), &[migration]).is_ok())
             })
             .collect();
-        for task in tasks {
-            assert!(task.await.unwrap());
+        for thread in threads {
+            assert!(thread.join().unwrap());
         }
     }
 }

@@ -1,11 +1,9 @@
 //! The writes of a refresh, as procedures within SQLite.
 //!
-//! Every statement is a trip to the driver's thread and back, and every one of several in a query a message from there:
-//! that costs more than what SQLite does. So these are one statement each, which is done as a whole or not at all.
+//! Each is one statement, which is done as a whole or not at all: so that no savepoint has to be set for it.
 
 use jiff::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection as Db;
 use vestal_core::connection::Connection;
 use vestal_core::event::KEPT_PER_CONNECTION;
 use vestal_core::id::{AttemptId, ConnectionId};
@@ -13,7 +11,8 @@ use vestal_core::store::Write;
 
 use super::connections;
 use super::failure::{Failure, extended_code};
-use super::rows::{Bound, key, revision};
+use super::query::{Query, query};
+use super::rows::{self, revision};
 use crate::rules::{RAW_KEPT_AT_EACH_END, no_grant, outgrown};
 
 /// The procedures, which each connection that writes has for itself.
@@ -56,47 +55,49 @@ impl Called {
 }
 
 /// Calls a procedure by this query, and finds out why if it refuses.
-pub(super) async fn call(
-    db: &mut SqliteConnection,
-    query: Bound<'_>,
-    target: Target,
-    now: Timestamp,
-) -> Result<Called, Failure> {
-    match query.execute(&mut *db).await {
+pub(super) fn call(db: &Db, query: Query<'_>, target: Target, now: Timestamp) -> Result<Called, Failure> {
+    match query.execute(db) {
         Ok(_) => Ok(Called::Done),
-        Err(error) if was_refused(&error) => refusal(db, target, now).await,
+        Err(error) if was_refused(&error) => refusal(db, target, now),
         Err(error) => Err(error.into()),
     }
 }
 
-fn was_refused(error: &sqlx::Error) -> bool {
+/// Why a procedure refused.
+pub(super) struct Refusal {
+    /// The revision is another.
+    pub(super) moved: bool,
+    /// The generation that is stored.
+    pub(super) before: Option<u64>,
+    pub(super) already: bool,
+}
+
+fn was_refused(error: &rusqlite::Error) -> bool {
     const CONSTRAINT_TRIGGER: i32 = 19 | (7 << 8);
     extended_code(error) == Some(CONSTRAINT_TRIGGER)
 }
 
-async fn refusal(db: &mut SqliteConnection, target: Target, now: Timestamp) -> Result<Called, Failure> {
-    let row = sqlx::query(
+fn refusal(db: &Db, target: Target, now: Timestamp) -> Result<Called, Failure> {
+    let refused = query(
         "SELECT revision IS NOT ? AS moved, generation,
                 EXISTS (SELECT 1 FROM attempts WHERE id = ?2 AND status = 'finished')
-                    OR EXISTS (SELECT 1 FROM candidates WHERE attempt = ?2) AS already
+                    OR EXISTS (SELECT 1 FROM candidates WHERE attempt = ?2) AS already, id
          FROM connections WHERE id = ?3",
     )
     .bind(revision(target.expected))
-    .bind(target.attempt.map(|attempt| key(attempt.as_uuid())))
-    .bind(key(target.connection.as_uuid()))
-    .fetch_optional(&mut *db)
-    .await?;
-    let Some(row) = row else { return Ok(Called::Gone) };
-    if row.try_get("already")? {
+    .bind(target.attempt.map(|attempt| attempt.as_uuid()))
+    .bind(target.connection.as_uuid())
+    .optional(db, rows::refusal)?;
+    let Some(Refusal { moved, before, already }) = refused else { return Ok(Called::Gone) };
+    if already {
         return Ok(Called::Already);
     }
-    let before: Option<i64> = row.try_get("generation")?;
-    match target.generation.filter(|after| before.is_none_or(|before| before.unsigned_abs() >= *after)) {
-        Some(after) if !row.try_get("moved")? => Err(match before {
-            Some(before) => outgrown(target.connection, before.unsigned_abs(), after).into(),
+    match target.generation.filter(|after| before.is_none_or(|before| before >= *after)) {
+        Some(after) if !moved => Err(match before {
+            Some(before) => outgrown(target.connection, before, after).into(),
             None => Failure::from(no_grant(target.connection)),
         }),
-        _ => match connections::by_id(db, target.connection, now).await? {
+        _ => match connections::by_id(db, target.connection, now)? {
             Some(current) => Ok(Called::Moved(Box::new(current))),
             None => Ok(Called::Gone),
         },

@@ -1,62 +1,77 @@
-//! The connections that read. Readers neither wait for the writer nor hold it up.
+//! The threads that read. Readers neither wait for the writer nor hold it up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use sqlx::sqlite::SqliteConnection;
-use tokio::sync::Semaphore;
+use rusqlite::Connection as Db;
 use vestal_core::store::StoreError;
 
 use super::failure::Failure;
 use super::open::{Opened, Opener};
-use crate::rules::closed;
+use super::worker::{Ended, Job, Worker};
 
-/// How many may read at the same time; others wait for their turn.
-const READERS: usize = 4;
-
+/// Two, so that what is found at once does not wait for what is looked for among very many.
 pub(super) struct Readers {
-    opener: Arc<Opener>,
-    idle: Mutex<Vec<Opened>>,
-    turns: Semaphore,
+    rows: Worker,
+    walks: Worker,
 }
 
 impl Readers {
-    /// Readers of this store, the first of which is open already. Others are opened when they are needed.
-    pub(super) fn new(opener: Arc<Opener>, first: Opened) -> Self {
-        Self { opener, idle: Mutex::new(vec![first]), turns: Semaphore::new(READERS) }
+    /// Readers of this store, for which a connection is open already.
+    pub(super) fn new(opener: &Arc<Opener>, first: Opened) -> Self {
+        Self {
+            rows: Worker::new("vestal-reader", Arc::clone(opener), Some(first), read),
+            walks: Worker::new("vestal-walker", Arc::clone(opener), None, read),
+        }
     }
 
-    /// Reads. If the caller goes away meanwhile, the connection is closed rather than used again half-read.
-    pub(super) async fn read<T>(
+    /// Reads what is found by its key.
+    pub(super) async fn row<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, Failure>>,
+        work: impl Fn(&Db) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _turn = self.turns.acquire().await.map_err(|_| closed())?;
-        let idle = self.idle().pop();
-        let mut opened = match idle {
-            Some(opened) => opened,
-            None => self.opener.reader().await?.0,
-        };
-        let read = match opened.place.check() {
-            Ok(()) => Ok(work(&mut opened.connection).await?),
-            Err(lost) => Err(lost),
-        };
-        if !self.turns.is_closed() {
-            self.idle().push(opened);
-        }
-        read
+        self.rows.ask(work).await.unwrap_or_else(ended)
+    }
+
+    /// Reads what may be many rows, or takes a walk through many.
+    pub(super) async fn walk<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Db) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.walks.ask(work).await.unwrap_or_else(ended)
     }
 
     pub(super) async fn close(&self) {
-        self.turns.close();
-        let idle = std::mem::take(&mut *self.idle());
-        for opened in idle {
-            // It only read: nothing can be lost.
-            let _ = opened.close().await;
-        }
+        self.rows.close().await;
+        self.walks.close().await;
     }
+}
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Opened>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn ended<T>(ended: Ended) -> Result<T, StoreError> {
+    match ended {
+        Ended::Before(error) | Ended::Meanwhile(error) => Err(error),
+    }
+}
+
+/// Reads for each of a group, from the files that are at the store's path and from no others.
+fn read(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job>>) {
+    let opened = match kept.take() {
+        Some(opened) => Ok(opened),
+        None => opener.reader().map(|(opened, _)| opened).map_err(StoreError::from),
+    };
+    let mut all_well = true;
+    let checked = opened.and_then(|opened| {
+        let checked = opened.place.check();
+        *kept = Some(opened);
+        checked
+    });
+    for mut job in group.drain(..) {
+        if let (Ok(()), Some(opened)) = (&checked, &*kept) {
+            all_well &= job.run(&opened.connection);
+        }
+        job.settle(checked.as_ref().map(|()| ()));
+    }
+    if !all_well {
+        // What failed may be the connection.
+        *kept = None;
     }
 }

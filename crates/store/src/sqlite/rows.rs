@@ -1,17 +1,14 @@
 //! Between rows and values.
 //!
-//! Statements name the columns they want, never `*`: how many there are changes when a later version adds some, and
-//! the driver counts them before SQLite notices.
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+//! Statements name the columns they want, never `*`, and values are read in that order: to look each column up by its
+//! name would cost more than SQLite takes to find the row.
 
 use jiff::Timestamp;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sqlx::Row as _;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use serde::de::value::Error as ValueError;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use url::Url;
 use uuid::Uuid;
 use vestal_core::client::Client;
@@ -20,22 +17,14 @@ use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
-use vestal_core::store::{Authorization, Due, Mark, StoreError};
+use vestal_core::store::{AttemptStatus, Authorization, Due, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
+use super::procedures::Refusal;
+use super::query::Query;
 use crate::rules::{damaged, from_ms, lease_valid};
 
-pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
-
 // ---- values as they are stored -----------------------------------------------------------------------------
-
-pub(super) fn key(id: Uuid) -> Vec<u8> {
-    id.as_bytes().to_vec()
-}
-
-pub(super) fn bytes(sealed: &Sealed) -> Vec<u8> {
-    sealed.as_bytes().to_vec()
-}
 
 pub(super) fn ms(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -73,131 +62,160 @@ macro_rules! token_columns {
 pub(super) use token_columns;
 
 /// Binds the values of a token set, or as many nulls.
-pub(super) fn bind_tokens<'q>(query: Bound<'q>, tokens: Option<&TokenSet>) -> Result<Bound<'q>, StoreError> {
+pub(super) fn bind_tokens<'q>(
+    query: Query<'q>,
+    tokens: Option<&'q TokenSet>,
+) -> Result<Query<'q>, StoreError> {
     let refresh = tokens.and_then(|tokens| tokens.refresh_token.as_ref());
     let end = refresh.and_then(|token| token.end.as_ref()).map(json).transpose()?;
     Ok(query
         .bind(tokens.map(|tokens| whole(tokens.generation)).transpose()?)
-        .bind(tokens.map(|tokens| ms(tokens.issued_at)))
-        .bind(tokens.and_then(|tokens| tokens.expires_at).map(ms))
-        .bind(tokens.map(|tokens| tokens.token_type.clone()))
-        .bind(tokens.and_then(|tokens| tokens.scope.clone()))
-        .bind(tokens.map(|tokens| bytes(&tokens.access_token)))
-        .bind(refresh.map(|token| bytes(&token.sealed)))
-        .bind(refresh.map(|token| token.fingerprint.as_bytes().to_vec()))
+        .bind(tokens.map(|tokens| tokens.issued_at))
+        .bind(tokens.and_then(|tokens| tokens.expires_at))
+        .bind(tokens.map(|tokens| tokens.token_type.as_str()))
+        .bind(tokens.and_then(|tokens| tokens.scope.as_deref()))
+        .bind(tokens.map(|tokens| &tokens.access_token))
+        .bind(refresh.map(|token| &token.sealed))
+        .bind(refresh.map(|token| token.fingerprint.as_bytes().as_slice()))
         .bind(end)
-        .bind(tokens.and_then(|tokens| tokens.id_token.as_ref()).map(bytes))
-        .bind(tokens.and_then(|tokens| tokens.extra.as_ref()).map(bytes)))
+        .bind(tokens.and_then(|tokens| tokens.id_token.as_ref()))
+        .bind(tokens.and_then(|tokens| tokens.extra.as_ref())))
 }
 
 // ---- rows as they are read ---------------------------------------------------------------------------------
 
-/// The columns of one table in a row; an error names table, row and column.
+/// The columns of one table in a row, which are read one after the other; an error names table, row and column.
 struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row<'r>,
     table: &'static str,
     /// What the table's columns are called in a joined row: this and their name.
     prefix: &'static str,
     /// The column (with its prefix) that tells the row.
     key: &'static str,
+    /// The position of the one that is read next.
+    next: usize,
 }
 
 impl<'r> Columns<'r> {
-    fn of(row: &'r SqliteRow, table: &'static str) -> Self {
-        Self { row, table, prefix: "", key: "id" }
+    fn of(row: &'r Row<'r>, table: &'static str) -> Self {
+        Self { row, table, prefix: "", key: "id", next: 0 }
     }
 
-    fn value<Raw, T>(&self, name: &str, read: impl FnOnce(Raw) -> Result<T, String>) -> Result<T, StoreError>
-    where
-        Raw: sqlx::Type<Sqlite> + sqlx::Decode<'r, Sqlite>,
-    {
-        // Asked for outright, a null would be read as 0 or as an empty text.
+    fn value<T>(&mut self, name: &str, read: fn(ValueRef<'_>) -> Result<T, String>) -> Result<T, StoreError> {
         self.optional(name, read)?.ok_or_else(|| self.damaged(name, "it is missing"))
     }
 
-    fn optional<Raw, T>(
-        &self,
+    fn optional<T>(
+        &mut self,
         name: &str,
-        read: impl FnOnce(Raw) -> Result<T, String>,
-    ) -> Result<Option<T>, StoreError>
-    where
-        Raw: sqlx::Type<Sqlite> + sqlx::Decode<'r, Sqlite>,
-    {
-        let column = match self.prefix {
-            "" => Cow::Borrowed(name),
-            prefix => Cow::Owned(format!("{prefix}{name}")),
-        };
-        let raw: Option<Raw> =
-            self.row.try_get(&*column).map_err(|error| self.damaged(name, &error.to_string()))?;
-        raw.map(read).transpose().map_err(|why| self.damaged(name, &why))
+        read: fn(ValueRef<'_>) -> Result<T, String>,
+    ) -> Result<Option<T>, StoreError> {
+        let position = self.next;
+        debug_assert_eq!(self.row.as_ref().column_name(position), Ok(&*format!("{}{name}", self.prefix)));
+        self.next += 1;
+        match self.row.get_ref(position) {
+            Ok(ValueRef::Null) => Ok(None),
+            Ok(raw) => read(raw).map(Some).map_err(|why| self.damaged(name, &why)),
+            Err(error) => Err(self.damaged(name, &error.to_string())),
+        }
     }
 
     fn damaged(&self, name: &str, why: &str) -> StoreError {
-        let key = match self.row.try_get::<Vec<u8>, _>(self.key) {
-            Ok(key) => match Uuid::from_slice(&key) {
+        let key = match self.row.get_ref(self.key) {
+            Ok(ValueRef::Blob(key)) => match Uuid::from_slice(key) {
                 Ok(id) => id.to_string(),
                 Err(_) => key.iter().map(|byte| format!("{byte:02x}")).collect(),
             },
-            Err(_) => self.row.try_get::<i64, _>(self.key).map_or("?".to_owned(), |key| key.to_string()),
+            Ok(ValueRef::Integer(key)) => key.to_string(),
+            _ => "?".to_owned(),
         };
         damaged(format!("table {}, row {key}, column {name}: {why}", self.table))
     }
 }
 
-fn text(raw: &str) -> Result<String, String> {
-    Ok(raw.to_owned())
+fn string(raw: ValueRef<'_>) -> Result<&str, String> {
+    raw.as_str().map_err(|error| error.to_string())
 }
 
-fn time(raw: i64) -> Result<Timestamp, String> {
+fn blob(raw: ValueRef<'_>) -> Result<&[u8], String> {
+    raw.as_blob().map_err(|error| error.to_string())
+}
+
+fn integer(raw: ValueRef<'_>) -> Result<i64, String> {
+    raw.as_i64().map_err(|error| error.to_string())
+}
+
+fn text(raw: ValueRef<'_>) -> Result<String, String> {
+    string(raw).map(str::to_owned)
+}
+
+fn time(raw: ValueRef<'_>) -> Result<Timestamp, String> {
+    let raw = integer(raw)?;
     from_ms(raw).ok_or_else(|| format!("{raw} ms is no time"))
 }
 
-fn count(raw: i64) -> Result<u64, String> {
+fn count(raw: ValueRef<'_>) -> Result<u64, String> {
+    let raw = integer(raw)?;
     u64::try_from(raw).map_err(|_| format!("{raw} is no count"))
 }
 
-fn sealed(raw: &[u8]) -> Result<Sealed, String> {
-    Ok(Sealed::from_bytes(raw.to_vec()))
+fn truth(raw: ValueRef<'_>) -> Result<bool, String> {
+    integer(raw).map(|raw| raw != 0)
 }
 
-fn uuid(raw: &[u8]) -> Result<Uuid, String> {
+fn sealed(raw: ValueRef<'_>) -> Result<Sealed, String> {
+    blob(raw).map(|raw| Sealed::from_bytes(raw.to_vec()))
+}
+
+fn uuid(raw: ValueRef<'_>) -> Result<Uuid, String> {
+    let raw = blob(raw)?;
     Uuid::from_slice(raw).map_err(|_| format!("{} bytes are no identifier", raw.len()))
 }
 
-fn hash(raw: &[u8]) -> Result<[u8; 32], String> {
+fn hash(raw: ValueRef<'_>) -> Result<[u8; 32], String> {
+    let raw = blob(raw)?;
     raw.try_into().map_err(|_| format!("a hash has 32 bytes, this {}", raw.len()))
 }
 
-fn name(raw: &str) -> Result<ConnectionName, String> {
-    raw.parse().map_err(|error: BadName| error.to_string())
+fn name(raw: ValueRef<'_>) -> Result<ConnectionName, String> {
+    string(raw)?.parse().map_err(|error: BadName| error.to_string())
 }
 
-fn url(raw: &str) -> Result<Url, String> {
-    raw.parse().map_err(|_| "this is no URL".to_owned())
+fn url(raw: ValueRef<'_>) -> Result<Url, String> {
+    string(raw)?.parse().map_err(|_| "this is no URL".to_owned())
 }
 
-fn from_json<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
-    serde_json::from_str(raw).map_err(|error| error.to_string())
+fn status(raw: ValueRef<'_>) -> Result<AttemptStatus, String> {
+    match string(raw)? {
+        "open" => Ok(AttemptStatus::Open),
+        "abandoned" => Ok(AttemptStatus::Abandoned),
+        "finished" => Ok(AttemptStatus::Finished),
+        other => Err(format!("{other:?}")),
+    }
 }
 
-fn from_word<T: DeserializeOwned>(raw: &str) -> Result<T, String> {
-    serde_json::from_value(serde_json::Value::from(raw)).map_err(|error| error.to_string())
+fn from_json<T: DeserializeOwned>(raw: ValueRef<'_>) -> Result<T, String> {
+    serde_json::from_str(string(raw)?).map_err(|error| error.to_string())
 }
 
-pub(super) fn identity(row: &SqliteRow) -> Result<StoreIdentity, StoreError> {
-    let columns = Columns { key: "one", ..Columns::of(row, "store") };
+fn from_word<T: DeserializeOwned>(raw: ValueRef<'_>) -> Result<T, String> {
+    T::deserialize(string(raw)?.into_deserializer()).map_err(|error: ValueError| error.to_string())
+}
+
+pub(super) fn identity(row: &Row<'_>) -> Result<StoreIdentity, StoreError> {
+    let mut columns = Columns { key: "one", ..Columns::of(row, "store") };
     Ok(StoreIdentity {
         id: vestal_core::id::StoreId::from_uuid(columns.value("id", uuid)?),
         fingerprint_key: columns.value("fingerprint_key", sealed)?,
     })
 }
 
-pub(super) fn mark(row: &SqliteRow) -> Result<Option<Mark>, StoreError> {
+pub(super) fn mark(row: &Row<'_>) -> Result<Option<Mark>, StoreError> {
     Columns { key: "one", ..Columns::of(row, "store") }.optional("mark", from_json)
 }
 
-pub(super) fn client(row: &SqliteRow) -> Result<Client, StoreError> {
-    let columns = Columns::of(row, "clients");
+pub(super) fn client(row: &Row<'_>) -> Result<Client, StoreError> {
+    let mut columns = Columns::of(row, "clients");
     Ok(Client {
         id: ClientId::from_uuid(columns.value("id", uuid)?),
         revision: columns.value("revision", count)?,
@@ -215,73 +233,71 @@ pub(super) fn client(row: &SqliteRow) -> Result<Client, StoreError> {
     })
 }
 
-pub(super) fn due(row: &SqliteRow) -> Result<Due, StoreError> {
-    let columns = Columns::of(row, "connections");
+pub(super) fn due(row: &Row<'_>) -> Result<Due, StoreError> {
+    let mut columns = Columns::of(row, "connections");
     Ok(Due {
         connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
         client: ClientId::from_uuid(columns.value("client", uuid)?),
     })
 }
 
-pub(super) fn look_at(row: &SqliteRow) -> Result<Timestamp, StoreError> {
+pub(super) fn look_at(row: &Row<'_>) -> Result<Timestamp, StoreError> {
     Columns::of(row, "connections").value("look_at", time)
 }
 
-pub(super) fn kept_token_set(row: &SqliteRow) -> Result<(GrantId, u64), StoreError> {
-    let columns = Columns { key: "grant_id", ..Columns::of(row, "token_sets") };
+pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError> {
+    let mut columns = Columns { key: "grant_id", ..Columns::of(row, "token_sets") };
     Ok((GrantId::from_uuid(columns.value("grant_id", uuid)?), columns.value("generation", count)?))
 }
 
+/// Where in a row of `connections_where!` the attempt's columns begin, and the grant's.
+const ATTEMPT_FROM: usize = 15;
+const GRANT_FROM: usize = 21;
+
 /// A row of `connections_where!`, as it is seen now.
-pub(super) fn connection(row: &SqliteRow, now: Timestamp) -> Result<Connection, StoreError> {
-    let columns = Columns::of(row, "connections");
-    let tags: BTreeMap<String, String> = columns.value("tags", from_json)?;
-    let grant =
-        columns.optional("grant_id", uuid)?.map(|id| grant(row, GrantId::from_uuid(id))).transpose()?;
-    let lease = match columns.optional("lease_until", time)? {
-        None => None,
-        Some(until) => Some(Lease { attempt: attempt(row)?, until, valid: lease_valid(until, now) }),
-    };
-    Ok(Connection {
+pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, StoreError> {
+    let mut columns = Columns::of(row, "connections");
+    let mut connection = Connection {
         id: ConnectionId::from_uuid(columns.value("id", uuid)?),
         revision: columns.value("revision", count)?,
         name: columns.value("name", name)?,
         client: ClientId::from_uuid(columns.value("client", uuid)?),
         external_id: columns.optional("external_id", text)?,
-        tags,
+        tags: columns.value("tags", from_json)?,
         policy: columns.value("policy", from_word)?,
         created_at: columns.value("created_at", time)?,
         last_read_at: columns.optional("last_read_at", time)?,
         state: columns.value("state_data", from_json)?,
-        grant,
         plan: Plan {
             due_at: columns.optional("due_at", time)?,
             dies_at: columns.optional("dies_at", time)?,
             warned_at: columns.optional("warned_at", time)?,
         },
-        lease,
-    })
+        grant: None,
+        lease: None,
+    };
+    if let Some(until) = columns.optional("lease_until", time)? {
+        connection.lease = Some(Lease { attempt: attempt(row)?, until, valid: lease_valid(until, now) });
+    }
+    if let Some(id) = columns.optional("grant_id", uuid)? {
+        connection.grant = Some(grant(row, GrantId::from_uuid(id))?);
+    }
+    Ok(connection)
 }
 
-fn grant(row: &SqliteRow, id: GrantId) -> Result<Grant, StoreError> {
-    let columns = Columns { prefix: "g_", key: "grant_id", ..Columns::of(row, "grants") };
+fn grant(row: &Row<'_>, id: GrantId) -> Result<Grant, StoreError> {
+    let mut columns =
+        Columns { prefix: "g_", key: "grant_id", next: GRANT_FROM, ..Columns::of(row, "grants") };
     Ok(Grant {
         id,
         consented_at: columns.value("consented_at", time)?,
         renewal: columns.value("renewal", from_word)?,
-        tokens: tokens(&Columns { prefix: "t_", table: "token_sets", ..columns })?,
+        tokens: tokens(&mut Columns { prefix: "t_", table: "token_sets", ..columns })?,
     })
 }
 
-fn tokens(columns: &Columns<'_>) -> Result<TokenSet, StoreError> {
-    let refresh_token = match columns.optional("refresh_token", sealed)? {
-        None => None,
-        Some(sealed) => Some(StoredRefreshToken {
-            sealed,
-            fingerprint: Fingerprint::from_bytes(columns.value("refresh_fingerprint", hash)?),
-            end: columns.optional("refresh_end", from_json)?,
-        }),
-    };
+/// The columns of `token_columns!`.
+fn tokens(columns: &mut Columns<'_>) -> Result<TokenSet, StoreError> {
     Ok(TokenSet {
         generation: columns.value("generation", count)?,
         issued_at: columns.value("issued_at", time)?,
@@ -289,14 +305,24 @@ fn tokens(columns: &Columns<'_>) -> Result<TokenSet, StoreError> {
         token_type: columns.value("token_type", text)?,
         scope: columns.optional("scope", text)?,
         access_token: columns.value("access_token", sealed)?,
-        refresh_token,
+        refresh_token: refresh_token(columns)?,
         id_token: columns.optional("id_token", sealed)?,
         extra: columns.optional("extra", sealed)?,
     })
 }
 
-fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
-    let columns = Columns { prefix: "a_", key: "lease_attempt", ..Columns::of(row, "attempts") };
+fn refresh_token(columns: &mut Columns<'_>) -> Result<Option<StoredRefreshToken>, StoreError> {
+    let sealed = columns.optional("refresh_token", sealed)?;
+    let fingerprint = columns.optional("refresh_fingerprint", hash)?;
+    let end = columns.optional("refresh_end", from_json)?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let fingerprint = fingerprint.ok_or_else(|| columns.damaged("refresh_fingerprint", "it is missing"))?;
+    Ok(Some(StoredRefreshToken { sealed, fingerprint: Fingerprint::from_bytes(fingerprint), end }))
+}
+
+fn attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
+    let mut columns =
+        Columns { prefix: "a_", key: "lease_attempt", next: ATTEMPT_FROM, ..Columns::of(row, "attempts") };
     Ok(Attempt {
         id: AttemptId::from_uuid(columns.value("id", uuid)?),
         node: NodeId::from_uuid(columns.value("node", uuid)?),
@@ -307,32 +333,52 @@ fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
     })
 }
 
-pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
-    let columns = Columns { key: "attempt", ..Columns::of(row, "candidates") };
-    let answer = match columns.optional("raw", sealed)? {
-        Some(raw) => CandidateAnswer::Raw(raw),
-        None => CandidateAnswer::Tokens(Box::new(tokens(&columns)?)),
-    };
+pub(super) fn candidate(row: &Row<'_>) -> Result<Candidate, StoreError> {
+    let mut columns = Columns { key: "attempt", ..Columns::of(row, "candidates") };
     Ok(Candidate {
         attempt: AttemptId::from_uuid(columns.value("attempt", uuid)?),
         kept_at: columns.value("kept_at", time)?,
         why: columns.value("why", from_word)?,
-        answer,
+        answer: match columns.optional("raw", sealed)? {
+            Some(raw) => CandidateAnswer::Raw(raw),
+            None => CandidateAnswer::Tokens(Box::new(tokens(&mut columns)?)),
+        },
     })
 }
 
-pub(super) fn event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    let columns = Columns { key: "seq", ..Columns::of(row, "events") };
-    let event = Event {
-        connection: ConnectionId::from_uuid(columns.value("connection", uuid)?),
-        at: columns.value("at", time)?,
-        what: columns.value("what", from_json)?,
-    };
-    Ok(StoredEvent { seq: columns.value("seq", count)?, event })
+pub(super) fn attempt_status(row: &Row<'_>) -> Result<AttemptStatus, StoreError> {
+    Columns::of(row, "attempts").value("status", status)
 }
 
-pub(super) fn authorization(row: &SqliteRow) -> Result<Authorization, StoreError> {
-    let columns = Columns { key: "state_hash", ..Columns::of(row, "authorizations") };
+/// A state's name, and how many are in it.
+pub(super) fn state_count(row: &Row<'_>) -> Result<(String, u64), StoreError> {
+    let mut columns = Columns { key: "state", ..Columns::of(row, "connections") };
+    Ok((columns.value("state", text)?, columns.value("count", count)?))
+}
+
+pub(super) fn refusal(row: &Row<'_>) -> Result<Refusal, StoreError> {
+    let mut columns = Columns::of(row, "connections");
+    Ok(Refusal {
+        moved: columns.value("moved", truth)?,
+        before: columns.optional("generation", count)?,
+        already: columns.value("already", truth)?,
+    })
+}
+
+pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    let mut columns = Columns { key: "seq", ..Columns::of(row, "events") };
+    Ok(StoredEvent {
+        seq: columns.value("seq", count)?,
+        event: Event {
+            connection: ConnectionId::from_uuid(columns.value("connection", uuid)?),
+            at: columns.value("at", time)?,
+            what: columns.value("what", from_json)?,
+        },
+    })
+}
+
+pub(super) fn authorization(row: &Row<'_>) -> Result<Authorization, StoreError> {
+    let mut columns = Columns { key: "state_hash", ..Columns::of(row, "authorizations") };
     Ok(Authorization {
         state_hash: columns.value("state_hash", hash)?,
         connection: ConnectionId::from_uuid(columns.value("connection", uuid)?),

@@ -7,8 +7,6 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
-use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use vestal_core::client::ClientNotes;
 use vestal_core::state::State;
@@ -49,14 +47,12 @@ async fn open(path: &Path) -> Result<Arc<dyn Subject>, StoreError> {
 }
 
 /// A connection past the store.
-async fn raw(path: &Path) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+fn raw(path: &Path) -> Db {
+    Db::open(path).unwrap()
 }
 
-async fn meddle(path: &Path, sql: &'static str) {
-    let mut connection = raw(path).await;
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+fn meddle(path: &Path, sql: &str) {
+    raw(path).execute_batch(sql).unwrap();
 }
 
 fn unfit(opened: Result<Arc<dyn Subject>, StoreError>) -> String {
@@ -110,7 +106,7 @@ async fn what_is_no_store_is_refused_and_left_alone() {
 
     fs::write(&path, "").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    meddle(&path, "CREATE TABLE recipes (x); PRAGMA user_version = 1").await;
+    meddle(&path, "CREATE TABLE recipes (x); PRAGMA user_version = 1");
     assert!(unfit(open(&path).await).contains("not a Vestal store"));
     assert!(unfit(open(dir.path()).await).contains("not a file"));
 }
@@ -126,7 +122,7 @@ async fn what_others_can_read_is_refused() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let (_dir, path) = closed_store().await;
-    meddle(&path, "PRAGMA user_version = 99").await;
+    meddle(&path, "PRAGMA user_version = 99");
     let before = fs::read(&path).unwrap();
     let refused = open(&path).await.err().unwrap();
     assert!(matches!(refused, StoreError::NewerSchema { found: 99, known: 2 }), "{refused:?}");
@@ -151,7 +147,7 @@ async fn a_damaged_row_is_named_and_left_alone() {
         ("UPDATE connections SET lease_attempt = x'00', lease_until = 0", "attempts, row 00".to_owned()),
     ] {
         let (_dir, path) = closed_store().await;
-        meddle(&path, damage).await;
+        meddle(&path, damage);
         let store = open(&path).await.unwrap();
         let found = store.connection(id).await.unwrap_err();
         assert!(
@@ -232,14 +228,15 @@ async fn one_of_many_views_wins_each_revision() {
 #[tokio::test]
 async fn what_is_asked_often_goes_along_an_index() {
     let (_dir, path) = closed_store().await;
-    let mut connection = raw(&path).await;
+    let connection = raw(&path);
     for query in
         [connections::BY_NAME, due::HOW_MANY, due::FEW, due::MANY_THAT_DIE, due::MANY_OTHERS, due::NEXT]
     {
-        let plan = format!("EXPLAIN QUERY PLAN {query}");
-        let steps: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(sqlx::AssertSqlSafe(plan)).fetch_all(&mut connection).await.unwrap();
-        for (.., step) in steps {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let parameters = vec![0; plan.parameter_count()];
+        let steps = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail")).unwrap();
+        for step in steps {
+            let step: String = step.unwrap();
             let along_one =
                 ["SCAN connections USING INDEX connections_dies_at", "SCAN json_each", "SCAN (subquery"];
             assert!(
@@ -257,14 +254,10 @@ async fn an_older_store_is_brought_up_to_date() {
     let path = dir.path().join("db");
     fs::write(&path, "").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    let mut older = SqliteConnectOptions::new()
-        .filename(&path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .connect()
-        .await
-        .unwrap();
-    open::migrate(&mut older, &open::MIGRATIONS[..1]).await.map_err(StoreError::from).unwrap();
-    older.close().await.unwrap();
+    let older = raw(&path);
+    older.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    open::migrate(&older, &open::MIGRATIONS[..1]).map_err(StoreError::from).unwrap();
+    drop(older);
     meddle(
         &path,
         "INSERT INTO store VALUES (1, zeroblob(16), x'00');
@@ -272,8 +265,7 @@ async fn an_older_store_is_brought_up_to_date() {
              '{\"token\":\"https://provider.example/token\",\"sends_iss\":false}', 0);
          INSERT INTO connections (id, revision, name, client, tags, policy, created_at, state, state_data, due_at)
              VALUES (zeroblob(16), 5, 'b', zeroblob(16), '{}', 'auto', 0, 'active', '{\"state\":\"active\"}', 7)",
-    )
-    .await;
+    );
 
     let store = open(&path).await.unwrap();
     assert_eq!(store.mark().await.unwrap(), None);
@@ -386,8 +378,7 @@ async fn a_disk_that_fails_loses_nothing_that_was_acknowledged() {
     let current = read(&store, connection_id(1)).await;
     assert!(current.revision >= acknowledged, "{} {acknowledged}", current.revision);
     assert_eq!(store.update_connection(&update(&current)).await.unwrap(), Write::Done);
-    let (intact,): (String,) =
-        sqlx::query_as("PRAGMA integrity_check").fetch_one(&mut raw(&path).await).await.unwrap();
+    let intact: String = raw(&path).pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
     assert_eq!(intact, "ok");
 }
 
