@@ -12,8 +12,12 @@ use super::procedures::{Called, Target, call};
 use super::query::query;
 use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
 
+pub(super) const BEGIN: &str = "INSERT INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const FINISH: &str = "INSERT INTO finish_attempt
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
 pub(super) fn begin(db: &Db, begin: &Begin, until: Timestamp, now: Timestamp) -> Result<Write, Failure> {
-    let query = query("INSERT INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    let query = query(BEGIN)
         .bind(begin.id.as_uuid())
         .bind(revision(begin.expected))
         .bind(now)
@@ -57,22 +61,19 @@ pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finishe
             CandidateAnswer::Tokens(tokens) => ("finished", None, Some(&**tokens), Some((candidate, None))),
         },
     };
-    let query = query(
-        "INSERT INTO finish_attempt
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(finish.id.as_uuid())
-    .bind(revision(finish.expected))
-    .bind(finish.attempt.as_uuid())
-    .bind(next.map(whole).transpose()?)
-    .bind(finish.state.name())
-    .bind(json(&finish.state)?)
-    .bind(finish.plan.due_at)
-    .bind(finish.plan.dies_at)
-    .bind(finish.plan.warned_at)
-    .bind(status)
-    .bind(finish.at)
-    .bind(events::listed(&finish.events)?);
+    let query = query(FINISH)
+        .bind(finish.id.as_uuid())
+        .bind(revision(finish.expected))
+        .bind(finish.attempt.as_uuid())
+        .bind(next.map(whole).transpose()?)
+        .bind(finish.state.name())
+        .bind(json(&finish.state)?)
+        .bind(finish.plan.due_at)
+        .bind(finish.plan.dies_at)
+        .bind(finish.plan.warned_at)
+        .bind(status)
+        .bind(finish.at)
+        .bind(events::listed(&finish.events)?);
     let query = bind_tokens(query, tokens)?
         .bind(candidate.map(|(candidate, _)| candidate.kept_at))
         .bind(candidate.map(|(candidate, _)| word(&candidate.why)).transpose()?)

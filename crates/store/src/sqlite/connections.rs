@@ -40,8 +40,10 @@ macro_rules! connections_where {
     };
 }
 
+pub(super) const BY_ID: &str = connections_where!("c.id = ?");
+
 pub(super) fn by_id(db: &Db, id: ConnectionId, now: Timestamp) -> Result<Option<Connection>, Failure> {
-    query(connections_where!("c.id = ?")).bind(id.as_uuid()).optional(db, |row| rows::connection(row, now))
+    query(BY_ID).bind(id.as_uuid()).optional(db, |row| rows::connection(row, now))
 }
 
 pub(super) const BY_NAME: &str = connections_where!("c.name = ?");

@@ -136,7 +136,7 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
-        self.readers.row(move |db| clients::identity(db)).await
+        self.readers.row(clients::identity).await
     }
 
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
@@ -159,7 +159,7 @@ impl Store for SqliteStore {
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        self.readers.walk(move |db| clients::all(db)).await
+        self.readers.walk(clients::all).await
     }
 
     async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError> {
@@ -197,7 +197,7 @@ impl Store for SqliteStore {
     }
 
     async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.readers.walk(move |db| connections::count_states(db)).await
+        self.readers.walk(connections::count_states).await
     }
 
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {
@@ -245,7 +245,7 @@ impl Store for SqliteStore {
     }
 
     async fn mark(&self) -> Result<Option<Mark>, StoreError> {
-        self.readers.row(move |db| clients::mark(db)).await
+        self.readers.row(clients::mark).await
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), StoreError> {

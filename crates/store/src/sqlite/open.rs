@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection as Db, OpenFlags};
 use url::Url;
 use vestal_core::store::StoreError;
@@ -247,6 +248,8 @@ fn connect(path: &Path, mode: Mode) -> Result<Db, rusqlite::Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    // Otherwise SQLite prepares a statement anew whenever other values are bound, in case there is a better plan for them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

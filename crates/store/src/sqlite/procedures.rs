@@ -22,6 +22,7 @@ pub(super) const PROCEDURES: &str = include_str!("procedures.sql");
 const _: () = assert!(KEPT_PER_CONNECTION == 100 && RAW_KEPT_AT_EACH_END == 4);
 
 /// What a procedure decides by.
+#[derive(Clone, Copy)]
 pub(super) struct Target {
     pub(super) connection: ConnectionId,
     /// The revision that it was decided on.

@@ -7,6 +7,7 @@ use vestal_core::store::StoreError;
 
 use super::failure::Failure;
 use super::open::{Opened, Opener};
+use super::query::query;
 use super::worker::{Ended, Job, Worker};
 
 /// Two, so that what is found at once does not wait for what is looked for among very many.
@@ -56,22 +57,39 @@ fn ended<T>(ended: Ended) -> Result<T, StoreError> {
 fn read(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job>>) {
     let opened = match kept.take() {
         Some(opened) => Ok(opened),
-        None => opener.reader().map(|(opened, _)| opened).map_err(StoreError::from),
+        None => opener.reader().map(|(opened, _)| opened),
     };
-    let mut all_well = true;
-    let checked = opened.and_then(|opened| {
-        let checked = opened.place.check();
-        *kept = Some(opened);
-        checked
+    let begun = opened.map_err(StoreError::from).and_then(|opened| {
+        let opened = kept.insert(opened);
+        opened.place.check()?;
+        begin(&opened.connection, group.len()).map_err(StoreError::from)
     });
+    let mut all_well = begun.is_ok();
     for mut job in group.drain(..) {
-        if let (Ok(()), Some(opened)) = (&checked, &*kept) {
+        if let (Ok(()), Some(opened)) = (&begun, &*kept) {
             all_well &= job.run(&opened.connection);
         }
-        job.settle(checked.as_ref().map(|()| ()));
+        job.settle(&begun);
     }
+    let all_well = all_well && kept.as_ref().is_some_and(|opened| end(&opened.connection).is_ok());
     if !all_well {
         // What failed may be the connection.
         *kept = None;
     }
+}
+
+/// Several read in one transaction: what a connection remembers of the database, it forgets with the next one if
+/// something was written meanwhile.
+fn begin(db: &Db, many: usize) -> Result<(), Failure> {
+    if many > 1 {
+        query("BEGIN").execute(db)?;
+    }
+    Ok(())
+}
+
+fn end(db: &Db) -> Result<(), Failure> {
+    if !db.is_autocommit() {
+        query("COMMIT").execute(db)?;
+    }
+    Ok(())
 }

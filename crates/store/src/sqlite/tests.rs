@@ -7,13 +7,15 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use vestal_core::client::ClientNotes;
 use vestal_core::state::State;
 
 use super::*;
 use crate::conformance::data::{
-    added, attempt_id, begin, begun, client, connection, connection_id, event, read, update,
+    added, at, attempt_id, begin, begun, client, connection, connection_id, event, finish, next_tokens, read,
+    update,
 };
 use crate::conformance::races::hammer;
 use crate::conformance::{ManualClock, Subject};
@@ -245,6 +247,34 @@ async fn what_is_asked_often_goes_along_an_index() {
             );
             assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || query == due::FEW, "{query}: {step}");
         }
+    }
+}
+
+/// SQLite would plan each of them anew for other values.
+#[tokio::test]
+async fn what_a_refresh_asks_is_prepared_once() {
+    let (_dir, path) = closed_store().await;
+    let opener = Opener::existing(&path).unwrap();
+    let opened = opener.writer().map_err(StoreError::from).unwrap();
+    let db = &opened.connection;
+    db.execute_batch(procedures::PROCEDURES).unwrap();
+    let refresh = |n| -> Result<(), Failure> {
+        let start = connections::by_id(db, connection_id(1), at(0))?.unwrap();
+        attempts::begin(db, &begin(&start, n), at(60), at(0))?;
+        let held = connections::by_id(db, start.id, at(0))?.unwrap();
+        attempts::finish(db, &finish(&held, n, next_tokens(&held)), at(0))?;
+        let look = due::Look { by: at(0), now: at(0), limit: 9, held: Held::default() };
+        due::due(db, &look)?;
+        due::next(db, at(0), &Held::default())?;
+        Ok(())
+    };
+    for n in 1..=3 {
+        refresh(n).map_err(StoreError::from).unwrap();
+    }
+    for sql in [connections::BY_ID, attempts::BEGIN, attempts::FINISH, due::HOW_MANY, due::FEW, due::NEXT] {
+        let statement = db.prepare_cached(sql).unwrap();
+        let counted = [StatementStatus::Run, StatementStatus::RePrepare].map(|it| statement.get_status(it));
+        assert!(counted[0] >= 3 && counted[1] == 0, "{sql}: {counted:?}");
     }
 }
 

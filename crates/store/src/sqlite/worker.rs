@@ -140,7 +140,7 @@ pub(super) trait Job: Send {
     fn run(&mut self, db: &Db) -> bool;
 
     /// Tells the caller what became of it: what it returned, unless something else was in its way.
-    fn settle(self: Box<Self>, fate: Result<(), &StoreError>);
+    fn settle(self: Box<Self>, fate: &Result<(), StoreError>);
 }
 
 struct Work<F, T> {
@@ -162,7 +162,7 @@ impl<F: Fn(&Db) -> Result<T, Failure> + Send, T: Send> Job for Work<F, T> {
         well
     }
 
-    fn settle(self: Box<Self>, fate: Result<(), &StoreError>) {
+    fn settle(self: Box<Self>, fate: &Result<(), StoreError>) {
         let result = match (self.result, fate) {
             (Some(Err(own)), _) => Err(own),
             (_, Err(error)) => Err(error.clone()),

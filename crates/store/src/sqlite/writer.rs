@@ -54,7 +54,7 @@ impl Writer {
 fn write(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job>>) {
     let fate = transact(opener, kept, group);
     for job in group.drain(..) {
-        job.settle(fate.as_ref().map(|()| ()));
+        job.settle(&fate);
     }
 }
 
