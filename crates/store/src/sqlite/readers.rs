@@ -53,29 +53,32 @@ fn ended<T>(ended: Ended) -> Result<T, StoreError> {
     }
 }
 
-/// Reads for each of a group, from the files that are at the store's path and from no others.
+/// Reads for a group and tells everybody what was found.
 fn read(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job>>) {
+    let fate = run(opener, kept, group);
+    for job in group.drain(..) {
+        job.settle(&fate);
+    }
+}
+
+/// Reads from the files that are at the store's path and from no others. A connection on which something fails is closed.
+fn run(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
     let opened = match kept.take() {
-        Some(opened) => Ok(opened),
-        None => opener.reader().map(|(opened, _)| opened),
+        Some(opened) => opened,
+        None => opener.reader()?.0,
     };
-    let begun = opened.map_err(StoreError::from).and_then(|opened| {
-        let opened = kept.insert(opened);
-        opened.place.check()?;
-        begin(&opened.connection, group.len()).map_err(StoreError::from)
-    });
-    let mut all_well = begun.is_ok();
-    for mut job in group.drain(..) {
-        if let (Ok(()), Some(opened)) = (&begun, &*kept) {
-            all_well &= job.run(&opened.connection);
-        }
-        job.settle(&begun);
+    if let Err(lost) = opened.place.check() {
+        *kept = Some(opened);
+        return Err(lost);
     }
-    let all_well = all_well && kept.as_ref().is_some_and(|opened| end(&opened.connection).is_ok());
-    if !all_well {
-        // What failed may be the connection.
-        *kept = None;
+    let db = &opened.connection;
+    begin(db, group.len())?;
+    let failed = group.iter_mut().map(|job| job.run(db)).filter(|well| !well).count();
+    end(db)?;
+    if failed == 0 {
+        *kept = Some(opened);
     }
+    Ok(())
 }
 
 /// Several read in one transaction: what a connection remembers of the database, it forgets with the next one if
