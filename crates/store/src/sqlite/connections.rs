@@ -16,7 +16,7 @@ use super::query::{Query, query};
 use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
 
 /// One statement reads a connection with its current grant and token set and the attempt that its lease was
-/// taken for: one snapshot, and one round trip.
+/// taken for: one snapshot.
 macro_rules! connections_where {
     ($condition:literal) => {
         concat!(
