@@ -95,7 +95,8 @@ fn changed(mut input: Input) {
         let settled = found.iter().any(|record| record.offset == at.start && record.settled);
         assert!(!(unmarked && settled), "nothing is settled that was not marked");
         let head = at.start..at.start + 24;
-        let begun = at.start + BLOCK_BYTES <= file.len() && !touched.iter().any(|touched| head.contains(touched));
+        let begun =
+            at.start + BLOCK_BYTES <= file.len() && !touched.iter().any(|touched| head.contains(touched));
         let lost = begun && !found.iter().any(|record| record.entry == *entry);
         assert!(!lost || is_damaged(store(), &file), "what was lost is noticed");
     }
