@@ -38,6 +38,10 @@ use logging::Level;
 use output::Output;
 use signals::Signals;
 
+/// A node under load allocates much on one thread and frees it on another, which this one is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     hardening::protect_memory();
     let environment = Environment::of_process();
