@@ -20,7 +20,10 @@ const FEW: usize = 10_000;
 const MANY: usize = 1_000_000;
 
 /// Each figure is the median of so many, measured in turn.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 9;
+
+/// For how many rounds a small store lasts: what was refreshed is not due again.
+const ROUNDS_OF_A_STORE: usize = 3;
 
 /// Refreshes in a round.
 const BATCH: usize = 3_000;
@@ -71,20 +74,23 @@ pub(crate) async fn refresh(vestal: &Path) -> Result<()> {
     };
 
     let spreads: Vec<Spread> = (0..ROUNDS).map(|_| take(AT_ONCE)).collect();
-    let few =
-        Filling { home: Home::new(folder.path().join("few"))?, count: FEW, spread: take(ROUNDS * BATCH) };
-    let many =
-        Filling { home: Home::new(folder.path().join("many"))?, count: MANY, spread: take(ROUNDS * BATCH) };
-    let few = few.fill().await?;
+    let mut few = Vec::new();
+    for number in 0..ROUNDS / ROUNDS_OF_A_STORE {
+        let home = Home::new(folder.path().join(format!("few-{number}")))?;
+        few.push(Subject::fill(home, FEW, ROUNDS_OF_A_STORE, &mut take).await?);
+    }
     let start = real::now();
-    let many = many.fill().await?;
+    let many = Subject::fill(Home::new(folder.path().join("many"))?, MANY, ROUNDS, &mut take).await?;
     let fill_s = start.elapsed().as_secs_f64();
+    // What was filled is not to be on its way to the disk while something is measured.
+    rustix::fs::sync();
 
     let (mut fsync, mut bare, mut of_few, mut of_many) = (vec![], vec![], vec![], vec![]);
     for (round, spread) in spreads.iter().enumerate() {
         fsync.push(disk::fsync_time(folder.path())?.as_secs_f64() * 1e3);
         bare.push(requests(spread).await?);
-        of_few.push(few.measure(round, &vestal, &mut provider).await?);
+        let few = few.get(round / ROUNDS_OF_A_STORE).context("no store")?;
+        of_few.push(few.measure(round % ROUNDS_OF_A_STORE, &vestal, &mut provider).await?);
         of_many.push(many.measure(round, &vestal, &mut provider).await?);
     }
     let report = Report {
@@ -99,32 +105,30 @@ pub(crate) async fn refresh(vestal: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A store that is to be filled.
-struct Filling {
-    home: Home,
-    count: usize,
-    spread: Spread,
-}
-
 /// A store that is full, and what is measured on it.
 struct Subject {
     home: Home,
     count: usize,
+    rounds: usize,
     filled: Filled,
 }
 
-impl Filling {
-    async fn fill(self) -> Result<Subject> {
-        let filled = fill::fill(&self.home.store(), self.home.key()?, self.count, &self.spread).await?;
-        Ok(Subject { home: self.home, count: self.count, filled })
-    }
-}
-
 impl Subject {
+    /// Fills a store that lasts for so many rounds.
+    async fn fill(
+        home: Home,
+        count: usize,
+        rounds: usize,
+        take: &mut impl FnMut(usize) -> Spread,
+    ) -> Result<Self> {
+        let filled = fill::fill(&home.store(), home.key()?, count, &take(rounds * BATCH)).await?;
+        Ok(Self { home, count, rounds, filled })
+    }
+
     /// Lets a node refresh its part of the connections. What the node does to start, and its last refreshes, when there
     /// is not enough to do any more, are not counted as what a refresh costs.
     async fn measure(&self, round: usize, vestal: &Path, provider: &mut Provider) -> Result<Figures> {
-        let due: Vec<_> = self.filled.good.iter().copied().skip(round).step_by(ROUNDS).collect();
+        let due: Vec<_> = self.filled.good.iter().copied().skip(round).step_by(self.rounds).collect();
         fill::make_due(&self.home.store(), &due).await?;
         let before = provider.reached(0).await?;
         let all = u64::try_from(due.len())?;

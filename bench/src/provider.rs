@@ -19,7 +19,7 @@ use crate::real;
 use crate::spread::{CLIENT_ID, CLIENT_SECRET, HOSTS};
 
 /// How many refresh tokens there are to be had.
-pub(crate) const GRANTS: usize = 20_000;
+pub(crate) const GRANTS: usize = 60_000;
 
 const ISSUER: &str = "http://127.0.0.1";
 const REDIRECT_URI: &str = "http://localhost:8724/callback";
