@@ -21,9 +21,11 @@ CREATE TEMP TRIGGER update_connection INSTEAD OF INSERT ON update_connection BEG
         SELECT 1 FROM connections WHERE id = NEW.connection AND revision = NEW.expected
             AND (NEW.generation IS NULL OR NEW.generation > coalesce(generation, 0)));
 
-    UPDATE connections SET revision = revision + 1, state = NEW.state, state_data = NEW.state_data, policy = NEW.policy,
+    UPDATE connections SET revision = revision + 1, state_data = NEW.state_data, policy = NEW.policy,
         due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at
     WHERE id = NEW.connection;
+    -- By itself, since SQLite writes an index anew for a column that is set to what it was.
+    UPDATE connections SET state = NEW.state WHERE id = NEW.connection AND state <> NEW.state;
 
     INSERT INTO record_events VALUES (NEW.connection, NEW.events);
 END;
@@ -92,11 +94,12 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
 
     -- The lease may be another attempt's by now, and then stays.
     UPDATE connections SET revision = revision + 1, generation = coalesce(NEW.next, generation),
-        state = NEW.state, state_data = NEW.state_data,
+        state_data = NEW.state_data,
         due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at,
         lease_attempt = nullif(lease_attempt, NEW.attempt),
         lease_until = CASE WHEN lease_attempt = NEW.attempt THEN NULL ELSE lease_until END
     WHERE id = NEW.connection;
+    UPDATE connections SET state = NEW.state WHERE id = NEW.connection AND state <> NEW.state;
 
     UPDATE attempts SET status = NEW.status, closed_at = NEW.closed_at WHERE id = NEW.attempt;
 
