@@ -153,6 +153,12 @@ macro_rules! ports {
                 self.inner.due(now, limit, held).await
             }
 
+            async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+                let connections = self.inner.connections_by_id(ids).await?;
+                connections.iter().for_each(|connection| self.seen(Some(connection)));
+                Ok(connections)
+            }
+
             async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
                 let connection = self.inner.connection(id).await?;
                 self.seen(connection.as_ref());
@@ -247,6 +253,10 @@ macro_rules! ports {
             async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError> {
                 self.process.looks().await;
                 self.read(self.inner.due(now, limit, held)).await
+            }
+
+            async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+                self.read(self.inner.connections_by_id(ids)).await
             }
 
             async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {

@@ -53,6 +53,10 @@ pub trait Store: Send + Sync + 'static {
     /// One connection.
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
 
+    /// These connections, in any order; without those that are not there or cannot be read, of which
+    /// [`Store::connection`] says more.
+    async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError>;
+
     /// One connection, by its name.
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError>;
 

@@ -92,21 +92,21 @@ enum Take {
 
 impl Inner {
     /// Refreshes a connection once, and at once again where the outcome asks for it. A flight of the schedule comes with
-    /// its slot.
+    /// its slot, and with what was read just now.
     pub(crate) async fn fly(
         self: Arc<Self>,
         id: ConnectionId,
         client: ClientId,
         purpose: Purpose,
-        slot: Option<Slot>,
+        scheduled: Option<(Slot, Option<Box<Connection>>)>,
     ) -> Result<Landing, Error> {
         // The slot comes first: who waits for one holds no lease meanwhile.
-        let slot = match slot {
-            Some(slot) => slot,
-            None => self.hosts.slot(&host_of(&self.open_client(client).await?.client)).await,
+        let (slot, mut stored) = match scheduled {
+            Some(scheduled) => scheduled,
+            None => (self.hosts.slot(&host_of(&self.open_client(client).await?.client)).await, None),
         };
         for _ in 0..ATTEMPTS_PER_FLIGHT {
-            match self.attempt(id, client, purpose, &slot).await? {
+            match self.attempt(id, client, purpose, &slot, stored.take()).await? {
                 Step::Landed(landing) => return Ok(landing),
                 Step::Again => {}
             }
@@ -120,6 +120,7 @@ impl Inner {
         client: ClientId,
         purpose: Purpose,
         slot: &Slot,
+        stored: Option<Box<Connection>>,
     ) -> Result<Step, Error> {
         let client = self.open_client(client).await?;
         self.replay_once().await?;
@@ -128,7 +129,7 @@ impl Inner {
             Ok(room) => room,
             Err(error) => return Err(self.why_nothing_is_saved(error).await),
         };
-        let taken = match self.take(id, purpose, &client).await? {
+        let taken = match self.take(id, purpose, &client, stored).await? {
             Take::Taken(taken) => *taken,
             Take::Not(landing) => return Ok(Step::Landed(landing)),
         };
@@ -201,11 +202,23 @@ impl Inner {
         }
     }
 
-    /// Step 1: decides on what is stored, takes the lease and writes the attempt down.
-    async fn take(&self, id: ConnectionId, purpose: Purpose, opened: &OpenClient) -> Result<Take, Error> {
+    /// Step 1: decides on what is stored, takes the lease and writes the attempt down. Should the connection have changed
+    /// since it was read, nothing is written, and it is decided anew.
+    async fn take(
+        &self,
+        id: ConnectionId,
+        purpose: Purpose,
+        opened: &OpenClient,
+        stored: Option<Box<Connection>>,
+    ) -> Result<Take, Error> {
         let OpenClient { client, provider, .. } = opened;
-        let Some(mut connection) = self.store.connection(id).await? else {
-            return Ok(Take::Not(Landing::Done));
+        // A lease is judged by what is stored now.
+        let mut connection = match stored.filter(|stored| stored.lease.is_none()) {
+            Some(stored) => *stored,
+            None => match self.store.connection(id).await? {
+                Some(connection) => connection,
+                None => return Ok(Take::Not(Landing::Done)),
+            },
         };
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();

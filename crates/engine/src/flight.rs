@@ -2,8 +2,8 @@
 //!
 //! A flight runs in a task of its own: whoever asked for it may go away, the flight goes on.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -88,9 +88,9 @@ impl Flights {
         self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }
 
-    /// How many flights are under way.
-    pub(crate) fn count(&self) -> usize {
-        *self.running.count.borrow()
+    /// The connections for which flights are under way.
+    pub(crate) fn running(&self) -> HashSet<ConnectionId> {
+        self.running.by_connection.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// Changes with each flight that ends.

@@ -1,10 +1,12 @@
 //! What the schedule says: starts what is due, and knows when to look again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use vestal_core::connection::Connection;
 use vestal_core::event::Trigger;
 use vestal_core::store::Due;
 use vestal_core::token::saturating_add;
@@ -34,15 +36,22 @@ pub struct Pass {
     pub next: Timestamp,
 }
 
-/// What came of trying to start a refresh.
-enum Started {
-    Yes,
+/// Whether a refresh may start.
+enum Clearance {
+    Given(Cleared),
     /// It is under way, or waits since it could not even be tried.
     Otherwise,
     /// Its host takes nothing more.
     HostIsFull,
     /// This process does enough.
     NoRoom,
+}
+
+/// A refresh that may start.
+struct Cleared {
+    due: Due,
+    slot: Slot,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Engine {
@@ -62,16 +71,23 @@ impl Engine {
                 break;
             }
             // Those that wait since they could not be tried stay due, and must not crowd out the others.
-            let limit = room.saturating_add(inner.flights.count()).saturating_add(inner.ailing.count());
-            let mut full = false;
+            let running = inner.flights.running();
+            let limit = room.saturating_add(running.len()).saturating_add(inner.ailing.count());
+            let (mut full, mut cleared) = (false, Vec::new());
             for due in inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX), &held).await? {
-                match self.start(due) {
-                    Started::Yes => started += 1,
-                    Started::Otherwise => {}
-                    Started::HostIsFull => full = true,
-                    Started::NoRoom => break,
+                // What lands meanwhile may have been found as it was before.
+                if running.contains(&due.connection) {
+                    continue;
+                }
+                match self.clear(due) {
+                    Clearance::Given(one) => cleared.push(one),
+                    Clearance::Otherwise => {}
+                    Clearance::HostIsFull => full = true,
+                    Clearance::NoRoom => break,
                 }
             }
+            started += cleared.len();
+            self.start(cleared).await?;
             // Behind those whose host is full there may be others.
             let before = std::mem::replace(&mut held, inner.held().await?);
             if !full || held == before {
@@ -105,7 +121,8 @@ impl Engine {
         loop {
             landings.borrow_and_update();
             started += self.run_once(now).await?.started;
-            if inner.scheduled.available_permits() == inner.limits.flights {
+            let all_landed = inner.scheduled.available_permits() == inner.limits.flights;
+            if all_landed && !landings.has_changed().unwrap_or(false) {
                 if let Err(error) = inner.note_time(true).await {
                     tracing::debug!(%error, "the time was not noted");
                 }
@@ -125,22 +142,37 @@ impl Engine {
         }
     }
 
-    fn start(&self, due: Due) -> Started {
+    fn clear(&self, due: Due) -> Clearance {
         let inner = &self.inner;
         let (id, uptime) = (due.connection, inner.clock.uptime());
         if inner.flights.is_running(id) || inner.ailing.waits(id, uptime) {
-            return Started::Otherwise;
+            return Clearance::Otherwise;
         }
         let Some(host) = inner.known_host(due.client) else {
             inner.holds.forget_clients();
-            return Started::HostIsFull;
+            return Clearance::HostIsFull;
         };
         let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
-        let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Started::NoRoom };
-        let Some(slot) = inner.hosts.try_scheduled(&host, uptime) else { return Started::HostIsFull };
-        // Nobody watches this flight: its outcome is in the store and its history.
-        drop(inner.flights.join_or_start(id, || self.clone().scheduled(due, slot, permit)));
-        Started::Yes
+        let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Clearance::NoRoom };
+        let Some(slot) = inner.hosts.try_scheduled(&host, uptime) else { return Clearance::HostIsFull };
+        Clearance::Given(Cleared { due, slot, permit })
+    }
+
+    /// Starts these, having read them all at once.
+    async fn start(&self, cleared: Vec<Cleared>) -> Result<(), Error> {
+        let ids: Vec<_> = cleared.iter().map(|one| one.due.connection).collect();
+        let read = match ids.is_empty() {
+            true => Vec::new(),
+            false => self.inner.store.connections_by_id(&ids).await?,
+        };
+        let mut read: HashMap<_, _> = read.into_iter().map(|one| (one.id, Box::new(one))).collect();
+        for Cleared { due, slot, permit } in cleared {
+            let stored = read.remove(&due.connection);
+            let flight = || self.clone().scheduled(due, slot, stored, permit);
+            // Nobody watches it: its outcome is in the store and its history.
+            drop(self.inner.flights.join_or_start(due.connection, flight));
+        }
+        Ok(())
     }
 
     /// Whether one more may start, for which a permit was taken.
@@ -150,22 +182,29 @@ impl Engine {
             || inner.scheduled.available_permits() + 1 == inner.limits.flights
     }
 
-    async fn scheduled(self, due: Due, slot: Slot, permit: OwnedSemaphorePermit) -> Result<Landing, Error> {
+    async fn scheduled(
+        self,
+        due: Due,
+        slot: Slot,
+        stored: Option<Box<Connection>>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Landing, Error> {
         let inner = self.inner;
         let purpose = Purpose { trigger: Trigger::Schedule, generation: None };
-        let outcome = Arc::clone(&inner).fly(due.connection, due.client, purpose, Some(slot)).await;
+        let Due { connection: id, client } = due;
+        let outcome = Arc::clone(&inner).fly(id, client, purpose, Some((slot, stored))).await;
         match &outcome {
-            Ok(Landing::Done) => inner.ailing.forget(due.connection),
+            Ok(Landing::Done) => inner.ailing.forget(id),
             // Its lease has ended, and its process may yet conclude it.
             Ok(Landing::HeldElsewhere) => {
-                inner.ailing.note(due.connection, inner.clock.uptime());
+                inner.ailing.note(id, inner.clock.uptime());
             }
             // Told once: a disk that is full must not be filled with that.
-            Err(error) if inner.ailing.note(due.connection, inner.clock.uptime()) == 1 => {
-                tracing::error!(connection = %due.connection, %error, "a scheduled refresh could not be tried; it is tried again");
+            Err(error) if inner.ailing.note(id, inner.clock.uptime()) == 1 => {
+                tracing::error!(connection = %id, %error, "a scheduled refresh could not be tried; it is tried again");
             }
             Err(error) => {
-                tracing::debug!(connection = %due.connection, %error, "a scheduled refresh could not be tried");
+                tracing::debug!(connection = %id, %error, "a scheduled refresh could not be tried");
             }
         }
         drop(permit);

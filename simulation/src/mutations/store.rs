@@ -171,6 +171,11 @@ macro_rules! pass_on {
                 self.inner.due(now, limit, held).await
             }
 
+            async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+                let connections = self.inner.connections_by_id(ids).await?;
+                Ok(connections.into_iter().map(|connection| self.shown(connection)).collect())
+            }
+
             async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
                 Ok(self.inner.connection(id).await?.map(|connection| self.shown(connection)))
             }

@@ -100,6 +100,7 @@ pass_on! {
     remove_client(id: ClientId) -> RemoveClient;
     add_connection(connection: &Connection, events: &[Event]) -> Add;
     connection(id: ConnectionId) -> Option<Connection>;
+    connections_by_id(ids: &[ConnectionId]) -> Vec<Connection>;
     connection_named(name: &ConnectionName) -> Option<Connection>;
     connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Vec<Connection>;
     count_states() -> Vec<(String, u64)>;

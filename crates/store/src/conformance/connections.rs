@@ -49,6 +49,21 @@ pub async fn a_connection_reads_back_as_it_was_added(store: Arc<dyn Subject>, _:
     assert_eq!(store.connection_named(&"nobody".parse().unwrap()).await.unwrap(), None);
 }
 
+pub async fn several_are_read_at_once(store: Arc<dyn Subject>, clock: &ManualClock) {
+    let mut all = Vec::new();
+    for n in 1..=3 {
+        all.push(added(&store, &connection(n)).await);
+    }
+    all[1] = begun(&store, &all[1], 1).await;
+    clock.advance(LEASE);
+    all[1] = read(&store, all[1].id).await;
+    let ids = [all[2].id, connection_id(9), all[1].id, all[0].id];
+    let mut found = store.connections_by_id(&ids).await.unwrap();
+    found.sort_by_key(|connection| connection.id);
+    assert_eq!(found, all);
+    assert_eq!(store.connections_by_id(&[]).await.unwrap(), []);
+}
+
 pub async fn names_and_external_ids_are_unique(store: Arc<dyn Subject>, _: &ManualClock) {
     let first = Connection { external_id: Some("shop".to_owned()), ..connection(1) };
     added(&store, &first).await;

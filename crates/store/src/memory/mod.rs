@@ -100,6 +100,11 @@ impl Store for MemoryStore {
         Ok(self.tables()?.connection(id, self.now()))
     }
 
+    async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+        let (tables, now) = (self.tables()?, self.now());
+        Ok(ids.iter().filter_map(|id| tables.connection(*id, now)).collect())
+    }
+
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
         let tables = self.tables()?;
         Ok(tables.names.get(name).and_then(|id| tables.connection(*id, self.now())))

@@ -46,6 +46,19 @@ pub(super) fn by_id(db: &Db, id: ConnectionId, now: Timestamp) -> Result<Option<
     query(BY_ID).bind(id.as_uuid()).optional(db, |row| rows::connection(row, now))
 }
 
+/// Several, of which one that is damaged does not keep the others from being read.
+pub(super) fn by_ids(db: &Db, ids: &[ConnectionId], now: Timestamp) -> Result<Vec<Connection>, Failure> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        match by_id(db, *id, now) {
+            Ok(one) => found.extend(one),
+            Err(Failure::Store(StoreError::Corrupt { .. })) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
 pub(super) const BY_NAME: &str = connections_where!("c.name = ?");
 
 pub(super) fn by_name(db: &Db, name: &ConnectionName, now: Timestamp) -> Result<Option<Connection>, Failure> {

@@ -181,6 +181,11 @@ impl Store for SqliteStore {
         self.readers.row(move |db| connections::by_id(db, id, now)).await
     }
 
+    async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+        let (ids, now) = (ids.to_vec(), self.now());
+        self.readers.walk(move |db| connections::by_ids(db, &ids, now)).await
+    }
+
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
         let (name, now) = (name.clone(), self.now());
         self.readers.row(move |db| connections::by_name(db, &name, now)).await

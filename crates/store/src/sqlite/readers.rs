@@ -72,7 +72,7 @@ fn run(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -
         return Err(lost);
     }
     let db = &opened.connection;
-    begin(db, group.len())?;
+    begin(db)?;
     let failed = group.iter_mut().map(|job| job.run(db)).filter(|well| !well).count();
     end(db)?;
     if failed == 0 {
@@ -81,12 +81,10 @@ fn run(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -
     Ok(())
 }
 
-/// Several read in one transaction: what a connection remembers of the database, it forgets with the next one if
-/// something was written meanwhile.
-fn begin(db: &Db, many: usize) -> Result<(), Failure> {
-    if many > 1 {
-        query("BEGIN").execute(db)?;
-    }
+/// All is read in one transaction: what a connection remembers of the database, it forgets with the next one if something
+/// was written meanwhile.
+fn begin(db: &Db) -> Result<(), Failure> {
+    query("BEGIN").execute(db)?;
     Ok(())
 }
 

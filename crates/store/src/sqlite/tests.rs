@@ -158,7 +158,8 @@ async fn a_damaged_row_is_named_and_left_alone() {
         );
         // Others are served, and a write to this one is refused.
         store.add_connection(&connection(2), &[]).await.unwrap();
-        assert_eq!(read(&store, connection_id(2)).await.id, connection_id(2));
+        let found = store.connections_by_id(&[id, connection_id(2), connection_id(3)]).await.unwrap();
+        assert_eq!(found, [read(&store, connection_id(2)).await], "{damage}");
         let stale = update(&Connection { revision: 5, ..connection(1) });
         let refused = store.update_connection(&stale).await;
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{damage}: {refused:?}");
