@@ -6,6 +6,7 @@
 //! | never rotates, old one stays valid, valid until the successor is used | at any time |
 //! | a known grace | within it, from the first attempt; after that as where there is none |
 //! | nothing known | at any time: reuse is not known to be punished |
+//! | it was refused since, so that only a person can help, and one asks | at any time |
 //! | reuse is punished and no grace | once the access token does not serve any more or was rejected, or the refresh token is about to die of disuse |
 //!
 //! The second and the last row are as good as the clocks. A send that comes after a grace is counted, and no violation,
@@ -23,6 +24,9 @@ const RULE: &str = "wire";
 
 /// The longest safety margin before an end (§3).
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// Whoever asks for a refresh by hand waits this long for it at most.
+const ASKED_FOR: Duration = Duration::from_secs(60);
 
 /// A clock may be wrong by this much without being doubted.
 const SKEW: Duration = Duration::from_secs(3600);
@@ -47,8 +51,10 @@ pub(crate) fn at_a_send(books: &mut Books, account: usize, token: usize) {
 
     let place = books.place(account);
     let since_first = now.saturating_sub(first.at);
+    let asks = books.accounts[account].asked.is_some_and(|at| now.saturating_sub(at) <= ASKED_FOR);
     let allowed = match place.kind {
         _ if !place.declared => true,
+        _ if asks && books.accounts[account].dead => true,
         Kind::NoRotation | Kind::UntilSuccessorUsed | Kind::OldStaysValid | Kind::Refused => true,
         Kind::GraceThenPunished(grace) if since_first <= grace => true,
         Kind::GraceThenPunished(_) | Kind::Punished => {
