@@ -92,8 +92,13 @@ impl Inner {
     pub(crate) async fn held(&self) -> Result<Held, Error> {
         let uptime = self.clock.uptime();
         let stale = self.holds.known().read_at.is_none_or(|at| uptime.saturating_sub(at) >= KNOWN_FOR);
-        if stale {
-            self.know_clients(uptime).await?;
+        if stale && let Err(error) = self.know_clients(uptime).await {
+            let mut known = self.holds.known();
+            if known.clients.is_empty() {
+                return Err(error);
+            }
+            tracing::error!(%error, "the clients cannot be read; going by what was known of them");
+            known.read_at = Some(uptime);
         }
         self.holds.patience().retain(|_, until| *until > uptime);
         let mut held = Held::default();
@@ -107,6 +112,13 @@ impl Inner {
         }
         held.clients.sort_unstable();
         Ok(held)
+    }
+
+    /// Whether the schedule leaves alone everything there is.
+    pub(crate) fn holds_all(&self, held: &Held) -> bool {
+        let known = self.holds.known();
+        let any = !known.clients.is_empty();
+        any && held.but.is_empty() && known.clients.keys().all(|id| held.clients.binary_search(id).is_ok())
     }
 
     /// How long what is held is held at least, as far as time alone decides that.
@@ -147,7 +159,10 @@ impl Inner {
         let mut clients = HashMap::new();
         for client in self.store.clients().await? {
             let canary = match client.notes.trouble.as_ref().filter(|trouble| trouble.agreed) {
-                Some(trouble) => self.canary(&client, trouble).await?,
+                Some(trouble) => self.canary(&client, trouble).await.unwrap_or_else(|error| {
+                    tracing::error!(client = %client.name, %error, "who goes on trying for it cannot be read");
+                    Some(trouble.canary)
+                }),
                 None => None,
             };
             clients.insert(client.id, KnownClient { host: host_of(&client), canary });

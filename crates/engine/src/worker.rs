@@ -67,7 +67,7 @@ impl Engine {
         let mut held = inner.held().await?;
         for _ in 0..ROUNDS {
             let room = self.room();
-            if room == 0 {
+            if room == 0 || inner.holds_all(&held) {
                 break;
             }
             // Those that wait since they could not be tried stay due, and must not crowd out the others.
@@ -87,7 +87,7 @@ impl Engine {
                 }
             }
             started += cleared.len();
-            self.start(cleared).await?;
+            self.start(cleared).await;
             // Behind those whose host is full there may be others.
             let before = std::mem::replace(&mut held, inner.held().await?);
             if !full || held == before {
@@ -98,7 +98,7 @@ impl Engine {
         let waits = inner.held_for().unwrap_or(Duration::MAX).min(inner.limits.look);
         let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         let earliest = saturating_add(now, LOOK_AT_MOST_EVERY);
-        let next = inner.store.next_due(now, &held).await?.map_or(latest, |due| due.clamp(earliest, latest));
+        let next = inner.store.next_due(now, latest, &held).await?.unwrap_or(latest).max(earliest);
         Ok(Pass { started, next })
     }
 
@@ -109,8 +109,11 @@ impl Engine {
     /// When the store cannot be read. What was started goes on ([`Engine::drain`]).
     pub async fn run_due(&self) -> Result<usize, Error> {
         let inner = &self.inner;
-        if self.look_back().await.replan {
-            Box::pin(inner.replan()).await?;
+        if self.look_back().await.replan
+            && let Err(error) = Box::pin(inner.replan()).await
+        {
+            inner.time.end_replanning(false);
+            tracing::error!(%error, "not every plan could be made anew; that is tried again at the next start");
         }
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
@@ -121,8 +124,7 @@ impl Engine {
         loop {
             landings.borrow_and_update();
             started += self.run_once(now).await?.started;
-            let all_landed = inner.scheduled.available_permits() == inner.limits.flights;
-            if all_landed && !landings.has_changed().unwrap_or(false) {
+            if inner.flights.running().is_empty() && !landings.has_changed().unwrap_or(false) {
                 if let Err(error) = inner.note_time(true).await {
                     tracing::debug!(%error, "the time was not noted");
                 }
@@ -158,12 +160,12 @@ impl Engine {
         Clearance::Given(Cleared { due, slot, permit })
     }
 
-    /// Starts these, having read them all at once.
-    async fn start(&self, cleared: Vec<Cleared>) -> Result<(), Error> {
+    /// Starts these, having read them all at once. Whoever cannot be read with the others reads by itself, and tells why.
+    async fn start(&self, cleared: Vec<Cleared>) {
         let ids: Vec<_> = cleared.iter().map(|one| one.due.connection).collect();
         let read = match ids.is_empty() {
             true => Vec::new(),
-            false => self.inner.store.connections_by_id(&ids).await?,
+            false => self.inner.store.connections_by_id(&ids).await.unwrap_or_default(),
         };
         let mut read: HashMap<_, _> = read.into_iter().map(|one| (one.id, Box::new(one))).collect();
         for Cleared { due, slot, permit } in cleared {
@@ -172,7 +174,6 @@ impl Engine {
             // Nobody watches it: its outcome is in the store and its history.
             drop(self.inner.flights.join_or_start(due.connection, flight));
         }
-        Ok(())
     }
 
     /// Whether one more may start, for which a permit was taken.

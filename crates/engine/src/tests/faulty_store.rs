@@ -1,4 +1,5 @@
-//! A store whose two writes around a request can be made to fail, or to take their time.
+//! A store whose two writes around a request, and reads of several connections, can be made to fail, or to take their
+//! time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -34,11 +35,13 @@ pub(crate) struct FaultyStore {
     clock: Arc<dyn Clock>,
     pub(crate) begin: Mutex<VecDeque<Fault>>,
     pub(crate) finish: Mutex<VecDeque<Fault>>,
+    /// Of reads of several connections at once.
+    pub(crate) reads: Mutex<VecDeque<Fault>>,
 }
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, clock, begin: Mutex::default(), finish: Mutex::default() }
+        Self { inner, clock, begin: Mutex::default(), finish: Mutex::default(), reads: Mutex::default() }
     }
 
     async fn strike<T>(
@@ -82,6 +85,11 @@ macro_rules! pass_on {
                 self.strike(fault, self.inner.finish_attempt(finish)).await
             }
 
+            async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
+                let fault = self.reads.lock().unwrap().pop_front();
+                self.strike(fault, self.inner.connections_by_id(ids)).await
+            }
+
             async fn close(&self) {
                 self.inner.close().await;
             }
@@ -100,7 +108,6 @@ pass_on! {
     remove_client(id: ClientId) -> RemoveClient;
     add_connection(connection: &Connection, events: &[Event]) -> Add;
     connection(id: ConnectionId) -> Option<Connection>;
-    connections_by_id(ids: &[ConnectionId]) -> Vec<Connection>;
     connection_named(name: &ConnectionName) -> Option<Connection>;
     connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Vec<Connection>;
     count_states() -> Vec<(String, u64)>;
@@ -110,7 +117,7 @@ pass_on! {
     begin_authorization(authorization: &Authorization) -> ();
     take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;
     due(now: Timestamp, limit: u32, held: &Held) -> Vec<Due>;
-    next_due(after: Timestamp, held: &Held) -> Option<Timestamp>;
+    next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
     mark() -> Option<Mark>;
     set_mark(mark: &Mark) -> ();
     renew_lease(attempt: AttemptId, lease_for: Duration) -> Renewed;

@@ -210,3 +210,13 @@ async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
     assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (2, 1));
     assert_eq!(world.shop().await.state, State::Active);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_with_the_others_is_read_by_itself() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    store.reads.lock().unwrap().extend([Fault::Refused; 100]);
+    world.serve(&engine, Duration::from_secs(86_400)).await;
+    assert!(world.shop().await.generation() > 1, "a page that is damaged stops nobody else");
+    assert!(store.reads.lock().unwrap().len() < 100, "it was read with the others first");
+}

@@ -258,14 +258,15 @@ type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
 async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, Failure> {
     let store = vestal.engine.store();
     let now = vestal.engine.now();
-    let mut before = Vec::new();
-    for due in store.due(now, TOLD_OF, &Held::default()).await? {
-        before.extend(store.connection(due.connection).await?);
-    }
+    let due = store.due(now, TOLD_OF, &Held::default()).await?;
+    let mut unread: HashSet<_> = due.iter().map(|due| due.connection).collect();
+    let ids: Vec<_> = unread.iter().copied().collect();
+    let before = store.connections_by_id(&ids).await?;
     vestal.engine.run_due().await.map_err(|error| Failure::of(error, None, calendar))?;
     vestal.engine.drain().await;
     let mut outcomes = Outcomes::new();
     for before in before {
+        unread.remove(&before.id);
         if let Some(after) = store.connection(before.id).await? {
             let outcome = match (refreshed_since(&before, &after), trouble(&after)) {
                 (Some(refreshed), _) => Ok(refreshed),
@@ -275,6 +276,10 @@ async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, F
             };
             outcomes.push((after.name, outcome));
         }
+    }
+    // One that is damaged keeps none of the others from being refreshed, and is told of all the same.
+    for id in unread {
+        store.connection(id).await?;
     }
     Ok(outcomes)
 }
