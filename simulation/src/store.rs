@@ -100,7 +100,7 @@ macro_rules! with_plain_methods {
                 clients() -> Vec<Client>;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Vec<Connection>;
                 count_states() -> Vec<(String, u64)>;
-                next_due(now: Timestamp, held: &Held) -> Option<Timestamp>;
+                next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
                 mark() -> Option<Mark>;
                 attempt(id: AttemptId) -> Option<AttemptStatus>;
                 candidates(id: ConnectionId, limit: u32) -> Vec<Candidate>;

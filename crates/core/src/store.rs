@@ -102,9 +102,14 @@ pub trait Store: Send + Sync + 'static {
     /// lease, and without those that are held.
     async fn due(&self, now: Timestamp, limit: u32, held: &Held) -> Result<Vec<Due>, StoreError>;
 
-    /// When to look at [`Store::due`] next after this time: the next connection is due then that is neither under a
-    /// lease nor held, or the next lease ends.
-    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError>;
+    /// When to look at [`Store::due`] next, after the one time and by the other: the next connection is due then that is
+    /// neither under a lease nor held, or the next lease ends.
+    async fn next_due(
+        &self,
+        after: Timestamp,
+        by: Timestamp,
+        held: &Held,
+    ) -> Result<Option<Timestamp>, StoreError>;
 
     /// What was noted last of the time and of how connections were planned.
     async fn mark(&self) -> Result<Option<Mark>, StoreError>;
@@ -145,7 +150,7 @@ pub trait Store: Send + Sync + 'static {
     /// many rows went. Call until it returns 0.
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Writes and removes a row, to know that an answer could be saved.
+    /// Writes a row as large as an answer, to know that an answer could be saved.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
     /// Finishes what is being written and lets go. Further calls fail.

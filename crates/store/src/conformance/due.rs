@@ -24,7 +24,7 @@ async fn due_but(store: &Arc<dyn Subject>, second: i64, limit: u32, held: &Held)
 }
 
 async fn next_due(store: &Arc<dyn Subject>) -> Option<Timestamp> {
-    store.next_due(Timestamp::MIN, &Held::default()).await.unwrap()
+    store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await.unwrap()
 }
 
 pub async fn what_dies_first_is_due_first(store: Arc<dyn Subject>, _: &ManualClock) {
@@ -46,8 +46,14 @@ pub async fn what_dies_first_is_due_first(store: Arc<dyn Subject>, _: &ManualClo
     assert_eq!(due(&store, 20, 3).await, [4, 7, 2]);
     assert_eq!(due(&store, 9999, 10).await, [6, 4, 7, 2, 3, 1], "what is never due is not");
     assert_eq!(next_due(&store).await, Some(at(5)));
-    assert_eq!(store.next_due(at(5), &Held::default()).await.unwrap(), Some(at(10)), "after that time");
-    assert_eq!(store.next_due(at(30), &Held::default()).await.unwrap(), None);
+    assert_eq!(
+        store.next_due(at(5), Timestamp::MAX, &Held::default()).await.unwrap(),
+        Some(at(10)),
+        "after that time"
+    );
+    assert_eq!(store.next_due(at(5), at(10), &Held::default()).await.unwrap(), Some(at(10)), "and by that");
+    assert_eq!(store.next_due(at(5), at(9), &Held::default()).await.unwrap(), None);
+    assert_eq!(store.next_due(at(30), Timestamp::MAX, &Held::default()).await.unwrap(), None);
 }
 
 pub async fn what_is_leased_is_not_due(store: Arc<dyn Subject>, clock: &ManualClock) {
@@ -124,7 +130,11 @@ pub async fn what_is_held_is_not_due(store: Arc<dyn Subject>, clock: &ManualCloc
     ] {
         assert_eq!(due_but(&store, 60, 10, &held).await, expected, "{held:?}");
         assert_eq!(due_but(&store, 60, 1, &held).await, expected.get(..1).unwrap_or_default(), "{held:?}");
-        assert_eq!(store.next_due(Timestamp::MIN, &held).await.unwrap(), next.map(at), "{held:?}");
+        assert_eq!(
+            store.next_due(Timestamp::MIN, Timestamp::MAX, &held).await.unwrap(),
+            next.map(at),
+            "{held:?}"
+        );
     }
     let due = store.due(at(2), 10, &held(&[1], &[])).await.unwrap();
     assert_eq!(due, [Due { connection: connection_id(2), client: client_id(2) }]);

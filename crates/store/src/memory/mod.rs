@@ -164,8 +164,13 @@ impl Store for MemoryStore {
         Ok(self.tables()?.due(now, self.now(), limit, held))
     }
 
-    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.tables()?.next_due(after, held))
+    async fn next_due(
+        &self,
+        after: Timestamp,
+        by: Timestamp,
+        held: &Held,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables()?.next_due(after, by, held))
     }
 
     async fn mark(&self) -> Result<Option<Mark>, StoreError> {

@@ -152,9 +152,9 @@ impl Tables {
         due.map(|(.., connection, client)| Due { connection, client }).collect()
     }
 
-    pub(super) fn next_due(&self, after: Timestamp, held: &Held) -> Option<Timestamp> {
+    pub(super) fn next_due(&self, after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp> {
         let rows = self.connections.values().filter(|row| !row.held(held));
-        rows.filter_map(Row::due_at).filter(|due_at| *due_at > after).min()
+        rows.filter_map(Row::due_at).filter(|due_at| *due_at > after && *due_at <= by).min()
     }
 
     pub(super) fn candidates(&self, id: ConnectionId, limit: u32) -> Vec<Candidate> {

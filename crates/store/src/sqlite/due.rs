@@ -95,14 +95,20 @@ fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Due>
 }
 
 pub(super) const NEXT: &str = concat!(
-    "SELECT look_at, id FROM connections WHERE look_at > ?1 AND ",
-    not_held!("?2", "?3"),
+    "SELECT look_at, id FROM connections WHERE look_at > ?1 AND look_at <= ?2 AND ",
+    not_held!("?3", "?4"),
     " ORDER BY look_at LIMIT 1"
 );
 
-pub(super) fn next(db: &Db, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, Failure> {
+pub(super) fn next(
+    db: &Db,
+    after: Timestamp,
+    by: Timestamp,
+    held: &Held,
+) -> Result<Option<Timestamp>, Failure> {
     query(NEXT)
         .bind(after)
+        .bind(by)
         .bind(listed(held.clients.iter().map(|id| id.as_uuid()))?)
         .bind(listed(held.but.iter().map(|id| id.as_uuid()))?)
         .optional(db, rows::look_at)

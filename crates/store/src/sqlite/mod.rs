@@ -244,9 +244,14 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| due::due(db, &look)).await
     }
 
-    async fn next_due(&self, after: Timestamp, held: &Held) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(
+        &self,
+        after: Timestamp,
+        by: Timestamp,
+        held: &Held,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let held = held.clone();
-        self.readers.walk(move |db| due::next(db, after, &held)).await
+        self.readers.walk(move |db| due::next(db, after, by, &held)).await
     }
 
     async fn mark(&self) -> Result<Option<Mark>, StoreError> {

@@ -126,7 +126,9 @@ impl Opener {
         if pages < CHECKPOINT_PAGES {
             // Where there is little room, the log gives back what it has: no write may fail for its sake. If somebody is
             // reading, it does so another time.
+            connection.busy_timeout(Duration::ZERO)?;
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            connection.busy_timeout(BUSY_TIMEOUT)?;
         }
         Ok(Opened { connection, place: self.place()? })
     }
@@ -215,6 +217,11 @@ pub(super) fn create(path: &Path) -> Result<(), Failure> {
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
         .map_err(failed)?;
     Opener::existing(&made)?.migrate()?;
+    // SQLite does not say so if it could not move the log into the database.
+    if !filesystem::has_no_log(&made) {
+        let detail = format!("{} cannot be made: its disk is full or broken", path.display());
+        return Err(StoreError::Unavailable { detail }.into());
+    }
     match fs::hard_link(&made, &path) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

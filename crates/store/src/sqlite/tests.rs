@@ -266,7 +266,7 @@ async fn what_a_refresh_asks_is_prepared_once() {
         attempts::finish(db, &finish(&held, n, next_tokens(&held)), at(0))?;
         let look = due::Look { by: at(0), now: at(0), limit: 9, held: Held::default() };
         due::due(db, &look)?;
-        due::next(db, at(0), &Held::default())?;
+        due::next(db, at(0), at(9), &Held::default())?;
         Ok(())
     };
     for n in 1..=3 {

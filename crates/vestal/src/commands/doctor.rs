@@ -315,7 +315,7 @@ async fn skew(vestal: &Vestal) -> Option<Finding> {
 /// Whether somebody keeps to the schedule.
 async fn overdue(store: &dyn Store) -> Finding {
     let now = SystemClock.now();
-    match store.next_due(Timestamp::MIN, &Held::default()).await {
+    match store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await {
         Err(error) => failed("schedule", error.into()),
         Ok(Some(due)) if saturating_add(due, AGREE) < now => warn(
             "schedule",

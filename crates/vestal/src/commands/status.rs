@@ -60,7 +60,7 @@ async fn all(vestal: &Vestal, context: &Context, calendar: &Calendar) -> Result<
         states: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
         needs_reauth,
         failing: first_failing.iter().map(|connection| connection.name.clone()).collect(),
-        next_refresh_at: store.next_due(Timestamp::MIN, &Held::default()).await?,
+        next_refresh_at: store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?,
     };
     let output = context.output;
     if output.json {
