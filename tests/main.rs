@@ -15,6 +15,7 @@
 mod harness;
 
 mod cli;
+mod dialects;
 mod docs;
 mod errors;
 mod fleet;

@@ -128,6 +128,7 @@ fn client(number: usize, spread: &Spread, vault: &Vault, now: Timestamp) -> Resu
             issuer: None,
             authorization: None,
             token: spread.token_endpoint(number)?,
+            refresh: None,
             revocation: None,
             sends_iss: false,
         },

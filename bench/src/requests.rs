@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use vestal_core::outcome::Reply;
+use vestal_core::provider::RequestFacts;
 use vestal_core::secret::SecretString;
 use vestal_oauth::http::Http as _;
 use vestal_oauth::refresh_token;
@@ -69,7 +70,7 @@ pub(crate) async fn run(spread: &Spread) -> Result<()> {
 
 async fn request(http: &ReqwestHttp, endpoint: &url::Url, token: &SecretString) -> Result<SecretString> {
     let credentials = credentials()?;
-    let request = refresh_token::token_request(endpoint, &credentials, token)?;
+    let request = refresh_token::token_request(endpoint, &credentials, token, &RequestFacts::default())?;
     let sent = vestal_oauth::sent::redactor(&request);
     let exchange = http.send(request, Duration::from_secs(30)).await;
     match vestal_oauth::read::read_token_answer(exchange, now(), &sent).reply {

@@ -178,6 +178,7 @@ impl Place {
                 issuer: Some(issuer.clone()),
                 authorization: Some(at("authorize")),
                 token: at("token"),
+                refresh: None,
                 revocation: Some(at("revoke")),
                 sends_iss: true,
             },

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 pub(crate) const SHORTEST: usize = 8;
 
 /// What is in every URL that asks for a consent.
-const CONSENT: &[u8] = b"code_challenge=";
+const CONSENT: &[u8] = b"response_type=code";
 
 /// What kind of secret it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

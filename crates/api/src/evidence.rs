@@ -112,6 +112,7 @@ mod tests {
                 issuer: None,
                 authorization: None,
                 token: url(),
+                refresh: None,
                 revocation: None,
                 sends_iss: false,
             },

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use vestal_core::provider::{ErrorFact, Fact, Grace, Issuer, Life, Limit, Provider, Reuse, Rotation, Wait};
+use vestal_core::provider::{
+    Encoding, ErrorFact, Fact, Grace, Issuer, Life, Limit, Provider, Reuse, Rotation, Wait,
+};
 
 use crate::EvidenceView;
 
@@ -164,7 +166,7 @@ fn meaning(provider: &Provider, error: &ErrorFact) -> MeaningView {
 }
 
 pub(crate) fn facts(provider: &Provider) -> Vec<FactView> {
-    let (endpoints, client) = (&provider.endpoints, &provider.client);
+    let (endpoints, client, requests) = (&provider.endpoints, &provider.client, &provider.requests);
     let (access, refresh) = (&provider.access_token, &provider.refresh_token);
     let auth = |methods: &Vec<vestal_core::client::ClientAuth>| {
         let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
@@ -173,9 +175,14 @@ pub(crate) fn facts(provider: &Provider) -> Vec<FactView> {
     [
         fact(provider, "endpoints.authorization", &endpoints.authorization, Url::to_string),
         fact(provider, "endpoints.token", &endpoints.token, Url::to_string),
+        fact(provider, "endpoints.refresh", &endpoints.refresh, Url::to_string),
         fact(provider, "endpoints.revocation", &endpoints.revocation, Url::to_string),
         fact(provider, "client.auth", &client.auth, auth),
         fact(provider, "client.redirect_uri", &client.redirect_uri, String::clone),
+        fact(provider, "requests.encoding", &requests.encoding, encoding),
+        fact(provider, "requests.client_id", &requests.client_id, String::clone),
+        fact(provider, "requests.scope_separator", &requests.scope_separator, String::clone),
+        fact(provider, "requests.pkce", &requests.pkce, bool::to_string),
         fact(provider, "authorization.offline_scope", &provider.authorization.offline_scope, String::clone),
         fact(provider, "access_token.life", &access.life, |life: &Life| length(life.0)),
         fact(provider, "access_token.minimum_age", &access.minimum_age, |life: &Life| length(life.0)),
@@ -232,6 +239,14 @@ fn limit(limit: &Limit) -> String {
         Limit::After(after) => length(*after),
         Limit::Endless => "none".to_owned(),
     }
+}
+
+fn encoding(encoding: &Encoding) -> String {
+    let name = match encoding {
+        Encoding::Form => "form",
+        Encoding::Json => "json",
+    };
+    name.to_owned()
 }
 
 fn rotation(rotation: &Rotation) -> String {

@@ -75,9 +75,13 @@ impl Client {
     /// Everything that decides where secrets are sent and how. The client's secret and its connections' refresh tokens
     /// are sealed for exactly this, so that whoever can write to the database cannot have them sent elsewhere.
     pub fn binding(&self) -> String {
-        let Endpoints { token, revocation, .. } = &self.endpoints;
+        let Endpoints { token, refresh, revocation, .. } = &self.endpoints;
         let revocation = revocation.as_ref().map_or("", Url::as_str);
-        format!("{}\n{}\n{}\n{token}\n{revocation}", self.id, self.client_id, self.auth)
+        let mut binding = format!("{}\n{}\n{}\n{token}\n{revocation}", self.id, self.client_id, self.auth);
+        if let Some(refresh) = refresh {
+            binding.extend(["\n", refresh.as_str()]);
+        }
+        binding
     }
 }
 
@@ -137,8 +141,77 @@ pub struct Endpoints {
     pub authorization: Option<Url>,
     /// The token endpoint.
     pub token: Url,
+    /// The token endpoint for refreshes, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Url>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Url>,
     /// Whether the provider promised to send `iss` on every redirect (RFC 9207 §3).
     pub sends_iss: bool,
+}
+
+impl Endpoints {
+    /// Where a refresh is asked for.
+    pub fn for_refreshes(&self) -> &Url {
+        self.refresh.as_ref().unwrap_or(&self.token)
+    }
+
+    /// All that a browser or a request is sent to.
+    pub fn all(&self) -> impl Iterator<Item = &Url> {
+        let others = [&self.authorization, &self.refresh, &self.revocation];
+        others.into_iter().flatten().chain([&self.token])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_bound_to_everything_that_they_are_sent_to() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let client = Client {
+            id: ClientId::from_uuid(uuid::Uuid::nil()),
+            revision: 1,
+            name: "a".to_owned(),
+            provider: "custom".to_owned(),
+            client_id: "id".to_owned(),
+            auth: ClientAuth::ClientSecretBasic,
+            secret: None,
+            second_secret: None,
+            redirect_uri: url("http://localhost:8724/callback"),
+            scopes: vec![],
+            endpoints: Endpoints {
+                issuer: None,
+                authorization: None,
+                token: url("https://as.example/token"),
+                refresh: None,
+                revocation: None,
+                sends_iss: false,
+            },
+            created_at: Timestamp::UNIX_EPOCH,
+            notes: ClientNotes::default(),
+        };
+        assert_eq!(client.endpoints.for_refreshes().as_str(), "https://as.example/token");
+        let mut bindings = vec![client.binding()];
+        let mut other = client.clone();
+        other.endpoints.refresh = Some(url("https://as.example/refresh"));
+        assert_eq!(other.endpoints.for_refreshes().as_str(), "https://as.example/refresh");
+        bindings.push(other.binding());
+        other.endpoints.refresh = Some(url("https://elsewhere.example/refresh"));
+        bindings.push(other.binding());
+        other = client.clone();
+        other.endpoints.revocation = Some(url("https://as.example/refresh"));
+        bindings.push(other.binding());
+        other = client.clone();
+        other.endpoints.token = url("https://elsewhere.example/token");
+        bindings.push(other.binding());
+        other = client;
+        other.auth = ClientAuth::None;
+        bindings.push(other.binding());
+        let all = bindings.len();
+        bindings.sort();
+        bindings.dedup();
+        assert_eq!(bindings.len(), all, "{bindings:#?}");
+    }
 }

@@ -16,9 +16,11 @@ pub mod catalogue;
 mod errors;
 mod fact;
 pub mod parse;
+mod requests;
 
 pub use errors::{ErrorFact, Means, Wait};
 pub use fact::{Fact, Life, Limit};
+pub use requests::{Encoding, RequestFacts};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -41,6 +43,9 @@ pub struct Provider {
     /// What it accepts as a client.
     #[serde(default)]
     pub client: ClientFacts,
+    /// How its requests differ from RFC 6749's.
+    #[serde(default)]
+    pub requests: RequestFacts,
     /// What an authorization request needs.
     #[serde(default)]
     pub authorization: AuthorizationFacts,
@@ -83,6 +88,8 @@ pub struct ProviderEndpoints {
     pub authorization: Option<Fact<Url>>,
     /// The token endpoint.
     pub token: Option<Fact<Url>>,
+    /// The token endpoint for refreshes, where that is another one.
+    pub refresh: Option<Fact<Url>>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Fact<Url>>,
 }

@@ -359,14 +359,14 @@ impl Inner {
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });
         };
-        let token_endpoint = &client.endpoints.token;
+        let (endpoints, requests) = (&client.endpoints, &provider.requests);
         let refresh_token = self.refresh_token(connection, grant, client)?;
         let request = match (grant.renewal, &refresh_token) {
             (Renewal::RefreshToken, Some(token)) => {
-                refresh_token::token_request(token_endpoint, credentials, token)
+                refresh_token::token_request(endpoints.for_refreshes(), credentials, token, requests)
             }
             (Renewal::ClientCredentials, _) => {
-                client_credentials::token_request(token_endpoint, credentials, &client.scopes)
+                client_credentials::token_request(&endpoints.token, credentials, &client.scopes, requests)
             }
             (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
         };

@@ -75,7 +75,8 @@ impl Engine {
             &credentials,
             &code,
             &authorization.redirect_uri,
-            &verifier,
+            Some(&verifier).filter(|_| provider.requests.pkce()),
+            &provider.requests,
         );
         let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
@@ -99,8 +100,12 @@ impl Engine {
         let provider = inner.catalogue.get(&client.provider)?;
         let credentials = inner.credentials(&client)?;
         let connection = inner.find_or_create(name, &client).await?;
-        let request =
-            client_credentials::token_request(&client.endpoints.token, &credentials, &client.scopes);
+        let request = client_credentials::token_request(
+            &client.endpoints.token,
+            &credentials,
+            &client.scopes,
+            &provider.requests,
+        );
         let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = Renewal::ClientCredentials;
         let consent = Consent { connection: connection.id, client: &client, answer, renewal, started_at };

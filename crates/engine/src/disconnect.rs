@@ -119,17 +119,15 @@ impl Inner {
             Some(token) => (token, TokenKind::RefreshToken),
             None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
         };
-        let request = revocation::request(endpoint, &credentials, &token, hint);
+        let provider = self.catalogue.get(&client.provider)?;
+        let request = revocation::request(endpoint, &credentials, &token, hint, &provider.requests);
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {
             Ok(request) => self.http.send(request, self.limits.answer).await,
             Err(error) => Exchange::from(error),
         };
-        let provider = self.catalogue.get(&client.provider).map(|provider| provider.name.clone());
-        let provider = provider.unwrap_or(client.provider);
-        let failed = |detail, transient| {
-            Err(Error::NotRevoked { name: connection.name.clone(), provider, detail, transient })
-        };
+        let (name, provider) = (connection.name.clone(), provider.name.clone());
+        let failed = |detail, transient| Err(Error::NotRevoked { name, provider, detail, transient });
         match revocation::read(exchange, self.clock.now(), &sent) {
             revocation::Revocation::Done => Ok(Revocation::Revoked),
             revocation::Revocation::Unsupported => Ok(Revocation::NotOffered),

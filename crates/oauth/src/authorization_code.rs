@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use url::Url;
 use vestal_core::clock::{Entropy, random};
+use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post};
@@ -37,8 +38,10 @@ pub struct AuthorizationRequest<'a> {
     pub scopes: &'a [String],
     /// From [`new_state`].
     pub state: &'a SecretString,
-    /// From [`crate::pkce::challenge`].
-    pub code_challenge: &'a str,
+    /// From [`crate::pkce::challenge`]; none where the provider takes none.
+    pub code_challenge: Option<&'a str>,
+    /// How the provider's requests differ from RFC 6749's.
+    pub requests: &'a RequestFacts,
     /// Parameters that the provider needs besides. They replace none of those above.
     pub parameters: &'a BTreeMap<String, String>,
 }
@@ -46,15 +49,16 @@ pub struct AuthorizationRequest<'a> {
 impl AuthorizationRequest<'_> {
     /// The URL to open in a browser. It holds `state`, so it is not for logs.
     pub fn url(&self) -> Url {
-        let scope = self.scopes.join(" ");
+        let scope = self.scopes.join(self.requests.scope_separator());
         let mut query = vec![
             ("response_type", "code"),
-            ("client_id", self.client_id),
+            (self.requests.name("client_id"), self.client_id),
             ("redirect_uri", self.redirect_uri.as_str()),
             ("state", self.state.expose_secret()),
-            ("code_challenge", self.code_challenge),
-            ("code_challenge_method", "S256"),
         ];
+        if let Some(challenge) = self.code_challenge {
+            query.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
+        }
         if !scope.is_empty() {
             query.push(("scope", &scope));
         }
@@ -72,7 +76,7 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-/// The request that turns a code into tokens.
+/// The request that turns a code into tokens. The verifier is that of the challenge, if there was one.
 ///
 /// # Errors
 /// Where the endpoint cannot be put into a request.
@@ -81,18 +85,16 @@ pub fn token_request(
     credentials: &Credentials,
     code: &SecretString,
     redirect_uri: &Url,
-    code_verifier: &SecretString,
+    code_verifier: Option<&SecretString>,
+    requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    post(
-        endpoint,
-        credentials,
-        &[
-            ("grant_type", "authorization_code"),
-            ("code", code.expose_secret()),
-            ("redirect_uri", redirect_uri.as_str()),
-            ("code_verifier", code_verifier.expose_secret()),
-        ],
-    )
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code.expose_secret()),
+        ("redirect_uri", redirect_uri.as_str()),
+    ];
+    fields.extend(code_verifier.map(|verifier| ("code_verifier", verifier.expose_secret())));
+    post(endpoint, credentials, &fields, requests)
 }
 
 #[cfg(test)]
@@ -118,7 +120,8 @@ mod tests {
             redirect_uri: &"http://localhost:8724/callback?a=b&c".parse().unwrap(),
             scopes: &scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>(),
             state: &"st".into(),
-            code_challenge: "ch",
+            code_challenge: Some("ch"),
+            requests: &RequestFacts::default(),
             parameters: &parameters,
         }
         .url()
@@ -183,7 +186,8 @@ mod tests {
             &credentials,
             &"c/d".into(),
             &"http://localhost:8724/callback".parse().unwrap(),
-            &"ver".into(),
+            Some(&"ver".into()),
+            &RequestFacts::default(),
         )
         .unwrap();
         assert_eq!(request.method(), "POST");

@@ -151,6 +151,7 @@ mod tests {
             issuer: issuer.map(Into::into),
             authorization: None,
             token: "https://as.example/token".parse().unwrap(),
+            refresh: None,
             revocation: None,
             sends_iss,
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use url::Url;
+use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post};
@@ -15,13 +16,14 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     scopes: &[String],
+    requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let scope = scopes.join(" ");
     let mut fields = vec![("grant_type", "client_credentials")];
     if !scope.is_empty() {
         fields.push(("scope", &scope));
     }
-    post(endpoint, credentials, &fields)
+    post(endpoint, credentials, &fields, requests)
 }
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod tests {
             Credentials::new("id".into(), ClientAuth::ClientSecretPost, Some("s".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
         for (scopes, scope) in [(vec![], ""), (vec!["a".to_owned(), "b:c".to_owned()], "&scope=a+b%3Ac")] {
-            let request = token_request(&endpoint, &credentials, &scopes).unwrap();
+            let request = token_request(&endpoint, &credentials, &scopes, &RequestFacts::default()).unwrap();
             assert_eq!(
                 request.body(),
                 format!("grant_type=client_credentials{scope}&client_id=id&client_secret=s").as_bytes()

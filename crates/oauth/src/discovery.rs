@@ -170,6 +170,7 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
             authorization: endpoint("authorization_endpoint")?,
             token: endpoint("token_endpoint")?
                 .ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?,
+            refresh: None,
             revocation: endpoint("revocation_endpoint")?,
             sends_iss: fields.get("authorization_response_iss_parameter_supported")
                 == Some(&Value::Bool(true)),

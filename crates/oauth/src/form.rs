@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Uri};
 use url::{Url, form_urlencoded};
+use vestal_core::provider::{Encoding, RequestFacts};
 
 use crate::client_auth::Credentials;
 use crate::http::Exchange;
@@ -21,22 +22,32 @@ impl From<UnsendableUrl> for Exchange {
     }
 }
 
-/// `fields` and the client's proof, form-encoded (RFC 6749 appendix B).
+/// `fields` and the client's proof, written as the provider wants them: as a form (RFC 6749 appendix B), as a rule.
 pub(crate) fn post(
     endpoint: &Url,
     credentials: &Credentials,
     fields: &[(&str, &str)],
+    requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    let body = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .extend_pairs(credentials.fields())
-        .finish();
+    let proof = credentials.fields();
+    let fields = fields.iter().chain(&proof).map(|(name, value)| (requests.name(name), *value));
+    let (body, content_type) = match requests.encoding() {
+        Encoding::Form => {
+            let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            (form, "application/x-www-form-urlencoded")
+        }
+        Encoding::Json => {
+            let object: serde_json::Map<_, _> =
+                fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
+            (serde_json::Value::Object(object).to_string(), "application/json")
+        }
+    };
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri(endpoint)?;
     let headers = request.headers_mut();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(mut proof) = credentials.header().and_then(|text| HeaderValue::from_str(&text).ok()) {
         proof.set_sensitive(true);
         headers.insert(AUTHORIZATION, proof);

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Request;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post};
@@ -16,31 +17,39 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     refresh_token: &SecretString,
+    requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    post(
-        endpoint,
-        credentials,
-        &[("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())],
-    )
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    post(endpoint, credentials, &fields, requests)
 }
 
 #[cfg(test)]
 mod tests {
     use vestal_core::client::ClientAuth;
+    use vestal_core::provider::{Encoding, Fact};
 
     use super::*;
 
-    /// The request's `Authorization` header and body, for a client that proves itself so.
-    fn sent(auth: ClientAuth) -> (Option<String>, String) {
+    fn request(auth: ClientAuth, requests: &RequestFacts) -> Request<Bytes> {
         let credentials = Credentials::new("id".into(), auth, Some("se cret".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
-        let request = token_request(&endpoint, &credentials, &"r+t/=".into()).unwrap();
+        let request = token_request(&endpoint, &credentials, &"r+t/=".into(), requests).unwrap();
         assert_eq!(request.method(), "POST");
+        request
+    }
+
+    /// The request's `Authorization` header and body, for a client that proves itself so.
+    fn sent(auth: ClientAuth, requests: &RequestFacts) -> (Option<String>, String) {
+        let request = request(auth, requests);
         let header = request.headers().get("authorization").map(|value| {
             assert!(value.is_sensitive());
             value.to_str().unwrap().to_owned()
         });
         (header, String::from_utf8(request.into_body().to_vec()).unwrap())
+    }
+
+    fn fact<T>(value: T) -> Option<Fact<T>> {
+        Some(Fact { value, source: None, unverified: true, note: None })
     }
 
     #[test]
@@ -52,7 +61,31 @@ mod tests {
             (ClientAuth::ClientSecretPost, None, format!("{grant}&client_id=id&client_secret=se+cret")),
             (ClientAuth::None, None, format!("{grant}&client_id=id")),
         ] {
-            assert_eq!(sent(auth), (header.map(str::to_owned), body), "{auth}");
+            let plain = RequestFacts::default();
+            assert_eq!(sent(auth, &plain), (header.map(str::to_owned), body), "{auth}");
         }
+    }
+    /// Square's and Notion's, <https://developer.squareup.com/reference/square/o-auth-api/obtain-token> and
+    /// <https://developers.notion.com/reference/refresh-a-token>.
+    #[test]
+    fn some_want_json() {
+        let requests = RequestFacts { encoding: fact(Encoding::Json), ..RequestFacts::default() };
+        let grant = r#""grant_type":"refresh_token","refresh_token":"r+t/=""#;
+        let (header, body) = sent(ClientAuth::ClientSecretPost, &requests);
+        assert_eq!(body, format!(r#"{{"client_id":"id","client_secret":"se cret",{grant}}}"#));
+        assert_eq!(header, None);
+        let (header, body) = sent(ClientAuth::ClientSecretBasic, &requests);
+        assert_eq!(body, format!("{{{grant}}}"));
+        assert_eq!(header.as_deref(), Some("Basic aWQ6c2UrY3JldA=="));
+        let request = request(ClientAuth::None, &requests);
+        assert_eq!(request.headers()["content-type"], "application/json");
+    }
+
+    /// TikTok's, <https://developers.tiktok.com/doc/oauth-user-access-token-management>.
+    #[test]
+    fn some_call_the_client_otherwise() {
+        let requests = RequestFacts { client_id: fact("client_key".to_owned()), ..RequestFacts::default() };
+        let (_, body) = sent(ClientAuth::ClientSecretPost, &requests);
+        assert!(body.ends_with("&client_key=id&client_secret=se+cret"), "{body}");
     }
 }

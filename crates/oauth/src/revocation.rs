@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use vestal_core::outcome::{Class, Reply};
+use vestal_core::provider::RequestFacts;
 use vestal_core::secret::Redactor;
 
 use crate::client_auth::Credentials;
@@ -54,12 +55,14 @@ pub fn request(
     credentials: &Credentials,
     token: &SecretString,
     kind: TokenKind,
+    requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let hint = match kind {
         TokenKind::AccessToken => "access_token",
         TokenKind::RefreshToken => "refresh_token",
     };
-    post(endpoint, credentials, &[("token", token.expose_secret()), ("token_type_hint", hint)])
+    let fields = [("token", token.expose_secret()), ("token_type_hint", hint)];
+    post(endpoint, credentials, &fields, requests)
 }
 
 /// Reads what came back for a request started at `started_at`; `sent` knows the secrets that it carried.
@@ -97,9 +100,14 @@ mod tests {
             Credentials::new("s6BhdRkqt3".into(), ClientAuth::ClientSecretBasic, Some("gX1fBat3bV".into()))
                 .unwrap();
         let endpoint = "https://as.example/revoke".parse().unwrap();
-        let request =
-            request(&endpoint, &credentials, &"45ghiukldjahdnhzdauz".into(), TokenKind::RefreshToken)
-                .unwrap();
+        let request = request(
+            &endpoint,
+            &credentials,
+            &"45ghiukldjahdnhzdauz".into(),
+            TokenKind::RefreshToken,
+            &RequestFacts::default(),
+        )
+        .unwrap();
         assert_eq!(request.method(), "POST");
         assert_eq!(request.uri(), "https://as.example/revoke");
         assert_eq!(request.headers()["authorization"], "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW");

@@ -1,5 +1,7 @@
 //! What a request carried that nobody may read.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -13,9 +15,14 @@ const PUBLIC: [&str; 5] = ["grant_type", "client_id", "redirect_uri", "scope", "
 
 /// Removes from an answer's words every secret of its request: tokens, codes and the client's proof.
 pub fn redactor(request: &Request<Bytes>) -> Redactor {
-    let fields = form_urlencoded::parse(request.body())
-        .filter(|(name, _)| !PUBLIC.contains(&name.as_ref()))
-        .map(|(_, value)| SecretString::from(value.into_owned()));
+    let fields = match serde_json::from_slice::<BTreeMap<String, String>>(request.body()) {
+        Ok(object) => object.into_iter().collect(),
+        Err(_) => form_urlencoded::parse(request.body()).into_owned().collect::<Vec<_>>(),
+    };
+    let fields = fields
+        .into_iter()
+        .filter(|(name, _)| !PUBLIC.contains(&name.as_str()))
+        .map(|(_, value)| SecretString::from(value));
     let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
     let proof = header.and_then(|header| header.split_once(' ')).map_or("", |(_, proof)| proof);
     Redactor::knowing(fields.chain([proof.into()]).chain(client_secret(proof)))
@@ -32,6 +39,7 @@ fn client_secret(proof: &str) -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use vestal_core::client::ClientAuth;
+    use vestal_core::provider::{Encoding, Fact, RequestFacts};
 
     use super::*;
     use crate::client_auth::Credentials;
@@ -57,8 +65,12 @@ mod tests {
         ] {
             let credentials = Credentials::new("shop".into(), auth, Some("open: sesame&co".into())).unwrap();
             let endpoint = "https://as.example/token".parse().unwrap();
-            let request = token_request(&endpoint, &credentials, &"wanderer".into()).unwrap();
-            assert_eq!(redactor(&request).redact(said), kept, "{auth}");
+            for encoding in [Encoding::Form, Encoding::Json] {
+                let encoding = Some(Fact { value: encoding, source: None, unverified: true, note: None });
+                let requests = RequestFacts { encoding, ..RequestFacts::default() };
+                let request = token_request(&endpoint, &credentials, &"wanderer".into(), &requests).unwrap();
+                assert_eq!(redactor(&request).redact(said), kept, "{auth}");
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ impl Sandbox {
     pub(crate) fn authorize(&mut self, request: &Request, now_ms: u64) -> Response {
         // Until it is known where the client may be answered, the user is told instead (RFC 6749 §4.1.2.1).
         let page = |message: &'static str| answer::text(StatusCode::BAD_REQUEST, message);
-        let Ok(form) = Form::parse(request.uri().query().unwrap_or_default().as_bytes()) else {
+        let Ok(form) = Form::of_query(request, &self.settings.dialect) else {
             return page("A parameter is there twice.\n");
         };
         let asking = self.settings.clients.iter().find(|client| Some(&*client.id) == form.get("client_id"));
@@ -67,6 +67,9 @@ impl Sandbox {
             return Err(("unsupported_response_type", "only response_type=code is supported"));
         }
         match (form.get("code_challenge"), form.get("code_challenge_method")) {
+            (Some(_), _) if self.settings.dialect.refuses_pkce => {
+                return Err(("invalid_request", "code_challenge is not supported"));
+            }
             (Some(_), Some("S256")) => {}
             (None, None) if !client.is_public() => {}
             (None, None) => return Err(("invalid_request", "a public client must use PKCE")),

@@ -132,7 +132,7 @@ impl Fault {
 
     fn matches(&self, endpoint: Endpoint, request: &Request) -> bool {
         let asks_for = |grant_type: GrantType| {
-            Form::parse(request.body()).is_ok_and(|form| form.get("grant_type") == Some(grant_type.name()))
+            Form::of_any_body(request).is_some_and(|form| form.get("grant_type") == Some(grant_type.name()))
         };
         self.endpoint == endpoint && self.grant_type.is_none_or(asks_for)
     }

@@ -1,4 +1,4 @@
-//! Reading `application/x-www-form-urlencoded` parameters.
+//! Reading parameters: `application/x-www-form-urlencoded`, or as the dialect has them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,15 +6,15 @@ use std::collections::btree_map::Entry;
 use http::header;
 use url::form_urlencoded;
 
-use crate::Request;
 use crate::answer::OAuthError;
+use crate::{Dialect, Request};
 
 /// The parameters of a request. None is there twice, and one without a value counts as omitted (RFC 6749 §3.1
 /// and §3.2).
 pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {
-    /// Reads a query or a body; the error names the parameter that is there twice.
+    /// Reads parameters; the error names the parameter that is there twice.
     pub(crate) fn parse(encoded: &[u8]) -> Result<Self, String> {
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(encoded) {
@@ -27,17 +27,48 @@ impl Form {
         Ok(Self(parameters))
     }
 
+    /// Reads the query of a GET.
+    pub(crate) fn of_query(request: &Request, dialect: &Dialect) -> Result<Self, String> {
+        let form = Self::parse(request.uri().query().unwrap_or_default().as_bytes())?;
+        Ok(form.translated(dialect))
+    }
+
     /// Reads the body of a POST.
-    pub(crate) fn of_body(request: &Request) -> Result<Self, OAuthError> {
+    pub(crate) fn of_body(request: &Request, dialect: &Dialect) -> Result<Self, OAuthError> {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(OAuthError::invalid_request(
-                "the body must be application/x-www-form-urlencoded, and say so",
-            ));
+        let expected = if dialect.json { "application/json" } else { "application/x-www-form-urlencoded" };
+        if !media_type.eq_ignore_ascii_case(expected) {
+            return Err(OAuthError::invalid_request(format!("the body must be {expected}, and say so")));
         }
-        Self::parse(request.body())
-            .map_err(|name| OAuthError::invalid_request(format!("the parameter {name} is there twice")))
+        let form = if dialect.json {
+            Self::parse_json(request.body())
+                .ok_or_else(|| OAuthError::invalid_request("the body is no JSON object of texts"))?
+        } else {
+            Self::parse(request.body())
+                .map_err(|name| OAuthError::invalid_request(format!("the parameter {name} is there twice")))?
+        };
+        Ok(form.translated(dialect))
+    }
+
+    /// Reads a JSON object of texts.
+    fn parse_json(body: &[u8]) -> Option<Self> {
+        let mut parameters: BTreeMap<String, String> = serde_json::from_slice(body).ok()?;
+        parameters.retain(|_, value| !value.is_empty());
+        Some(Self(parameters))
+    }
+
+    /// Reads a body of either kind.
+    pub(crate) fn of_any_body(request: &Request) -> Option<Self> {
+        Self::parse_json(request.body()).or_else(|| Self::parse(request.body()).ok())
+    }
+
+    /// With the names of RFC 6749.
+    fn translated(mut self, dialect: &Dialect) -> Self {
+        let client_id = self.0.remove(dialect.client_id);
+        self.0.remove("client_id");
+        self.0.extend(client_id.map(|value| ("client_id".to_owned(), value)));
+        self
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

@@ -46,7 +46,9 @@ pub use client_auth::{Authentication, Client};
 pub use endpoint::Endpoint;
 pub use fault::{Delivery, Fault, GrantType, Trouble};
 pub use grants::{Death, DeathReason, GrantFacts, GrantId};
-pub use settings::{Consent, ExpiresIn, Grace, Quota, RefreshTokens, RetryAfter, Reuse, Rotation, Settings};
+pub use settings::{
+    Consent, Dialect, ExpiresIn, Grace, Quota, RefreshTokens, RetryAfter, Reuse, Rotation, Settings,
+};
 #[cfg(feature = "http")]
 pub use shell::{Server, Shared, serve};
 pub use stats::{Families, Stats};

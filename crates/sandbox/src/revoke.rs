@@ -18,7 +18,7 @@ impl Sandbox {
     /// A refresh token, superseded or not, takes its grant with it; an access token goes alone. A token that
     /// is no longer there is revoked enough (§2.2).
     fn try_revoke(&mut self, request: &Request, now_ms: u64) -> Result<(), OAuthError> {
-        let form = Form::of_body(request)?;
+        let form = Form::of_body(request, &self.settings.dialect)?;
         let client = authenticate(&self.settings.clients, request, &form)?;
         let value = form.need("token")?;
         let theirs = || OAuthError::invalid_grant("the token was issued to another client");

@@ -26,6 +26,8 @@ pub struct Settings {
     pub refresh_tokens: RefreshTokens,
     /// How many token requests a client may make. `None`: any number.
     pub quota: Option<Quota>,
+    /// How it wants its requests.
+    pub dialect: Dialect,
 }
 
 impl Settings {
@@ -43,6 +45,7 @@ impl Settings {
             token_type: "Bearer",
             refresh_tokens: RefreshTokens::default(),
             quota: None,
+            dialect: Dialect::default(),
         }
     }
 
@@ -61,6 +64,23 @@ pub enum Consent {
     Given,
     /// No: `error=access_denied` (RFC 6749 §4.1.2.1).
     Denied,
+}
+
+/// Where a provider's requests are not those of RFC 6749.
+#[derive(Clone, Debug)]
+pub struct Dialect {
+    /// Bodies are JSON objects of texts, and forms are refused.
+    pub json: bool,
+    /// What the parameter `client_id` is called.
+    pub client_id: &'static str,
+    /// Whether a code challenge is refused.
+    pub refuses_pkce: bool,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { json: false, client_id: "client_id", refuses_pkce: false }
+    }
 }
 
 /// How a token answer tells the access token's life, which is counted in whole seconds, rounded down.

@@ -32,7 +32,7 @@ impl Sandbox {
     }
 
     fn try_token(&mut self, request: &Request, now_ms: u64) -> Result<TokenSet, OAuthError> {
-        let form = Form::of_body(request)?;
+        let form = Form::of_body(request, &self.settings.dialect)?;
         let client = authenticate(&self.settings.clients, request, &form)?;
         if let Some(quota) = &self.settings.quota {
             self.quotas.count(&client.id, quota, now_ms).inspect_err(|_| self.stats.throttled += 1)?;

@@ -18,18 +18,25 @@ const FILES: &[(&str, &str)] = &[
     ("docusign", include_str!("../../../../providers/docusign.toml")),
     ("dropbox", include_str!("../../../../providers/dropbox.toml")),
     ("etsy", include_str!("../../../../providers/etsy.toml")),
+    ("figma", include_str!("../../../../providers/figma.toml")),
+    ("fitbit", include_str!("../../../../providers/fitbit.toml")),
     ("github", include_str!("../../../../providers/github.toml")),
     ("gitlab", include_str!("../../../../providers/gitlab.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
     ("hubspot", include_str!("../../../../providers/hubspot.toml")),
     ("keycloak", include_str!("../../../../providers/keycloak.toml")),
+    ("linkedin", include_str!("../../../../providers/linkedin.toml")),
     ("microsoft", include_str!("../../../../providers/microsoft.toml")),
+    ("notion", include_str!("../../../../providers/notion.toml")),
     ("okta", include_str!("../../../../providers/okta.toml")),
+    ("pipedrive", include_str!("../../../../providers/pipedrive.toml")),
     ("quickbooks", include_str!("../../../../providers/quickbooks.toml")),
     ("salesforce", include_str!("../../../../providers/salesforce.toml")),
     ("slack", include_str!("../../../../providers/slack.toml")),
     ("spotify", include_str!("../../../../providers/spotify.toml")),
+    ("square", include_str!("../../../../providers/square.toml")),
     ("strava", include_str!("../../../../providers/strava.toml")),
+    ("tiktok", include_str!("../../../../providers/tiktok.toml")),
     ("twitch", include_str!("../../../../providers/twitch.toml")),
     ("x", include_str!("../../../../providers/x.toml")),
     ("xero", include_str!("../../../../providers/xero.toml")),
@@ -72,7 +79,8 @@ mod tests {
             let provider = builtin(id).unwrap().unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
             assert_eq!(provider.id, id);
             let endpoints = &provider.endpoints;
-            let urls = [&endpoints.authorization, &endpoints.token, &endpoints.revocation];
+            let urls =
+                [&endpoints.authorization, &endpoints.token, &endpoints.refresh, &endpoints.revocation];
             for fact in urls.into_iter().flatten() {
                 assert_eq!(fact.value.scheme(), "https", "{id}: {}", fact.value);
             }

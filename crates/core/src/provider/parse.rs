@@ -65,14 +65,19 @@ impl Provider {
         ) -> Option<(&'static str, Option<&'a str>, bool)> {
             fact.map(|fact| (name, fact.source.as_deref(), fact.unverified))
         }
-        let (endpoints, client) = (&self.endpoints, &self.client);
+        let (endpoints, client, requests) = (&self.endpoints, &self.client, &self.requests);
         let (access, refresh) = (&self.access_token, &self.refresh_token);
         [
             fact("endpoints.authorization", endpoints.authorization.as_ref()),
             fact("endpoints.token", endpoints.token.as_ref()),
+            fact("endpoints.refresh", endpoints.refresh.as_ref()),
             fact("endpoints.revocation", endpoints.revocation.as_ref()),
             fact("client.auth", client.auth.as_ref()),
             fact("client.redirect_uri", client.redirect_uri.as_ref()),
+            fact("requests.encoding", requests.encoding.as_ref()),
+            fact("requests.client_id", requests.client_id.as_ref()),
+            fact("requests.scope_separator", requests.scope_separator.as_ref()),
+            fact("requests.pkce", requests.pkce.as_ref()),
             fact("authorization.offline_scope", self.authorization.offline_scope.as_ref()),
             fact("access_token.life", access.life.as_ref()),
             fact("access_token.minimum_age", access.minimum_age.as_ref()),

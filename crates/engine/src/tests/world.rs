@@ -423,6 +423,7 @@ pub(crate) fn client() -> NewClient {
             issuer: Some(ISSUER.into()),
             authorization: Some(format!("{ISSUER}/authorize").parse().unwrap()),
             token: format!("{ISSUER}/token").parse().unwrap(),
+            refresh: None,
             revocation: Some(format!("{ISSUER}/revoke").parse().unwrap()),
             sends_iss: true,
         },

@@ -87,6 +87,7 @@ fn a_full_document() {
                 issuer: Some(ISSUER.into()),
                 authorization: Some(url("https://as.example/authorize?tenant=7")),
                 token: url("https://tokens.example/token"),
+                refresh: None,
                 revocation: Some(url("https://as.example/revoke")),
                 sends_iss: true,
             },

@@ -73,6 +73,7 @@ pub fn endpoints() -> Endpoints {
         issuer: Some("https://provider.example".to_owned()),
         authorization: Some("https://provider.example/authorize?tenant=a%20b".parse().unwrap()),
         token: "https://provider.example/token".parse().unwrap(),
+        refresh: None,
         revocation: None,
         sends_iss: true,
     }

@@ -192,6 +192,9 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     ] {
         output.line(format_args!("  {}{text}", pad(title, 16)))?;
     }
+    if let Some(refresh) = &endpoints.refresh {
+        output.line(format_args!("  {}{refresh}", pad("refreshes", 16)))?;
+    }
     if let Some(trouble) = &client.trouble {
         let refused = output.palette.bad("refused");
         output.line(format_args!("  {}since {}: {}", pad(&refused, 16), trouble.since, trouble.detail))?;

@@ -359,8 +359,7 @@ fn client(client: &Client) -> Finding {
         );
     }
     let endpoints = &client.endpoints;
-    let urls = [endpoints.authorization.as_ref(), Some(&endpoints.token), endpoints.revocation.as_ref()];
-    for url in urls.into_iter().flatten() {
+    for url in endpoints.all() {
         if let Err(error) = endpoint::check(url) {
             return fail(about, format!("{name}: {error}"), &again);
         }

@@ -243,6 +243,7 @@ async fn endpoints(
             issuer: is_said(&facts.issuer).filter(|_| options.token_endpoint.is_none()),
             authorization: options.authorization_endpoint.clone().or_else(|| fact(&facts.authorization)),
             token,
+            refresh: fact(&facts.refresh),
             revocation: options.revocation_endpoint.clone().or_else(|| fact(&facts.revocation)),
             sends_iss: false,
         };
@@ -274,8 +275,7 @@ async fn endpoints(
         }
         (endpoints, found.auth_methods)
     };
-    let all = [endpoints.authorization.as_ref(), Some(&endpoints.token), endpoints.revocation.as_ref()];
-    for url in all.into_iter().flatten() {
+    for url in endpoints.all() {
         refuse_retired(url.as_str())?;
         endpoint::check(url).map_err(|error| Failure::usage(format!("{url} cannot be used")).why(error))?;
     }

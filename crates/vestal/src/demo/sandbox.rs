@@ -51,6 +51,7 @@ pub(crate) fn endpoints(issuer: &str) -> anyhow::Result<Endpoints> {
         issuer: Some(issuer.to_owned()),
         authorization: Some(below("authorize")?),
         token: below("token")?,
+        refresh: None,
         revocation: Some(below("revoke")?),
         sends_iss: true,
     })
