@@ -199,7 +199,7 @@ fn a_leak_would_be_found() {
     assert_eq!(record.leaks(folder.path()).len(), 2, "and one in a file");
 
     let record = Record::default();
-    let url = "https://login.example/authorize?code_challenge=x&state=planted-state";
+    let url = "https://login.example/authorize?response_type=code&code_challenge=x&state=planted-state";
     record.add_secret(Secret::new(Kind::State, "planted-state"));
     record.add_consent(url);
     let say =
