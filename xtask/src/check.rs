@@ -17,6 +17,14 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step {
+        what: "lock files",
+        check: || {
+            let scope = ["metadata", "--quiet", "--locked", "--format-version=1"];
+            silent(&mut cargo(&scope))?;
+            silent(&mut cargo(&[&scope[..], &["--manifest-path=fuzz/Cargo.toml"]].concat()))
+        },
+    },
+    Step {
         what: "formatting",
         check: || {
             cargo_says_nothing(&["fmt", "--all", "--", "--check", "--color=never"])?;
