@@ -11,7 +11,9 @@ const BY_CARGO: &[&str] = &[
     "cargo run --release -- demo --for 30s",
     "cargo xtask test",
     "cargo install --locked --path crates/vestal",
+    "cargo xtask prove",
     "cargo xtask bench token",
+    "cargo xtask bench refresh",
 ];
 
 #[test]
