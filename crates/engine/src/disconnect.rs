@@ -119,14 +119,17 @@ impl Inner {
             Some(token) => (token, TokenKind::RefreshToken),
             None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
         };
-        let provider = self.catalogue.get(&client.provider)?;
-        let request = revocation::request(endpoint, &credentials, &token, hint, &provider.requests);
+        // Without the provider's file, a grant is revoked as RFC 7009 has it.
+        let provider = self.catalogue.get(&client.provider).ok();
+        let requests = provider.as_ref().map(|provider| provider.requests.clone()).unwrap_or_default();
+        let request = revocation::request(endpoint, &credentials, &token, hint, &requests);
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {
             Ok(request) => self.http.send(request, self.limits.answer).await,
             Err(error) => Exchange::from(error),
         };
-        let (name, provider) = (connection.name.clone(), provider.name.clone());
+        let name = connection.name.clone();
+        let provider = provider.map_or(client.provider, |provider| provider.name.clone());
         let failed = |detail, transient| Err(Error::NotRevoked { name, provider, detail, transient });
         match revocation::read(exchange, self.clock.now(), &sent) {
             revocation::Revocation::Done => Ok(Revocation::Revoked),
