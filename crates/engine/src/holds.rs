@@ -81,9 +81,9 @@ impl Holds {
     }
 }
 
-/// The host that a client's token requests go to.
+/// The host that a client's refreshes go to.
 pub(crate) fn host_of(client: &Client) -> String {
-    client.endpoints.token.host_str().unwrap_or_default().to_owned()
+    client.endpoints.for_refreshes().host_str().unwrap_or_default().to_owned()
 }
 
 impl Inner {
