@@ -75,7 +75,7 @@ impl Engine {
             &credentials,
             &code,
             &authorization.redirect_uri,
-            Some(&verifier).filter(|_| provider.requests.pkce()),
+            &verifier,
             &provider.requests,
         );
         let (answer, started_at) = inner.ask(request, &provider).await?;

@@ -91,14 +91,13 @@ impl Engine {
 
         let mut parameters = provider.authorization.parameters.clone();
         parameters.extend(begin.parameters);
-        let challenge = pkce::challenge(&verifier);
         let request = AuthorizationRequest {
             endpoint: &endpoint,
             client_id: &client.client_id,
             redirect_uri: &client.redirect_uri,
             scopes: &scopes,
             state: &state,
-            code_challenge: Some(&*challenge).filter(|_| provider.requests.pkce()),
+            code_challenge: &pkce::challenge(&verifier),
             requests: &provider.requests,
             parameters: &parameters,
         };

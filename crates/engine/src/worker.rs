@@ -162,11 +162,11 @@ impl Engine {
 
     /// Starts these, having read them all at once. Whoever cannot be read with the others reads by itself, and tells why.
     async fn start(&self, cleared: Vec<Cleared>) {
+        if cleared.is_empty() {
+            return;
+        }
         let ids: Vec<_> = cleared.iter().map(|one| one.due.connection).collect();
-        let read = match ids.is_empty() {
-            true => Vec::new(),
-            false => self.inner.store.connections_by_id(&ids).await.unwrap_or_default(),
-        };
+        let read = self.inner.store.connections_by_id(&ids).await.unwrap_or_default();
         let mut read: HashMap<_, _> = read.into_iter().map(|one| (one.id, Box::new(one))).collect();
         for Cleared { due, slot, permit } in cleared {
             let stored = read.remove(&due.connection);

@@ -38,8 +38,8 @@ pub struct AuthorizationRequest<'a> {
     pub scopes: &'a [String],
     /// From [`new_state`].
     pub state: &'a SecretString,
-    /// From [`crate::pkce::challenge`]; none where the provider takes none.
-    pub code_challenge: Option<&'a str>,
+    /// From [`crate::pkce::challenge`]. Left out where the provider takes none.
+    pub code_challenge: &'a str,
     /// How the provider's requests differ from RFC 6749's.
     pub requests: &'a RequestFacts,
     /// Parameters that the provider needs besides. They replace none of those above.
@@ -56,8 +56,8 @@ impl AuthorizationRequest<'_> {
             ("redirect_uri", self.redirect_uri.as_str()),
             ("state", self.state.expose_secret()),
         ];
-        if let Some(challenge) = self.code_challenge {
-            query.extend([("code_challenge", challenge), ("code_challenge_method", "S256")]);
+        if self.requests.pkce() {
+            query.extend([("code_challenge", self.code_challenge), ("code_challenge_method", "S256")]);
         }
         if !scope.is_empty() {
             query.push(("scope", &scope));
@@ -76,7 +76,7 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-/// The request that turns a code into tokens. The verifier is that of the challenge, if there was one.
+/// The request that turns a code into tokens. The verifier is left out as the challenge was.
 ///
 /// # Errors
 /// Where the endpoint cannot be put into a request.
@@ -85,7 +85,7 @@ pub fn token_request(
     credentials: &Credentials,
     code: &SecretString,
     redirect_uri: &Url,
-    code_verifier: Option<&SecretString>,
+    code_verifier: &SecretString,
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let mut fields = vec![
@@ -93,7 +93,9 @@ pub fn token_request(
         ("code", code.expose_secret()),
         ("redirect_uri", redirect_uri.as_str()),
     ];
-    fields.extend(code_verifier.map(|verifier| ("code_verifier", verifier.expose_secret())));
+    if requests.pkce() {
+        fields.push(("code_verifier", code_verifier.expose_secret()));
+    }
     post(endpoint, credentials, &fields, requests)
 }
 
@@ -120,7 +122,7 @@ mod tests {
             redirect_uri: &"http://localhost:8724/callback?a=b&c".parse().unwrap(),
             scopes: &scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>(),
             state: &"st".into(),
-            code_challenge: Some("ch"),
+            code_challenge: "ch",
             requests: &RequestFacts::default(),
             parameters: &parameters,
         }
@@ -186,7 +188,7 @@ mod tests {
             &credentials,
             &"c/d".into(),
             &"http://localhost:8724/callback".parse().unwrap(),
-            Some(&"ver".into()),
+            &"ver".into(),
             &RequestFacts::default(),
         )
         .unwrap();
