@@ -259,8 +259,8 @@ async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, F
     let store = vestal.engine.store();
     let now = vestal.engine.now();
     let due = store.due(now, TOLD_OF, &Held::default()).await?;
-    let mut unread: HashSet<_> = due.iter().map(|due| due.connection).collect();
-    let ids: Vec<_> = unread.iter().copied().collect();
+    let ids: Vec<_> = due.iter().map(|due| due.connection).collect();
+    let mut unread: HashSet<_> = ids.iter().copied().collect();
     let before = store.connections_by_id(&ids).await?;
     vestal.engine.run_due().await.map_err(|error| Failure::of(error, None, calendar))?;
     vestal.engine.drain().await;
