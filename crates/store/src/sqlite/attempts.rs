@@ -33,17 +33,16 @@ pub(super) fn begin(db: &Db, begin: &Begin, until: Timestamp, now: Timestamp) ->
 }
 
 pub(super) fn renew(db: &Db, attempt: AttemptId, until: Timestamp) -> Result<Renewed, Failure> {
-    let sql = "UPDATE connections SET revision = revision + 1, lease_until = ?1
-                 WHERE id = (SELECT connection FROM attempts WHERE id = ?2) AND lease_attempt = ?2";
+    let sql = "UPDATE leases SET steps = steps + 1, until = ?1
+                 WHERE connection = (SELECT connection FROM attempts WHERE id = ?2) AND attempt = ?2";
     let renewed = query(sql).bind(until).bind(attempt.as_uuid()).execute(db)?;
     Ok(if renewed == 1 { Renewed::Done } else { Renewed::Lost })
 }
 
 pub(super) fn release(db: &Db, node: NodeId, now: Timestamp) -> Result<u64, Failure> {
     let released = query(
-        "UPDATE connections SET revision = revision + 1, lease_until = ?1
-         WHERE lease_until > ?1
-           AND (id, lease_attempt) IN (SELECT connection, id FROM attempts WHERE node = ?2 AND status = 'open')",
+        "UPDATE leases SET steps = steps + 1, until = ?1
+         WHERE until > ?1 AND attempt IN (SELECT id FROM attempts WHERE node = ?2 AND status = 'open')",
     )
     .bind(now)
     .bind(node.as_uuid())

@@ -20,8 +20,8 @@ use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word}
 macro_rules! connections_where {
     ($condition:literal) => {
         concat!(
-            "SELECT c.id, c.revision, c.name, c.client, c.external_id, c.tags, c.policy, c.created_at, ",
-            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, c.lease_until, c.grant_id, ",
+            "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, c.created_at, ",
+            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, c.grant_id, ",
             "a.id AS a_id, a.node AS a_node, a.grant_id AS a_grant_id, a.generation AS a_generation, ",
             "a.fingerprint AS a_fingerprint, a.started_at AS a_started_at, ",
             "g.consented_at AS g_consented_at, g.renewal AS g_renewal, ",
@@ -29,11 +29,12 @@ macro_rules! connections_where {
             "t.token_type AS t_token_type, t.scope AS t_scope, t.access_token AS t_access_token, ",
             "t.refresh_token AS t_refresh_token, t.refresh_fingerprint AS t_refresh_fingerprint, ",
             "t.refresh_end AS t_refresh_end, t.id_token AS t_id_token, t.extra AS t_extra, ",
-            "c.lease_attempt ",
+            "l.attempt AS lease_attempt ",
             "FROM connections c ",
             "LEFT JOIN grants g ON g.id = c.grant_id ",
             "LEFT JOIN token_sets t ON t.grant_id = c.grant_id AND t.generation = c.generation ",
-            "LEFT JOIN attempts a ON a.id = c.lease_attempt ",
+            "LEFT JOIN leases l ON l.connection = c.id ",
+            "LEFT JOIN attempts a ON a.id = l.attempt ",
             "WHERE ",
             $condition
         )
@@ -190,7 +191,7 @@ pub(super) fn kept_token_sets(db: &Db, id: ConnectionId) -> Result<Vec<(GrantId,
 
 pub(super) fn remove(db: &Db, id: ConnectionId) -> Result<bool, Failure> {
     // Attempts that are closed go when they are old, and an open one would never be.
-    query("DELETE FROM attempts WHERE id = (SELECT lease_attempt FROM connections WHERE id = ?)")
+    query("DELETE FROM attempts WHERE id = (SELECT attempt FROM leases WHERE connection = ?)")
         .bind(id.as_uuid())
         .execute(db)?;
     Ok(query("DELETE FROM connections WHERE id = ?").bind(id.as_uuid()).execute(db)? > 0)
@@ -205,7 +206,7 @@ pub(super) fn mark_read(
 ) -> Result<(), Failure> {
     query(
         "UPDATE connections SET last_read_at = ?, due_at = ?, dies_at = ?, warned_at = ?
-         WHERE id = ? AND revision = ?",
+         WHERE id = ? AND EXISTS (SELECT 1 FROM revisions r WHERE r.id = connections.id AND r.revision = ?)",
     )
     .bind(at)
     .bind(plan.due_at)

@@ -1,17 +1,22 @@
 //! What is due, and when to look again.
 //!
-//! What dies first is to come first. Where little is due, it is read out of the index by when a connection is to be
-//! looked at, and sorted. Where much is due, as after a long downtime, sorting it for each look would cost more than
-//! the few that are asked for; then it is looked for in the order in which connections die, and much of what is passed
-//! there is due.
+//! What dies first is to come first. Where little is due, it is read out of the index by when it is due, and sorted.
+//! Where much is due, as after a long downtime, sorting it for each look would cost more than the few that are asked for;
+//! then it is looked for in the order in which connections die, and much of what is passed there is due.
+//!
+//! Whoever is under a lease is to be looked at when that ends, whatever its plan says, since the outcome of the attempt
+//! must be found out. Leases are few, so that all are read each time.
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
 use uuid::Uuid;
+use vestal_core::id::ConnectionId;
 use vestal_core::store::{Due, Held, StoreError};
 
 use super::failure::Failure;
-use super::query::query;
+use super::query::{Query, query};
 use super::rows::{self, json};
 
 /// How many are sorted for one look: a matter of some milliseconds.
@@ -19,41 +24,42 @@ const SORTED: u32 = 10_000;
 
 /// Not held, or one that is not held though its client is.
 macro_rules! not_held {
-    ($clients:literal, $but:literal) => {
-        concat!(
-            "(client NOT IN (SELECT unhex(value) FROM json_each(",
-            $clients,
-            ")) OR id IN (SELECT unhex(value) FROM json_each(",
-            $but,
-            ")))"
-        )
+    () => {
+        "(client NOT IN (SELECT unhex(value) FROM json_each(?1)) \
+          OR id IN (SELECT unhex(value) FROM json_each(?2)))"
     };
 }
 
-/// Whoever is leased is to be looked at when the lease ends, so that rows need be read only for what is asked ahead.
 macro_rules! due_along {
     ($index:literal, $which:literal, $order:literal) => {
         concat!(
-            "SELECT id, client FROM connections INDEXED BY ",
+            "SELECT id, client, dies_at, due_at AS look_at FROM connections INDEXED BY ",
             $index,
-            " WHERE look_at <= ?1 AND (look_at <= ?2 OR lease_until IS NULL) AND ",
+            " WHERE due_at <= ?3 AND ",
             $which,
             " AND ",
-            not_held!("?3", "?4"),
+            not_held!(),
             " ORDER BY ",
             $order,
-            " LIMIT ?5"
+            " LIMIT ?4"
         )
     };
 }
 
+pub(super) const LEASES: &str = "SELECT connection, until FROM leases";
 pub(super) const HOW_MANY: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM connections WHERE look_at <= ? LIMIT ?)";
-pub(super) const FEW: &str = due_along!("connections_look_at", "true", "dies_at NULLS LAST, look_at, id");
+    "SELECT count(*) FROM (SELECT 1 FROM connections WHERE due_at <= ? LIMIT ?)";
+pub(super) const FEW: &str = due_along!("connections_due_at", "true", "dies_at NULLS LAST, due_at, id");
 pub(super) const MANY_THAT_DIE: &str =
-    due_along!("connections_dies_at", "dies_at IS NOT NULL", "dies_at, look_at, id");
+    due_along!("connections_dies_at", "dies_at IS NOT NULL", "dies_at, due_at, id");
 pub(super) const MANY_OTHERS: &str =
-    due_along!("connections_look_at", "dies_at IS NULL", "look_at, dies_at, id");
+    due_along!("connections_due_at", "dies_at IS NULL", "due_at, dies_at, id");
+/// Whose lease has ended.
+pub(super) const ENDED: &str = concat!(
+    "SELECT id, client, dies_at, until AS look_at FROM leases CROSS JOIN connections ON id = connection
+     WHERE until <= ?3 AND ",
+    not_held!()
+);
 
 /// What is asked for.
 #[derive(Clone)]
@@ -66,52 +72,92 @@ pub(super) struct Look {
     pub(super) held: Held,
 }
 
+/// A connection that is to be looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) due: Due,
+    pub(super) dies_at: Option<Timestamp>,
+    pub(super) look_at: Timestamp,
+}
+
+impl Found {
+    /// What dies first comes first, and at last what dies at no known time.
+    fn order(&self) -> (bool, Option<Timestamp>, Timestamp, Uuid) {
+        (self.dies_at.is_none(), self.dies_at, self.look_at, self.due.connection.as_uuid())
+    }
+}
+
 pub(super) fn due(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
     let found = query(HOW_MANY).bind(look.by).bind(SORTED + 1).count(db)?;
-    if found > u64::from(SORTED) { many(db, look) } else { few(db, look) }
+    let unleased = if found > u64::from(SORTED) { many } else { few };
+    with_ended(db, look, unleased)
 }
 
-fn few(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
-    along(FEW, db, look, look.limit)
+/// Those that are due without a lease, and those whose lease has ended.
+fn with_ended(
+    db: &Db,
+    look: &Look,
+    find: fn(&Db, &Look, u32) -> Result<Vec<Found>, Failure>,
+) -> Result<Vec<Due>, Failure> {
+    let leases: HashMap<ConnectionId, Timestamp> = query(LEASES).all(db, rows::lease)?.into_iter().collect();
+    // However many of them come before what is asked for.
+    let reach = look.limit.saturating_add(u32::try_from(leases.len()).unwrap_or(u32::MAX));
+    let mut found = find(db, look, reach)?;
+    found.retain(|found| !leases.contains_key(&found.due.connection));
+    let ended_by = look.now.min(look.by);
+    if leases.values().any(|until| *until <= ended_by) {
+        found.extend(held(ENDED, &look.held)?.bind(ended_by).all(db, rows::found)?);
+        found.sort_unstable_by_key(Found::order);
+    }
+    found.truncate(look.limit as usize);
+    Ok(found.into_iter().map(|found| found.due).collect())
 }
 
-fn many(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
-    let mut due = along(MANY_THAT_DIE, db, look, look.limit)?;
-    let left = look.limit.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+fn few(db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
+    along(FEW, db, look, limit)
+}
+
+fn many(db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
+    let mut due = along(MANY_THAT_DIE, db, look, limit)?;
+    let left = limit.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
     if left > 0 {
         due.extend(along(MANY_OTHERS, db, look, left)?);
     }
     Ok(due)
 }
 
-fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Due>, Failure> {
-    query(sql)
-        .bind(look.by)
-        .bind(look.now)
-        .bind(listed(look.held.clients.iter().map(|id| id.as_uuid()))?)
-        .bind(listed(look.held.but.iter().map(|id| id.as_uuid()))?)
-        .bind(limit)
-        .all(db, rows::due)
+fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
+    held(sql, &look.held)?.bind(look.by).bind(limit).all(db, rows::found)
 }
 
 pub(super) const NEXT: &str = concat!(
-    "SELECT look_at, id FROM connections WHERE look_at > ?1 AND look_at <= ?2 AND ",
-    not_held!("?3", "?4"),
-    " ORDER BY look_at LIMIT 1"
+    "SELECT due_at AS look_at, id FROM connections
+     WHERE due_at > ?3 AND due_at <= ?4 AND NOT EXISTS (SELECT 1 FROM leases WHERE connection = id) AND ",
+    not_held!(),
+    " ORDER BY due_at LIMIT 1"
+);
+pub(super) const NEXT_TO_END: &str = concat!(
+    "SELECT until AS look_at, id FROM leases CROSS JOIN connections ON id = connection
+     WHERE until > ?3 AND until <= ?4 AND ",
+    not_held!(),
+    " ORDER BY until LIMIT 1"
 );
 
 pub(super) fn next(
     db: &Db,
     after: Timestamp,
     by: Timestamp,
-    held: &Held,
+    but: &Held,
 ) -> Result<Option<Timestamp>, Failure> {
-    query(NEXT)
-        .bind(after)
-        .bind(by)
+    let first = |sql| held(sql, but)?.bind(after).bind(by).optional(db, rows::look_at);
+    Ok([first(NEXT)?, first(NEXT_TO_END)?].into_iter().flatten().min())
+}
+
+/// With what `not_held!` asks for.
+fn held(sql: &'static str, held: &Held) -> Result<Query<'static>, Failure> {
+    Ok(query(sql)
         .bind(listed(held.clients.iter().map(|id| id.as_uuid()))?)
-        .bind(listed(held.but.iter().map(|id| id.as_uuid()))?)
-        .optional(db, rows::look_at)
+        .bind(listed(held.but.iter().map(|id| id.as_uuid()))?))
 }
 
 /// Identifiers as one parameter: JSON, in which they are hexadecimal digits.
@@ -167,8 +213,8 @@ mod tests {
         ] {
             let look = Look { by: at(by), now: at(now), limit, held: held.clone() };
             let mut found = Vec::new();
-            for due in [few(&reader.connection, &look), many(&reader.connection, &look)] {
-                found.push(due.map_err(StoreError::from).unwrap());
+            for find in [few, many] {
+                found.push(with_ended(&reader.connection, &look, find).map_err(StoreError::from).unwrap());
             }
             assert_eq!(found[0], found[1], "due by {by}");
             assert_eq!(found[0].len(), expected, "due by {by}");

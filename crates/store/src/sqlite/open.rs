@@ -18,9 +18,10 @@ use super::place::Place;
 use super::query::KEPT_STATEMENTS;
 
 /// The schema: each file leads from one version to the next. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_never_lost.sql"),
+    include_str!("../../migrations/sqlite/0003_leases.sql"),
 ];
 
 /// What tells a store from the databases of other programs: "Vest".
@@ -31,7 +32,7 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How much the writer remembers of the database, so that it does not read the upper pages of every index each time.
 /// SQLite takes a negative number for KiB.
-const WRITERS_CACHE: &str = "-32768";
+const WRITERS_CACHE: &str = "-8192";
 
 /// After how many pages of 4 KiB the log is moved into the database. Pages that are written again and again, as those of
 /// the indexes by time, are moved once; and a log of this size is read within a fraction of a second after a crash.

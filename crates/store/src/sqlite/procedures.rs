@@ -83,7 +83,7 @@ fn refusal(db: &Db, target: Target, now: Timestamp) -> Result<Called, Failure> {
         "SELECT revision IS NOT ? AS moved, generation,
                 EXISTS (SELECT 1 FROM attempts WHERE id = ?2 AND status = 'finished')
                     OR EXISTS (SELECT 1 FROM candidates WHERE attempt = ?2) AS already, id
-         FROM connections WHERE id = ?3",
+         FROM revisions WHERE id = ?3",
     )
     .bind(revision(target.expected))
     .bind(target.attempt.map(|attempt| attempt.as_uuid()))

@@ -18,7 +18,7 @@ CREATE TEMP VIEW update_connection AS SELECT
     NULL AS due_at, NULL AS dies_at, NULL AS warned_at, NULL AS events;
 CREATE TEMP TRIGGER update_connection INSTEAD OF INSERT ON update_connection BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
-        SELECT 1 FROM connections WHERE id = NEW.connection AND revision = NEW.expected
+        SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
             AND (NEW.generation IS NULL OR NEW.generation > coalesce(generation, 0)));
 
     UPDATE connections SET revision = revision + 1, state_data = NEW.state_data, policy = NEW.policy,
@@ -36,17 +36,17 @@ CREATE TEMP VIEW begin_attempt AS SELECT
     NULL AS generation, NULL AS fingerprint, NULL AS started_at, NULL AS lease_until;
 CREATE TEMP TRIGGER begin_attempt INSTEAD OF INSERT ON begin_attempt BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
-        SELECT 1 FROM connections WHERE id = NEW.connection AND revision = NEW.expected
-            AND (lease_until IS NULL OR lease_until <= NEW.now));
+        SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
+            AND (until IS NULL OR until <= NEW.now));
 
     UPDATE attempts SET status = 'abandoned', closed_at = NEW.now
-    WHERE id = (SELECT lease_attempt FROM connections WHERE id = NEW.connection) AND status = 'open';
+    WHERE id = (SELECT attempt FROM leases WHERE connection = NEW.connection) AND status = 'open';
 
     INSERT INTO attempts (id, connection, node, grant_id, generation, fingerprint, started_at, status)
     VALUES (NEW.attempt, NEW.connection, NEW.node, NEW.grant_id, NEW.generation, NEW.fingerprint, NEW.started_at, 'open');
 
-    UPDATE connections SET revision = revision + 1, lease_attempt = NEW.attempt, lease_until = NEW.lease_until
-    WHERE id = NEW.connection;
+    INSERT INTO leases (connection, attempt, until, steps) VALUES (NEW.connection, NEW.attempt, NEW.lease_until, 1)
+    ON CONFLICT (connection) DO UPDATE SET attempt = excluded.attempt, until = excluded.until, steps = steps + 1;
 END;
 
 -- Stores an attempt's outcome. `next`: the generation of the token set that it brought. The attempt may have been pruned
@@ -59,7 +59,7 @@ CREATE TEMP VIEW finish_attempt AS SELECT
     NULL AS kept_at, NULL AS why, NULL AS raw;
 CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
-            SELECT 1 FROM connections WHERE id = NEW.connection AND revision = NEW.expected
+            SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
                 AND (NEW.next IS NULL OR NEW.next > generation))
         OR EXISTS (SELECT 1 FROM attempts WHERE id = NEW.attempt AND status = 'finished')
         OR EXISTS (SELECT 1 FROM candidates WHERE attempt = NEW.attempt);
@@ -93,12 +93,12 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
             ORDER BY seq DESC LIMIT 4);
 
     -- The lease may be another attempt's by now, and then stays.
-    UPDATE connections SET revision = revision + 1, generation = coalesce(NEW.next, generation),
-        state_data = NEW.state_data,
-        due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at,
-        lease_attempt = nullif(lease_attempt, NEW.attempt),
-        lease_until = CASE WHEN lease_attempt = NEW.attempt THEN NULL ELSE lease_until END
+    UPDATE connections SET revision = revision + 1 + coalesce(
+            (SELECT steps FROM leases WHERE connection = NEW.connection AND attempt = NEW.attempt), 0),
+        generation = coalesce(NEW.next, generation), state_data = NEW.state_data,
+        due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at
     WHERE id = NEW.connection;
+    DELETE FROM leases WHERE connection = NEW.connection AND attempt = NEW.attempt;
     UPDATE connections SET state = NEW.state WHERE id = NEW.connection AND state <> NEW.state;
 
     UPDATE attempts SET status = NEW.status, closed_at = NEW.closed_at WHERE id = NEW.attempt;

@@ -20,6 +20,7 @@ use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
 use vestal_core::store::{AttemptStatus, Authorization, Due, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
+use super::due::Found;
 use super::procedures::Refusal;
 use super::query::Query;
 use crate::rules::{damaged, from_ms, lease_valid};
@@ -233,12 +234,22 @@ pub(super) fn client(row: &Row<'_>) -> Result<Client, StoreError> {
     })
 }
 
-pub(super) fn due(row: &Row<'_>) -> Result<Due, StoreError> {
+pub(super) fn found(row: &Row<'_>) -> Result<Found, StoreError> {
     let mut columns = Columns::of(row, "connections");
-    Ok(Due {
-        connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
-        client: ClientId::from_uuid(columns.value("client", uuid)?),
+    Ok(Found {
+        due: Due {
+            connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
+            client: ClientId::from_uuid(columns.value("client", uuid)?),
+        },
+        dies_at: columns.optional("dies_at", time)?,
+        look_at: columns.value("look_at", time)?,
     })
+}
+
+/// Who is under a lease, and until when.
+pub(super) fn lease(row: &Row<'_>) -> Result<(ConnectionId, Timestamp), StoreError> {
+    let mut columns = Columns { key: "connection", ..Columns::of(row, "leases") };
+    Ok((ConnectionId::from_uuid(columns.value("connection", uuid)?), columns.value("until", time)?))
 }
 
 pub(super) fn look_at(row: &Row<'_>) -> Result<Timestamp, StoreError> {

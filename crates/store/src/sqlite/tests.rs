@@ -127,7 +127,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     meddle(&path, "PRAGMA user_version = 99");
     let before = fs::read(&path).unwrap();
     let refused = open(&path).await.err().unwrap();
-    assert!(matches!(refused, StoreError::NewerSchema { found: 99, known: 2 }), "{refused:?}");
+    assert!(matches!(refused, StoreError::NewerSchema { found: 99, known: 3 }), "{refused:?}");
     assert!(SqliteStore::create_or_open(&path, clock()).await.is_err());
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -146,7 +146,7 @@ async fn a_damaged_row_is_named_and_left_alone() {
         ("UPDATE connections SET created_at = 9e18", format!("connections, row {id}, column created_at")),
         ("UPDATE connections SET generation = 7", "token_sets, row".to_owned()),
         ("UPDATE token_sets SET refresh_fingerprint = x'00'", "column refresh_fingerprint".to_owned()),
-        ("UPDATE connections SET lease_attempt = x'00', lease_until = 0", "attempts, row 00".to_owned()),
+        ("INSERT INTO leases SELECT id, x'00', 0, 1 FROM connections", "attempts, row 00".to_owned()),
     ] {
         let (_dir, path) = closed_store().await;
         meddle(&path, damage);
@@ -232,21 +232,34 @@ async fn one_of_many_views_wins_each_revision() {
 async fn what_is_asked_often_goes_along_an_index() {
     let (_dir, path) = closed_store().await;
     let connection = raw(&path);
-    for query in
-        [connections::BY_NAME, due::HOW_MANY, due::FEW, due::MANY_THAT_DIE, due::MANY_OTHERS, due::NEXT]
-    {
+    for query in [
+        connections::BY_NAME,
+        due::HOW_MANY,
+        due::FEW,
+        due::MANY_THAT_DIE,
+        due::MANY_OTHERS,
+        due::ENDED,
+        due::NEXT,
+        due::NEXT_TO_END,
+    ] {
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let parameters = vec![0; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail")).unwrap();
         for step in steps {
             let step: String = step.unwrap();
-            let along_one =
-                ["SCAN connections USING INDEX connections_dies_at", "SCAN json_each", "SCAN (subquery"];
+            let along_one = [
+                "SCAN connections USING INDEX connections_dies_at",
+                "SCAN json_each",
+                "SCAN (subquery",
+                // Few.
+                "SCAN leases",
+            ];
             assert!(
                 !step.starts_with("SCAN") || along_one.iter().any(|along| step.starts_with(along)),
                 "{query}: {step}"
             );
-            assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || query == due::FEW, "{query}: {step}");
+            let few = [due::FEW, due::NEXT_TO_END].contains(&query);
+            assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || few, "{query}: {step}");
         }
     }
 }
@@ -294,8 +307,11 @@ async fn an_older_store_is_brought_up_to_date() {
         "INSERT INTO store VALUES (1, zeroblob(16), x'00');
          INSERT INTO clients VALUES (zeroblob(16), 'a', 'p', 'f00', 'none', NULL, 'http://localhost/', '[]',
              '{\"token\":\"https://provider.example/token\",\"sends_iss\":false}', 0);
-         INSERT INTO connections (id, revision, name, client, tags, policy, created_at, state, state_data, due_at)
-             VALUES (zeroblob(16), 5, 'b', zeroblob(16), '{}', 'auto', 0, 'active', '{\"state\":\"active\"}', 7)",
+         INSERT INTO connections (id, revision, name, client, tags, policy, created_at, state, state_data, due_at,
+                                  lease_attempt, lease_until)
+             VALUES (zeroblob(16), 5, 'b', zeroblob(16), '{}', 'auto', 0, 'active', '{\"state\":\"active\"}', 7,
+                     zeroblob(16), 9);
+         INSERT INTO attempts VALUES (zeroblob(16), zeroblob(16), zeroblob(16), zeroblob(16), 1, NULL, 8, 'open', NULL)",
     );
 
     let store = open(&path).await.unwrap();
@@ -306,6 +322,7 @@ async fn an_older_store_is_brought_up_to_date() {
     let connection = store.connection_named(&"b".parse().unwrap()).await.unwrap().unwrap();
     let plan = Plan { due_at: Some("1970-01-01T00:00:00.007Z".parse().unwrap()), ..Plan::default() };
     assert_eq!((connection.revision, connection.state, connection.plan), (5, State::Active, plan));
+    assert_eq!(connection.lease.unwrap().until, "1970-01-01T00:00:00.009Z".parse().unwrap());
 }
 
 /// Runs an ignored test of this file in a process of its own, in this folder.
