@@ -108,7 +108,7 @@ fn what_is_no_store_is_left_alone() {
 fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     let (home, _provider) = connected();
     home.consent("other", &["--client", "custom"], "").ok();
-    let of_shop = "grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')";
+    let of_shop = "place = (SELECT tokens FROM connections WHERE name = 'shop')";
     // The last byte belongs to the authentication tag, whatever is sealed.
     let damage =
         |field: &str| format!("{field} = CAST(substr({field}, 1, length({field}) - 1) || x'00' AS BLOB)");
@@ -143,9 +143,9 @@ fn swapped_rows_are_noticed() {
     home.consent("other", &["--client", "custom"], "").ok();
     sql(
         &home,
-        "UPDATE token_sets SET access_token = (SELECT access_token FROM token_sets WHERE grant_id = \
-         (SELECT grant_id FROM connections WHERE name = 'other')) \
-         WHERE grant_id = (SELECT grant_id FROM connections WHERE name = 'shop')",
+        "UPDATE token_sets SET access_token = (SELECT access_token FROM token_sets WHERE place = \
+         (SELECT tokens FROM connections WHERE name = 'other')) \
+         WHERE place = (SELECT tokens FROM connections WHERE name = 'shop')",
     );
     let told = unchanged(&home, |home| home.vestal(&["token", "shop"]).code(1));
     says(&told, &["error: ", "cannot be opened", "why:  "]);

@@ -106,7 +106,7 @@ pub(crate) async fn refreshed(path: &Path, connections: &[ConnectionId]) -> Resu
     let mut refreshed = 0;
     for id in connections {
         let connection = store.connection(*id).await?.context("a connection is gone")?;
-        refreshed += usize::from(connection.generation() > 1 && connection.state == State::Active);
+        refreshed += usize::from(connection.generation() > 2 && connection.state == State::Active);
     }
     store.close().await;
     Ok(refreshed)
@@ -157,11 +157,11 @@ fn connection(
         Some(_) => (now - 2 * HOUR, HOUR),
         None => (now, 30 * 24 * HOUR),
     };
-    let place = |field| Place { owner: id.as_uuid(), field, grant: Some(grant), generation: 1, bound: "" };
+    let place = |field| Place { owner: id.as_uuid(), field, grant: Some(grant), generation: 2, bound: "" };
     let binding = client.binding();
     let refresh_token = refresh_token.unwrap_or("no token that is good anywhere, of a customary length");
     let tokens = TokenSet {
-        generation: 1,
+        generation: 2,
         issued_at,
         expires_at: Some(issued_at + life),
         token_type: "Bearer".to_owned(),

@@ -7,10 +7,13 @@ use vestal_core::store::{Add, StoreError};
 use super::SqliteStore;
 use super::connections;
 use super::failure::Failure;
+use super::query::query;
+use super::rows::token_columns;
 use crate::rules::damaged;
 
 impl SqliteStore {
-    /// Adds connections in one transaction, without history. None of them may be there.
+    /// Adds connections in one transaction, without history, and beside each token set one before it, as if it had been
+    /// refreshed. None of them may be there.
     ///
     /// # Errors
     ///
@@ -24,6 +27,16 @@ fn add(db: &Db, connections: &[Connection]) -> Result<(), Failure> {
     for connection in connections {
         if let Add::Taken = connections::add(db, connection, &[])? {
             return Err(damaged(format!("connection {} is there already", connection.id)).into());
+        }
+        if connection.grant.is_some() {
+            let before = concat!(
+                "INSERT INTO token_sets (place, ",
+                token_columns!(),
+                ") SELECT place + 1, generation - 1, issued_at, expires_at, token_type, scope, access_token,
+                    refresh_token, refresh_fingerprint, refresh_end, id_token, extra
+                FROM token_sets WHERE place = last_insert_rowid()"
+            );
+            query(before).execute(db)?;
         }
     }
     Ok(())

@@ -21,18 +21,18 @@ macro_rules! connections_where {
     ($condition:literal) => {
         concat!(
             "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, c.created_at, ",
-            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, c.grant_id, ",
+            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, c.tokens, ",
             "a.id AS a_id, a.node AS a_node, a.grant_id AS a_grant_id, a.generation AS a_generation, ",
             "a.fingerprint AS a_fingerprint, a.started_at AS a_started_at, ",
-            "g.consented_at AS g_consented_at, g.renewal AS g_renewal, ",
+            "g.id AS g_id, g.consented_at AS g_consented_at, g.renewal AS g_renewal, ",
             "t.generation AS t_generation, t.issued_at AS t_issued_at, t.expires_at AS t_expires_at, ",
             "t.token_type AS t_token_type, t.scope AS t_scope, t.access_token AS t_access_token, ",
             "t.refresh_token AS t_refresh_token, t.refresh_fingerprint AS t_refresh_fingerprint, ",
             "t.refresh_end AS t_refresh_end, t.id_token AS t_id_token, t.extra AS t_extra, ",
             "l.attempt AS lease_attempt ",
             "FROM connections c ",
-            "LEFT JOIN grants g ON g.id = c.grant_id ",
-            "LEFT JOIN token_sets t ON t.grant_id = c.grant_id AND t.generation = c.generation ",
+            "LEFT JOIN grants g ON g.seq = c.tokens / 2 ",
+            "LEFT JOIN token_sets t ON t.place = c.tokens AND t.generation = c.generation ",
             "LEFT JOIN leases l ON l.connection = c.id ",
             "LEFT JOIN attempts a ON a.id = l.attempt ",
             "WHERE ",
@@ -100,7 +100,6 @@ pub(super) fn count_states(db: &Db) -> Result<Vec<(String, u64)>, Failure> {
 
 /// Binds the values of a connection that is added.
 fn bind_added<'q>(query: Query<'q>, connection: &'q Connection) -> Result<Query<'q>, StoreError> {
-    let grant = connection.grant.as_ref();
     Ok(query
         .bind(connection.id.as_uuid())
         .bind(1_i64)
@@ -115,16 +114,14 @@ fn bind_added<'q>(query: Query<'q>, connection: &'q Connection) -> Result<Query<
         .bind(json(&connection.state)?)
         .bind(connection.plan.due_at)
         .bind(connection.plan.dies_at)
-        .bind(connection.plan.warned_at)
-        .bind(grant.map(|grant| grant.id.as_uuid()))
-        .bind(grant.map(|grant| whole(grant.tokens.generation)).transpose()?))
+        .bind(connection.plan.warned_at))
 }
 
 pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<Add, Failure> {
     let query = query(
         "INSERT INTO connections (id, revision, name, client, external_id, tags, policy, created_at, last_read_at, state,
-                                  state_data, due_at, dies_at, warned_at, grant_id, generation)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                                  state_data, due_at, dies_at, warned_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     );
     let added = bind_added(query, connection)?.execute(db)?;
     if added == 0 {
@@ -154,16 +151,11 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
     let called = call(db, call_it, target, now)?;
     if let (Called::Done, Some(grant)) = (&called, &update.grant) {
         store_grant(db, update.id, grant)?;
-        query("UPDATE connections SET grant_id = ?, generation = ? WHERE id = ?")
-            .bind(grant.id.as_uuid())
-            .bind(whole(grant.tokens.generation)?)
-            .bind(update.id.as_uuid())
-            .execute(db)?;
     }
     Ok(called.into_write())
 }
 
-/// Keeps a grant beside the ones before it.
+/// Makes a grant the current one, and keeps those before it.
 fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> {
     query("INSERT INTO grants (id, connection, consented_at, renewal) VALUES (?, ?, ?, ?)")
         .bind(grant.id.as_uuid())
@@ -171,18 +163,25 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
         .bind(grant.consented_at)
         .bind(word(&grant.renewal)?)
         .execute(db)?;
+    // The first of its two places.
+    let place = 2 * db.last_insert_rowid();
     let tokens = query(concat!(
-        "INSERT INTO token_sets (grant_id, ",
+        "INSERT INTO token_sets (place, ",
         token_columns!(),
         ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ));
-    bind_tokens(tokens.bind(grant.id.as_uuid()), Some(&grant.tokens))?.execute(db)?;
+    bind_tokens(tokens.bind(place), Some(&grant.tokens))?.execute(db)?;
+    query("UPDATE connections SET tokens = ?, generation = ? WHERE id = ?")
+        .bind(place)
+        .bind(whole(grant.tokens.generation)?)
+        .bind(id.as_uuid())
+        .execute(db)?;
     Ok(())
 }
 
 pub(super) fn kept_token_sets(db: &Db, id: ConnectionId) -> Result<Vec<(GrantId, u64)>, Failure> {
     query(
-        "SELECT t.grant_id, t.generation FROM token_sets t JOIN grants g ON g.id = t.grant_id
+        "SELECT g.id, t.generation FROM grants g JOIN token_sets t ON t.place BETWEEN 2 * g.seq AND 2 * g.seq + 1
          WHERE g.connection = ? ORDER BY t.generation",
     )
     .bind(id.as_uuid())

@@ -21,7 +21,7 @@ use super::query::KEPT_STATEMENTS;
 pub(super) const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_never_lost.sql"),
-    include_str!("../../migrations/sqlite/0003_leases.sql"),
+    include_str!("../../migrations/sqlite/0003_fewer_pages.sql"),
 ];
 
 /// What tells a store from the databases of other programs: "Vest".

@@ -65,17 +65,13 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
         OR EXISTS (SELECT 1 FROM candidates WHERE attempt = NEW.attempt);
 
     -- The token set before the new one is kept; that this one came proves that all others are unneeded.
-    DELETE FROM token_sets
-    WHERE NEW.next IS NOT NULL
-        AND grant_id = (SELECT grant_id FROM connections WHERE id = NEW.connection)
-        AND generation < (SELECT generation FROM connections WHERE id = NEW.connection);
     DELETE FROM grants
     WHERE NEW.next IS NOT NULL
-        AND connection = NEW.connection AND id <> (SELECT grant_id FROM connections WHERE id = NEW.connection);
-    INSERT INTO token_sets (grant_id, generation, issued_at, expires_at, token_type, scope, access_token, refresh_token,
-        refresh_fingerprint, refresh_end, id_token, extra)
-    SELECT grant_id, NEW.generation, NEW.issued_at, NEW.expires_at, NEW.token_type, NEW.scope, NEW.access_token,
-        NEW.refresh_token, NEW.refresh_fingerprint, NEW.refresh_end, NEW.id_token, NEW.extra
+        AND connection = NEW.connection AND seq <> (SELECT tokens / 2 FROM connections WHERE id = NEW.connection);
+    INSERT OR REPLACE INTO token_sets (place, generation, issued_at, expires_at, token_type, scope, access_token,
+        refresh_token, refresh_fingerprint, refresh_end, id_token, extra)
+    SELECT tokens + 1 - 2 * (tokens % 2), NEW.generation, NEW.issued_at, NEW.expires_at, NEW.token_type, NEW.scope,
+        NEW.access_token, NEW.refresh_token, NEW.refresh_fingerprint, NEW.refresh_end, NEW.id_token, NEW.extra
     FROM connections WHERE id = NEW.connection AND NEW.next IS NOT NULL;
 
     -- Of answers that could not be read, the oldest and the newest are kept.
@@ -95,7 +91,9 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
     -- The lease may be another attempt's by now, and then stays.
     UPDATE connections SET revision = revision + 1 + coalesce(
             (SELECT steps FROM leases WHERE connection = NEW.connection AND attempt = NEW.attempt), 0),
-        generation = coalesce(NEW.next, generation), state_data = NEW.state_data,
+        generation = coalesce(NEW.next, generation),
+        tokens = CASE WHEN NEW.next IS NULL THEN tokens ELSE tokens + 1 - 2 * (tokens % 2) END,
+        state_data = NEW.state_data,
         due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at
     WHERE id = NEW.connection;
     DELETE FROM leases WHERE connection = NEW.connection AND attempt = NEW.attempt;

@@ -257,8 +257,8 @@ pub(super) fn look_at(row: &Row<'_>) -> Result<Timestamp, StoreError> {
 }
 
 pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError> {
-    let mut columns = Columns { key: "grant_id", ..Columns::of(row, "token_sets") };
-    Ok((GrantId::from_uuid(columns.value("grant_id", uuid)?), columns.value("generation", count)?))
+    let mut columns = Columns::of(row, "grants");
+    Ok((GrantId::from_uuid(columns.value("id", uuid)?), columns.value("generation", count)?))
 }
 
 /// Where in a row of `connections_where!` the attempt's columns begin, and the grant's.
@@ -290,17 +290,17 @@ pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, St
     if let Some(until) = columns.optional("lease_until", time)? {
         connection.lease = Some(Lease { attempt: attempt(row)?, until, valid: lease_valid(until, now) });
     }
-    if let Some(id) = columns.optional("grant_id", uuid)? {
-        connection.grant = Some(grant(row, GrantId::from_uuid(id))?);
+    if columns.optional("tokens", integer)?.is_some() {
+        connection.grant = Some(grant(row)?);
     }
     Ok(connection)
 }
 
-fn grant(row: &Row<'_>, id: GrantId) -> Result<Grant, StoreError> {
+fn grant(row: &Row<'_>) -> Result<Grant, StoreError> {
     let mut columns =
-        Columns { prefix: "g_", key: "grant_id", next: GRANT_FROM, ..Columns::of(row, "grants") };
+        Columns { prefix: "g_", key: "tokens", next: GRANT_FROM, ..Columns::of(row, "grants") };
     Ok(Grant {
-        id,
+        id: GrantId::from_uuid(columns.value("id", uuid)?),
         consented_at: columns.value("consented_at", time)?,
         renewal: columns.value("renewal", from_word)?,
         tokens: tokens(&mut Columns { prefix: "t_", table: "token_sets", ..columns })?,

@@ -145,6 +145,7 @@ async fn a_damaged_row_is_named_and_left_alone() {
         ("UPDATE connections SET revision = -1", format!("connections, row {id}, column revision")),
         ("UPDATE connections SET created_at = 9e18", format!("connections, row {id}, column created_at")),
         ("UPDATE connections SET generation = 7", "token_sets, row".to_owned()),
+        ("UPDATE connections SET tokens = 8", "grants, row 8, column id".to_owned()),
         ("UPDATE token_sets SET refresh_fingerprint = x'00'", "column refresh_fingerprint".to_owned()),
         ("INSERT INTO leases SELECT id, x'00', 0, 1 FROM connections", "attempts, row 00".to_owned()),
     ] {
@@ -308,9 +309,12 @@ async fn an_older_store_is_brought_up_to_date() {
          INSERT INTO clients VALUES (zeroblob(16), 'a', 'p', 'f00', 'none', NULL, 'http://localhost/', '[]',
              '{\"token\":\"https://provider.example/token\",\"sends_iss\":false}', 0);
          INSERT INTO connections (id, revision, name, client, tags, policy, created_at, state, state_data, due_at,
-                                  lease_attempt, lease_until)
+                                  lease_attempt, lease_until, grant_id, generation)
              VALUES (zeroblob(16), 5, 'b', zeroblob(16), '{}', 'auto', 0, 'active', '{\"state\":\"active\"}', 7,
-                     zeroblob(16), 9);
+                     zeroblob(16), 9, zeroblob(16), 4);
+         INSERT INTO grants VALUES (zeroblob(16), zeroblob(16), 6, 'refresh_token');
+         INSERT INTO token_sets (grant_id, generation, issued_at, token_type, access_token)
+             VALUES (zeroblob(16), 3, 5, 'Bearer', x'03'), (zeroblob(16), 4, 6, 'Bearer', x'04');
          INSERT INTO attempts VALUES (zeroblob(16), zeroblob(16), zeroblob(16), zeroblob(16), 1, NULL, 8, 'open', NULL)",
     );
 
@@ -321,8 +325,14 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!((client.revision, client.second_secret, client.notes), (1, None, ClientNotes::default()));
     let connection = store.connection_named(&"b".parse().unwrap()).await.unwrap().unwrap();
     let plan = Plan { due_at: Some("1970-01-01T00:00:00.007Z".parse().unwrap()), ..Plan::default() };
-    assert_eq!((connection.revision, connection.state, connection.plan), (5, State::Active, plan));
-    assert_eq!(connection.lease.unwrap().until, "1970-01-01T00:00:00.009Z".parse().unwrap());
+    assert_eq!((connection.revision, &connection.state, connection.plan), (5, &State::Active, plan));
+    assert_eq!(connection.lease.as_ref().unwrap().until, "1970-01-01T00:00:00.009Z".parse().unwrap());
+    let grant = connection.grant.as_ref().unwrap();
+    assert_eq!((grant.tokens.generation, grant.tokens.access_token.as_bytes()), (4, &[4][..]));
+    let attempt = connection.lease.as_ref().unwrap().attempt.id;
+    let finish = Finish { attempt, ..finish(&connection, 1, next_tokens(&connection)) };
+    assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);
+    assert_eq!(store.token_sets(connection.id).await, [(grant.id, 4), (grant.id, 5)]);
 }
 
 /// Runs an ignored test of this file in a process of its own, in this folder.

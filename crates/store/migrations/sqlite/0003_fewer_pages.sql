@@ -1,0 +1,71 @@
+-- What a refresh reads and writes lies on fewer pages: among a million connections each is another one.
+
+-- Leases by themselves: whoever takes one, renews it or gives it back writes into a table of a few rows that are always at
+-- hand, and of the many connections none is written before there is an outcome.
+CREATE TABLE leases (
+    connection BLOB PRIMARY KEY NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    attempt    BLOB NOT NULL,
+    until      INTEGER NOT NULL,
+    steps      INTEGER NOT NULL -- by how much the connection's revision is more than its row says
+) STRICT, WITHOUT ROWID;
+INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL;
+
+-- What the revisions are in truth.
+CREATE VIEW revisions AS
+SELECT id, revision + coalesce(steps, 0) AS revision, generation, attempt, until
+FROM connections LEFT JOIN leases ON connection = id;
+
+DROP INDEX connections_look_at;
+ALTER TABLE connections DROP COLUMN look_at;
+ALTER TABLE connections DROP COLUMN lease_attempt;
+ALTER TABLE connections DROP COLUMN lease_until;
+
+-- What is due is found and sorted in this one, without a look at the rows.
+CREATE INDEX connections_due_at ON connections (due_at, dies_at, id, client) WHERE due_at IS NOT NULL;
+
+-- Each grant has two places for token sets, beside each other: 2 * seq and the next. One holds the current token set, the
+-- other the one before, and the next one takes the place of that. So they are found without an index.
+CREATE TABLE grants_by_seq (
+    seq          INTEGER PRIMARY KEY,
+    id           BLOB NOT NULL,
+    connection   BLOB NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    consented_at INTEGER NOT NULL,
+    renewal      TEXT NOT NULL
+) STRICT;
+CREATE TABLE token_sets_by_place (
+    place               INTEGER PRIMARY KEY,
+    generation          INTEGER NOT NULL,
+    issued_at           INTEGER NOT NULL,
+    expires_at          INTEGER,
+    token_type          TEXT NOT NULL,
+    scope               TEXT,
+    access_token        BLOB NOT NULL,
+    refresh_token       BLOB,
+    refresh_fingerprint BLOB,
+    refresh_end         TEXT, -- JSON
+    id_token            BLOB,
+    extra               BLOB
+) STRICT;
+INSERT INTO grants_by_seq (id, connection, consented_at, renewal)
+    SELECT id, connection, consented_at, renewal FROM grants ORDER BY rowid;
+CREATE TEMP TABLE seqs AS SELECT id, seq FROM grants_by_seq;
+CREATE UNIQUE INDEX temp.seqs_id ON seqs (id);
+-- Of each grant there are two at most.
+INSERT INTO token_sets_by_place
+    SELECT 2 * seq + row_number() OVER (PARTITION BY seq ORDER BY generation DESC) - 1, generation, issued_at, expires_at,
+        token_type, scope, access_token, refresh_token, refresh_fingerprint, refresh_end, id_token, extra
+    FROM token_sets JOIN seqs ON id = grant_id;
+
+ALTER TABLE connections ADD COLUMN tokens INTEGER; -- the place of its current token set
+UPDATE connections SET tokens = (SELECT 2 * seq FROM seqs WHERE seqs.id = grant_id);
+ALTER TABLE connections DROP COLUMN grant_id;
+
+DROP TABLE seqs;
+DROP TABLE token_sets;
+DROP TABLE grants;
+ALTER TABLE grants_by_seq RENAME TO grants;
+ALTER TABLE token_sets_by_place RENAME TO token_sets;
+CREATE INDEX grants_connection ON grants (connection);
+CREATE TRIGGER grants_deleted AFTER DELETE ON grants BEGIN
+    DELETE FROM token_sets WHERE place BETWEEN 2 * OLD.seq AND 2 * OLD.seq + 1;
+END;
