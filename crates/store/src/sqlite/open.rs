@@ -30,8 +30,8 @@ const APPLICATION_ID: i64 = 0x5665_7374;
 /// The first version without the bug that could corrupt a database in WAL mode under concurrent checkpoints.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
-/// How much the writer remembers of the database, so that it does not read the upper pages of every index each time.
-/// SQLite takes a negative number for KiB.
+/// How much the writer remembers of the database: the upper pages of the indexes, which it would read each time. SQLite
+/// takes a negative number for KiB.
 const WRITERS_CACHE: &str = "-8192";
 
 /// After how many pages of 4 KiB the log is moved into the database. Pages that are written again and again, as those of

@@ -335,6 +335,20 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!(store.token_sets(connection.id).await, [(grant.id, 4), (grant.id, 5)]);
 }
 
+#[tokio::test]
+async fn token_sets_go_with_their_connection() {
+    let (store, dir) = make(clock()).await;
+    let start = added(&store, &connection(1)).await;
+    let held = begun(&store, &start, 1).await;
+    let finish = finish(&held, 1, next_tokens(&held));
+    assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);
+    assert!(store.remove_connection(start.id).await.unwrap());
+    let count = "SELECT (SELECT count(*) FROM grants) + (SELECT count(*) FROM token_sets)";
+    let left: i64 = raw(&dir.path().join("db")).query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "whose places the next grant takes");
+    added(&store, &connection(2)).await;
+}
+
 /// Runs an ignored test of this file in a process of its own, in this folder.
 fn child(dir: &Path, test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
