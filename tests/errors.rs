@@ -138,6 +138,22 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_hides_no_other() {
+    let (home, _provider) = connected();
+    home.consent("other", &["--client", "custom"], "").ok();
+    sql(&home, "UPDATE connections SET state_data = '{' WHERE name = 'shop'");
+    for verb in [&["list"][..], &["list", "--json"]] {
+        let told = home.vestal(verb).code(1);
+        says(&told, &["error: ", "state_data"]);
+        assert!(told.stdout.contains("other"), "{verb:?}: {}", told.stdout);
+    }
+    let told = home.vestal(&["refresh", "--all"]).code(1);
+    says(&told, &["error: ", "state_data"]);
+    assert!(told.stdout.contains("1 refreshed"), "{}", told.stdout);
+    home.vestal(&["token", "other"]).ok();
+}
+
+#[test]
 fn swapped_rows_are_noticed() {
     let (home, _provider) = connected();
     home.consent("other", &["--client", "custom"], "").ok();

@@ -98,7 +98,7 @@ macro_rules! with_plain_methods {
                 client(id: ClientId) -> Option<Client>;
                 client_named(name: &str) -> Option<Client>;
                 clients() -> Vec<Client>;
-                connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Vec<Connection>;
+                connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
                 count_states() -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
                 mark() -> Option<Mark>;

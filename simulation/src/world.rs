@@ -197,7 +197,7 @@ impl World {
             let connections = self.store.connections(&Filter::default(), None, 1000).await;
             let journalled: Vec<_> =
                 self.machines.iter().flat_map(|machine| machine.shelf.attempts()).collect();
-            self.ledger.finale(&connections.expect("a store in memory"), &journalled);
+            self.ledger.finale(&connections.expect("a store in memory").connections, &journalled);
         }
         let (violations, counts, trace) = self.ledger.take();
         let refreshes = self.places.iter().map(Place::refreshes).sum();

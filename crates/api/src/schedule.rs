@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vestal_core::connection::{Connection, ConnectionName, Policy};
 use vestal_core::schedule::{Basis, Floor, Hold, Next, Schedule, Why, WhyNever, Wish};
 
-use crate::StateView;
+use crate::{EvidenceView, StateView};
 
 /// When a connection is refreshed, and everything that was weighed: next = max(floors, min(wishes)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub struct ScheduleView {
     pub absolute_end: Option<AbsoluteEndView>,
     /// How many answers are kept aside because they could not be applied; 100 for that many or more.
     pub candidates: u64,
+    /// What was seen of its provider through its client; `null` where nothing was.
+    pub evidence: Option<EvidenceView>,
 }
 
 /// A time at which a refresh would be good.
@@ -104,8 +106,13 @@ pub enum BasisView {
 }
 
 impl ScheduleView {
-    /// The schedule of a connection, of which so many answers are kept aside.
-    pub fn new(connection: &Connection, schedule: &Schedule, candidates: u64) -> Self {
+    /// The schedule of a connection, of which so many answers are kept aside, and what was seen of its provider.
+    pub fn new(
+        connection: &Connection,
+        schedule: &Schedule,
+        candidates: u64,
+        evidence: Option<EvidenceView>,
+    ) -> Self {
         let tokens = connection.grant.as_ref().map(|grant| &grant.tokens);
         let (why, held_by) = match schedule.next {
             Next::At { why, held_by, .. } => (wish_name(why), held_by.map(hold_name)),
@@ -134,6 +141,7 @@ impl ScheduleView {
                 warnings: end.warnings().to_vec(),
             }),
             candidates,
+            evidence,
         }
     }
 }

@@ -54,13 +54,17 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// One that knows these secrets, also as they are written in a form or a URL.
+    /// One that knows these secrets, also as they are written in a form, a URL or JSON.
     pub fn knowing(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut written: Vec<SecretString> = Vec::new();
         for secret in secrets.into_iter().filter(|secret| !secret.expose_secret().trim().is_empty()) {
             let in_a_form: String = byte_serialize(secret.expose_secret().as_bytes()).collect();
             written.push(in_a_form.replace('+', "%20").into());
             written.push(in_a_form.into());
+            let in_json = serde_json::Value::from(secret.expose_secret()).to_string();
+            let in_json = in_json.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or_default();
+            written.push(in_json.replace('/', "\\/").into());
+            written.push(in_json.into());
             written.push(secret);
         }
         // One may be a part of another.
@@ -127,6 +131,7 @@ mod tests {
                 "is not correct horse nor correct+horse",
                 "is not [redacted] nor [redacted]",
             ),
+            (&["a\"b/c\\d"], r#"{"no":"a\"b\/c\\d","a\"b/c\\d"}"#, r#"{"no":"[redacted]","[redacted]"}"#),
             (&["a b&c"], "refresh_token=a+b%26c, a%20b%26c", "refresh_token=[redacted], [redacted]"),
             (
                 &["hunter2"],

@@ -60,13 +60,14 @@ pub trait Store: Send + Sync + 'static {
     /// One connection, by its name.
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError>;
 
-    /// Connections by name, those after `after`, at most `limit`.
+    /// Connections by name, those after `after`, at most `limit`. One that is damaged keeps none of the others from being
+    /// read.
     async fn connections(
         &self,
         filter: &Filter,
         after: Option<&ConnectionName>,
         limit: u32,
-    ) -> Result<Vec<Connection>, StoreError>;
+    ) -> Result<Page, StoreError>;
 
     /// How many connections there are, by the name of their state.
     async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError>;
@@ -228,6 +229,17 @@ pub struct Filter {
     pub client: Option<ClientId>,
     /// Only those in the state of this name.
     pub state: Option<String>,
+}
+
+/// Some connections of a list.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Those that can be read, by name.
+    pub connections: Vec<Connection>,
+    /// What is wrong with those that cannot: [`StoreError::Corrupt`].
+    pub damaged: Vec<StoreError>,
+    /// After which name the next page begins; `None` where this is the last.
+    pub next: Option<ConnectionName>,
 }
 
 /// A connection that is due.

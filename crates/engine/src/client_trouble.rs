@@ -93,9 +93,7 @@ impl Inner {
         let mut after: Option<ConnectionName> = None;
         loop {
             let page = self.store.connections(&filter, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.name.clone());
-            for connection in page {
+            for connection in page.connections {
                 let State::Failing(failing) = &connection.state else { continue };
                 if !is_refused(&connection.state) {
                     continue;
@@ -115,6 +113,10 @@ impl Inner {
                 };
                 // Whoever wrote in between has planned it anew.
                 self.store.update_connection(&update).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }
@@ -155,7 +157,8 @@ impl Inner {
 
     async fn has_but_one(&self, client: ClientId) -> Result<bool, Error> {
         let filter = Filter { client: Some(client), state: None };
-        Ok(self.store.connections(&filter, None, 2).await?.len() == 1)
+        let page = self.store.connections(&filter, None, 2).await?;
+        Ok(page.connections.len() + page.damaged.len() == 1)
     }
 
     /// Writes one line into a connection's history, whatever else it is doing.

@@ -46,11 +46,12 @@ impl Inner {
         let mut after: Option<ConnectionName> = None;
         loop {
             let page = self.store.connections(&Filter::default(), after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(changed) };
-            after = Some(last.name.clone());
+            for damage in &page.damaged {
+                tracing::error!(%damage, "a plan stays as it is");
+            }
             let mut writes: JoinSet<Result<(), StoreError>> = JoinSet::new();
             // A valid lease means an attempt, whose end brings a plan.
-            for connection in page.iter().filter(|connection| connection.lease.is_none()) {
+            for connection in page.connections.iter().filter(|connection| connection.lease.is_none()) {
                 let Some(update) = self.replanned(connection).await else { continue };
                 changed += 1;
                 let store = Arc::clone(&self.store);
@@ -61,6 +62,10 @@ impl Inner {
             }
             while !writes.is_empty() {
                 written(writes.join_next().await)?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(changed);
             }
         }
     }

@@ -109,7 +109,7 @@ pass_on! {
     add_connection(connection: &Connection, events: &[Event]) -> Add;
     connection(id: ConnectionId) -> Option<Connection>;
     connection_named(name: &ConnectionName) -> Option<Connection>;
-    connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Vec<Connection>;
+    connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
     count_states() -> Vec<(String, u64)>;
     update_connection(update: &Update) -> Write;
     remove_connection(id: ConnectionId) -> bool;

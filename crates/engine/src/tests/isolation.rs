@@ -94,7 +94,7 @@ async fn a_reader_is_not_sent_to_a_host_whose_circuit_is_open() {
     // Every access token has ended. A few tries open the circuit, and the others are not tried.
     world.pass(2 * DAY).await;
     world.serve(&engine, Duration::from_secs(20)).await;
-    let all = world.store.connections(&Filter::default(), None, 1_000).await.unwrap();
+    let all = world.store.connections(&Filter::default(), None, 1_000).await.unwrap().connections;
     let untried = |it: &&Connection| it.state == State::Active && it.name.as_str().starts_with("sick-");
     let name = &all.iter().find(untried).expect("all were tried").name;
     let before = world.sent_to("sick.example");

@@ -148,7 +148,11 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
         let filter = Filter { client: client.map(client_id), state: state.map(str::to_owned) };
         let after = after.map(|name| name.parse().unwrap());
         let found = store.connections(&filter, after.as_ref(), limit).await.unwrap();
-        found.iter().map(|connection| connection.name.to_string()).collect::<Vec<_>>().join(" ")
+        assert!(found.damaged.is_empty());
+        let names: Vec<_> = found.connections.iter().map(|connection| connection.name.to_string()).collect();
+        let full = names.len() == limit as usize;
+        assert_eq!(found.next.map(|next| next.to_string()), names.last().filter(|_| full).cloned());
+        names.join(" ")
     };
     assert_eq!(names(None, None, None, 10).await, "B a b c é", "in the order of their bytes");
     assert_eq!(names(None, None, None, 2).await, "B a");

@@ -11,7 +11,7 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Mark, RemoveClient,
+    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Mark, Page, RemoveClient,
 };
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, TokenSet};
 
@@ -116,16 +116,20 @@ impl Tables {
         after: Option<&ConnectionName>,
         limit: u32,
         now: Timestamp,
-    ) -> Vec<Connection> {
+    ) -> Page {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.names
+        let connections: Vec<_> = self
+            .names
             .range((from, Bound::Unbounded))
             .filter_map(|(_, id)| self.connections.get(id))
             .filter(|row| filter.client.is_none_or(|client| row.connection.client == client))
             .filter(|row| filter.state.as_ref().is_none_or(|state| row.connection.state.name() == state))
             .take(limit as usize)
             .map(|row| row.seen(now))
-            .collect()
+            .collect();
+        let full = connections.len() >= limit as usize;
+        let next = connections.last().filter(|_| full).map(|last| last.name.clone());
+        Page { connections, damaged: Vec::new(), next }
     }
 
     pub(super) fn count_states(&self) -> Vec<(String, u64)> {

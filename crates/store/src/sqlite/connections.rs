@@ -6,7 +6,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
-use vestal_core::store::{Add, Filter, StoreError, Update, Write};
+use vestal_core::store::{Add, Filter, Page, StoreError, Update, Write};
 use vestal_core::token::Grant;
 
 use super::events;
@@ -72,7 +72,7 @@ pub(super) fn list(
     after: Option<&ConnectionName>,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<Connection>, Failure> {
+) -> Result<Page, Failure> {
     // Two statements, so that each goes along an index that is in order already.
     let query = match &filter.state {
         None => query(connections_where!(
@@ -90,7 +90,21 @@ pub(super) fn list(
         None => query,
         Some(state) => query.bind(state.as_str()),
     };
-    query.all(db, |row| rows::connection(row, now))
+    let rows = query.all(db, |row| match rows::connection(row, now) {
+        Ok(connection) => Ok((connection.name.clone(), Ok(connection))),
+        Err(damage @ StoreError::Corrupt { .. }) => Ok((rows::connection_name(row)?, Err(damage))),
+        Err(error) => Err(error),
+    })?;
+    let full = rows.len() >= limit as usize;
+    let mut page =
+        Page { next: rows.last().filter(|_| full).map(|(name, _)| name.clone()), ..Page::default() };
+    for (_, row) in rows {
+        match row {
+            Ok(connection) => page.connections.push(connection),
+            Err(damage) => page.damaged.push(damage),
+        }
+    }
+    Ok(page)
 }
 
 pub(super) fn count_states(db: &Db) -> Result<Vec<(String, u64)>, Failure> {

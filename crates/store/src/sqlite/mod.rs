@@ -19,7 +19,7 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark,
+    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark, Page,
     RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
@@ -196,7 +196,7 @@ impl Store for SqliteStore {
         filter: &Filter,
         after: Option<&ConnectionName>,
         limit: u32,
-    ) -> Result<Vec<Connection>, StoreError> {
+    ) -> Result<Page, StoreError> {
         let (filter, after, now) = (filter.clone(), after.cloned(), self.now());
         self.readers.walk(move |db| connections::list(db, &filter, after.as_ref(), limit, now)).await
     }

@@ -265,6 +265,14 @@ pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError
 const ATTEMPT_FROM: usize = 15;
 const GRANT_FROM: usize = 21;
 
+/// The position of the name in a row of `connections_where!`.
+const NAME: usize = 2;
+
+/// Of a row of `connections_where!` that cannot be read as a whole, the name.
+pub(super) fn connection_name(row: &Row<'_>) -> Result<ConnectionName, StoreError> {
+    Columns { next: NAME, ..Columns::of(row, "connections") }.value("name", name)
+}
+
 /// A row of `connections_where!`, as it is seen now.
 pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, StoreError> {
     let mut columns = Columns::of(row, "connections");

@@ -161,6 +161,10 @@ async fn a_damaged_row_is_named_and_left_alone() {
         store.add_connection(&connection(2), &[]).await.unwrap();
         let found = store.connections_by_id(&[id, connection_id(2), connection_id(3)]).await.unwrap();
         assert_eq!(found, [read(&store, connection_id(2)).await], "{damage}");
+        let page = store.connections(&Filter::default(), None, 2).await.unwrap();
+        assert_eq!(page.connections, found, "{damage}");
+        assert!(matches!(page.damaged.as_slice(), [StoreError::Corrupt { .. }]), "{damage}: {page:?}");
+        assert_eq!(page.next.as_ref(), Some(&found[0].name));
         let stale = update(&Connection { revision: 5, ..connection(1) });
         let refused = store.update_connection(&stale).await;
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{damage}: {refused:?}");

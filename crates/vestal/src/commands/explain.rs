@@ -41,9 +41,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
     let schedule = vestal.engine.schedule(&connection, &provider);
     let candidates = store.candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
+    let evidence = EvidenceView::new(&client, &provider);
     let output = context.output;
     if output.json {
-        output.json(&ScheduleView::new(&connection, &schedule, candidates.len() as u64))?;
+        output.json(&ScheduleView::new(&connection, &schedule, candidates.len() as u64, evidence))?;
         return Ok(());
     }
     let trouble = [
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     for line in text(&connection, &schedule, &trouble, &calendar, output) {
         output.line(line)?;
     }
-    if let Some(evidence) = EvidenceView::new(&client, &provider) {
+    if let Some(evidence) = evidence {
         output.line("")?;
         let title = format!("What was seen of {} through the client {:?}:", provider.name, client.name);
         let seen = evidence.seen.iter().map(|seen| (2, reasons::seen(seen, &calendar)));

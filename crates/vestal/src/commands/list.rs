@@ -7,7 +7,7 @@ use vestal_api::ConnectionView;
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ClientId;
-use vestal_core::store::Filter;
+use vestal_core::store::{Filter, StoreError};
 
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost};
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             views.try_for_each(|view| array.push(&view))?;
         }
         array.end()?;
-        return Ok(());
+        return pages.damage();
     }
     let mut first = true;
     while let Some(page) = pages.next().await? {
@@ -79,6 +79,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         first = false;
     }
     stdout.flush()?;
+    pages.damage()?;
     if first {
         output.note("no connections; make one with: vestal connect NAME --provider P");
     }
@@ -97,23 +98,33 @@ pub(super) struct Pages<'a> {
     filter: Filter,
     after: Option<ConnectionName>,
     over: bool,
+    /// What is wrong with the first that is damaged.
+    damage: Option<StoreError>,
 }
 
 impl<'a> Pages<'a> {
     pub(super) fn new(vestal: &'a Vestal, filter: Filter) -> Self {
-        Self { vestal, filter, after: None, over: false }
+        Self { vestal, filter, after: None, over: false, damage: None }
     }
 
     /// The next page, which is not empty; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Connection>>, Failure> {
-        if self.over {
-            return Ok(None);
-        }
         let store = self.vestal.engine.store();
-        let page = store.connections(&self.filter, self.after.as_ref(), PAGE).await?;
-        self.over = page.len() < PAGE as usize;
-        self.after = page.last().map(|connection| connection.name.clone());
-        Ok(Some(page).filter(|page| !page.is_empty()))
+        while !self.over {
+            let page = store.connections(&self.filter, self.after.as_ref(), PAGE).await?;
+            self.over = page.next.is_none();
+            self.after = page.next;
+            self.damage = self.damage.take().or_else(|| page.damaged.into_iter().next());
+            if !page.connections.is_empty() {
+                return Ok(Some(page.connections));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is wrong with the first that could not be read.
+    pub(super) fn damage(self) -> Result<(), Failure> {
+        self.damage.map_or(Ok(()), |damage| Err(damage.into()))
     }
 }
 

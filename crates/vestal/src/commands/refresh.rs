@@ -9,7 +9,7 @@ use vestal_api::{Code, ErrorView, RefreshView};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
-use vestal_core::store::{Filter, Held};
+use vestal_core::store::{Filter, Held, StoreError};
 use vestal_core::token::{Renewal, saturating_add};
 use vestal_engine::{Engine, Error, Refreshed, Rejection};
 
@@ -141,6 +141,8 @@ struct Queue<'a> {
     source: Source<'a>,
     fetched: std::vec::IntoIter<Connection>,
     over: bool,
+    /// What is wrong with the first that is damaged.
+    damage: Option<StoreError>,
 }
 
 enum Source<'a> {
@@ -157,7 +159,7 @@ impl<'a> Queue<'a> {
                 Source::Due { horizon, seen: HashSet::new() }
             }
         };
-        Self { vestal, source, fetched: Vec::new().into_iter(), over: false }
+        Self { vestal, source, fetched: Vec::new().into_iter(), over: false, damage: None }
     }
 
     async fn next(&mut self) -> Result<Option<Connection>, Failure> {
@@ -184,15 +186,29 @@ impl<'a> Queue<'a> {
                 let store = self.vestal.engine.store();
                 let mut fetched = Vec::new();
                 for due in store.due(*horizon, limit, &Held::default()).await? {
-                    if seen.insert(due.connection)
-                        && let Some(connection) = store.connection(due.connection).await?
-                    {
-                        fetched.push(connection);
+                    if !seen.insert(due.connection) {
+                        continue;
+                    }
+                    match store.connection(due.connection).await {
+                        Ok(connection) => fetched.extend(connection),
+                        Err(damage @ StoreError::Corrupt { .. }) => {
+                            self.damage.get_or_insert(damage);
+                        }
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 Ok(fetched)
             }
         }
+    }
+
+    /// What is wrong with the first that could not be read.
+    fn damage(self) -> Result<(), Failure> {
+        let listed = match self.source {
+            Source::All(pages) => pages.damage(),
+            Source::Due { .. } => Ok(()),
+        };
+        self.damage.map_or(listed, |damage| Err(damage.into()))
     }
 }
 
@@ -220,7 +236,8 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
             None => Ok(()),
         }
     };
-    for (name, outcome) in by_schedule(vestal, calendar).await? {
+    let (outcomes, damage) = by_schedule(vestal, calendar).await?;
+    for (name, outcome) in outcomes {
         tell(name, outcome)?;
     }
     let mut queue = Queue::new(vestal, which);
@@ -248,14 +265,22 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     }
     attention(vestal, calendar).await?;
     // What no connection's state tells: a store or a journal that takes nothing.
-    first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))
+    first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))?;
+    match damage {
+        Some(damage) => Err(damage.into()),
+        None => queue.damage(),
+    }
 }
 
 /// What came of refreshing some connections.
 type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
 
 /// Does what is due now, as the daemon would: what a schedule holds back stays back.
-async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, Failure> {
+/// Returns also what is wrong with the first that is damaged.
+async fn by_schedule(
+    vestal: &Vestal,
+    calendar: &Calendar,
+) -> Result<(Outcomes, Option<StoreError>), Failure> {
     let store = vestal.engine.store();
     let now = vestal.engine.now();
     let due = store.due(now, TOLD_OF, &Held::default()).await?;
@@ -278,10 +303,11 @@ async fn by_schedule(vestal: &Vestal, calendar: &Calendar) -> Result<Outcomes, F
         }
     }
     // One that is damaged keeps none of the others from being refreshed, and is told of all the same.
+    let mut damage = None;
     for id in unread {
-        store.connection(id).await?;
+        damage = damage.or(store.connection(id).await.err());
     }
-    Ok(outcomes)
+    Ok((outcomes, damage))
 }
 
 /// The token set that a connection has got since.
@@ -383,7 +409,7 @@ pub(super) async fn first_in(vestal: &Vestal, state: &str) -> Result<(Vec<Connec
         return Ok((Vec::new(), 0));
     }
     let filter = Filter { state: Some(state.to_owned()), ..Filter::default() };
-    Ok((store.connections(&filter, None, NAMES as u32).await?, count))
+    Ok((store.connections(&filter, None, NAMES as u32).await?.connections, count))
 }
 
 /// Their names alone.
