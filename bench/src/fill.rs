@@ -141,7 +141,7 @@ fn client(number: usize, spread: &Spread, vault: &Vault, now: Timestamp) -> Resu
     Ok(client)
 }
 
-/// A connection as it is after its consent: with a good refresh token long ago, otherwise now.
+/// A connection as it is after its first refresh: with a good refresh token hours ago, otherwise now.
 fn connection(
     number: usize,
     client: &Client,

@@ -97,7 +97,7 @@ macro_rules! with_plain_methods {
                 identity() -> Option<StoreIdentity>;
                 client(id: ClientId) -> Option<Client>;
                 client_named(name: &str) -> Option<Client>;
-                clients() -> Vec<Client>;
+                clients() -> Clients;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
                 count_states() -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;

@@ -38,8 +38,8 @@ pub trait Store: Send + Sync + 'static {
     /// One client, by its name.
     async fn client_named(&self, name: &str) -> Result<Option<Client>, StoreError>;
 
-    /// All clients, by name.
-    async fn clients(&self) -> Result<Vec<Client>, StoreError>;
+    /// All clients, by name. One that is damaged keeps none of the others from being read.
+    async fn clients(&self) -> Result<Clients, StoreError>;
 
     /// Changes a client. `false` when there is no such client, or somebody wrote in between: decide anew.
     async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError>;
@@ -229,6 +229,15 @@ pub struct Filter {
     pub client: Option<ClientId>,
     /// Only those in the state of this name.
     pub state: Option<String>,
+}
+
+/// All clients.
+#[derive(Clone, Debug, Default)]
+pub struct Clients {
+    /// Those that can be read, by name.
+    pub clients: Vec<Client>,
+    /// What is wrong with those that cannot: [`StoreError::Corrupt`].
+    pub damaged: Vec<StoreError>,
 }
 
 /// Some connections of a list.

@@ -64,6 +64,8 @@ enum Step {
     Landed(Landing),
     /// The next try is due at once.
     Again,
+    /// Taking the lease took so long that nothing was sent.
+    TooLate,
 }
 
 /// What an answer is read with, opened before the lease is taken.
@@ -82,6 +84,8 @@ struct Taken {
     request: Result<http::Request<bytes::Bytes>, UnsendableUrl>,
     /// When the lease was taken, in the clock's uptime.
     at: Duration,
+    /// How long the provider may take to answer.
+    deadline: Duration,
 }
 
 /// What came of trying to take the lease.
@@ -105,11 +109,18 @@ impl Inner {
             Some(scheduled) => scheduled,
             None => (self.hosts.slot(&host_of(&self.open_client(client).await?.client)).await, None),
         };
+        let mut too_late = false;
         for _ in 0..ATTEMPTS_PER_FLIGHT {
             match self.attempt(id, client, purpose, &slot, stored.take()).await? {
                 Step::Landed(landing) => return Ok(landing),
-                Step::Again => {}
+                Step::Again => too_late = false,
+                Step::TooLate => too_late = true,
             }
+        }
+        if too_late {
+            let detail =
+                format!("it takes more than {} s to write that a refresh starts", SEND_WITHIN.as_secs());
+            return Err(StoreError::Unavailable { detail }.into());
         }
         Ok(Landing::Done)
     }
@@ -133,13 +144,12 @@ impl Inner {
             Take::Taken(taken) => *taken,
             Take::Not(landing) => return Ok(Step::Landed(landing)),
         };
-        let Taken { connection, attempt, cargo, request, at } = taken;
+        let Taken { connection, attempt, cargo, request, at, deadline } = taken;
         if self.clock.uptime().saturating_sub(at) > SEND_WITHIN {
             self.give_back(connection, &attempt).await?;
-            return Ok(Step::Again);
+            return Ok(Step::TooLate);
         }
 
-        let deadline = self.deadline(&cargo.client)?;
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {
             Ok(request) => self.http.send(self.departing(request, at, deadline), deadline).await,
@@ -270,11 +280,12 @@ impl Inner {
                 fingerprint: grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint),
                 started_at: now,
             };
+            let deadline = self.deadline(client)?;
             let begin = Begin {
                 id,
                 expected: connection.revision,
                 attempt: attempt.clone(),
-                lease_for: lease_for(self.deadline(client)?),
+                lease_for: lease_for(deadline),
             };
             self.nodes.announce();
             let at = self.clock.uptime();
@@ -285,7 +296,14 @@ impl Inner {
                     connection.revision += 1;
                     let until = saturating_add(now, begin.lease_for);
                     connection.lease = Some(Lease { attempt: attempt.clone(), until, valid: true });
-                    return Ok(Take::Taken(Box::new(Taken { connection, attempt, cargo, request, at })));
+                    return Ok(Take::Taken(Box::new(Taken {
+                        connection,
+                        attempt,
+                        cargo,
+                        request,
+                        at,
+                        deadline,
+                    })));
                 }
             }
         }

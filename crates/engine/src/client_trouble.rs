@@ -93,6 +93,9 @@ impl Inner {
         let mut after: Option<ConnectionName> = None;
         loop {
             let page = self.store.connections(&filter, after.as_ref(), PAGE).await?;
+            for damage in &page.damaged {
+                tracing::error!(%damage, "one that may wait for its client cannot be read");
+            }
             for connection in page.connections {
                 let State::Failing(failing) = &connection.state else { continue };
                 if !is_refused(&connection.state) {
@@ -101,7 +104,13 @@ impl Inner {
                 let now = self.clock.now();
                 let state = State::Failing(Failing { next: now, ..failing.clone() });
                 let resumed = Connection { state, ..connection.clone() };
-                let provider = self.provider_of(&connection).await?;
+                let provider = match self.provider_of(&connection).await {
+                    Ok(provider) => provider,
+                    Err(error) => {
+                        tracing::error!(connection = %connection.name, %error, "it is tried again at its own time only");
+                        continue;
+                    }
+                };
                 let update = Update {
                     id: connection.id,
                     expected: connection.revision,

@@ -28,6 +28,8 @@ pub(crate) struct Holds {
 #[derive(Default)]
 struct Known {
     clients: HashMap<ClientId, KnownClient>,
+    /// How many could not be read.
+    damaged: usize,
     /// In the clock's uptime; `None` where it has to be read anew.
     read_at: Option<Duration>,
 }
@@ -157,7 +159,15 @@ impl Inner {
 
     async fn know_clients(&self, uptime: Duration) -> Result<(), Error> {
         let mut clients = HashMap::new();
-        for client in self.store.clients().await? {
+        let all = self.store.clients().await?;
+        let damaged = all.damaged.len();
+        // Told once.
+        if damaged > self.holds.known().damaged {
+            for damage in &all.damaged {
+                tracing::error!(%damage, "a client cannot be read; its connections are not refreshed");
+            }
+        }
+        for client in all.clients {
             let canary = match client.notes.trouble.as_ref().filter(|trouble| trouble.agreed) {
                 Some(trouble) => self.canary(&client, trouble).await.unwrap_or_else(|error| {
                     tracing::error!(client = %client.name, %error, "who goes on trying for it cannot be read");
@@ -167,7 +177,7 @@ impl Inner {
             };
             clients.insert(client.id, KnownClient { host: host_of(&client), canary });
         }
-        *self.holds.known() = Known { clients, read_at: Some(uptime) };
+        *self.holds.known() = Known { clients, damaged, read_at: Some(uptime) };
         Ok(())
     }
 }

@@ -160,7 +160,7 @@ impl Inner {
         loop {
             let error = match self.finish(after, finish, saving).await {
                 Ok(Finished::Moved(current)) => return Ok(Some(current)),
-                Ok(Finished::Already) if saving.tries == 0 && !saving.replayed => {
+                Ok(Finished::Already) if saving.tries == 0 && !saving.replayed && !saving.journalled => {
                     tracing::error!(connection = %name, attempt = %finish.attempt, "an outcome was stored before by somebody else");
                     return Ok(None);
                 }

@@ -72,7 +72,8 @@ impl Engine {
             }
             // Those that wait since they could not be tried stay due, and must not crowd out the others.
             let running = inner.flights.running();
-            let limit = room.saturating_add(running.len()).saturating_add(inner.ailing.count());
+            let limit =
+                room.saturating_add(running.len()).saturating_add(inner.ailing.count(inner.clock.uptime()));
             let (mut full, mut cleared) = (false, Vec::new());
             for due in inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX), &held).await? {
                 // What lands meanwhile may have been found as it was before.
@@ -151,8 +152,12 @@ impl Engine {
             return Clearance::Otherwise;
         }
         let Some(host) = inner.known_host(due.client) else {
+            // Added meanwhile by another process, or damaged.
             inner.holds.forget_clients();
-            return Clearance::HostIsFull;
+            if inner.ailing.note_error(id, uptime) {
+                tracing::warn!(connection = %id, client = %due.client, "a scheduled refresh waits until its client can be read");
+            }
+            return Clearance::Otherwise;
         };
         let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
         let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Clearance::NoRoom };
@@ -198,10 +203,10 @@ impl Engine {
             Ok(Landing::Done) => inner.ailing.forget(id),
             // Its lease has ended, and its process may yet conclude it.
             Ok(Landing::HeldElsewhere) => {
-                inner.ailing.note(id, inner.clock.uptime());
+                inner.ailing.note_held(id, inner.clock.uptime());
             }
             // Told once: a disk that is full must not be filled with that.
-            Err(error) if inner.ailing.note(id, inner.clock.uptime()) == 1 => {
+            Err(error) if inner.ailing.note_error(id, inner.clock.uptime()) => {
                 tracing::error!(connection = %id, %error, "a scheduled refresh could not be tried; it is tried again");
             }
             Err(error) => {
@@ -269,6 +274,8 @@ impl Engine {
         let mark = match inner.store.mark().await {
             Ok(mark) => mark,
             Err(error) => {
+                // So that it is not noted either that plans were made by these facts.
+                inner.time.end_replanning(false);
                 tracing::error!(%error, "what was noted of the time cannot be read");
                 return Start { doubted: false, replan: false };
             }

@@ -1,4 +1,4 @@
-//! A form, posted to an endpoint: what every request to an authorization server is.
+//! A form, posted to an endpoint: what every request to an authorization server is, though some want it written as JSON.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};

@@ -19,7 +19,6 @@ const FILES: &[(&str, &str)] = &[
     ("dropbox", include_str!("../../../../providers/dropbox.toml")),
     ("etsy", include_str!("../../../../providers/etsy.toml")),
     ("figma", include_str!("../../../../providers/figma.toml")),
-    ("fitbit", include_str!("../../../../providers/fitbit.toml")),
     ("github", include_str!("../../../../providers/github.toml")),
     ("gitlab", include_str!("../../../../providers/gitlab.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
@@ -89,6 +88,20 @@ mod tests {
             assert!(provider.authorization.without_refresh_token.is_some(), "{id}");
         }
         assert!(ids().is_sorted());
+    }
+
+    #[test]
+    fn nobody_is_sent_to_what_has_ended() {
+        let all: Vec<_> = ids().map(|id| builtin(id).unwrap().unwrap()).collect();
+        for provider in &all {
+            let endpoints = &provider.endpoints;
+            let urls =
+                [&endpoints.authorization, &endpoints.token, &endpoints.refresh, &endpoints.revocation];
+            for url in urls.into_iter().flatten() {
+                let ended = all.iter().find(|other| other.retired(&url.value).is_some());
+                assert!(ended.is_none(), "{}: {}", provider.id, url.value);
+            }
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ pass_on! {
     add_client(client: &Client) -> Add;
     client(id: ClientId) -> Option<Client>;
     client_named(name: &str) -> Option<Client>;
-    clients() -> Vec<Client>;
+    clients() -> Clients;
     update_client(update: &ClientUpdate) -> bool;
     remove_client(id: ClientId) -> RemoveClient;
     add_connection(connection: &Connection, events: &[Event]) -> Add;

@@ -8,7 +8,7 @@ CREATE TABLE leases (
     until      INTEGER NOT NULL,
     steps      INTEGER NOT NULL -- by how much the connection's revision is more than its row says
 ) STRICT, WITHOUT ROWID;
-INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL;
+INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL AND lease_attempt IS NOT NULL;
 
 -- What the revisions are in truth.
 CREATE VIEW revisions AS
@@ -50,14 +50,18 @@ INSERT INTO grants_by_seq (id, connection, consented_at, renewal)
     SELECT id, connection, consented_at, renewal FROM grants ORDER BY rowid;
 CREATE TEMP TABLE seqs AS SELECT id, seq FROM grants_by_seq;
 CREATE UNIQUE INDEX temp.seqs_id ON seqs (id);
--- Of each grant there are two at most.
+-- There are two at most of each grant.
 INSERT INTO token_sets_by_place
-    SELECT 2 * seq + row_number() OVER (PARTITION BY seq ORDER BY generation DESC) - 1, generation, issued_at, expires_at,
-        token_type, scope, access_token, refresh_token, refresh_fingerprint, refresh_end, id_token, extra
-    FROM token_sets JOIN seqs ON id = grant_id;
+    SELECT 2 * seq + age, generation, issued_at, expires_at, token_type, scope, access_token, refresh_token,
+        refresh_fingerprint, refresh_end, id_token, extra
+    FROM (SELECT *, row_number() OVER (PARTITION BY grant_id ORDER BY generation DESC) - 1 AS age FROM token_sets)
+        JOIN seqs ON id = grant_id
+    WHERE age < 2;
 
 ALTER TABLE connections ADD COLUMN tokens INTEGER; -- the place of its current token set
-UPDATE connections SET tokens = (SELECT 2 * seq FROM seqs WHERE seqs.id = grant_id);
+-- Where the grant is not there, the connection is damaged, and stays so: there is no place 0.
+UPDATE connections SET tokens = coalesce((SELECT 2 * seq FROM seqs WHERE seqs.id = grant_id), 0)
+    WHERE grant_id IS NOT NULL;
 ALTER TABLE connections DROP COLUMN grant_id;
 
 DROP TABLE seqs;

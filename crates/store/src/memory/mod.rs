@@ -13,8 +13,8 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark, Page,
-    RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
+    Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -78,10 +78,10 @@ impl Store for MemoryStore {
         Ok(self.tables()?.clients.values().find(|client| client.name == name).cloned())
     }
 
-    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+    async fn clients(&self) -> Result<Clients, StoreError> {
         let mut clients: Vec<_> = self.tables()?.clients.values().cloned().collect();
         clients.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(clients)
+        Ok(Clients { clients, damaged: Vec::new() })
     }
 
     async fn update_client(&self, update: &ClientUpdate) -> Result<bool, StoreError> {

@@ -4,7 +4,7 @@ use rusqlite::Connection as Db;
 use vestal_core::client::Client;
 use vestal_core::id::ClientId;
 use vestal_core::seal::StoreIdentity;
-use vestal_core::store::{Add, ClientUpdate, Mark, RemoveClient};
+use vestal_core::store::{Add, ClientUpdate, Clients, Mark, RemoveClient, StoreError};
 
 use super::failure::Failure;
 use super::query::query;
@@ -77,8 +77,16 @@ pub(super) fn by_name(db: &Db, name: &str) -> Result<Option<Client>, Failure> {
     query(clients!("WHERE name = ?")).bind(name).optional(db, rows::client)
 }
 
-pub(super) fn all(db: &Db) -> Result<Vec<Client>, Failure> {
-    query(clients!("ORDER BY name")).all(db, rows::client)
+pub(super) fn all(db: &Db) -> Result<Clients, Failure> {
+    let mut all = Clients::default();
+    for row in query(clients!("ORDER BY name")).all(db, |row| Ok(rows::client(row)))? {
+        match row {
+            Ok(client) => all.clients.push(client),
+            Err(damage @ StoreError::Corrupt { .. }) => all.damaged.push(damage),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
 }
 
 pub(super) fn update(db: &Db, update: &ClientUpdate) -> Result<bool, Failure> {

@@ -29,7 +29,7 @@ macro_rules! connections_where {
             "t.token_type AS t_token_type, t.scope AS t_scope, t.access_token AS t_access_token, ",
             "t.refresh_token AS t_refresh_token, t.refresh_fingerprint AS t_refresh_fingerprint, ",
             "t.refresh_end AS t_refresh_end, t.id_token AS t_id_token, t.extra AS t_extra, ",
-            "l.attempt AS lease_attempt ",
+            "l.attempt AS lease_attempt, c.tokens / 2 AS g_seq ",
             "FROM connections c ",
             "LEFT JOIN grants g ON g.seq = c.tokens / 2 ",
             "LEFT JOIN token_sets t ON t.place = c.tokens AND t.generation = c.generation ",

@@ -19,8 +19,8 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Due, Filter, Finish, Finished, Held, Mark, Page,
-    RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
+    Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -158,7 +158,7 @@ impl Store for SqliteStore {
         self.readers.row(move |db| clients::by_name(db, &name)).await
     }
 
-    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+    async fn clients(&self) -> Result<Clients, StoreError> {
         self.readers.walk(clients::all).await
     }
 

@@ -305,7 +305,7 @@ pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, St
 }
 
 fn grant(row: &Row<'_>) -> Result<Grant, StoreError> {
-    let mut columns = Columns { prefix: "g_", key: "tokens", next: GRANT_FROM, ..Columns::of(row, "grants") };
+    let mut columns = Columns { prefix: "g_", key: "g_seq", next: GRANT_FROM, ..Columns::of(row, "grants") };
     Ok(Grant {
         id: GrantId::from_uuid(columns.value("id", uuid)?),
         consented_at: columns.value("consented_at", time)?,

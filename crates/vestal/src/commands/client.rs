@@ -107,7 +107,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Verb::List => {
             let vestal = context.open().await?;
-            list(vestal.engine.store().clients().await?.iter().map(ClientView::from).collect(), output)?;
+            let all = vestal.engine.store().clients().await?;
+            list(all.clients.iter().map(ClientView::from).collect(), output)?;
+            if let Some(damage) = all.damaged.into_iter().next() {
+                return Err(damage.into());
+            }
         }
         Verb::Show { client } => {
             let vestal = context.open().await?;

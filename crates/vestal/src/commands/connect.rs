@@ -189,7 +189,7 @@ impl Wanted<'_> {
                 if let Some(existing) = existing.filter(|client| client.provider == provider) {
                     return already(existing, &options);
                 }
-                let mut clients = store.clients().await?;
+                let mut clients = store.clients().await?.clients;
                 clients.retain(|client| client.provider == provider);
                 match (clients.pop(), clients.len()) {
                     (None, _) => {

@@ -331,10 +331,12 @@ async fn clients(vestal: &Vestal) -> Vec<Finding> {
         Ok(clients) => clients,
         Err(error) => return vec![failed("clients", error.into())],
     };
-    if clients.is_empty() {
+    let damaged = clients.damaged.into_iter().map(|damage| failed("clients", damage.into()));
+    let findings: Vec<_> = clients.clients.iter().map(client).chain(damaged).collect();
+    if findings.is_empty() {
         return vec![ok("clients", "none yet")];
     }
-    clients.iter().map(client).collect()
+    findings
 }
 
 fn client(client: &Client) -> Finding {

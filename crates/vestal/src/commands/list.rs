@@ -38,7 +38,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let clients = clients(&vestal).await?;
+    let all = vestal.engine.store().clients().await?;
+    let clients: HashMap<_, _> = all.clients.into_iter().map(|client| (client.id, client)).collect();
+    let damage = all.damaged.into_iter().next();
     let client = match args.client {
         None => None,
         Some(name) => match clients.values().find(|client| client.name == name) {
@@ -60,7 +62,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             views.try_for_each(|view| array.push(&view))?;
         }
         array.end()?;
-        return pages.damage();
+        return damage.map_or_else(|| pages.damage(), |damage| Err(damage.into()));
     }
     let mut first = true;
     while let Some(page) = pages.next().await? {
@@ -79,17 +81,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         first = false;
     }
     stdout.flush()?;
-    pages.damage()?;
+    damage.map_or_else(|| pages.damage(), |damage| Err(damage.into()))?;
     if first {
         output.note("no connections; make one with: vestal connect NAME --provider P");
     }
     Ok(())
-}
-
-/// All clients, by id.
-pub(super) async fn clients(vestal: &Vestal) -> Result<HashMap<ClientId, Client>, Failure> {
-    let clients = vestal.engine.store().clients().await?;
-    Ok(clients.into_iter().map(|client| (client.id, client)).collect())
 }
 
 /// Connections, page by page, so that there may be more than memory holds.

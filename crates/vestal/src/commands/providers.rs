@@ -100,7 +100,7 @@ async fn evidence(provider: &Provider, context: &Context) -> Result<Vec<Evidence
     if !context.config()?.store.exists() {
         return Ok(Vec::new());
     }
-    let clients = context.open().await?.engine.store().clients().await?;
+    let clients = context.open().await?.engine.store().clients().await?.clients;
     let of_this_one = clients.iter().filter(|client| client.provider == provider.id);
     Ok(of_this_one.filter_map(|client| EvidenceView::new(client, provider)).collect())
 }
