@@ -147,6 +147,10 @@ fn a_row_that_cannot_be_read_hides_no_other() {
         says(&told, &["the store holds something damaged", "state_data"]);
         assert!(told.stdout.contains("other"), "{verb:?}: {}", told.stdout);
     }
+    // Neither does one that cannot be sorted.
+    sql(&home, "UPDATE connections SET dies_at = 9e18, due_at = 0 WHERE name = 'shop'");
+    let told = home.vestal(&["refresh", "--due", "--within", "400d", "--json"]).code(1);
+    assert!(told.stdout.contains(r#""name":"other","generation":2"#), "{told}");
     let told = home.vestal(&["refresh", "--all"]).code(1);
     says(&told, &["the store holds something damaged", "state_data"]);
     assert!(told.stdout.contains("1 refreshed"), "{}", told.stdout);
@@ -181,6 +185,8 @@ fn a_client_whose_endpoint_was_changed_behind_our_back_sends_its_secret_nowhere(
     );
     let told = unchanged(&home, |home| home.vestal(&["refresh", "shop"]).code(1));
     says(&told, &["error: ", "cannot be opened", "why:  "]);
+    let told = home.vestal(&["doctor"]).code(1);
+    assert!(told.stdout.contains("FAIL  client"), "{told}");
     assert!(thief.sandbox().stats().requests.is_empty(), "the thief was sent something");
 }
 

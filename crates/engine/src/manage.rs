@@ -84,6 +84,19 @@ impl Engine {
         client.ok_or_else(|| Error::NoSuchClient { name: name.to_owned() })
     }
 
+    /// Whether requests can be made for a client: both of its secrets can be opened, and it has what it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Client`], or whatever keeps a secret from being opened.
+    pub fn check_client(&self, client: &Client) -> Result<(), Error> {
+        self.inner.credentials(client)?;
+        match &client.second_secret {
+            None => Ok(()),
+            second => self.inner.credentials(&Client { secret: second.clone(), ..client.clone() }).map(drop),
+        }
+    }
+
     /// Replaces a client's secret. Refreshes that failed for the old one are due at once. With `keep_old`, the old one is
     /// tried again should the provider refuse the new one, and the other way round: while secrets are being exchanged,
     /// nobody has to do it at the right moment.

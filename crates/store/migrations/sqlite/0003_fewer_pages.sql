@@ -47,7 +47,8 @@ CREATE TABLE token_sets_by_place (
     extra               BLOB
 ) STRICT;
 INSERT INTO grants_by_seq (id, connection, consented_at, renewal)
-    SELECT id, connection, consented_at, renewal FROM grants ORDER BY rowid;
+    SELECT id, connection, consented_at, renewal FROM grants
+    WHERE connection IN (SELECT id FROM connections) ORDER BY rowid;
 CREATE TEMP TABLE seqs AS SELECT id, seq FROM grants_by_seq;
 CREATE UNIQUE INDEX temp.seqs_id ON seqs (id);
 -- There are two at most of each grant.

@@ -177,8 +177,9 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
         .bind(grant.consented_at)
         .bind(word(&grant.renewal)?)
         .execute(db)?;
-    // The first of its two places.
+    // The first of its two places. What might be left there belongs to nobody.
     let place = 2 * db.last_insert_rowid();
+    query("DELETE FROM token_sets WHERE place BETWEEN ?1 AND ?1 + 1").bind(place).execute(db)?;
     let tokens = query(concat!(
         "INSERT INTO token_sets (place, ",
         token_columns!(),

@@ -6,11 +6,14 @@
 //!
 //! Whoever is under a lease is to be looked at when that ends, whatever its plan says, since the outcome of the attempt
 //! must be found out. Leases are few, so that all are read each time.
+//!
+//! Times stay numbers here: one that is damaged must not keep the others from being found. Whoever reads the connection
+//! says what is wrong with it.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::Connection as Db;
+use rusqlite::{Connection as Db, Row};
 use uuid::Uuid;
 use vestal_core::id::ConnectionId;
 use vestal_core::store::{Due, Held, StoreError};
@@ -57,7 +60,7 @@ pub(super) const MANY_OTHERS: &str =
 /// Whose lease has ended.
 pub(super) const ENDED: &str = concat!(
     "SELECT id, client, dies_at, until AS look_at FROM leases CROSS JOIN connections ON id = connection
-     WHERE until <= ?3 AND ",
+     WHERE (until <= ?3 OR until > ?4) AND ",
     not_held!()
 );
 
@@ -76,13 +79,13 @@ pub(super) struct Look {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) due: Due,
-    pub(super) dies_at: Option<Timestamp>,
-    pub(super) look_at: Timestamp,
+    pub(super) dies_at: Option<i64>,
+    pub(super) look_at: i64,
 }
 
 impl Found {
     /// What dies first comes first, and at last what dies at no known time.
-    fn order(&self) -> (bool, Option<Timestamp>, Timestamp, Uuid) {
+    fn order(&self) -> (bool, Option<i64>, i64, Uuid) {
         (self.dies_at.is_none(), self.dies_at, self.look_at, self.due.connection.as_uuid())
     }
 }
@@ -99,14 +102,15 @@ fn with_ended(
     look: &Look,
     find: fn(&Db, &Look, u32) -> Result<Vec<Found>, Failure>,
 ) -> Result<Vec<Due>, Failure> {
-    let leases: HashMap<ConnectionId, Timestamp> = query(LEASES).all(db, rows::lease)?.into_iter().collect();
+    let leases: HashMap<ConnectionId, i64> = readable(query(LEASES), db, rows::lease)?.into_iter().collect();
     // However many of them come before what is asked for.
     let reach = look.limit.saturating_add(u32::try_from(leases.len()).unwrap_or(u32::MAX));
     let mut found = find(db, look, reach)?;
     found.retain(|found| !leases.contains_key(&found.due.connection));
     let ended_by = look.now.min(look.by);
-    if leases.values().any(|until| *until <= ended_by) {
-        found.extend(held(ENDED, &look.held)?.bind(ended_by).all(db, rows::found)?);
+    if leases.values().any(|until| has_ended(*until, ended_by)) {
+        let ended = held(ENDED, &look.held)?.bind(ended_by).bind(rows::ms(Timestamp::MAX));
+        found.extend(readable(ended, db, rows::found)?);
         found.sort_unstable_by_key(Found::order);
     }
     found.truncate(look.limit as usize);
@@ -127,7 +131,21 @@ fn many(db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
 }
 
 fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
-    held(sql, &look.held)?.bind(look.by).bind(limit).all(db, rows::found)
+    readable(held(sql, &look.held)?.bind(look.by).bind(limit), db, rows::found)
+}
+
+/// Whether a lease has ended; one that ends at no time there is would never.
+fn has_ended(until: i64, by: Timestamp) -> bool {
+    until <= rows::ms(by) || until > rows::ms(Timestamp::MAX)
+}
+
+/// The rows that can be read.
+fn readable<T>(
+    query: Query<'_>,
+    db: &Db,
+    read: fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, Failure> {
+    Ok(query.all(db, |row| Ok(read(row)))?.into_iter().flatten().collect())
 }
 
 pub(super) const NEXT: &str = concat!(

@@ -11,6 +11,9 @@ pub(super) const CANNOT_OPEN: i32 = 14;
 const CONSTRAINT: i32 = 19;
 pub(super) const NOT_A_DATABASE: i32 = 26;
 
+/// The file beside the database cannot be made as long as it has to be.
+const IO_SHARED_MEMORY_SIZE: i32 = 10 | (19 << 8);
+
 /// Why a piece of work on a connection did not end well.
 pub(super) enum Failure {
     /// SQLite or its driver said no.
@@ -44,6 +47,11 @@ impl From<Failure> for StoreError {
 pub(super) fn meaning(error: &rusqlite::Error) -> StoreError {
     let detail = told(error);
     match primary_code(error) {
+        _ if extended_code(error) == Some(IO_SHARED_MEMORY_SIZE) => StoreError::Unavailable {
+            detail: format!(
+                "{detail}: there is no room for the memory that its processes share; is the disk full?"
+            ),
+        },
         Some(READ_ONLY) if !moved(error) => StoreError::ReadOnly { detail },
         Some(CORRUPT) => StoreError::Corrupt { what: format!("the database file: {detail}") },
         Some(CONSTRAINT) => StoreError::Corrupt { what: detail },

@@ -241,15 +241,15 @@ pub(super) fn found(row: &Row<'_>) -> Result<Found, StoreError> {
             connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
             client: ClientId::from_uuid(columns.value("client", uuid)?),
         },
-        dies_at: columns.optional("dies_at", time)?,
-        look_at: columns.value("look_at", time)?,
+        dies_at: columns.optional("dies_at", integer)?,
+        look_at: columns.value("look_at", integer)?,
     })
 }
 
 /// Who is under a lease, and until when.
-pub(super) fn lease(row: &Row<'_>) -> Result<(ConnectionId, Timestamp), StoreError> {
+pub(super) fn lease(row: &Row<'_>) -> Result<(ConnectionId, i64), StoreError> {
     let mut columns = Columns { key: "connection", ..Columns::of(row, "leases") };
-    Ok((ConnectionId::from_uuid(columns.value("connection", uuid)?), columns.value("until", time)?))
+    Ok((ConnectionId::from_uuid(columns.value("connection", uuid)?), columns.value("until", integer)?))
 }
 
 pub(super) fn look_at(row: &Row<'_>) -> Result<Timestamp, StoreError> {

@@ -148,6 +148,22 @@ async fn a_damaged_row_is_named_and_left_alone() {
         ("UPDATE connections SET tokens = 8", "grants, row 4, column id".to_owned()),
         ("UPDATE token_sets SET refresh_fingerprint = x'00'", "column refresh_fingerprint".to_owned()),
         ("INSERT INTO leases SELECT id, x'00', 0, 1 FROM connections", "attempts, row 00".to_owned()),
+        (
+            "INSERT INTO leases SELECT id, x'00', 9000000000000000000, 1 FROM connections",
+            format!("connections, row {id}, column lease_until"),
+        ),
+        (
+            "UPDATE connections SET dies_at = 9000000000000000000, due_at = 1",
+            format!("connections, row {id}, column dies_at"),
+        ),
+        (
+            "UPDATE connections SET due_at = -9000000000000000000",
+            format!("connections, row {id}, column due_at"),
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; UPDATE connections SET revision = -1; INSERT INTO leases VALUES (x'00', x'00', 0, 1)",
+            format!("connections, row {id}, column revision"),
+        ),
     ] {
         let (_dir, path) = closed_store().await;
         meddle(&path, damage);
@@ -158,7 +174,11 @@ async fn a_damaged_row_is_named_and_left_alone() {
             "{damage}: {found:?}"
         );
         // Others are served, and a write to this one is refused.
-        store.add_connection(&connection(2), &[]).await.unwrap();
+        let plan = Plan { due_at: Some(at(0)), ..Plan::default() };
+        store.add_connection(&Connection { plan, ..connection(2) }, &[]).await.unwrap();
+        let due = store.due(at(1), 9, &Held::default()).await.unwrap();
+        assert!(due.iter().any(|due| due.connection == connection_id(2)), "{damage}: {due:?}");
+        store.next_due(at(0), at(9), &Held::default()).await.unwrap();
         let found = store.connections_by_id(&[id, connection_id(2), connection_id(3)]).await.unwrap();
         assert_eq!(found, [read(&store, connection_id(2)).await], "{damage}");
         let page = store.connections(&Filter::default(), None, 2).await.unwrap();

@@ -12,6 +12,7 @@ use vestal_core::clock::Clock;
 use vestal_core::provider::catalogue;
 use vestal_core::store::{Held, Store};
 use vestal_core::token::saturating_add;
+use vestal_engine::Engine;
 use vestal_oauth::endpoint;
 use vestal_store::journal::{self, FolderState, JournalFolder};
 
@@ -332,14 +333,15 @@ async fn clients(vestal: &Vestal) -> Vec<Finding> {
         Err(error) => return vec![failed("clients", error.into())],
     };
     let damaged = clients.damaged.into_iter().map(|damage| failed("clients", damage.into()));
-    let findings: Vec<_> = clients.clients.iter().map(client).chain(damaged).collect();
+    let found = clients.clients.iter().map(|one| client(one, &vestal.engine));
+    let findings: Vec<_> = found.chain(damaged).collect();
     if findings.is_empty() {
         return vec![ok("clients", "none yet")];
     }
     findings
 }
 
-fn client(client: &Client) -> Finding {
+fn client(client: &Client, engine: &Engine) -> Finding {
     let about = "client";
     let name = &client.name;
     let again = format!("add it anew with: vestal client add, and remove {name:?}");
@@ -373,8 +375,8 @@ fn client(client: &Client) -> Finding {
             );
         }
     }
-    if client.auth.needs_secret() && client.secret.is_none() {
-        return fail(about, format!("{name}: it has no secret"), "vestal client set-secret");
+    if let Err(error) = engine.check_client(client) {
+        return fail(about, format!("{name}: {error}"), &format!("vestal client set-secret {}", word(name)));
     }
     ok(about, format!("{name}: {}, {}", provider.name, client.auth))
 }
