@@ -229,6 +229,7 @@ impl Engine {
             self.replan_aside();
         }
         let mut replayed_at = None;
+        let mut readable = true;
         loop {
             // Before looking: what lands from here on is noticed, also while the schedule is being read.
             landings.borrow_and_update();
@@ -243,9 +244,17 @@ impl Engine {
             self.replay_now_and_then(&mut replayed_at).await;
             let now = inner.clock.now();
             let next = match self.run_once(now).await {
-                Ok(pass) => pass.next,
+                Ok(pass) => {
+                    if !std::mem::replace(&mut readable, true) {
+                        tracing::info!("the schedule can be read again");
+                    }
+                    pass.next
+                }
                 Err(error) => {
-                    tracing::error!(%error, "the schedule could not be read; trying again");
+                    // Told once: a disk that is full must not be filled with that.
+                    if std::mem::replace(&mut readable, false) {
+                        tracing::error!(%error, "the schedule cannot be read; that is tried again every second");
+                    }
                     saturating_add(now, Duration::from_secs(1))
                 }
             };
