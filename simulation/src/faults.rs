@@ -192,7 +192,7 @@ async fn clocks(world: Arc<World>, mut dice: Dice, machine: usize) {
         });
         world.ledger.note(|| format!("the clock of machine {machine} is off by {off:?} for {lasts:?}"));
         world.ledger.spell(lasts + HOUR);
-        world.ledger.skew(lasts);
+        world.ledger.skew(off.unsigned_abs(), lasts);
         if off.abs() > SignedDuration::from_hours(1) {
             world.ledger.jump(lasts);
         }

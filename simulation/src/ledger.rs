@@ -23,7 +23,7 @@ use crate::provider::Places;
 use crate::time::{Timeline, WallClock};
 use crate::world::Plan;
 
-pub(crate) use books::Books;
+pub(crate) use books::{Books, Skew};
 pub use facts::Violation;
 pub(crate) use facts::{Account, Attempt, Heard, Lease, Saved, Sent, Stored, Token};
 
@@ -138,11 +138,11 @@ impl Ledger {
         books.spells.push((now, now.saturating_add(duration)));
     }
 
-    /// Notes that the machines' clocks disagree from now on, for this long.
-    pub(crate) fn skew(&self, duration: Duration) {
+    /// Notes that the machines' clocks disagree by this much from now on, for this long.
+    pub(crate) fn skew(&self, by: Duration, duration: Duration) {
         let mut books = lock(&self.books);
-        let now = books.now();
-        books.skews.push((now, now.saturating_add(duration)));
+        let begin = books.now();
+        books.skews.push(Skew { begin, end: begin.saturating_add(duration), by });
     }
 
     /// Notes that a clock is far off from now on, for this long.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestal_core::clock::Clock;
 use vestal_core::id::NodeId;
 
-use crate::ledger::{Books, Lease, short};
+use crate::ledger::{Books, Lease, Skew, short};
 
 const RULE: &str = "attempt";
 
@@ -46,7 +46,7 @@ pub(crate) fn at_a_send(
     }
     // A store's clock that is set ends no lease of a process that goes on.
     let since = lease.taken..=books.now();
-    let set = |(begin, end): &(Duration, Duration)| since.contains(begin) || since.contains(end);
+    let set = |skew: &Skew| since.contains(&skew.begin) || since.contains(&skew.end);
     if lease.until <= books.store_clock.now() && !books.skews.iter().any(set) {
         books.violation(RULE, format!("c{account}: {who} sends after its lease has ended"));
     }

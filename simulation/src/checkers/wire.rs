@@ -77,10 +77,12 @@ pub(crate) fn at_a_send(books: &mut Books, account: usize, token: usize) {
     };
     // How long to hold something is told by a clock, and what was written down by one that was far off stays.
     let far_off = |since: Duration| books.jumps.iter().any(|(_, end)| *end >= since);
-    let disagreed = books.skews.iter().any(|(begin, end)| *begin <= now && *end >= first.at);
+    // A grace is told by the clocks of those who sent: what is sent within it by one that is behind may be late.
+    let disagreed = books.skews.iter().filter(|skew| skew.begin <= now && skew.end >= first.at);
+    // One that is far off is doubted soon.
+    let disagreed: Duration = disagreed.map(|skew| if skew.by <= SKEW { skew.by } else { MARGIN }).sum();
     if !allowed
-        && matches!(place.kind, Kind::GraceThenPunished(grace) if since_first <= grace + MARGIN)
-        && disagreed
+        && matches!(place.kind, Kind::GraceThenPunished(grace) if since_first <= grace.saturating_add(disagreed))
     {
         books.count("sends after a grace, by clocks that disagree");
     } else if !allowed && books.accounts[account].stored.as_ref().is_some_and(|stored| far_off(stored.since))

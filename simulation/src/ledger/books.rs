@@ -14,6 +14,13 @@ use vestal_core::seal::{Fingerprint, Vault};
 use vestal_core::state::{Reason, State};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant};
 
+/// A time in which a machine's clock disagreed with the others.
+pub(crate) struct Skew {
+    pub(crate) begin: Duration,
+    pub(crate) end: Duration,
+    pub(crate) by: Duration,
+}
+
 /// What was written down, and everything needed to judge it.
 pub(crate) struct Books {
     pub(crate) timeline: Timeline,
@@ -31,8 +38,8 @@ pub(crate) struct Books {
     pub(crate) spells: Vec<(Duration, Duration)>,
     /// When some machine's clock was far off.
     pub(crate) jumps: Vec<(Duration, Duration)>,
-    /// From when to when the machines' clocks disagreed by seconds or more.
-    pub(crate) skews: Vec<(Duration, Duration)>,
+    /// From when to when the machines' clocks disagreed, and by how much.
+    pub(crate) skews: Vec<Skew>,
     /// How many answers lie in journals.
     pub(super) in_journals: usize,
     pub(super) counts: BTreeMap<&'static str, u64>,
