@@ -41,32 +41,32 @@ impl Wait {
     }
 }
 
-impl Ailing {
-    /// Notes that somebody else is at it.
-    pub(crate) fn note_held(&self, id: ConnectionId, uptime: Duration) {
-        self.note(id, uptime);
-    }
-
-    /// Notes that a try came to nothing. Returns whether that has not been told yet.
-    pub(crate) fn note_error(&self, id: ConnectionId, uptime: Duration) -> bool {
-        self.note(id, uptime);
-        let mut waiting = self.lock();
-        waiting.by_connection.get_mut(&id).is_some_and(|wait| !std::mem::replace(&mut wait.told, true))
-    }
-
-    fn note(&self, id: ConnectionId, uptime: Duration) {
-        let mut waiting = self.lock();
-        if waiting.by_connection.len() >= waiting.prune_at.max(FEW) {
-            waiting.by_connection.retain(|_, wait| !wait.is_forgotten(uptime));
-            waiting.prune_at = 2 * waiting.by_connection.len();
+impl Waiting {
+    fn note(&mut self, id: ConnectionId, uptime: Duration) -> &mut Wait {
+        if self.by_connection.len() >= self.prune_at.max(FEW) {
+            self.by_connection.retain(|_, wait| !wait.is_forgotten(uptime));
+            self.prune_at = 2 * self.by_connection.len();
         }
         let fresh = Wait { tries: 0, until: uptime, told: false };
-        let wait = waiting.by_connection.entry(id).or_insert(fresh);
+        let wait = self.by_connection.entry(id).or_insert(fresh);
         if wait.is_forgotten(uptime) {
             (wait.tries, wait.told) = (0, false);
         }
         wait.tries = wait.tries.saturating_add(1);
         wait.until = uptime.saturating_add(WAITS.after(wait.tries, u64::MAX));
+        wait
+    }
+}
+
+impl Ailing {
+    /// Notes that somebody else is at it.
+    pub(crate) fn note_held(&self, id: ConnectionId, uptime: Duration) {
+        self.lock().note(id, uptime);
+    }
+
+    /// Notes that a try came to nothing. Returns whether that has not been told yet.
+    pub(crate) fn note_error(&self, id: ConnectionId, uptime: Duration) -> bool {
+        !std::mem::replace(&mut self.lock().note(id, uptime).told, true)
     }
 
     /// Notes that a connection is well.

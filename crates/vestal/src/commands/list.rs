@@ -40,6 +40,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     let all = vestal.engine.store().clients().await?;
     let clients: HashMap<_, _> = all.clients.into_iter().map(|client| (client.id, client)).collect();
+    // A connection whose client is damaged is not shown.
     let damage = all.damaged.into_iter().next();
     let client = match args.client {
         None => None,
@@ -54,7 +55,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let filter = Filter { client, state: args.state };
     let output = context.output;
     let mut stdout = BufWriter::new(std::io::stdout().lock());
-    let mut pages = Pages::new(&vestal, filter);
+    let mut pages = Pages { damage, ..Pages::new(&vestal, filter) };
     if output.json {
         let mut array = JsonArray::begin(&mut stdout)?;
         while let Some(page) = pages.next().await? {
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             views.try_for_each(|view| array.push(&view))?;
         }
         array.end()?;
-        return damage.map_or_else(|| pages.damage(), |damage| Err(damage.into()));
+        return pages.damage();
     }
     let mut first = true;
     while let Some(page) = pages.next().await? {
@@ -81,7 +82,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         first = false;
     }
     stdout.flush()?;
-    damage.map_or_else(|| pages.damage(), |damage| Err(damage.into()))?;
+    pages.damage()?;
     if first {
         output.note("no connections; make one with: vestal connect NAME --provider P");
     }

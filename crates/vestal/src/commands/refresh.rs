@@ -240,7 +240,7 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     for (name, outcome) in outcomes {
         tell(name, outcome)?;
     }
-    let mut queue = Queue::new(vestal, which);
+    let mut queue = Queue { damage, ..Queue::new(vestal, which) };
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < AT_ONCE
@@ -266,10 +266,7 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     attention(vestal, calendar).await?;
     // What no connection's state tells: a store or a journal that takes nothing.
     first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))?;
-    match damage {
-        Some(damage) => Err(damage.into()),
-        None => queue.damage(),
-    }
+    queue.damage()
 }
 
 /// What came of refreshing some connections.
