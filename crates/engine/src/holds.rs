@@ -1,13 +1,13 @@
 //! Which clients' connections the schedule leaves alone for now, and why.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vestal_core::client::Client;
 use vestal_core::connection::ConnectionName;
 use vestal_core::id::{ClientId, ConnectionId};
-use vestal_core::store::Held;
+use vestal_core::store::{Due, Held};
 use vestal_core::token::saturating_add;
 
 use crate::{Error, Inner};
@@ -39,6 +39,32 @@ struct KnownClient {
     host: String,
     /// The provider refuses it: this connection goes on trying, the others wait.
     canary: Option<ConnectionId>,
+}
+
+/// What the schedule leaves alone now.
+#[derive(Default)]
+pub(crate) struct Holding {
+    /// For a time, or until somebody acts.
+    pub(crate) waiting: Held,
+    /// Clients whose host takes nothing more until something lands.
+    pub(crate) full: HashSet<ClientId>,
+}
+
+impl Holding {
+    pub(crate) fn waits(&self, due: &Due) -> bool {
+        self.waiting.clients.binary_search(&due.client).is_ok() && !self.waiting.but.contains(&due.connection)
+    }
+
+    pub(crate) fn may_start(&self, due: &Due) -> bool {
+        !self.full.contains(&due.client) && !self.waits(due)
+    }
+
+    /// All of it.
+    pub(crate) fn all(&self) -> Held {
+        let mut clients: Vec<_> = self.waiting.clients.iter().chain(&self.full).copied().collect();
+        clients.sort_unstable();
+        Held { clients, but: self.waiting.but.clone() }
+    }
 }
 
 impl Holds {
@@ -89,9 +115,9 @@ pub(crate) fn host_of(client: &Client) -> String {
 }
 
 impl Inner {
-    /// What the schedule leaves alone now: clients that are refused, that were asked for patience, or whose host takes
-    /// nothing more.
-    pub(crate) async fn held(&self) -> Result<Held, Error> {
+    /// What the schedule leaves alone now: clients that are refused, that were asked for patience, or whose host is down or
+    /// takes nothing more.
+    pub(crate) async fn held(&self) -> Result<Holding, Error> {
         let uptime = self.clock.uptime();
         let stale = self.holds.known().read_at.is_none_or(|at| uptime.saturating_sub(at) >= KNOWN_FOR);
         if stale && let Err(error) = self.know_clients(uptime).await {
@@ -103,24 +129,28 @@ impl Inner {
             known.read_at = Some(uptime);
         }
         self.holds.patience().retain(|_, until| *until > uptime);
-        let mut held = Held::default();
+        let mut holding = Holding::default();
         for (id, client) in &self.holds.known().clients {
-            let waits =
-                self.holds.patience_left(*id, uptime).is_some() || !self.hosts.has_room(&client.host, uptime);
-            if waits || client.canary.is_some() {
-                held.clients.push(*id);
-                held.but.extend(client.canary.filter(|_| !waits));
+            let waits = self.holds.patience_left(*id, uptime).is_some()
+                || self.hosts.open_for(&client.host, uptime).is_some();
+            if waits {
+                holding.waiting.clients.push(*id);
+            } else if !self.hosts.has_room(&client.host, uptime) {
+                holding.full.insert(*id);
+            } else if let Some(canary) = client.canary {
+                holding.waiting.clients.push(*id);
+                holding.waiting.but.push(canary);
             }
         }
-        held.clients.sort_unstable();
-        Ok(held)
+        holding.waiting.clients.sort_unstable();
+        Ok(holding)
     }
 
     /// Whether the schedule leaves alone everything there is.
-    pub(crate) fn holds_all(&self, held: &Held) -> bool {
+    pub(crate) fn holds_all(&self, holding: &Holding) -> bool {
         let known = self.holds.known();
-        let any = !known.clients.is_empty();
-        any && held.but.is_empty() && known.clients.keys().all(|id| held.clients.binary_search(id).is_ok())
+        let held = holding.waiting.clients.len() + holding.full.len();
+        !known.clients.is_empty() && holding.waiting.but.is_empty() && held == known.clients.len()
     }
 
     /// How long what is held is held at least, as far as time alone decides that.

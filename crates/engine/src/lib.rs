@@ -8,6 +8,7 @@
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
+mod agenda;
 mod ailing;
 mod attempt;
 mod callback;
@@ -40,7 +41,7 @@ mod worker;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -187,6 +188,7 @@ struct Inner {
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
     rejections: reject::Rejections,
     time: time::Time,
+    agenda: Mutex<agenda::Agenda>,
     ailing: ailing::Ailing,
     /// Held for reading by each note of a read that is being written.
     notes: Arc<RwLock<()>>,
@@ -215,6 +217,7 @@ impl Engine {
                 limits,
                 flights: flight::Flights::default(),
                 scheduled: Arc::new(Semaphore::new(limits.flights)),
+                agenda: Mutex::default(),
                 ailing: ailing::Ailing::default(),
                 holds: holds::Holds::default(),
                 open_clients: open_clients::OpenClients::default(),
@@ -268,6 +271,10 @@ impl Engine {
 }
 
 impl Inner {
+    fn agenda(&self) -> MutexGuard<'_, agenda::Agenda> {
+        self.agenda.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn schedule(&self, connection: &Connection, provider: &Provider, now: Timestamp) -> Schedule {
         schedule(connection, provider, &QuotaPlan::AMPLE, now, self.seed)
     }

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use vestal_core::connection::Connection;
 use vestal_core::event::Trigger;
-use vestal_core::store::Due;
+use vestal_core::store::{Due, Held};
 use vestal_core::token::saturating_add;
 
+use crate::agenda::{Agenda, Choice, READ_AHEAD};
 use crate::attempt::Purpose;
 use crate::flight::Landing;
+use crate::holds::Holding;
 use crate::hosts::Slot;
 use crate::time::{ClockWatch, Start};
 use crate::{Engine, Error};
@@ -54,6 +56,14 @@ struct Cleared {
     permit: OwnedSemaphorePermit,
 }
 
+/// Whether somebody has done what was due at that time, or is at it.
+fn was_done(connection: &Connection, at: Timestamp) -> bool {
+    match &connection.lease {
+        Some(lease) => lease.valid,
+        None => connection.plan.due_at.is_none_or(|due_at| due_at > at),
+    }
+}
+
 impl Engine {
     /// Starts what is due at `now`, nearest death first, as far as hosts and providers take it, and returns without
     /// waiting for it.
@@ -64,42 +74,41 @@ impl Engine {
     pub async fn run_once(&self, now: Timestamp) -> Result<Pass, Error> {
         let inner = &self.inner;
         let mut started = 0;
-        let mut held = inner.held().await?;
+        // Whoever looks meanwhile begins anew.
+        let mut agenda = std::mem::take(&mut *inner.agenda());
+        let mut holding = inner.held().await?;
         for _ in 0..ROUNDS {
-            let room = self.room();
-            if room == 0 || inner.holds_all(&held) {
+            if self.room() == 0 || inner.holds_all(&holding) {
                 break;
             }
-            // Those that wait since they could not be tried stay due, and must not crowd out the others.
-            let running = inner.flights.running();
-            let limit =
-                room.saturating_add(running.len()).saturating_add(inner.ailing.count(inner.clock.uptime()));
-            let (mut full, mut cleared) = (false, Vec::new());
-            for due in inner.store.due(now, u32::try_from(limit).unwrap_or(u32::MAX), &held).await? {
-                // What lands meanwhile may have been found as it was before.
-                if running.contains(&due.connection) {
-                    continue;
-                }
-                match self.clear(due) {
-                    Clearance::Given(one) => cleared.push(one),
-                    Clearance::Otherwise => {}
-                    Clearance::HostIsFull => full = true,
-                    Clearance::NoRoom => break,
-                }
+            let uptime = inner.clock.uptime();
+            let mut is_all = false;
+            if agenda.is_over(uptime, inner.limits.look) {
+                let due = self.due(now, &holding.waiting).await?;
+                is_all = due.len() < READ_AHEAD as usize;
+                agenda = Agenda::begin(due, uptime);
+            } else if !agenda.any(|due| holding.may_start(due)) {
+                // Behind those whose host is full there may be others.
+                let due = self.due(now, &holding.all()).await?;
+                is_all = due.len() < READ_AHEAD as usize;
+                agenda.add(due);
             }
-            started += cleared.len();
-            self.start(cleared).await;
-            // Behind those whose host is full there may be others.
-            let before = std::mem::replace(&mut held, inner.held().await?);
-            if !full || held == before {
+            let cleared = self.choose(&mut agenda, &mut holding);
+            started += self.start(cleared, now).await;
+            if is_all {
                 break;
             }
+            holding = inner.held().await?;
         }
+        *inner.agenda() = agenda;
         // What is due and was not started waits for something to land, which is noticed, or for one of these.
         let waits = inner.held_for().unwrap_or(Duration::MAX).min(inner.limits.look);
         let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         let earliest = saturating_add(now, LOOK_AT_MOST_EVERY);
-        let next = inner.store.next_due(now, latest, &held).await?.unwrap_or(latest).max(earliest);
+        if self.room() == 0 {
+            return Ok(Pass { started, next: latest });
+        }
+        let next = inner.store.next_due(now, latest, &holding.all()).await?.unwrap_or(latest).max(earliest);
         Ok(Pass { started, next })
     }
 
@@ -145,6 +154,44 @@ impl Engine {
         }
     }
 
+    /// Reads what is due, and neither held nor under way here.
+    async fn due(&self, now: Timestamp, held: &Held) -> Result<Vec<Due>, Error> {
+        let inner = &self.inner;
+        let running = inner.flights.running();
+        // Those that wait since they could not be tried stay due, and must not crowd out the others.
+        let others = running.len().saturating_add(inner.ailing.count(inner.clock.uptime()));
+        let limit = READ_AHEAD.saturating_add(u32::try_from(others).unwrap_or(u32::MAX));
+        let mut due = inner.store.due(now, limit, held).await?;
+        due.retain(|due| !running.contains(&due.connection));
+        Ok(due)
+    }
+
+    /// Takes those off the agenda that may start.
+    fn choose(&self, agenda: &mut Agenda, holding: &mut Holding) -> Vec<Cleared> {
+        let mut cleared = Vec::new();
+        agenda.choose(|due| {
+            if holding.waits(&due) {
+                return Choice::Take;
+            }
+            if holding.full.contains(&due.client) {
+                return Choice::Later;
+            }
+            match self.clear(due) {
+                Clearance::Given(one) => {
+                    cleared.push(one);
+                    Choice::Take
+                }
+                Clearance::Otherwise => Choice::Take,
+                Clearance::HostIsFull => {
+                    holding.full.insert(due.client);
+                    Choice::Later
+                }
+                Clearance::NoRoom => Choice::Enough,
+            }
+        });
+        cleared
+    }
+
     fn clear(&self, due: Due) -> Clearance {
         let inner = &self.inner;
         let (id, uptime) = (due.connection, inner.clock.uptime());
@@ -165,20 +212,27 @@ impl Engine {
         Clearance::Given(Cleared { due, slot, permit })
     }
 
-    /// Starts these, having read them all at once. Whoever cannot be read with the others reads by itself, and tells why.
-    async fn start(&self, cleared: Vec<Cleared>) {
+    /// Starts these, having read them all at once, unless they are not due any more. Whoever cannot be read with the others
+    /// reads by itself, and tells why. Returns how many were started.
+    async fn start(&self, cleared: Vec<Cleared>, now: Timestamp) -> usize {
         if cleared.is_empty() {
-            return;
+            return 0;
         }
         let ids: Vec<_> = cleared.iter().map(|one| one.due.connection).collect();
         let read = self.inner.store.connections_by_id(&ids).await.unwrap_or_default();
         let mut read: HashMap<_, _> = read.into_iter().map(|one| (one.id, Box::new(one))).collect();
+        let mut started = 0;
         for Cleared { due, slot, permit } in cleared {
             let stored = read.remove(&due.connection);
+            if stored.as_ref().is_some_and(|stored| was_done(stored, now)) {
+                continue;
+            }
             let flight = || self.clone().scheduled(due, slot, stored, permit);
             // Nobody watches it: its outcome is in the store and its history.
             drop(self.inner.flights.join_or_start(due.connection, flight));
+            started += 1;
         }
+        started
     }
 
     /// Whether one more may start, for which a permit was taken.

@@ -20,7 +20,8 @@ ALTER TABLE connections DROP COLUMN look_at;
 ALTER TABLE connections DROP COLUMN lease_attempt;
 ALTER TABLE connections DROP COLUMN lease_until;
 
--- What is due is found and sorted in this one, without a look at the rows.
+-- What is due is found in this one, with all that is needed to sort it by death, without a look at the rows.
+DROP INDEX connections_dies_at;
 CREATE INDEX connections_due_at ON connections (due_at, dies_at, id, client) WHERE due_at IS NOT NULL;
 
 -- Each grant has two places for token sets, beside each other: 2 * seq and the next. One holds the current token set, the

@@ -1,8 +1,7 @@
 //! What is due, and when to look again.
 //!
-//! What dies first is to come first. Where little is due, it is read out of the index by when it is due, and sorted.
-//! Where much is due, as after a long downtime, sorting it for each look would cost more than the few that are asked for;
-//! then it is looked for in the order in which connections die, and much of what is passed there is due.
+//! What dies first is to come first: all that is due is read out of the index by when it is due, and sorted. After a long
+//! downtime that is much, so whoever looks is to ask for many at once.
 //!
 //! Whoever is under a lease is to be looked at when that ends, whatever its plan says, since the outcome of the attempt
 //! must be found out. Leases are few, so that all are read each time.
@@ -22,9 +21,6 @@ use super::failure::Failure;
 use super::query::{Query, query};
 use super::rows::{self, json};
 
-/// How many are sorted for one look: a matter of some milliseconds.
-const SORTED: u32 = 10_000;
-
 /// Not held, or one that is not held though its client is.
 macro_rules! not_held {
     () => {
@@ -33,30 +29,13 @@ macro_rules! not_held {
     };
 }
 
-macro_rules! due_along {
-    ($index:literal, $which:literal, $order:literal) => {
-        concat!(
-            "SELECT id, client, dies_at, due_at AS look_at FROM connections INDEXED BY ",
-            $index,
-            " WHERE due_at <= ?3 AND ",
-            $which,
-            " AND ",
-            not_held!(),
-            " ORDER BY ",
-            $order,
-            " LIMIT ?4"
-        )
-    };
-}
-
 pub(super) const LEASES: &str = "SELECT connection, until FROM leases";
-pub(super) const HOW_MANY: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM connections WHERE due_at <= ? LIMIT ?)";
-pub(super) const FEW: &str = due_along!("connections_due_at", "true", "dies_at NULLS LAST, due_at, id");
-pub(super) const MANY_THAT_DIE: &str =
-    due_along!("connections_dies_at", "dies_at IS NOT NULL", "dies_at, due_at, id");
-pub(super) const MANY_OTHERS: &str =
-    due_along!("connections_due_at", "dies_at IS NULL", "due_at, dies_at, id");
+pub(super) const DUE: &str = concat!(
+    "SELECT id, client, dies_at, due_at AS look_at FROM connections INDEXED BY connections_due_at
+     WHERE due_at <= ?3 AND ",
+    not_held!(),
+    " ORDER BY dies_at NULLS LAST, due_at, id LIMIT ?4"
+);
 /// Whose lease has ended.
 pub(super) const ENDED: &str = concat!(
     "SELECT id, client, dies_at, until AS look_at FROM leases CROSS JOIN connections ON id = connection
@@ -90,22 +69,12 @@ impl Found {
     }
 }
 
-pub(super) fn due(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
-    let found = query(HOW_MANY).bind(look.by).bind(SORTED + 1).count(db)?;
-    let unleased = if found > u64::from(SORTED) { many } else { few };
-    with_ended(db, look, unleased)
-}
-
 /// Those that are due without a lease, and those whose lease has ended.
-fn with_ended(
-    db: &Db,
-    look: &Look,
-    find: fn(&Db, &Look, u32) -> Result<Vec<Found>, Failure>,
-) -> Result<Vec<Due>, Failure> {
+pub(super) fn due(db: &Db, look: &Look) -> Result<Vec<Due>, Failure> {
     let leases: HashMap<ConnectionId, i64> = readable(query(LEASES), db, rows::lease)?.into_iter().collect();
     // However many of them come before what is asked for.
     let reach = look.limit.saturating_add(u32::try_from(leases.len()).unwrap_or(u32::MAX));
-    let mut found = find(db, look, reach)?;
+    let mut found = readable(held(DUE, &look.held)?.bind(look.by).bind(reach), db, rows::found)?;
     found.retain(|found| !leases.contains_key(&found.due.connection));
     let ended_by = look.now.min(look.by);
     if leases.values().any(|until| has_ended(*until, ended_by)) {
@@ -115,23 +84,6 @@ fn with_ended(
     }
     found.truncate(look.limit as usize);
     Ok(found.into_iter().map(|found| found.due).collect())
-}
-
-fn few(db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
-    along(FEW, db, look, limit)
-}
-
-fn many(db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
-    let mut due = along(MANY_THAT_DIE, db, look, limit)?;
-    let left = limit.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
-    if left > 0 {
-        due.extend(along(MANY_OTHERS, db, look, left)?);
-    }
-    Ok(due)
-}
-
-fn along(sql: &'static str, db: &Db, look: &Look, limit: u32) -> Result<Vec<Found>, Failure> {
-    readable(held(sql, &look.held)?.bind(look.by).bind(limit), db, rows::found)
 }
 
 /// Whether a lease has ended; one that ends at no time there is would never.
@@ -181,61 +133,4 @@ fn held(sql: &'static str, held: &Held) -> Result<Query<'static>, Failure> {
 /// Identifiers as one parameter: JSON, in which they are hexadecimal digits.
 fn listed(ids: impl Iterator<Item = Uuid>) -> Result<String, StoreError> {
     json(&ids.map(|id| id.simple().to_string()).collect::<Vec<_>>())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::SqliteStore;
-    use crate::conformance::data::{at, begin, client, client_id, connection, connection_id};
-    use crate::conformance::{ManualClock, Subject};
-    use crate::sqlite::open::Opener;
-    use vestal_core::connection::Connection;
-    use vestal_core::schedule::Plan;
-
-    #[tokio::test]
-    async fn much_is_found_in_the_same_order_as_little() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db");
-        let store: Arc<dyn Subject> =
-            Arc::new(SqliteStore::create_or_open(&path, Arc::new(ManualClock::new())).await.unwrap());
-        for n in 1..=2 {
-            store.add_client(&client(n)).await.unwrap();
-        }
-        // Every third dies at no known time, every fifth is never due, every seventh is leased.
-        for n in 1..=70_u8 {
-            let planned = i64::from(n) * 37 % 10;
-            let plan = Plan {
-                due_at: (n % 5 != 0).then_some(at(planned)),
-                dies_at: (n % 3 != 0).then_some(at(i64::from(n) * 53 % 7)),
-                warned_at: None,
-            };
-            let number = u128::from(n);
-            let added = Connection { plan, client: client_id(number % 2 + 1), ..connection(number) };
-            store.add_connection(&added, &[]).await.unwrap();
-            if n % 7 == 0 {
-                store.begin_attempt(&begin(&added, number)).await.unwrap();
-            }
-        }
-        let opener = Opener::existing(&path).unwrap();
-        let Ok((reader, _)) = opener.reader() else { panic!("it cannot be read") };
-        let held = Held { clients: vec![client_id(1)], but: vec![connection_id(2), connection_id(4)] };
-        for (held, by, now, limit, expected) in [
-            (&Held::default(), 9, 0, 99, 48),
-            (&Held::default(), 4, 0, 99, 24),
-            (&Held::default(), 100, 60, 20, 20),
-            (&held, 9, 0, 99, 26),
-            (&held, 100, 60, 7, 7),
-        ] {
-            let look = Look { by: at(by), now: at(now), limit, held: held.clone() };
-            let mut found = Vec::new();
-            for find in [few, many] {
-                found.push(with_ended(&reader.connection, &look, find).map_err(StoreError::from).unwrap());
-            }
-            assert_eq!(found[0], found[1], "due by {by}");
-            assert_eq!(found[0].len(), expected, "due by {by}");
-        }
-    }
 }

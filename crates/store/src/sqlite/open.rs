@@ -113,14 +113,13 @@ impl Opener {
         let pages = checkpoint_pages(filesystem::free_bytes(&self.path));
         let connection = connect(&self.path, Mode::Write)?;
         // WAL, though every store is in that mode from its making on: it is the mode of a file that is new.
-        // Of temporary things there are only the procedures. Without `fullfsync`, fsync does not reach the disk on macOS.
+        // Without `fullfsync`, fsync does not reach the disk on macOS.
         connection.execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA fullfsync = ON;
              PRAGMA cache_size = {WRITERS_CACHE};
-             PRAGMA wal_autocheckpoint = {pages};
-             PRAGMA temp_store = MEMORY;"
+             PRAGMA wal_autocheckpoint = {pages};"
         ))?;
         // SQLite opens the log when it first reads.
         connection.execute_batch("PRAGMA user_version")?;
@@ -255,7 +254,8 @@ fn connect(path: &Path, mode: Mode) -> Result<Db, rusqlite::Error> {
     }?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-    connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    // Of temporary things there are the procedures, and some megabytes of what is due, to be sorted.
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
     // Otherwise SQLite prepares a statement anew whenever other values are bound, in case there is a better plan for them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)

@@ -64,10 +64,13 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
         OR EXISTS (SELECT 1 FROM attempts WHERE id = NEW.attempt AND status = 'finished')
         OR EXISTS (SELECT 1 FROM candidates WHERE attempt = NEW.attempt);
 
-    -- The token set before the new one is kept; that this one came proves that all others are unneeded.
+    -- The token set before the new one is kept; that this one came proves that all others are unneeded. Where the place
+    -- that it takes was taken before, they are gone already, and nothing is looked for.
     DELETE FROM grants
-    WHERE NEW.next IS NOT NULL
-        AND connection = NEW.connection AND seq <> (SELECT tokens / 2 FROM connections WHERE id = NEW.connection);
+    WHERE connection = iif(EXISTS (SELECT 1 FROM token_sets
+                WHERE place = (SELECT tokens + 1 - 2 * (tokens % 2) FROM connections WHERE id = NEW.connection)),
+            NULL, NEW.connection)
+        AND NEW.next IS NOT NULL AND seq <> (SELECT tokens / 2 FROM connections WHERE id = NEW.connection);
     INSERT OR REPLACE INTO token_sets (place, generation, issued_at, expires_at, token_type, scope, access_token,
         refresh_token, refresh_fingerprint, refresh_end, id_token, extra)
     SELECT tokens + 1 - 2 * (tokens % 2), NEW.generation, NEW.issued_at, NEW.expires_at, NEW.token_type, NEW.scope,
