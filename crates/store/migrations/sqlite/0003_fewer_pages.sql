@@ -10,6 +10,9 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL AND lease_attempt IS NOT NULL;
 
+-- An attempt that is open is its lease's.
+DROP INDEX attempts_open;
+
 -- What the revisions are in truth.
 CREATE VIEW revisions AS
 SELECT id, revision + coalesce(steps, 0) AS revision, generation, attempt, until

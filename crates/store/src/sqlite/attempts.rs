@@ -6,15 +6,16 @@ use vestal_core::id::{AttemptId, ConnectionId, NodeId};
 use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, Finished, Renewed, Write};
 use vestal_core::token::{Candidate, CandidateAnswer};
 
+use super::connections;
 use super::events;
 use super::failure::Failure;
 use super::procedures::{Called, Target, call};
 use super::query::query;
 use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
+use crate::rules::RAW_KEPT_AT_EACH_END;
 
 pub(super) const BEGIN: &str = "INSERT INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const FINISH: &str = "INSERT INTO finish_attempt
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const FINISH: &str = "INSERT INTO finish_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn begin(db: &Db, begin: &Begin, until: Timestamp, now: Timestamp) -> Result<Write, Failure> {
     let query = query(BEGIN)
@@ -42,7 +43,7 @@ pub(super) fn renew(db: &Db, attempt: AttemptId, until: Timestamp) -> Result<Ren
 pub(super) fn release(db: &Db, node: NodeId, now: Timestamp) -> Result<u64, Failure> {
     let released = query(
         "UPDATE leases SET steps = steps + 1, until = ?1
-         WHERE until > ?1 AND attempt IN (SELECT id FROM attempts WHERE node = ?2 AND status = 'open')",
+         WHERE until > ?1 AND EXISTS (SELECT 1 FROM attempts WHERE id = attempt AND node = ?2 AND status = 'open')",
     )
     .bind(now)
     .bind(node.as_uuid())
@@ -51,14 +52,10 @@ pub(super) fn release(db: &Db, node: NodeId, now: Timestamp) -> Result<u64, Fail
 }
 
 pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finished, Failure> {
-    let (status, next, tokens, candidate) = match &finish.brought {
-        Brought::Nothing => ("finished", None, None, None),
-        Brought::Unknown => ("abandoned", None, None, None),
-        Brought::Tokens(tokens) => ("finished", Some(tokens.generation), Some(&**tokens), None),
-        Brought::Candidate(candidate) => match &candidate.answer {
-            CandidateAnswer::Raw(raw) => ("finished", None, None, Some((candidate, Some(raw)))),
-            CandidateAnswer::Tokens(tokens) => ("finished", None, Some(&**tokens), Some((candidate, None))),
-        },
+    let (status, next) = match &finish.brought {
+        Brought::Nothing | Brought::Candidate(_) => ("finished", None),
+        Brought::Unknown => ("abandoned", None),
+        Brought::Tokens(tokens) => ("finished", Some(tokens.generation)),
     };
     let query = query(FINISH)
         .bind(finish.id.as_uuid())
@@ -71,24 +68,58 @@ pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finishe
         .bind(finish.plan.dies_at)
         .bind(finish.plan.warned_at)
         .bind(status)
-        .bind(finish.at)
-        .bind(events::listed(&finish.events)?);
-    let query = bind_tokens(query, tokens)?
-        .bind(candidate.map(|(candidate, _)| candidate.kept_at))
-        .bind(candidate.map(|(candidate, _)| word(&candidate.why)).transpose()?)
-        .bind(candidate.and_then(|(_, raw)| raw));
+        .bind(finish.at);
     let target = Target {
         connection: finish.id,
         expected: finish.expected,
         attempt: Some(finish.attempt),
         generation: next,
     };
-    Ok(match call(db, query, target, now)? {
-        Called::Done => Finished::Done,
-        Called::Gone => Finished::Gone,
-        Called::Already => Finished::Already,
-        Called::Moved(current) => Finished::Moved(current),
-    })
+    match call(db, query, target, now)? {
+        Called::Done => {}
+        Called::Gone => return Ok(Finished::Gone),
+        Called::Already => return Ok(Finished::Already),
+        Called::Moved(current) => return Ok(Finished::Moved(current)),
+    }
+    match &finish.brought {
+        Brought::Nothing | Brought::Unknown => {}
+        Brought::Tokens(tokens) => connections::store_tokens(db, finish.id, tokens)?,
+        Brought::Candidate(candidate) => keep(db, finish.id, finish.attempt, candidate)?,
+    }
+    events::record(db, finish.id, &finish.events)?;
+    Ok(Finished::Done)
+}
+
+/// Keeps an answer that could not be applied.
+fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candidate) -> Result<(), Failure> {
+    let (tokens, raw) = match &candidate.answer {
+        CandidateAnswer::Raw(raw) => (None, Some(raw)),
+        CandidateAnswer::Tokens(tokens) => (Some(&**tokens), None),
+    };
+    let kept = query(concat!(
+        "INSERT INTO candidates (connection, attempt, kept_at, why, raw, ",
+        token_columns!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ))
+    .bind(connection.as_uuid())
+    .bind(attempt.as_uuid())
+    .bind(candidate.kept_at)
+    .bind(word(&candidate.why)?)
+    .bind(raw);
+    bind_tokens(kept, tokens)?.execute(db)?;
+    if raw.is_some() {
+        // Of answers that could not be read, the oldest and the newest are kept.
+        query(
+            "DELETE FROM candidates WHERE connection = ?1 AND raw IS NOT NULL
+                 AND seq NOT IN (SELECT seq FROM candidates WHERE connection = ?1 AND raw IS NOT NULL ORDER BY seq LIMIT ?2)
+                 AND seq NOT IN
+                     (SELECT seq FROM candidates WHERE connection = ?1 AND raw IS NOT NULL ORDER BY seq DESC LIMIT ?2)",
+        )
+        .bind(connection.as_uuid())
+        .bind(whole(RAW_KEPT_AT_EACH_END as u64)?)
+        .execute(db)?;
+    }
+    Ok(())
 }
 
 pub(super) fn candidates(db: &Db, id: ConnectionId, limit: u32) -> Result<Vec<Candidate>, Failure> {

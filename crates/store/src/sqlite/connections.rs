@@ -7,7 +7,7 @@ use vestal_core::event::Event;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
 use vestal_core::store::{Add, Filter, Page, StoreError, Update, Write};
-use vestal_core::token::Grant;
+use vestal_core::token::{Grant, TokenSet};
 
 use super::events;
 use super::failure::Failure;
@@ -150,7 +150,7 @@ pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<
 
 pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, Failure> {
     let generation = update.grant.as_ref().map(|grant| grant.tokens.generation);
-    let call_it = query("INSERT INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    let call_it = query("INSERT INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(update.id.as_uuid())
         .bind(revision(update.expected))
         .bind(generation.map(whole).transpose()?)
@@ -159,12 +159,14 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
         .bind(word(&update.policy)?)
         .bind(update.plan.due_at)
         .bind(update.plan.dies_at)
-        .bind(update.plan.warned_at)
-        .bind(events::listed(&update.events)?);
+        .bind(update.plan.warned_at);
     let target = Target { connection: update.id, expected: update.expected, attempt: None, generation };
     let called = call(db, call_it, target, now)?;
-    if let (Called::Done, Some(grant)) = (&called, &update.grant) {
-        store_grant(db, update.id, grant)?;
+    if let Called::Done = called {
+        if let Some(grant) = &update.grant {
+            store_grant(db, update.id, grant)?;
+        }
+        events::record(db, update.id, &update.events)?;
     }
     Ok(called.into_write())
 }
@@ -191,6 +193,33 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
         .bind(whole(grant.tokens.generation)?)
         .bind(id.as_uuid())
         .execute(db)?;
+    Ok(())
+}
+
+pub(super) const STORE_TOKENS: &str = concat!(
+    "UPDATE token_sets SET (",
+    token_columns!(),
+    ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE place = (SELECT tokens FROM connections WHERE id = ?)"
+);
+
+/// Writes a grant's next token set into the place that the connection names.
+pub(super) fn store_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
+    let replaced = bind_tokens(query(STORE_TOKENS), Some(tokens))?.bind(id.as_uuid()).execute(db)?;
+    if replaced > 0 {
+        return Ok(());
+    }
+    let second = query(concat!(
+        "INSERT INTO token_sets (",
+        token_columns!(),
+        ", place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, tokens FROM connections WHERE id = ?"
+    ));
+    bind_tokens(second, Some(tokens))?.bind(id.as_uuid()).execute(db)?;
+    // The token set before it is kept; that this one came proves that those of earlier grants are unneeded.
+    query(
+        "DELETE FROM grants WHERE connection = ?1 AND seq <> (SELECT tokens / 2 FROM connections WHERE id = ?1)",
+    )
+    .bind(id.as_uuid())
+    .execute(db)?;
     Ok(())
 }
 

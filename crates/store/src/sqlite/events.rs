@@ -2,35 +2,32 @@
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
-use serde::Serialize;
-use vestal_core::event::{Event, StoredEvent, What};
+use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
 use vestal_core::id::ConnectionId;
-use vestal_core::store::StoreError;
 
 use super::failure::Failure;
 use super::query::query;
-use super::rows::{self, json, ms, whole};
+use super::rows::{self, json, whole};
 use crate::rules::{PRUNED_AT_ONCE, oldest_closed_attempt, oldest_event};
 
-/// An event as the procedure takes it.
-#[derive(Serialize)]
-struct Recorded<'a> {
-    at: i64,
-    what: &'a What,
-}
-
-/// Events as one parameter.
-pub(super) fn listed(events: &[Event]) -> Result<String, StoreError> {
-    let recorded = events.iter().map(|event| Recorded { at: ms(event.at), what: &event.what });
-    json(&recorded.collect::<Vec<_>>())
-}
-
+/// Writes events into a connection's history, and drops what is too old in it: at once, since that costs a few steps along
+/// an index, and finding it later a walk through everybody's history.
 pub(super) fn record(db: &Db, connection: ConnectionId, events: &[Event]) -> Result<(), Failure> {
-    if !events.is_empty() {
-        query("INSERT INTO record_events VALUES (?, ?)")
+    for event in events {
+        query("INSERT INTO events (connection, at, what) VALUES (?, ?, ?)")
             .bind(connection.as_uuid())
-            .bind(listed(events)?)
+            .bind(event.at)
+            .bind(json(&event.what)?)
             .execute(db)?;
+    }
+    if !events.is_empty() {
+        query(
+            "DELETE FROM events WHERE connection = ?1 AND seq <=
+                 (SELECT seq FROM events WHERE connection = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        )
+        .bind(connection.as_uuid())
+        .bind(KEPT_PER_CONNECTION)
+        .execute(db)?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! The writes of a refresh, as procedures within SQLite.
+//! The writes that are decided by a connection's revision, as procedures within SQLite.
 //!
-//! Each is one statement, which is done as a whole or not at all: so that no savepoint has to be set for it.
+//! Each is one statement, which is done as a whole or not at all: whoever is refused has written nothing. What belongs to
+//! them and is not always there is written afterwards, by statements of its own.
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
 use vestal_core::connection::Connection;
-use vestal_core::event::KEPT_PER_CONNECTION;
 use vestal_core::id::{AttemptId, ConnectionId};
 use vestal_core::store::Write;
 
@@ -13,13 +13,10 @@ use super::connections;
 use super::failure::{Failure, extended_code};
 use super::query::{Query, query};
 use super::rows::{self, revision};
-use crate::rules::{RAW_KEPT_AT_EACH_END, no_grant, outgrown};
+use crate::rules::{no_grant, outgrown};
 
 /// The procedures, which each connection that writes has for itself.
 pub(super) const PROCEDURES: &str = include_str!("procedures.sql");
-
-// The numbers in there.
-const _: () = assert!(KEPT_PER_CONNECTION == 100 && RAW_KEPT_AT_EACH_END == 4);
 
 /// What a procedure decides by.
 #[derive(Clone, Copy)]
