@@ -34,6 +34,7 @@ mod due;
 mod events;
 mod failure;
 mod filesystem;
+mod log;
 mod open;
 mod place;
 mod procedures;
