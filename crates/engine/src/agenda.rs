@@ -46,6 +46,11 @@ impl Agenda {
         self.due.extend(due);
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     pub(crate) fn any(&self, wanted: impl FnMut(&Due) -> bool) -> bool {
         self.due.iter().any(wanted)
     }
@@ -108,7 +113,7 @@ mod tests {
         for _ in 0..3 {
             agenda.add(many());
         }
-        assert_eq!(agenda.due.len(), 2 * READ_AHEAD as usize);
+        assert_eq!(agenda.len(), 2 * READ_AHEAD as usize);
         assert!(Agenda::default().is_over(Duration::ZERO, lasts));
     }
 }

@@ -7,7 +7,7 @@ use vestal_core::store::Held;
 use vestal_core::token::WhyCandidate;
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
-use crate::{Error, Want};
+use crate::{Error, Limits, Parts, Want};
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_callers_at_expiry_cost_one_request() {
@@ -131,6 +131,23 @@ async fn an_answer_that_comes_after_its_attempt_was_given_up_is_stored() {
     assert_eq!(refreshed.generation, 2);
     assert_eq!((world.shop().await.state, world.families()), (State::Active, (1, 0)));
     assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_has_done_of_what_was_read_ahead_is_left_alone() {
+    let world = World::new(&Behaviour::strict());
+    let slow = world.node_with(|parts| Parts { limits: Limits { flights: 1, ..parts.limits }, ..parts });
+    world.fleet(&slow, "fleet", "one.example", 20).await;
+    world.pass(DAY).await;
+    let first = slow.run_once(world.now()).await.unwrap();
+    assert_eq!((first.started, slow.inner.agenda().len()), (1, 19), "the others are read ahead");
+    slow.drain().await;
+    assert_eq!(world.node().run_due().await.unwrap(), 19);
+    for _ in 0..20 {
+        assert_eq!(slow.run_once(world.now()).await.unwrap().started, 0);
+    }
+    assert_eq!(slow.inner.agenda().len(), 0);
+    assert_eq!((world.sent_to("one.example"), world.reuses()), (20 + 20, 0), "consents and refreshes");
 }
 
 #[tokio::test(start_paused = true)]
