@@ -34,7 +34,6 @@ mod due;
 mod events;
 mod failure;
 mod filesystem;
-mod log;
 mod open;
 mod place;
 mod procedures;

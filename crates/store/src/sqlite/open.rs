@@ -14,7 +14,6 @@ use vestal_core::store::StoreError;
 
 use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, READ_ONLY, primary_code};
 use super::filesystem;
-use super::log::Mover;
 use super::place::Place;
 use super::query::KEPT_STATEMENTS;
 
@@ -37,19 +36,16 @@ const WRITERS_CACHE: &str = "-8192";
 
 /// After how many pages of 4 KiB the log is moved into the database. Pages that are written again and again, as those of
 /// the indexes by time, are moved once; and a log of this size is read within a fraction of a second after a crash.
-const MOVED_FROM_PAGES: u64 = 8192;
+const CHECKPOINT_PAGES: u64 = 8192;
 
-/// After how many pages SQLite moves it with a commit, since otherwise it would only grow.
-const MOST_PAGES: u64 = 4 * MOVED_FROM_PAGES;
-
-/// Where there is little room, that is sooner, and the log takes a sixteenth of what is free; but no fewer pages.
-const FEWEST_PAGES: u64 = 64;
+/// Where there is little room, the log is moved sooner, and takes a sixteenth of what is free; but no fewer pages.
+const FEWEST_CHECKPOINT_PAGES: u64 = 64;
 const PAGE_BYTES: u64 = 4096;
 
-/// After how many pages SQLite moves the log with a commit, with so much room on its disk.
-fn most_pages(free_bytes: Option<u64>) -> u64 {
-    let share = free_bytes.map_or(MOST_PAGES, |free| free / 16 / PAGE_BYTES);
-    share.clamp(FEWEST_PAGES, MOST_PAGES)
+/// After how many pages the log is moved into the database, with so much room on its disk.
+fn checkpoint_pages(free_bytes: Option<u64>) -> u64 {
+    let share = free_bytes.map_or(CHECKPOINT_PAGES, |free| free / 16 / PAGE_BYTES);
+    share.clamp(FEWEST_CHECKPOINT_PAGES, CHECKPOINT_PAGES)
 }
 
 /// How long SQLite waits for another process's write.
@@ -67,8 +63,6 @@ pub(super) struct Opener {
 
 /// A connection, and the files that it has open.
 pub(super) struct Opened {
-    // Before the connection: it must be the last one.
-    pub(super) mover: Mover,
     // Dropped first: closing the last connection removes the log, and whoever opens the next one makes another.
     pub(super) place: Arc<Place>,
     pub(super) connection: Db,
@@ -109,14 +103,14 @@ impl Opener {
         };
         let (connection, label) = opened.map_err(|failure| self.explain(failure))?;
         self.check(&label)?;
-        Ok((Opened { mover: Mover::default(), place: self.place()?, connection }, label.schema))
+        Ok((Opened { connection, place: self.place()? }, label.schema))
     }
 
     /// A connection that writes. There is to be one at a time in a process.
     pub(super) fn writer(&self) -> Result<Opened, Failure> {
         self.check_place()?;
         filesystem::check_writable(&self.path)?;
-        let pages = most_pages(filesystem::free_bytes(&self.path));
+        let pages = checkpoint_pages(filesystem::free_bytes(&self.path));
         let connection = connect(&self.path, Mode::Write)?;
         // WAL, though every store is in that mode from its making on: it is the mode of a file that is new.
         // Without `fullfsync`, fsync does not reach the disk on macOS.
@@ -129,24 +123,14 @@ impl Opener {
         ))?;
         // SQLite opens the log when it first reads.
         connection.execute_batch("PRAGMA user_version")?;
-        let is_roomy = pages == MOST_PAGES;
-        if !is_roomy {
+        if pages < CHECKPOINT_PAGES {
             // Where there is little room, the log gives back what it has: no write may fail for its sake. If somebody is
             // reading, it does so another time.
             connection.busy_timeout(Duration::ZERO)?;
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
             connection.busy_timeout(BUSY_TIMEOUT)?;
         }
-        let mover = if is_roomy { Mover::from(MOVED_FROM_PAGES) } else { Mover::default() };
-        Ok(Opened { mover, place: self.place()?, connection })
-    }
-
-    /// A connection that moves the log into the database, beside the one that writes.
-    pub(super) fn mover(&self) -> Result<Opened, Failure> {
-        self.check_place()?;
-        let connection = connect(&self.path, Mode::Write)?;
-        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA user_version")?;
-        Ok(Opened { mover: Mover::default(), place: self.place()?, connection })
+        Ok(Opened { connection, place: self.place()? })
     }
 
     /// Brings an older database to this version's schema.

@@ -56,9 +56,6 @@ fn write(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job
     for job in group.drain(..) {
         job.settle(&fate);
     }
-    if let Some(opened) = kept {
-        opened.mover.look(opener, &opened.connection);
-    }
 }
 
 /// Runs a group in one transaction; if that fails, none of it is kept, or it is not known whether it is. A connection on
