@@ -18,6 +18,8 @@ pub(crate) struct Agenda {
     due: VecDeque<Due>,
     /// In the clock's uptime.
     read_at: Duration,
+    /// When others were looked for behind those that cannot start yet.
+    added_at: Option<Duration>,
 }
 
 /// What is to become of one that is due.
@@ -37,13 +39,20 @@ impl Agenda {
     }
 
     pub(crate) fn begin(due: Vec<Due>, read_at: Duration) -> Self {
-        Self { due: due.into(), read_at }
+        Self { due: due.into(), read_at, added_at: None }
     }
 
     /// Puts others behind those that cannot start yet. Of these as many stay as are read at once.
-    pub(crate) fn add(&mut self, due: Vec<Due>) {
+    pub(crate) fn add(&mut self, due: Vec<Due>, at: Duration) {
+        self.added_at = Some(at);
         self.due.truncate(READ_AHEAD as usize);
         self.due.extend(due);
+    }
+
+    /// How long until others may be looked for again; `None`: now.
+    pub(crate) fn behind_again_in(&self, uptime: Duration, every: Duration) -> Option<Duration> {
+        let again = self.added_at?.saturating_add(every);
+        again.checked_sub(uptime).filter(|left| !left.is_zero())
     }
 
     #[cfg(test)]
@@ -98,7 +107,7 @@ mod tests {
             _ => Choice::Later,
         });
         assert_eq!(numbers(&agenda), [1, 3, 5, 7, 8, 9]);
-        agenda.add(vec![due(20)]);
+        agenda.add(vec![due(20)], Duration::ZERO);
         assert_eq!(numbers(&agenda), [1, 3, 5, 7, 8, 9, 20]);
         assert!(agenda.any(|one| one == &due(20)));
     }
@@ -111,8 +120,10 @@ mod tests {
         assert!(!agenda.is_over(lasts * 2 - Duration::from_millis(1), lasts));
         assert!(agenda.is_over(lasts * 2, lasts));
         for _ in 0..3 {
-            agenda.add(many());
+            agenda.add(many(), lasts);
         }
+        assert_eq!(agenda.behind_again_in(lasts, lasts), Some(lasts));
+        assert_eq!(agenda.behind_again_in(lasts * 2, lasts), None);
         assert_eq!(agenda.len(), 2 * READ_AHEAD as usize);
         assert!(Agenda::default().is_over(Duration::ZERO, lasts));
     }

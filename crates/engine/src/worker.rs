@@ -1,6 +1,6 @@
 //! What the schedule says: starts what is due, and knows when to look again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +26,11 @@ const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 const REPLAY_EVERY: Duration = Duration::from_secs(30);
 const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
 
-/// How many times what is due is asked for in one look, each time without the hosts that take nothing more.
+/// How many times the agenda is gone through in one look.
 const ROUNDS: usize = 64;
+
+/// Behind those whose host is full, others are looked for no more often: that is a walk through all of them.
+const LOOK_BEHIND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// One look at the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Pass {
     pub started: usize,
     /// When to look again, at the latest.
     pub next: Timestamp,
+    /// More may start at once.
+    pub more: bool,
 }
 
 /// Whether a refresh may start.
@@ -43,6 +48,8 @@ enum Clearance {
     Given(Cleared),
     /// It is under way, or waits since it could not even be tried.
     Otherwise,
+    /// Its client cannot be read.
+    UnknownClient,
     /// Its host takes nothing more.
     HostIsFull,
     /// This process does enough.
@@ -77,8 +84,11 @@ impl Engine {
         // Whoever looks meanwhile begins anew.
         let mut agenda = std::mem::take(&mut *inner.agenda());
         let mut holding = inner.held().await?;
+        let mut behind = None;
+        let mut more = true;
         for _ in 0..ROUNDS {
             if self.room() == 0 || inner.holds_all(&holding) {
+                more = false;
                 break;
             }
             let uptime = inner.clock.uptime();
@@ -86,30 +96,41 @@ impl Engine {
             if agenda.is_over(uptime, inner.limits.look) {
                 let due = self.due(now, &holding.waiting).await?;
                 is_all = due.len() < READ_AHEAD as usize;
-                agenda = Agenda::begin(due, uptime);
+                agenda = Agenda::begin(due, inner.clock.uptime());
             } else if !agenda.any(|due| holding.may_start(due)) {
-                // Behind those whose host is full there may be others.
+                behind = agenda.behind_again_in(uptime, LOOK_BEHIND_AT_MOST_EVERY);
+                if behind.is_some() {
+                    more = false;
+                    break;
+                }
                 let due = self.due(now, &holding.all()).await?;
                 is_all = due.len() < READ_AHEAD as usize;
-                agenda.add(due);
+                agenda.add(due, inner.clock.uptime());
             }
             let cleared = self.choose(&mut agenda, &mut holding);
-            started += self.start(cleared, now).await;
-            if is_all {
+            let wanted = cleared.len();
+            let begun = self.start(cleared, now).await;
+            started += begun;
+            // Where another node was faster, there is room for others.
+            if is_all && begun == wanted {
+                more = false;
                 break;
             }
             holding = inner.held().await?;
         }
         *inner.agenda() = agenda;
-        // What is due and was not started waits for something to land, which is noticed, or for one of these.
-        let waits = inner.held_for().unwrap_or(Duration::MAX).min(inner.limits.look);
-        let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         let earliest = saturating_add(now, LOOK_AT_MOST_EVERY);
+        if more {
+            return Ok(Pass { started, next: earliest, more });
+        }
+        // What is due and was not started waits for something to land, which is noticed, or for one of these.
+        let waits = [inner.held_for(), behind].into_iter().flatten().fold(inner.limits.look, Duration::min);
+        let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         if self.room() == 0 {
-            return Ok(Pass { started, next: latest });
+            return Ok(Pass { started, next: latest, more });
         }
         let next = inner.store.next_due(now, latest, &holding.all()).await?.unwrap_or(latest).max(earliest);
-        Ok(Pass { started, next })
+        Ok(Pass { started, next, more })
     }
 
     /// Does everything that is due now, and waits for it. Returns how many refreshes were started.
@@ -133,7 +154,12 @@ impl Engine {
         let mut started = 0;
         loop {
             landings.borrow_and_update();
-            started += self.run_once(now).await?.started;
+            let pass = self.run_once(now).await?;
+            started += pass.started;
+            if pass.more {
+                inner.clock.sleep(LOOK_AT_MOST_EVERY).await;
+                continue;
+            }
             if inner.flights.running().is_empty() && !landings.has_changed().unwrap_or(false) {
                 if let Err(error) = inner.note_time(true).await {
                     tracing::debug!(%error, "the time was not noted");
@@ -154,6 +180,16 @@ impl Engine {
         }
     }
 
+    /// Starts what is due at `now` with what is in the store now, as after other processes' leases were freed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run_once`].
+    pub async fn run_anew(&self, now: Timestamp) -> Result<Pass, Error> {
+        *self.inner.agenda() = Agenda::default();
+        self.run_once(now).await
+    }
+
     /// Reads what is due, and neither held nor under way here.
     async fn due(&self, now: Timestamp, held: &Held) -> Result<Vec<Due>, Error> {
         let inner = &self.inner;
@@ -169,8 +205,9 @@ impl Engine {
     /// Takes those off the agenda that may start.
     fn choose(&self, agenda: &mut Agenda, holding: &mut Holding) -> Vec<Cleared> {
         let mut cleared = Vec::new();
+        let mut unknown = HashSet::new();
         agenda.choose(|due| {
-            if holding.waits(&due) {
+            if holding.waits(&due) || unknown.contains(&due.client) {
                 return Choice::Take;
             }
             if holding.full.contains(&due.client) {
@@ -182,6 +219,10 @@ impl Engine {
                     Choice::Take
                 }
                 Clearance::Otherwise => Choice::Take,
+                Clearance::UnknownClient => {
+                    unknown.insert(due.client);
+                    Choice::Take
+                }
                 Clearance::HostIsFull => {
                     holding.full.insert(due.client);
                     Choice::Later
@@ -204,7 +245,7 @@ impl Engine {
             if inner.ailing.note_error(id, uptime) {
                 tracing::warn!(connection = %id, client = %due.client, "a scheduled refresh waits until its client can be read");
             }
-            return Clearance::Otherwise;
+            return Clearance::UnknownClient;
         };
         let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
         let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Clearance::NoRoom };
@@ -229,8 +270,8 @@ impl Engine {
             }
             let flight = || self.clone().scheduled(due, slot, stored, permit);
             // Nobody watches it: its outcome is in the store and its history.
-            drop(self.inner.flights.join_or_start(due.connection, flight));
-            started += 1;
+            let seat = self.inner.flights.join_or_start(due.connection, flight);
+            started += usize::from(seat.ours);
         }
         started
     }

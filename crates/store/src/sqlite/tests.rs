@@ -293,7 +293,14 @@ async fn what_a_refresh_asks_is_prepared_once() {
     for n in 1..=3 {
         refresh(n).map_err(StoreError::from).unwrap();
     }
-    for sql in [connections::BY_ID, attempts::BEGIN, attempts::FINISH, connections::STORE_TOKENS, due::DUE, due::NEXT] {
+    for sql in [
+        connections::BY_ID,
+        attempts::BEGIN,
+        attempts::FINISH,
+        connections::STORE_TOKENS,
+        due::DUE,
+        due::NEXT,
+    ] {
         let statement = db.prepare_cached(sql).unwrap();
         let counted = [StatementStatus::Run, StatementStatus::RePrepare].map(|it| statement.get_status(it));
         assert!(counted[0] >= 3 && counted[1] == 0, "{sql}: {counted:?}");

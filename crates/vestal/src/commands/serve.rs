@@ -105,7 +105,7 @@ async fn take_over(vestal: &Vestal) {
             continue;
         }
         // At once: an answer that they lost may be had again within the provider's grace, and that may be short.
-        if let Err(error) = vestal.engine.run_once(vestal.engine.now()).await {
+        if let Err(error) = vestal.engine.run_anew(vestal.engine.now()).await {
             tracing::warn!(%error, "what a process that is gone left behind has to wait for the schedule");
         }
     }
