@@ -24,7 +24,7 @@ pub(crate) struct Agenda {
 
 /// What is to become of one that is due.
 pub(crate) enum Choice {
-    /// It is taken.
+    /// It goes: it starts, or is not to be tried before it is read again.
     Take,
     /// It stays.
     Later,

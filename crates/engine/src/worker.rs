@@ -56,6 +56,17 @@ enum Clearance {
     NoRoom,
 }
 
+/// What is on the agenda.
+#[derive(PartialEq, Eq)]
+enum Filled {
+    /// All that is due now.
+    WithAll,
+    /// Some of it.
+    InPart,
+    /// Nothing that may start, and it is looked for others only after this time.
+    NotYet(Duration),
+}
+
 /// A refresh that may start.
 struct Cleared {
     due: Due,
@@ -91,28 +102,18 @@ impl Engine {
                 more = false;
                 break;
             }
-            let uptime = inner.clock.uptime();
-            let mut is_all = false;
-            if agenda.is_over(uptime, inner.limits.look) {
-                let due = self.due(now, &holding.waiting).await?;
-                is_all = due.len() < READ_AHEAD as usize;
-                agenda = Agenda::begin(due, inner.clock.uptime());
-            } else if !agenda.any(|due| holding.may_start(due)) {
-                behind = agenda.behind_again_in(uptime, LOOK_BEHIND_AT_MOST_EVERY);
-                if behind.is_some() {
-                    more = false;
-                    break;
-                }
-                let due = self.due(now, &holding.all()).await?;
-                is_all = due.len() < READ_AHEAD as usize;
-                agenda.add(due, inner.clock.uptime());
+            let filled = self.fill(&mut agenda, &holding, now).await?;
+            if let Filled::NotYet(wait) = filled {
+                behind = Some(wait);
+                more = false;
+                break;
             }
             let cleared = self.choose(&mut agenda, &mut holding);
             let wanted = cleared.len();
             let begun = self.start(cleared, now).await;
             started += begun;
             // Where another node was faster, there is room for others.
-            if is_all && begun == wanted {
+            if filled == Filled::WithAll && begun == wanted {
                 more = false;
                 break;
             }
@@ -188,6 +189,28 @@ impl Engine {
     pub async fn run_anew(&self, now: Timestamp) -> Result<Pass, Error> {
         *self.inner.agenda() = Agenda::default();
         self.run_once(now).await
+    }
+
+    /// Sees to it that there is something on the agenda that may start, if anything may.
+    async fn fill(&self, agenda: &mut Agenda, holding: &Holding, now: Timestamp) -> Result<Filled, Error> {
+        let clock = &self.inner.clock;
+        let read = if agenda.is_over(clock.uptime(), self.inner.limits.look) {
+            let due = self.due(now, &holding.waiting).await?;
+            let read = due.len();
+            *agenda = Agenda::begin(due, clock.uptime());
+            read
+        } else if agenda.any(|due| holding.may_start(due)) {
+            return Ok(Filled::InPart);
+        } else if let Some(wait) = agenda.behind_again_in(clock.uptime(), LOOK_BEHIND_AT_MOST_EVERY) {
+            return Ok(Filled::NotYet(wait));
+        } else {
+            // Behind those whose host is full there may be others.
+            let due = self.due(now, &holding.all()).await?;
+            let read = due.len();
+            agenda.add(due, clock.uptime());
+            read
+        };
+        Ok(if read < READ_AHEAD as usize { Filled::WithAll } else { Filled::InPart })
     }
 
     /// Reads what is due, and neither held nor under way here.

@@ -182,18 +182,12 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
     // The first of its two places. What might be left there belongs to nobody.
     let place = 2 * db.last_insert_rowid();
     query("DELETE FROM token_sets WHERE place BETWEEN ?1 AND ?1 + 1").bind(place).execute(db)?;
-    let tokens = query(concat!(
-        "INSERT INTO token_sets (place, ",
-        token_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    ));
-    bind_tokens(tokens.bind(place), Some(&grant.tokens))?.execute(db)?;
     query("UPDATE connections SET tokens = ?, generation = ? WHERE id = ?")
         .bind(place)
         .bind(whole(grant.tokens.generation)?)
         .bind(id.as_uuid())
         .execute(db)?;
-    Ok(())
+    insert_tokens(db, id, &grant.tokens)
 }
 
 pub(super) const STORE_TOKENS: &str = concat!(
@@ -208,18 +202,24 @@ pub(super) fn store_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Resu
     if replaced > 0 {
         return Ok(());
     }
-    let second = query(concat!(
-        "INSERT INTO token_sets (",
-        token_columns!(),
-        ", place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, tokens FROM connections WHERE id = ?"
-    ));
-    bind_tokens(second, Some(tokens))?.bind(id.as_uuid()).execute(db)?;
+    insert_tokens(db, id, tokens)?;
     // The token set before it is kept; that this one came proves that those of earlier grants are unneeded.
     query(
         "DELETE FROM grants WHERE connection = ?1 AND seq <> (SELECT tokens / 2 FROM connections WHERE id = ?1)",
     )
     .bind(id.as_uuid())
     .execute(db)?;
+    Ok(())
+}
+
+/// Fills the place that the connection names, which is empty.
+fn insert_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
+    let insert = query(concat!(
+        "INSERT INTO token_sets (",
+        token_columns!(),
+        ", place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, tokens FROM connections WHERE id = ?"
+    ));
+    bind_tokens(insert, Some(tokens))?.bind(id.as_uuid()).execute(db)?;
     Ok(())
 }
 

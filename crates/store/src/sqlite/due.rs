@@ -44,7 +44,6 @@ pub(super) const ENDED: &str = concat!(
 );
 
 /// What is asked for.
-#[derive(Clone)]
 pub(super) struct Look {
     /// Due by then.
     pub(super) by: Timestamp,
@@ -55,7 +54,6 @@ pub(super) struct Look {
 }
 
 /// A connection that is to be looked at.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) due: Due,
     pub(super) dies_at: Option<i64>,
