@@ -10,8 +10,9 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL AND lease_attempt IS NOT NULL;
 
--- An attempt that is open is its lease's.
+-- An attempt that is open is its lease's, and those that are old are the first ones: identifiers begin with the time.
 DROP INDEX attempts_open;
+DROP INDEX attempts_closed;
 
 -- What the revisions are in truth.
 CREATE VIEW revisions AS

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
+use uuid::Uuid;
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
 use vestal_core::id::ConnectionId;
 
@@ -60,11 +61,6 @@ pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
             oldest_event(now),
         ),
         (
-            "DELETE FROM attempts WHERE id IN
-                 (SELECT id FROM attempts WHERE closed_at < ? ORDER BY closed_at LIMIT ?)",
-            oldest_closed_attempt(now),
-        ),
-        (
             "DELETE FROM authorizations WHERE state_hash IN
                  (SELECT state_hash FROM authorizations WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
             now,
@@ -72,7 +68,18 @@ pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
     ] {
         pruned += query(sql).bind(before).bind(PRUNED_AT_ONCE).execute(db)?;
     }
+    pruned += prune_attempts(db, oldest_closed_attempt(now))?;
     Ok(pruned as u64)
+}
+
+/// Removes what was closed before a time. Whatever was closed by then was begun before, and identifiers begin with the time
+/// (RFC 9562 §5.7): those that are old are the first ones.
+fn prune_attempts(db: &Db, before: Timestamp) -> Result<usize, Failure> {
+    let begun_before = u128::try_from(before.as_millisecond()).unwrap_or(0);
+    let sql = "DELETE FROM attempts WHERE id IN
+                   (SELECT id FROM attempts WHERE id < ? AND closed_at < ? ORDER BY id LIMIT ?)";
+    let query = query(sql).bind(Uuid::from_u128(begun_before << 80)).bind(before).bind(PRUNED_AT_ONCE);
+    Ok(query.execute(db)?)
 }
 
 /// Writes pages for an answer of this size. The row stays until the next check: had it been removed in the same
