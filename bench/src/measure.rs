@@ -34,7 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// As many requests at once as a node makes.
 const AT_ONCE: usize = 256;
 
-/// The medians.
+/// The medians. What is compared was measured within the same round, so that a machine which is slower now and faster then
+/// does not decide.
 #[derive(Serialize)]
 struct Report {
     /// The disk's, for 4 KiB.
@@ -43,6 +44,12 @@ struct Report {
     bare_cpu_us: f64,
     few: Figures,
     many: Figures,
+    /// Durable refreshes with few connections for each bare request.
+    refreshes_for_each_request: f64,
+    /// How many times longer a refresh takes with many connections than with few.
+    time_with_many: f64,
+    /// The same of the node's processor time.
+    cpu_with_many: f64,
     /// How long it took to fill the large store.
     fill_s: f64,
 }
@@ -99,6 +106,15 @@ pub(crate) async fn refresh(vestal: &Path) -> Result<()> {
         bare_cpu_us: median(bare.iter().map(|bare| bare.cpu.as_secs_f64() * 1e6).collect()),
         few: Figures::median(&of_few)?,
         many: Figures::median(&of_many)?,
+        refreshes_for_each_request: median(
+            of_few.iter().zip(&bare).map(|(few, bare)| few.per_second / bare.per_second).collect(),
+        ),
+        time_with_many: median(
+            of_few.iter().zip(&of_many).map(|(few, many)| few.per_second / many.per_second).collect(),
+        ),
+        cpu_with_many: median(
+            of_few.iter().zip(&of_many).map(|(few, many)| many.cpu_us / few.cpu_us).collect(),
+        ),
         fill_s,
     };
     println!("{}", serde_json::to_string(&report)?);

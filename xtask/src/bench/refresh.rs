@@ -33,26 +33,29 @@ fn figures(report: &Value) -> Result<Vec<Figure>> {
     let (cpu_few, cpu_many) = (number("/few/cpu_us")?, number("/many/cpu_us")?);
     let (memory, first) = (number("/many/memory_mb")?, number("/many/first_ms")?);
     let fsync = number("/fsync_ms")?;
+    // Each is the median of the rounds' own, and so not quite that of the figures beside it.
+    let for_each_request = number("/refreshes_for_each_request")?;
+    let (time_with_many, cpu_with_many) = (number("/time_with_many")?, number("/cpu_with_many")?);
     Ok(vec![
         Figure {
             what: format!("durable refreshes of 64 hosts / bare token requests (fsync: {fsync:.2} ms)"),
             baseline: format!("{bare:.0}/s"),
             measured: format!("{few:.0}/s"),
-            ratio: few / bare,
+            ratio: for_each_request,
             allowed: Allowed::AtLeast(0.5),
         },
         Figure {
             what: "time of a refresh: with 1,000,000 connections / with 10,000".to_owned(),
             baseline: format!("{:.0} µs", 1e6 / few),
             measured: format!("{:.0} µs", 1e6 / many),
-            ratio: few / many,
+            ratio: time_with_many,
             allowed: Allowed::AtMost(1.2),
         },
         Figure {
             what: "processor time of a refresh: with 1,000,000 connections / with 10,000".to_owned(),
             baseline: format!("{cpu_few:.0} µs"),
             measured: format!("{cpu_many:.0} µs"),
-            ratio: cpu_many / cpu_few,
+            ratio: cpu_with_many,
             allowed: Allowed::Anything,
         },
         Figure {
@@ -81,12 +84,12 @@ mod tests {
     #[test]
     fn a_report_is_judged() {
         let one = |per_second: f64| json!({ "per_second": per_second, "cpu_us": 100, "memory_mb": 70, "first_ms": 90 });
-        let mut report =
-            json!({ "fsync_ms": 1.5, "bare_per_second": 4000, "few": one(2000.0), "many": one(1700.0) });
+        let mut report = json!({ "fsync_ms": 1.5, "bare_per_second": 4000, "few": one(2000.0), "many": one(1700.0),
+                "refreshes_for_each_request": 0.5, "time_with_many": 1.2, "cpu_with_many": 1.1 });
         let met: Vec<bool> = figures(&report).unwrap().iter().map(Figure::is_met).collect();
         assert_eq!(met, [true; 5]);
-        report["few"] = one(1900.0);
-        report["many"] = one(1500.0);
+        report["refreshes_for_each_request"] = json!(0.49);
+        report["time_with_many"] = json!(1.21);
         let met: Vec<bool> = figures(&report).unwrap().iter().map(Figure::is_met).collect();
         assert_eq!(met, [false, false, true, true, true]);
         assert!(figures(&json!({})).is_err());
