@@ -2,8 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use vestal_core::clock::Entropy;
+use vestal_core::connection::Attempt;
 use vestal_core::event::Event;
-use vestal_core::store::{AttemptStatus, Authorization, Brought, Finish, StoreError, Update};
+use vestal_core::id::AttemptId;
+use vestal_core::store::{
+    AttemptStatus, Authorization, Begin, Brought, Finish, Finished, StoreError, Update, Write,
+};
 
 use super::connections::authorization;
 use super::data::*;
@@ -95,6 +100,41 @@ pub async fn old_closed_attempts_are_pruned(store: Arc<dyn Subject>, clock: &Man
     assert_eq!(statuses().await, [None, None, None, Some(Open)], "what is open is never pruned");
     assert_eq!(store.prune(later).await.unwrap(), 0);
     assert_eq!(read(&store, current.id).await.lease.unwrap().attempt.id, attempt_id(4));
+}
+
+/// Their identifiers say when they were begun.
+pub async fn attempts_are_pruned_by_when_they_were_closed(store: Arc<dyn Subject>, _: &ManualClock) {
+    let mut current = added(&store, &connection(1)).await;
+    let mut ids = Vec::new();
+    for (begun_at, closed_at) in
+        [(-9 * DAY, -8 * DAY), (-8 * DAY, -7 * DAY - 1), (-8 * DAY + 1, -7 * DAY), (-DAY, 0)]
+    {
+        let id = AttemptId::new(at(begun_at), &Noughts);
+        let started = begin(&current, 0);
+        let attempt = Attempt { id, ..started.attempt };
+        let begin = Begin { attempt, ..started };
+        assert_eq!(store.begin_attempt(&begin).await.unwrap(), Write::Done);
+        current = read(&store, current.id).await;
+        let finish = Finish { attempt: id, at: at(closed_at), ..finish(&current, 0, Brought::Nothing) };
+        assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);
+        current = read(&store, current.id).await;
+        ids.push(id);
+    }
+    assert_eq!(store.prune(START).await.unwrap(), 2);
+    let mut left = Vec::new();
+    for id in ids {
+        left.push(store.attempt(id).await.unwrap().is_some());
+    }
+    assert_eq!(left, [false, false, true, true]);
+}
+
+/// So that an identifier is told by its time alone.
+struct Noughts;
+
+impl Entropy for Noughts {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
 }
 
 pub async fn expired_authorizations_are_pruned(store: Arc<dyn Subject>, _: &ManualClock) {

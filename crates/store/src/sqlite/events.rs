@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
-use uuid::Uuid;
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
 use vestal_core::id::ConnectionId;
 
@@ -72,14 +71,15 @@ pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
     Ok(pruned as u64)
 }
 
-/// Removes what was closed before a time. Whatever was closed by then was begun before, and identifiers begin with the time
-/// (RFC 9562 §5.7): those that are old are the first ones.
+pub(super) const PRUNE_ATTEMPTS: &str = "DELETE FROM attempts WHERE id IN
+    (SELECT id FROM attempts WHERE id < ? AND closed_at < ? ORDER BY id LIMIT ?)";
+
+/// Removes the attempts that were closed before a time. Whatever was closed by then was begun before, and identifiers begin
+/// with the time (RFC 9562 §5.7): those that are old are the first ones.
 fn prune_attempts(db: &Db, before: Timestamp) -> Result<usize, Failure> {
-    let begun_before = u128::try_from(before.as_millisecond()).unwrap_or(0);
-    let sql = "DELETE FROM attempts WHERE id IN
-                   (SELECT id FROM attempts WHERE id < ? AND closed_at < ? ORDER BY id LIMIT ?)";
-    let query = query(sql).bind(Uuid::from_u128(begun_before << 80)).bind(before).bind(PRUNED_AT_ONCE);
-    Ok(query.execute(db)?)
+    let millis = u64::try_from(before.as_millisecond()).unwrap_or(0);
+    let first = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+    Ok(query(PRUNE_ATTEMPTS).bind(first).bind(before).bind(PRUNED_AT_ONCE).execute(db)?)
 }
 
 /// Writes pages for an answer of this size. The row stays until the next check: had it been removed in the same

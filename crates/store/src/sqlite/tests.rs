@@ -257,7 +257,9 @@ async fn one_of_many_views_wins_each_revision() {
 async fn what_is_asked_often_goes_along_an_index() {
     let (_dir, path) = closed_store().await;
     let connection = raw(&path);
-    for query in [connections::BY_NAME, due::DUE, due::ENDED, due::NEXT, due::NEXT_TO_END] {
+    for query in
+        [connections::BY_NAME, due::DUE, due::ENDED, due::NEXT, due::NEXT_TO_END, events::PRUNE_ATTEMPTS]
+    {
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let parameters = vec![0; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail")).unwrap();
