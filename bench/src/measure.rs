@@ -106,15 +106,9 @@ pub(crate) async fn refresh(vestal: &Path) -> Result<()> {
         bare_cpu_us: median(bare.iter().map(|bare| bare.cpu.as_secs_f64() * 1e6).collect()),
         few: Figures::median(&of_few)?,
         many: Figures::median(&of_many)?,
-        refreshes_for_each_request: median(
-            of_few.iter().zip(&bare).map(|(few, bare)| few.per_second / bare.per_second).collect(),
-        ),
-        time_with_many: median(
-            of_few.iter().zip(&of_many).map(|(few, many)| few.per_second / many.per_second).collect(),
-        ),
-        cpu_with_many: median(
-            of_few.iter().zip(&of_many).map(|(few, many)| many.cpu_us / few.cpu_us).collect(),
-        ),
+        refreshes_for_each_request: by_round(&of_few, &bare, |few, bare| few.per_second / bare.per_second),
+        time_with_many: by_round(&of_few, &of_many, |few, many| few.per_second / many.per_second),
+        cpu_with_many: by_round(&of_few, &of_many, |few, many| many.cpu_us / few.cpu_us),
         fill_s,
     };
     println!("{}", serde_json::to_string(&report)?);
@@ -192,6 +186,11 @@ impl Figures {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_unstable_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median of what compares the two within each round.
+fn by_round<A, B>(one: &[A], other: &[B], compare: impl Fn(&A, &B) -> f64) -> f64 {
+    median(one.iter().zip(other).map(|(one, other)| compare(one, other)).collect())
 }
 
 /// This program again, in another part.
