@@ -183,8 +183,8 @@ fn connection(
         id_token: None,
         extra: None,
     };
-    // Spread over days, as refreshes are.
-    let spread = Duration::from_millis(number as u64 % 1_000_000 * 86);
+    // Spread over a day, in another order than that in which they were made.
+    let spread = Duration::from_millis(number as u64 * 611_953 % 1_000_000 * 86);
     Ok(Connection {
         id,
         revision: 1,
