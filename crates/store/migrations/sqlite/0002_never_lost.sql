@@ -26,7 +26,8 @@ CREATE TABLE attempts_by_id (
     generation  INTEGER NOT NULL,
     fingerprint BLOB,
     started_at  INTEGER NOT NULL,
-    status      TEXT NOT NULL CHECK (status IN ('open', 'abandoned', 'finished')),
+    -- Not as a list: SQLite would make a table of that at each write.
+    status      TEXT NOT NULL CHECK (status = 'open' OR status = 'abandoned' OR status = 'finished'),
     closed_at   INTEGER CHECK ((closed_at IS NULL) = (status = 'open'))
 ) STRICT, WITHOUT ROWID;
 INSERT INTO attempts_by_id

@@ -1,9 +1,9 @@
 -- What a refresh reads and writes lies on fewer pages: among a million connections each is another one.
 
--- Leases by themselves: whoever takes one, renews it or gives it back writes into a table of a few rows that are always at
+-- Leases by themselves, of which none outlasts its connection: whoever takes one, renews it or gives it back writes into a table of a few rows that are always at
 -- hand, and of the many connections none is written before there is an outcome.
 CREATE TABLE leases (
-    connection BLOB PRIMARY KEY NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    connection BLOB PRIMARY KEY NOT NULL,
     attempt    BLOB NOT NULL,
     until      INTEGER NOT NULL,
     steps      INTEGER NOT NULL -- by how much the connection's revision is more than its row says
@@ -79,3 +79,26 @@ CREATE INDEX grants_connection ON grants (connection);
 CREATE TRIGGER grants_deleted AFTER DELETE ON grants BEGIN
     DELETE FROM token_sets WHERE place BETWEEN 2 * OLD.seq AND 2 * OLD.seq + 1;
 END;
+
+-- Events by themselves too. Each names the one before it of the same connection, which names its newest: so that writing
+-- one writes no index, and nobody is asked whether the connection is there. Those that are old are the first ones.
+CREATE TABLE events_in_chains (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    connection BLOB NOT NULL,
+    previous   INTEGER, -- may be gone
+    at         INTEGER NOT NULL,
+    what       TEXT NOT NULL -- JSON
+) STRICT;
+INSERT INTO events_in_chains
+    SELECT seq, connection, lag(seq) OVER (PARTITION BY connection ORDER BY seq), at, what FROM events ORDER BY seq;
+ALTER TABLE connections ADD COLUMN last_event INTEGER;
+ALTER TABLE connections ADD COLUMN events INTEGER NOT NULL DEFAULT 0; -- how many there are; fewer when old ones are gone
+UPDATE connections SET
+    last_event = (SELECT max(seq) FROM events WHERE connection = connections.id),
+    events = (SELECT count(*) FROM events WHERE connection = connections.id);
+-- No number is used twice, also where the newest events are gone.
+INSERT OR IGNORE INTO events_in_chains (seq, connection, at, what)
+    SELECT seq, x'', 0, '' FROM sqlite_sequence WHERE name = 'events';
+DELETE FROM events_in_chains WHERE connection = x'';
+DROP TABLE events;
+ALTER TABLE events_in_chains RENAME TO events;

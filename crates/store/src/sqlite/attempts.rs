@@ -14,8 +14,8 @@ use super::query::query;
 use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
 use crate::rules::RAW_KEPT_AT_EACH_END;
 
-pub(super) const BEGIN: &str = "INSERT INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const FINISH: &str = "INSERT INTO finish_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const BEGIN: &str = "INSERT OR FAIL INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const FINISH: &str = "INSERT OR FAIL INTO finish_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 pub(super) fn begin(db: &Db, begin: &Begin, until: Timestamp, now: Timestamp) -> Result<Write, Failure> {
     let query = query(BEGIN)

@@ -150,7 +150,7 @@ pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<
 
 pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, Failure> {
     let generation = update.grant.as_ref().map(|grant| grant.tokens.generation);
-    let call_it = query("INSERT INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    let call_it = query("INSERT OR FAIL INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(update.id.as_uuid())
         .bind(revision(update.expected))
         .bind(generation.map(whole).transpose()?)
@@ -237,6 +237,8 @@ pub(super) fn remove(db: &Db, id: ConnectionId) -> Result<bool, Failure> {
     query("DELETE FROM attempts WHERE id = (SELECT attempt FROM leases WHERE connection = ?)")
         .bind(id.as_uuid())
         .execute(db)?;
+    query("DELETE FROM leases WHERE connection = ?").bind(id.as_uuid()).execute(db)?;
+    events::forget(db, id)?;
     Ok(query("DELETE FROM connections WHERE id = ?").bind(id.as_uuid()).execute(db)? > 0)
 }
 

@@ -10,25 +10,76 @@ use super::query::query;
 use super::rows::{self, json, whole};
 use crate::rules::{PRUNED_AT_ONCE, oldest_closed_attempt, oldest_event};
 
-/// Writes events into a connection's history, and drops what is too old in it: at once, since that costs a few steps along
-/// an index, and finding it later a walk through everybody's history.
+/// The end of a connection's chain of events. Each names the one before it, so that writing one writes no index, of which
+/// each connection's part lies on another page.
+#[derive(Clone, Copy)]
+pub(super) struct Chain {
+    /// The newest event.
+    pub(super) last: Option<i64>,
+    /// How many there are; fewer where old ones were pruned.
+    pub(super) length: i64,
+}
+
+/// From a connection's newest event (`?1` is the connection) to older ones, `?2` of them, as far as they are kept.
+macro_rules! chain {
+    () => {
+        "WITH RECURSIVE chain (seq, previous, number) AS (
+             SELECT seq, previous, 1 FROM events
+                 WHERE seq = (SELECT last_event FROM connections WHERE id = ?1) AND connection = ?1
+             UNION ALL
+             SELECT e.seq, e.previous, number + 1 FROM chain JOIN events e ON e.seq = chain.previous
+                 WHERE e.seq < chain.seq AND e.connection = ?1 AND number < ?2
+         ) "
+    };
+}
+
+/// Writes events into a connection's history, and drops what is too old in it now and then, for many events at once.
 pub(super) fn record(db: &Db, connection: ConnectionId, events: &[Event]) -> Result<(), Failure> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let end = query("SELECT last_event, events FROM connections WHERE id = ?").bind(connection.as_uuid());
+    let Some(mut chain) = end.optional(db, rows::chain)? else { return Ok(()) };
     for event in events {
-        query("INSERT INTO events (connection, at, what) VALUES (?, ?, ?)")
+        query("INSERT INTO events (connection, previous, at, what) VALUES (?, ?, ?, ?)")
             .bind(connection.as_uuid())
+            .bind(chain.last)
             .bind(event.at)
             .bind(json(&event.what)?)
             .execute(db)?;
+        chain = Chain { last: Some(db.last_insert_rowid()), length: chain.length.saturating_add(1) };
     }
-    if !events.is_empty() {
-        query(
-            "DELETE FROM events WHERE connection = ?1 AND seq <=
-                 (SELECT seq FROM events WHERE connection = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        )
+    query("UPDATE connections SET last_event = ?, events = ? WHERE id = ?")
+        .bind(chain.last)
+        .bind(chain.length)
         .bind(connection.as_uuid())
+        .execute(db)?;
+    if chain.length >= 2 * i64::from(KEPT_PER_CONNECTION) {
+        cut(db, connection)?;
+    }
+    Ok(())
+}
+
+/// Drops all but the newest events of a connection.
+fn cut(db: &Db, connection: ConnectionId) -> Result<(), Failure> {
+    query(concat!(chain!(), "DELETE FROM events WHERE seq IN (SELECT seq FROM chain WHERE number > ?3)"))
+        .bind(connection.as_uuid())
+        .bind(u32::MAX)
         .bind(KEPT_PER_CONNECTION)
         .execute(db)?;
-    }
+    query("UPDATE connections SET events = ? WHERE id = ?")
+        .bind(KEPT_PER_CONNECTION)
+        .bind(connection.as_uuid())
+        .execute(db)?;
+    Ok(())
+}
+
+/// Drops the whole history of a connection, which is to be removed afterwards.
+pub(super) fn forget(db: &Db, connection: ConnectionId) -> Result<(), Failure> {
+    query(concat!(chain!(), "DELETE FROM events WHERE seq IN (SELECT seq FROM chain)"))
+        .bind(connection.as_uuid())
+        .bind(u32::MAX)
+        .execute(db)?;
     Ok(())
 }
 
@@ -39,36 +90,38 @@ pub(super) fn list(
     limit: u32,
 ) -> Result<Vec<StoredEvent>, Failure> {
     let query = match connection {
-        None => query("SELECT seq, connection, at, what FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"),
-        Some(_) => query(
-            "SELECT seq, connection, at, what FROM events WHERE connection = ?3 AND seq > ?1 ORDER BY seq LIMIT ?2",
-        ),
+        None => query("SELECT seq, connection, at, what FROM events WHERE seq > ? ORDER BY seq LIMIT ?"),
+        Some(connection) => query(concat!(
+            chain!(),
+            "SELECT seq, connection, at, what FROM chain JOIN events USING (seq)
+             WHERE seq > ?3 ORDER BY seq LIMIT ?4"
+        ))
+        .bind(connection.as_uuid())
+        .bind(KEPT_PER_CONNECTION),
     };
-    let query = query.bind(whole(after)?).bind(limit);
-    let query = match connection {
-        None => query,
-        Some(connection) => query.bind(connection.as_uuid()),
-    };
-    query.all(db, rows::event)
+    query.bind(whole(after)?).bind(limit).all(db, rows::event)
 }
 
 pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
-    let mut pruned = 0;
-    for (sql, before) in [
-        (
-            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE at < ? ORDER BY at LIMIT ?)",
-            oldest_event(now),
-        ),
-        (
-            "DELETE FROM authorizations WHERE state_hash IN
-                 (SELECT state_hash FROM authorizations WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
-            now,
-        ),
-    ] {
-        pruned += query(sql).bind(before).bind(PRUNED_AT_ONCE).execute(db)?;
-    }
-    pruned += prune_attempts(db, oldest_closed_attempt(now))?;
+    let authorizations = query(
+        "DELETE FROM authorizations WHERE state_hash IN
+             (SELECT state_hash FROM authorizations WHERE expires_at < ? ORDER BY expires_at LIMIT ?)",
+    )
+    .bind(now)
+    .bind(PRUNED_AT_ONCE)
+    .execute(db)?;
+    let pruned = authorizations
+        + prune_events(db, oldest_event(now))?
+        + prune_attempts(db, oldest_closed_attempt(now))?;
     Ok(pruned as u64)
+}
+
+/// Removes the events from before a time. They are written as they happen: those that are old are the first ones, but for
+/// a few, where a clock was wrong.
+fn prune_events(db: &Db, before: Timestamp) -> Result<usize, Failure> {
+    let sql = "DELETE FROM events WHERE seq IN
+         (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT 2 * ?2) WHERE at < ?1 LIMIT ?2)";
+    Ok(query(sql).bind(before).bind(PRUNED_AT_ONCE).execute(db)?)
 }
 
 pub(super) const PRUNE_ATTEMPTS: &str = "DELETE FROM attempts WHERE id IN

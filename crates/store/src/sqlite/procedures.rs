@@ -1,7 +1,7 @@
 //! The writes that are decided by a connection's revision, as procedures within SQLite.
 //!
-//! Each is one statement, which is done as a whole or not at all: whoever is refused has written nothing. What belongs to
-//! them and is not always there is written afterwards, by statements of its own.
+//! Each is one statement: whoever is refused has written nothing. What belongs to them and is not always there is written
+//! afterwards, by statements of its own.
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;

@@ -1,12 +1,13 @@
 -- What is decided by a connection's revision, as procedures: a view with a trigger instead of inserts, of which each
--- connection that writes has its own. One statement does it all or, by ABORT, nothing.
+-- connection that writes has its own. What is refused has changed nothing. Whatever else fails undoes the whole piece of
+-- work that it is a part of; so they are called with OR FAIL, and SQLite need not keep how each page was before a statement.
 
 -- Changes a connection. `generation`: that of the grant which comes next.
 CREATE TEMP VIEW update_connection AS SELECT
     NULL AS connection, NULL AS expected, NULL AS generation, NULL AS state, NULL AS state_data, NULL AS policy,
     NULL AS due_at, NULL AS dies_at, NULL AS warned_at;
 CREATE TEMP TRIGGER update_connection INSTEAD OF INSERT ON update_connection BEGIN
-    SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
+    SELECT RAISE(FAIL, 'refused') WHERE NOT EXISTS (
         SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
             AND (NEW.generation IS NULL OR NEW.generation > coalesce(generation, 0)));
 
@@ -22,7 +23,7 @@ CREATE TEMP VIEW begin_attempt AS SELECT
     NULL AS connection, NULL AS expected, NULL AS now, NULL AS attempt, NULL AS node, NULL AS grant_id,
     NULL AS generation, NULL AS fingerprint, NULL AS started_at, NULL AS lease_until;
 CREATE TEMP TRIGGER begin_attempt INSTEAD OF INSERT ON begin_attempt BEGIN
-    SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
+    SELECT RAISE(FAIL, 'refused') WHERE NOT EXISTS (
         SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
             AND (until IS NULL OR until <= NEW.now));
 
@@ -43,7 +44,7 @@ CREATE TEMP VIEW finish_attempt AS SELECT
     NULL AS connection, NULL AS expected, NULL AS attempt, NULL AS next, NULL AS state, NULL AS state_data,
     NULL AS due_at, NULL AS dies_at, NULL AS warned_at, NULL AS status, NULL AS closed_at;
 CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
-    SELECT RAISE(ABORT, 'refused') WHERE NOT EXISTS (
+    SELECT RAISE(FAIL, 'refused') WHERE NOT EXISTS (
             SELECT 1 FROM revisions WHERE id = NEW.connection AND revision = NEW.expected
                 AND (NEW.next IS NULL OR NEW.next > generation))
         OR EXISTS (SELECT 1 FROM attempts WHERE id = NEW.attempt AND status = 'finished')

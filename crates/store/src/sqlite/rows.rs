@@ -21,6 +21,7 @@ use vestal_core::store::{AttemptStatus, Authorization, Due, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
 use super::due::Found;
+use super::events::Chain;
 use super::procedures::Refusal;
 use super::query::Query;
 use crate::rules::{damaged, from_ms, lease_valid};
@@ -381,6 +382,11 @@ pub(super) fn refusal(row: &Row<'_>) -> Result<Refusal, StoreError> {
         before: columns.optional("generation", count)?,
         already: columns.value("already", truth)?,
     })
+}
+
+pub(super) fn chain(row: &Row<'_>) -> Result<Chain, StoreError> {
+    let mut columns = Columns { key: "last_event", ..Columns::of(row, "connections") };
+    Ok(Chain { last: columns.optional("last_event", integer)?, length: columns.value("events", integer)? })
 }
 
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {

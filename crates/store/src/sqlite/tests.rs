@@ -26,6 +26,8 @@ async fn make(clock: Arc<ManualClock>) -> (Arc<dyn Subject>, TempDir) {
     (Arc::new(store), dir)
 }
 
+mod history;
+
 mod suite {
     use super::*;
     crate::conformance_tests!(make);
