@@ -1,6 +1,7 @@
 //! Several processes on one store: one of them refreshes, and the others know.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -253,7 +254,9 @@ fn an_interrupted_refresh_finishes_its_flight_first() {
         provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(1_500)));
         let mut refresh = home.start(&["refresh", "shop"]);
         until("the provider to rotate", || (provider.sandbox().stats().refreshes == number).then_some(()));
+        // As timeout(1) does it: twice at once.
         refresh.signal(signal);
+        refresh.signal(Signal::TERM);
         refresh.hear("that it waits", |text| text.contains("waiting for the refresh").then_some(()));
         refresh.end();
         assert_eq!(state(&home), ("active".into(), Value::Null));
@@ -275,6 +278,8 @@ fn a_second_signal_leaves_the_answer_to_whoever_comes_next() {
     until("the provider to rotate", || (provider.sandbox().stats().refreshes == 1).then_some(()));
     refresh.signal(Signal::INT);
     refresh.hear("that it waits", |text| text.contains("waiting for the refresh").then_some(()));
+    // Sooner it would be the same request.
+    std::thread::sleep(Duration::from_millis(1_100));
     refresh.signal(Signal::INT);
     refresh.end().code(1);
     assert_eq!(nodes(&home), 1, "others can see that it is gone");
@@ -283,6 +288,20 @@ fn a_second_signal_leaves_the_answer_to_whoever_comes_next() {
     assert!(again.took < AT_ONCE, "it waited for the lease of a process that has ended: {again}");
     let stats = provider.sandbox().stats().clone();
     assert_eq!((stats.refreshes, stats.grace_retries, stats.reuses), (2, 1, 0), "{stats:?}");
+}
+
+#[test]
+fn too_few_files_to_start_with_are_told() {
+    let home = Home::new();
+    let command = home.command(&["status"]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -n 6; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let told = home.run(limited).end().code(1);
+    assert!(told.stderr.contains("it may have 6 files open, and needs 64"), "{told}");
 }
 
 #[test]

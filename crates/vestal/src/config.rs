@@ -60,6 +60,8 @@ impl Config {
             Some(path) => place.beside(&path),
             None => place.default_store(environment)?,
         };
+        // What lies beside it is found by whoever opens it, also through a link.
+        let store = std::fs::canonicalize(&store).unwrap_or(store);
         let key_variable = file.master_key.env.clone();
         let master_key = KeySource::choose(environment, file.master_key, &place)?;
         let defaults = Limits::default();

@@ -199,7 +199,7 @@ impl Context {
 
     fn tell_that_it_waits(&self, what: &str) {
         self.output.note(format_args!(
-            "waiting for {what}, whose answer must be stored; a second signal stops it at once"
+            "waiting for {what}, whose answer must be stored; another signal, a second from now, stops it at once"
         ));
     }
 

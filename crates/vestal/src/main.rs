@@ -14,6 +14,7 @@ mod lazy_http;
 mod logging;
 mod loopback;
 mod node;
+mod open_files;
 mod output;
 mod reasons;
 mod signals;
@@ -68,6 +69,7 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
     if !matches!(command, Command::Serve(_)) {
         logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
     }
+    open_files::enough()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,20 +1,44 @@
-//! The signals that ask the process to end: the first one lets what is under way finish, the second one does not.
+//! The signals that ask the process to end: the first one lets what is under way finish, a later one does not.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use vestal_core::clock::Clock as _;
 
+use crate::clock::SystemClock;
 use crate::failure::Failure;
 
 /// A closed terminal is no reason either to lose an answer.
 const KINDS: [fn() -> SignalKind; 4] =
     [SignalKind::interrupt, SignalKind::terminate, SignalKind::hangup, SignalKind::quit];
 
+/// Signals that come within this time are one request: timeout(1) sends SIGTERM to its child and to the group of that, and
+/// where a terminal is closed, both the kernel and the shell send SIGHUP.
+const ONE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often the process was told to end.
+#[derive(Default)]
+struct Told {
+    times: usize,
+    /// The last time, in uptime.
+    last: Option<Duration>,
+}
+
+impl Told {
+    fn note(&mut self, uptime: Duration) {
+        if self.last.is_none_or(|last| uptime.saturating_sub(last) >= ONE_WITHIN) {
+            self.times += 1;
+            self.last = Some(uptime);
+        }
+    }
+}
+
 /// The signals of this process. Until somebody listens, they end it as ever.
 #[derive(Default)]
 pub(crate) struct Signals {
-    came: OnceLock<watch::Receiver<usize>>,
+    came: OnceLock<watch::Receiver<Told>>,
 }
 
 impl Signals {
@@ -25,17 +49,17 @@ impl Signals {
         }
         // A file that is as long as it may be is a full disk, no reason to die with an answer in hand.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
-        let (count, came) = watch::channel(0);
+        let (told, came) = watch::channel(Told::default());
         for kind in KINDS {
             if is_ignored(kind()) {
                 continue;
             }
             let mut signal =
                 signal(kind()).map_err(|error| Failure::failed("signals cannot be received").why(error))?;
-            let count = count.clone();
+            let told = told.clone();
             tokio::spawn(async move {
                 while signal.recv().await.is_some() {
-                    count.send_modify(|count| *count += 1);
+                    told.send_modify(|told| told.note(SystemClock.uptime()));
                 }
             });
         }
@@ -57,7 +81,7 @@ fn ignores_hangup(status: &str) -> bool {
 
 /// Waits for signals.
 #[derive(Clone)]
-pub(crate) struct Listening(watch::Receiver<usize>);
+pub(crate) struct Listening(watch::Receiver<Told>);
 
 impl Listening {
     /// Waits until there was one.
@@ -71,7 +95,7 @@ impl Listening {
     }
 
     async fn at_least(&mut self, wanted: usize) {
-        if self.0.wait_for(|came| *came >= wanted).await.is_err() {
+        if self.0.wait_for(|told| told.times >= wanted).await.is_err() {
             // Those who count are gone, with the runtime: there will be none.
             std::future::pending::<()>().await;
         }
@@ -81,6 +105,16 @@ impl Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_together_is_one_request() {
+        let mut told = Told::default();
+        let times = [60_000, 60_001, 60_999, 61_000, 61_900, 62_000].map(|at| {
+            told.note(Duration::from_millis(at));
+            told.times
+        });
+        assert_eq!(times, [1, 1, 1, 2, 2, 3]);
+    }
 
     #[test]
     fn what_nohup_ignores_stays_ignored() {

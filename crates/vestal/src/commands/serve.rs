@@ -27,7 +27,8 @@ const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
 
 /// Keep everything alive, until stopped
 ///
-/// The first SIGINT, SIGTERM, SIGHUP or SIGQUIT lets the refreshes finish that are under way; the second one does not.
+/// The first SIGINT, SIGTERM, SIGHUP or SIGQUIT lets the refreshes finish that are under way; another one,
+/// a second later or more, does not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -48,6 +48,18 @@ fn the_file_is_read_and_its_paths_are_relative_to_it() {
 }
 
 #[test]
+fn what_lies_beside_a_linked_store_lies_beside_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().join("real");
+    fs::create_dir(&real).unwrap();
+    fs::write(real.join("v.db"), "").unwrap();
+    std::os::unix::fs::symlink(real.join("v.db"), folder.path().join("vestal.db")).unwrap();
+    let config = load(folder.path(), "", &[]).unwrap();
+    assert_eq!(config.nodes(), real.join("nodes"));
+    assert_eq!(config.journals(), [real.join("journal")]);
+}
+
+#[test]
 fn mistakes_say_the_line_and_what_may_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     for (text, said) in [

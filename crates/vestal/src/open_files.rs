@@ -1,0 +1,22 @@
+//! How many files the process may have open.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::failure::Failure;
+
+/// The store, its log and the journal, each by several threads, and a few requests.
+const FEWEST: u64 = 64;
+
+/// Takes as many as it is allowed to take. Fails where the program could not even start with them, or would take a
+/// provider for one that cannot be reached.
+pub(crate) fn enough() -> Result<(), Failure> {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, it stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    match getrlimit(Resource::Nofile).current {
+        Some(few) if few < FEWEST => Err(Failure::failed("the program cannot be started")
+            .why(format!("it may have {few} files open, and needs {FEWEST}"))
+            .next("raise the limit: ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024")),
+        _ => Ok(()),
+    }
+}
