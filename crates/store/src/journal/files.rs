@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vestal_core::id::{AttemptId, NodeId, StoreId};
+use vestal_core::id::{AttemptId, StoreId};
 use vestal_core::journal::{Entry, JournalError};
 
 use super::disk::Disk;
-use super::own::OwnFile;
+use super::own::{Names, OwnFile};
 use super::rooms::{Rooms, Taken};
 use super::{RESERVED_MAX_BYTES, ROOM_BYTES};
 
@@ -17,7 +17,7 @@ pub(super) struct Files {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) folders: Arc<[PathBuf]>,
     pub(super) store: StoreId,
-    pub(super) node: NodeId,
+    pub(super) names: Names,
     pub(super) rooms: Arc<Rooms>,
     pub(super) current: Option<OwnFile>,
     /// Not written any more. They stay open, and so locked, until what may be in them is settled.
@@ -27,6 +27,7 @@ pub(super) struct Files {
 impl Files {
     /// Takes a room that had to be made first.
     pub(super) fn make_room(&mut self) -> Result<Taken, JournalError> {
+        self.rescue();
         self.leave_fallback();
         let made = self.try_make_room();
         self.offer();
@@ -78,6 +79,7 @@ impl Files {
     /// Writes answers down, with one write as long as that can be done, else one by one, wherever there is a place.
     /// Says of each what came of it.
     pub(super) fn append(&mut self, entries: &[&Entry]) -> Vec<Result<(), JournalError>> {
+        self.rescue();
         let mut appended = Vec::with_capacity(entries.len());
         while let Some((first, _)) = entries[appended.len()..].split_first() {
             let left = entries[appended.len()..].iter().copied();
@@ -162,7 +164,7 @@ impl Files {
         if let Some(current) = &mut self.current
             && let Err(error) = current.grow(&*self.disk, wanted)
         {
-            tracing::warn!(path = %current.path.display(), %error, "the journal has no room for all that is under way");
+            tracing::warn!(path = %current.named.path().display(), %error, "the journal has no room for all that is under way");
         }
         self.put_aside_if(|current| current.has_failed());
     }
@@ -177,8 +179,39 @@ impl Files {
         self.offer();
     }
 
+    /// Writes what lies in files that were removed or replaced down again, elsewhere: it would be gone with this process.
+    /// Returns what could not be.
+    pub(super) fn rescue(&mut self) -> Vec<Entry> {
+        self.put_aside_if(OwnFile::is_lost);
+        let mut lost = Vec::new();
+        for file in self.aside.iter_mut().filter_map(|file| file.is_lost().then_some(file)) {
+            match file.unsettled(self.store) {
+                Ok(entries) => lost.extend(entries),
+                Err(error) => {
+                    let path = file.named.path().display();
+                    tracing::error!(%path, %error, "a journal was removed, and cannot be read any more");
+                }
+            }
+        }
+        let found = lost.len();
+        lost.retain(|entry| self.append_anywhere(entry).is_err());
+        if lost.len() < found {
+            let answers = found - lost.len();
+            tracing::warn!(answers, "a journal was removed while it was in use; its answers are in another");
+        }
+        self.offer();
+        lost
+    }
+
     /// Removes what is empty, and lets go of the rest: others will find it.
     pub(super) fn close(&mut self) {
+        let lost = self.rescue().len();
+        if lost > 0 {
+            tracing::error!(
+                lost,
+                "answers that lay in a journal that was removed could not be written down again"
+            );
+        }
         self.put_aside_if(|_| true);
         self.aside.clear();
         self.offer();
@@ -188,8 +221,8 @@ impl Files {
         self.current.iter().chain(&self.aside).any(|file| file.keeps(attempt))
     }
 
-    fn create(&self, folder: usize, bytes: u64) -> io::Result<OwnFile> {
-        OwnFile::create(&*self.disk, (folder, &self.folders[folder]), self.store, self.node, bytes)
+    fn create(&mut self, folder: usize, bytes: u64) -> io::Result<OwnFile> {
+        OwnFile::create(&*self.disk, (folder, &self.folders[folder]), self.store, &mut self.names, bytes)
     }
 
     /// A fallback is given up as soon as nothing needs it: the first folder may be well again.
@@ -219,7 +252,8 @@ impl Files {
     fn offer(&self) {
         let free_bytes = self.current.as_ref().map_or(0, OwnFile::free_bytes);
         let fallback = self.current.as_ref().is_some_and(|current| current.folder > 0);
-        self.rooms.offer(free_bytes, fallback);
+        let file = self.current.as_ref().map(|current| current.named.clone());
+        self.rooms.offer(free_bytes, fallback, file);
     }
 }
 

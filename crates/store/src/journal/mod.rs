@@ -20,6 +20,7 @@ mod files;
 pub mod format;
 mod inspect;
 mod memory;
+mod named;
 mod others;
 mod own;
 mod rooms;
@@ -33,6 +34,7 @@ use disk::{Disk, Os};
 use files::Files;
 use format::{Record, Unreadable};
 use others::{Holds, Settled};
+use own::Names;
 use rooms::Rooms;
 
 const EXTENSION: &str = "journal";
@@ -92,7 +94,7 @@ impl FileJournal {
             disk: disk.clone(),
             folders: folders.clone(),
             store,
-            node,
+            names: Names::new(node),
             rooms: rooms.clone(),
             current: None,
             aside: Vec::new(),
@@ -159,7 +161,11 @@ impl Journal for FileJournal {
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Incomplete> {
-        match self.with_all_files(Inner::entries).await {
+        let read = async {
+            let lost = self.with_files(Files::rescue).await?;
+            self.with_all_files(|inner| inner.entries(lost)).await
+        };
+        match read.await {
             Ok(entries) => entries,
             Err(why) => Err(Incomplete { found: Vec::new(), why }),
         }
@@ -180,9 +186,10 @@ impl Journal for FileJournal {
 }
 
 impl Inner {
-    fn entries(&self) -> Result<Vec<Entry>, Incomplete> {
-        let mut found = BTreeMap::new();
-        let mut present = BTreeSet::new();
+    /// `lost`: those that are in no file that can be found.
+    fn entries(&self, lost: Vec<Entry>) -> Result<Vec<Entry>, Incomplete> {
+        let mut found: BTreeMap<_, _> = lost.into_iter().map(|entry| (entry.attempt.id, entry)).collect();
+        let mut present: BTreeSet<_> = found.keys().copied().collect();
         let read = self.each_file(|path, records| {
             let unsettled = others::unsettled(&records);
             if unsettled.is_empty() {

@@ -9,6 +9,7 @@ use vestal_core::id::{AttemptId, StoreId};
 
 use super::disk::Disk;
 use super::format::{self, MARK_OFFSET, Record, SETTLED, Unreadable};
+use super::named::Named;
 use super::{EXTENSION, FILE_MAX_BYTES, own};
 
 /// What a file is called whose answers cannot be read any more.
@@ -122,7 +123,7 @@ pub(super) fn settle(
     }
     match (unsettled.is_empty(), format::is_damaged(store, &bytes)) {
         (false, _) => {}
-        (true, false) => own::remove(disk, path),
+        (true, false) => own::remove(disk, &Named::new(path.to_owned(), &file)?),
         // An answer may be in it that somebody can still read with better means.
         (true, true) => {
             let kept = path.with_extension(DAMAGED);

@@ -1,24 +1,32 @@
 //! One file that this process writes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vestal_core::id::{AttemptId, NodeId, StoreId};
 use vestal_core::journal::Entry;
 
 use super::disk::Disk;
 use super::format::{self, BLOCK_BYTES, MARK_OFFSET, SETTLED};
+use super::named::Named;
 use super::{EXTENSION, FILE_MAX_BYTES};
 
 /// What a file grows by.
 const STEP_BYTES: u64 = 64 * 1024;
 const FIRST_RECORD: u64 = BLOCK_BYTES as u64;
 
+/// The names of this process's files.
+pub(super) struct Names {
+    node: NodeId,
+    last: u32,
+}
+
 pub(super) struct OwnFile {
-    pub(super) path: PathBuf,
+    pub(super) named: Arc<Named>,
     /// Its folder, by its place in the list.
     pub(super) folder: usize,
     /// Holds the lock for as long as it is open.
@@ -31,7 +39,7 @@ pub(super) struct OwnFile {
     since: u64,
     unsettled: BTreeMap<AttemptId, Held>,
     /// A write or an fsync has failed: what the system remembers of this file need not be what the disk holds, and
-    /// an fsync that succeeds later would prove nothing.
+    /// an fsync that succeeds later would prove nothing. Or it was removed or replaced.
     failed: bool,
 }
 
@@ -47,7 +55,7 @@ impl OwnFile {
         disk: &dyn Disk,
         folder: (usize, &Path),
         store: StoreId,
-        node: NodeId,
+        names: &mut Names,
         bytes: u64,
     ) -> io::Result<Self> {
         let (index, folder) = folder;
@@ -57,13 +65,15 @@ impl OwnFile {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the store's folder is not there"));
         }
         disk.make_folder(folder)?;
-        let (starting, path) = free_names(folder, node)?;
+        let (starting, path) = names.next(folder)?;
         let file = disk.create(&starting)?;
         // It shows under its name only once it is locked: nobody can take it for the file of a process that is gone.
-        let named = file.try_lock().map_err(io::Error::from).and_then(|()| disk.rename(&starting, &path));
-        named.inspect_err(|_| leave_nothing(disk, &starting))?;
+        let locked = file.try_lock().map_err(io::Error::from);
+        let named =
+            locked.and_then(|()| disk.rename(&starting, &path)).and_then(|()| Named::new(path, &file));
+        let named = named.inspect_err(|_| leave_nothing(disk, &starting))?;
         let mut own = Self {
-            path,
+            named: Arc::new(named),
             folder: index,
             file,
             allocated: FIRST_RECORD,
@@ -79,7 +89,7 @@ impl OwnFile {
             .and_then(|()| own.allocate(disk, end))
             .and_then(|()| disk.sync(&own.file))
             .and_then(|()| disk.sync_folder(folder));
-        ready.inspect_err(|_| leave_nothing(disk, &own.path))?;
+        ready.inspect_err(|_| leave_nothing(disk, own.named.path()))?;
         Ok(own)
     }
 
@@ -99,6 +109,24 @@ impl OwnFile {
 
     pub(super) fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether it is not at its path any more: then nothing in it survives this process.
+    pub(super) fn is_lost(&mut self) -> bool {
+        let is_lost = self.named.check().is_err();
+        if is_lost {
+            self.failed = true;
+            self.unsettled.values_mut().for_each(|held| held.durable = false);
+        }
+        is_lost
+    }
+
+    /// The answers that may be in here alone, as they were written.
+    pub(super) fn unsettled(&self, store: StoreId) -> io::Result<Vec<Entry>> {
+        let mut bytes = vec![0; usize::try_from(self.position).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        let entries = format::records(store, &bytes).into_iter().map(|record| record.entry);
+        Ok(entries.filter(|entry| self.may_keep(entry.attempt.id)).collect())
     }
 
     /// Whether this answer was written down here and survives a crash.
@@ -149,23 +177,13 @@ impl OwnFile {
         }
         self.allocate(disk, end)?;
         disk.write(&self.file, &bytes, self.position).inspect_err(|_| self.failed = true)?;
-        // A file that was removed or replaced takes what is written as before, and takes it along.
-        let kept = disk.sync(&self.file).and_then(|()| self.still_there());
+        let kept = disk.sync(&self.file).and_then(|()| self.named.check());
         let synced = kept.inspect_err(|_| self.failed = true);
         let durable = synced.is_ok();
         let held = offsets.into_iter().map(|offset| Held { offset, durable });
         self.unsettled.extend(entries.iter().map(|entry| entry.attempt.id).zip(held));
         self.position = end;
         synced
-    }
-
-    /// Fails unless this file is the one at its path.
-    fn still_there(&self) -> io::Result<()> {
-        let (there, ours) = (fs::metadata(&self.path)?, self.file.metadata()?);
-        match (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
-            true => Ok(()),
-            false => Err(io::Error::other("the journal's file was removed or replaced while it was open")),
-        }
     }
 
     /// Marks these answers as settled, as far as they lie here. What is not is found by others once this process is
@@ -186,14 +204,17 @@ impl OwnFile {
 
     /// Removes the file, of which nothing is needed any more.
     pub(super) fn remove(self, disk: &dyn Disk) {
-        remove(disk, &self.path);
+        remove(disk, &self.named);
     }
 }
 
-/// Removes a file. That it stays, or comes back after a crash, harms nobody: what is in it is settled.
-pub(super) fn remove(disk: &dyn Disk, path: &Path) {
+/// Removes a file, and none that has taken its place. That it stays, or comes back after a crash, harms nobody: what is
+/// in it is settled.
+pub(super) fn remove(disk: &dyn Disk, file: &Named) {
+    let path = file.path();
     let folder = path.parent().unwrap_or(Path::new("."));
-    if let Err(error) = disk.remove(path).and_then(|()| disk.sync_folder(folder)) {
+    let removed = file.check().and_then(|()| disk.remove(path)).and_then(|()| disk.sync_folder(folder));
+    if let Err(error) = removed {
         tracing::debug!(path = %path.display(), %error, "an empty journal could not be removed");
     }
 }
@@ -207,12 +228,21 @@ fn leave_nothing(disk: &dyn Disk, path: &Path) {
     let _ = disk.remove(path);
 }
 
-/// The names of a file that starts, and of the same once it is locked, which are not in use. Only this process takes
-/// names with this node's id, one at a time.
-fn free_names(folder: &Path, node: NodeId) -> io::Result<(PathBuf, PathBuf)> {
-    let name = |n: u32, extension| folder.join(format!("{node}-{n}.{extension}"));
-    (1..u32::MAX)
-        .map(|n| (name(n, "starting"), name(n, EXTENSION)))
-        .find(|(starting, path)| !starting.exists() && !path.exists())
-        .ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+impl Names {
+    pub(super) fn new(node: NodeId) -> Self {
+        Self { node, last: 0 }
+    }
+
+    /// The names of a file that starts, and of the same once it is locked, which are not in use. None is given twice: a file
+    /// that was removed may still be open here, and its name must not come to mean another.
+    fn next(&mut self, folder: &Path) -> io::Result<(PathBuf, PathBuf)> {
+        loop {
+            self.last = self.last.checked_add(1).ok_or(io::ErrorKind::AlreadyExists)?;
+            let name = |extension| folder.join(format!("{}-{}.{extension}", self.node, self.last));
+            let (starting, path) = (name("starting"), name(EXTENSION));
+            if !starting.exists() && !path.exists() {
+                return Ok((starting, path));
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ROOM_BYTES;
+use super::named::Named;
 
 /// Counts the rooms that are taken against the blocks that are there.
 #[derive(Default)]
@@ -14,6 +15,8 @@ struct Count {
     free_bytes: u64,
     /// The blocks lie in a folder that is not the first: they are asked for anew whenever nothing lies in them.
     fallback: bool,
+    /// The blocks are this file's, and go with it.
+    file: Option<Arc<Named>>,
 }
 
 /// Gives the room back when it is dropped.
@@ -28,11 +31,15 @@ impl Drop for Taken {
 impl Rooms {
     /// Takes a room, if there is one.
     pub(super) fn take(self: &Arc<Self>) -> Option<Taken> {
-        let mut count = self.count();
-        if count.fallback && count.taken == 0 {
-            return None;
-        }
-        count.take().then(|| Taken(self.clone()))
+        let (taken, file) = {
+            let mut count = self.count();
+            let wait = count.fallback && count.taken == 0;
+            if wait || !count.take() {
+                return None;
+            }
+            (Taken(self.clone()), count.file.clone())
+        };
+        file.is_some_and(|file| file.check().is_ok()).then_some(taken)
     }
 
     /// As [`Rooms::take`], also in a fallback.
@@ -51,10 +58,11 @@ impl Rooms {
     }
 
     /// Says what there is by now.
-    pub(super) fn offer(&self, free_bytes: u64, fallback: bool) {
+    pub(super) fn offer(&self, free_bytes: u64, fallback: bool, file: Option<Arc<Named>>) {
         let mut count = self.count();
         count.free_bytes = free_bytes;
         count.fallback = fallback;
+        count.file = file;
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {

@@ -4,6 +4,7 @@ mod faults;
 mod files;
 mod format;
 mod processes;
+mod removed;
 mod rooms;
 
 use std::fs;
