@@ -172,6 +172,29 @@ async fn what_the_store_refuses_is_in_the_journal_and_is_served_from_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_committed_to_a_store_that_went_away_is_in_the_journal() {
+    // The store comes back as it was before, or with the answer in it.
+    for fault in [Fault::Vanished, Fault::Unheard] {
+        let (world, store) = world();
+        let engine = world.connected().await;
+        let gone = std::iter::once(fault).chain(std::iter::repeat_n(Fault::Refused, 100_000));
+        store.finish.lock().unwrap().extend(gone);
+        let error = engine.refresh(&shop()).await.unwrap_err();
+        assert!(matches!(error, Error::Journalled { .. }), "{fault:?}: {error:?}");
+        assert_eq!(world.journal.entries().await.unwrap().len(), 1, "{fault:?}");
+        drop(engine);
+        store.finish.lock().unwrap().clear();
+
+        let next = world.node_that_knows_of_the_dead();
+        next.replay_journal().await.unwrap();
+        assert_eq!(world.shop().await.generation(), 2, "{fault:?}");
+        assert!(world.journal.entries().await.unwrap().is_empty(), "{fault:?}");
+        assert_eq!(next.refresh(&shop()).await.unwrap().generation, 3, "{fault:?}");
+        assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_dead_process_left_in_the_journal_is_taken_before_anything_is_sent() {
     let (world, store) = world();
     let engine = world.connected().await;

@@ -54,6 +54,14 @@ impl Place {
         Ok(())
     }
 
+    /// As [`Place::check`], once something was written: it is in the files that are open, wherever they are by now.
+    pub(super) fn confirm(&self) -> Result<(), StoreError> {
+        self.check().map_err(|lost| match lost {
+            StoreError::Unavailable { detail } => StoreError::OutcomeUnknown { detail },
+            other => other,
+        })
+    }
+
     fn id(&self, file: &Path) -> Result<Option<FileId>, StoreError> {
         match fs::metadata(file) {
             Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
@@ -70,7 +78,7 @@ impl Place {
         StoreError::Unavailable {
             detail: format!(
                 "the store at {} was removed or replaced while it was open ({} is not the file that was opened); \
-                 nothing was written; stop this process and start it again",
+                 stop this process and start it again",
                 self.path.display(),
                 file.display()
             ),
@@ -80,14 +88,20 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
+    use async_trait::async_trait;
+    use jiff::Timestamp;
     use tempfile::TempDir;
-    use vestal_core::store::{Finish, Finished};
+    use vestal_core::clock::Clock;
+    use vestal_core::store::{Finish, Finished, Store as _};
 
     use super::*;
     use crate::SqliteStore;
-    use crate::conformance::data::{added, begun, connection, connection_id, finish, next_tokens, read};
+    use crate::conformance::data::{
+        START, added, begun, connection, connection_id, finish, next_tokens, read,
+    };
     use crate::conformance::{ManualClock, Subject};
 
     async fn open(path: &Path) -> Arc<dyn Subject> {
@@ -163,6 +177,70 @@ mod tests {
         let restarted = open(&path).await;
         let done = finish(&held, 1, next_tokens(&held));
         assert_eq!(restarted.finish_attempt(&done).await.unwrap(), Finished::Done);
+    }
+
+    /// A clock that does something when it is asked next: a write asks it between its BEGIN and its COMMIT.
+    #[derive(Default)]
+    struct Meddling(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+    #[async_trait]
+    impl Clock for Meddling {
+        fn now(&self) -> Timestamp {
+            if let Some(meddle) = self.0.lock().unwrap().take() {
+                meddle();
+            }
+            START
+        }
+
+        fn uptime(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_to_files_that_went_away_is_not_acknowledged() {
+        let (_, finish, path, dir) = refreshing().await;
+        let clock = Arc::new(Meddling::default());
+        let store = SqliteStore::open(&path, clock.clone()).await.unwrap();
+        store.check_writable().await.unwrap();
+        let away = dir.path().join("away");
+        let moved = |from: PathBuf, to: PathBuf| {
+            for suffix in ["", "-wal", "-shm"] {
+                fs::rename(beside(&from, suffix), beside(&to, suffix)).unwrap();
+            }
+        };
+        let (from, to) = (path.clone(), away.clone());
+        *clock.0.lock().unwrap() = Some(Box::new(move || moved(from, to)));
+        let unknown = store.finish_attempt(&finish).await.unwrap_err();
+        assert!(matches!(unknown, StoreError::OutcomeUnknown { .. }), "{unknown:?}");
+        let refused = store.finish_attempt(&finish).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
+
+        moved(away, path);
+        assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Already);
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_to_a_log_that_was_removed_is_stored_once() {
+        for suffix in ["-wal", "-shm"] {
+            let (other, finish, path, _dir) = refreshing().await;
+            other.close().await;
+            let clock = Arc::new(Meddling::default());
+            let store = SqliteStore::open(&path, clock.clone()).await.unwrap();
+            store.check_writable().await.unwrap();
+            let log = beside(&path, suffix);
+            *clock.0.lock().unwrap() = Some(Box::new(move || fs::remove_file(log).unwrap()));
+            let unknown = store.finish_attempt(&finish).await.unwrap_err();
+            assert!(matches!(unknown, StoreError::OutcomeUnknown { .. }), "{unknown:?}");
+            store.close().await;
+
+            let restarted = open(&path).await;
+            let again = restarted.finish_attempt(&finish).await.unwrap();
+            assert!(matches!(again, Finished::Done | Finished::Already), "{again:?}");
+            assert_eq!(read(&restarted, finish.id).await.generation(), 2, "{suffix}");
+        }
     }
 
     #[tokio::test]

@@ -70,18 +70,18 @@ fn transact(
         Some(opened) => opened,
         None => open(opener)?,
     };
-    match run(&opened, group) {
-        Ok(()) => commit(&opened.connection)?,
-        // Nothing was written. What it has of a log that was removed is moved into the database when it is closed
-        // as the last one.
-        Err(Failure::Store(lost)) => {
-            *kept = Some(opened);
-            return Err(lost);
+    let fate = match run(&opened, group) {
+        Ok(()) => {
+            commit(&opened.connection)?;
+            opened.place.confirm()
         }
+        Err(Failure::Store(unfit)) => Err(unfit),
         Err(failure) => return Err(failure.into()),
-    }
+    };
+    // Also where its files are elsewhere: what it has of a log that was removed is moved into the database when it is
+    // closed as the last one.
     *kept = Some(opened);
-    Ok(())
+    fate
 }
 
 fn open(opener: &Opener) -> Result<Opened, Failure> {
@@ -92,12 +92,13 @@ fn open(opener: &Opener) -> Result<Opened, Failure> {
 
 /// Begins a transaction, on the files that are at the store's path and on no others.
 fn begin(opened: &Opened) -> Result<(), Failure> {
-    query("BEGIN IMMEDIATE").execute(&opened.connection)?;
-    if let Err(lost) = opened.place.check() {
-        query("ROLLBACK").execute(&opened.connection)?;
-        return Err(lost.into());
+    let db = &opened.connection;
+    query("BEGIN IMMEDIATE").execute(db)?;
+    let fit = opened.place.check().map_err(Failure::from);
+    if fit.is_err() {
+        query("ROLLBACK").execute(db)?;
     }
-    Ok(())
+    fit
 }
 
 /// Runs a group in a transaction that is left open.
