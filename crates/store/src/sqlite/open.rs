@@ -184,16 +184,24 @@ impl Opener {
             );
             return Err(StoreError::Unfit { detail });
         }
-        if label.schema > newest() {
-            return Err(StoreError::NewerSchema { found: label.schema, known: newest() });
-        }
-        Ok(())
+        check_known(label.schema)
     }
 }
 
 /// The schema version that this program knows.
 pub(super) fn newest() -> i64 {
     MIGRATIONS.len() as i64
+}
+
+fn check_known(found: i64) -> Result<(), StoreError> {
+    let known = newest();
+    if found > known { Err(StoreError::NewerSchema { found, known }) } else { Ok(()) }
+}
+
+/// Fails when a later version has brought the database to its own schema.
+pub(super) fn check_schema(connection: &Db) -> Result<(), Failure> {
+    let found = connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    Ok(check_known(found)?)
 }
 
 /// Makes a store at this path unless something is there. It appears whole or not at all, whatever happens

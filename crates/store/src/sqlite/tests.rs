@@ -135,6 +135,26 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn what_a_later_version_has_migrated_is_not_written_to() {
+    let (_dir, path) = closed_store().await;
+    let store = open(&path).await.unwrap();
+    let held = begun(&store, &read(&store, connection_id(1)).await, 1).await;
+    meddle(&path, "PRAGMA user_version = 4");
+    let done = finish(&held, 1, next_tokens(&held));
+    let refusals = [
+        store.finish_attempt(&done).await.map(drop),
+        store.update_connection(&update(&held)).await.map(drop),
+        store.check_writable().await,
+    ];
+    for refused in refusals {
+        assert!(matches!(refused, Err(StoreError::NewerSchema { found: 4, known: 3 })), "{refused:?}");
+    }
+    assert_eq!(read(&store, held.id).await, held, "what it can still read, it serves");
+    meddle(&path, "PRAGMA user_version = 3");
+    assert_eq!(store.finish_attempt(&done).await.unwrap(), Finished::Done);
+}
+
+#[tokio::test]
 async fn a_damaged_row_is_named_and_left_alone() {
     let id = connection_id(1);
     for (damage, place) in [

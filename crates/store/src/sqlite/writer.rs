@@ -14,7 +14,7 @@ use rusqlite::Connection as Db;
 use vestal_core::store::StoreError;
 
 use super::failure::{BUSY, FULL, Failure, meaning, primary_code, told};
-use super::open::{Opened, Opener};
+use super::open::{Opened, Opener, check_schema};
 use super::procedures::PROCEDURES;
 use super::query::query;
 use super::worker::{Ended, Job, Worker};
@@ -90,11 +90,12 @@ fn open(opener: &Opener) -> Result<Opened, Failure> {
     Ok(opened)
 }
 
-/// Begins a transaction, on the files that are at the store's path and on no others.
+/// Begins a transaction, on the files that are at the store's path and on no others, as long as this version knows their
+/// schema: a later one may have brought them to its own meanwhile.
 fn begin(opened: &Opened) -> Result<(), Failure> {
     let db = &opened.connection;
     query("BEGIN IMMEDIATE").execute(db)?;
-    let fit = opened.place.check().map_err(Failure::from);
+    let fit = opened.place.check().map_err(Failure::from).and_then(|()| check_schema(db));
     if fit.is_err() {
         query("ROLLBACK").execute(db)?;
     }
