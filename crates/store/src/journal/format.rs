@@ -5,7 +5,7 @@
 //! little-endian.
 //!
 //! ```text
-//! header   magic (8 bytes), version (4), store id (16), SHA-256 of these (32)
+//! header   magic (8 bytes), version (4), store id (16), SHA-256 of these (32); the same in every version
 //! record   magic (4), mark (1), zeros (3), sequence (8), since (8), length of head (4), length of answer (4),
 //!          SHA-256 of the store id and of all but the mark (32), head (JSON), answer (sealed)
 //! ```
@@ -57,8 +57,13 @@ pub enum Unreadable {
     #[error("its header is damaged")]
     Damaged,
     /// It was written by a later version.
-    #[error("it was written in format {0}, which this version of Vestal does not know")]
-    UnknownVersion(u32),
+    #[error("it was written in format {version}, which this version of Vestal does not know")]
+    UnknownVersion {
+        /// The format.
+        version: u32,
+        /// The store that it belongs to.
+        owner: StoreId,
+    },
 }
 
 /// The head of a record: all but the sealed answer.
@@ -155,12 +160,11 @@ pub fn owner(file: &[u8]) -> Result<Option<StoreId>, Unreadable> {
         return Err(Unreadable::Damaged);
     }
     let (version, store) = magic.split_first_chunk::<4>().ok_or(Unreadable::Damaged)?;
+    let owner = StoreId::from_uuid(Uuid::from_slice(store).map_err(|_| Unreadable::Damaged)?);
     match u32::from_le_bytes(*version) {
-        VERSION => {}
-        version => return Err(Unreadable::UnknownVersion(version)),
+        VERSION => Ok(Some(owner)),
+        version => Err(Unreadable::UnknownVersion { version, owner }),
     }
-    let store = Uuid::from_slice(store).map_err(|_| Unreadable::Damaged)?;
-    Ok(Some(StoreId::from_uuid(store)))
 }
 
 /// The records of a file of this store that are live, settled ones among them, in the order in which they were

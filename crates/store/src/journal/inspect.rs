@@ -42,10 +42,12 @@ pub enum FolderState {
 
 /// Looks at the folders of a journal. Changes nothing.
 pub fn inspect(folders: &[PathBuf], store: StoreId) -> Vec<JournalFolder> {
-    folders.iter().map(|folder| look(folder, store)).collect()
+    folders.iter().enumerate().map(|(index, folder)| look((index, folder), store)).collect()
 }
 
-fn look(folder: &Path, store: StoreId) -> JournalFolder {
+fn look(folder: (usize, &Path), store: StoreId) -> JournalFolder {
+    let unsettled = unsettled(folder, store);
+    let (_, folder) = folder;
     let present = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let state = if !present.is_dir() {
         FolderState::Unwritable { detail: format!("{} is not a folder", present.display()) }
@@ -62,13 +64,13 @@ fn look(folder: &Path, store: StoreId) -> JournalFolder {
         state,
         file_system: magic.map(filesystem::name),
         fleeting: magic.and_then(filesystem::fleeting),
-        unsettled: unsettled(folder, store),
+        unsettled,
         // Where the folder cannot be read, that has been said.
         damaged: others::damaged(folder).unwrap_or_default(),
     }
 }
 
-fn unsettled(folder: &Path, store: StoreId) -> Option<usize> {
+fn unsettled(folder: (usize, &Path), store: StoreId) -> Option<usize> {
     let mut unsettled = 0;
     for path in others::files(folder).ok()? {
         match others::read(&path, store).ok()? {

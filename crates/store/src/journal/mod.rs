@@ -239,15 +239,15 @@ impl Inner {
         })
     }
 
-    /// Shows the records of each file of this store to `look`. A file that is damaged is reported and left alone. That
-    /// one could not be read is an error once the others have been seen.
+    /// Shows the records of each file of this store to `look`. A file in which nothing can be found any more is reported
+    /// and left alone. That one could not be read which somebody else can read is an error once the others have been seen.
     fn each_file(
         &self,
         mut look: impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
     ) -> Result<(), JournalError> {
         let mut unread = Vec::new();
-        for folder in self.folders.iter() {
-            let files = others::files(folder).unwrap_or_else(|error| {
+        for (index, folder) in self.folders.iter().enumerate() {
+            let files = others::files((index, folder)).unwrap_or_else(|error| {
                 unread.push(format!("{}: {error}", folder.display()));
                 Vec::new()
             });
@@ -255,10 +255,11 @@ impl Inner {
                 let looked = others::read(&path, self.store).and_then(|holds| match holds {
                     Holds::Nothing => Ok(()),
                     Holds::Records(records) => look(&path, records),
-                    Holds::Unreadable(why) => {
-                        self.report(&path, &why);
+                    Holds::Unreadable(Unreadable::Damaged) => {
+                        self.report(&path);
                         Ok(())
                     }
+                    Holds::Unreadable(why @ Unreadable::UnknownVersion { .. }) => Err(io::Error::other(why)),
                 });
                 if let Err(error) = looked {
                     unread.push(format!("{}: {error}", path.display()));
@@ -269,8 +270,9 @@ impl Inner {
     }
 
     /// Once.
-    fn report(&self, path: &Path, why: &Unreadable) {
+    fn report(&self, path: &Path) {
         if self.noted().reported.insert(path.to_owned()) {
+            let why = Unreadable::Damaged;
             tracing::warn!(path = %path.display(), %why, "a journal cannot be read, and is left alone");
         }
     }

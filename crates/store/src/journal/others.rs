@@ -15,9 +15,15 @@ use super::{EXTENSION, FILE_MAX_BYTES, own};
 /// What a file is called whose answers cannot be read any more.
 const DAMAGED: &str = "damaged";
 
-/// The journal files in a folder, of whatever store. None when there is no such folder.
-pub(super) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    named(folder, EXTENSION)
+/// The journal files in a folder, by its place in the list, of whatever store. None when there is no such folder.
+pub(super) fn files(folder: (usize, &Path)) -> io::Result<Vec<PathBuf>> {
+    let (index, folder) = folder;
+    match named(folder, EXTENSION) {
+        // What this user may not enter does not hold what this user wrote. But the first is the store's: whoever writes
+        // to that may have written there.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && index > 0 => Ok(Vec::new()),
+        files => files,
+    }
 }
 
 /// Those that were kept although they cannot be read.
@@ -27,13 +33,7 @@ pub(super) fn damaged(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn named(folder: &Path, wanted: &str) -> io::Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(folder) {
-        // What this user may not enter does not hold what this user wrote.
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
         listing => listing?,
@@ -83,7 +83,13 @@ fn holds(bytes: &[u8], store: StoreId) -> Holds {
         Ok(Some(owner)) if owner == store => Holds::Records(format::records(store, bytes)),
         Ok(Some(_)) => Holds::Nothing,
         Ok(None) => Holds::Records(Vec::new()),
-        Err(unreadable) => Holds::Unreadable(unreadable),
+        Err(Unreadable::UnknownVersion { owner, .. }) if owner != store => Holds::Nothing,
+        Err(unreadable @ Unreadable::UnknownVersion { .. }) => Holds::Unreadable(unreadable),
+        // A record says by itself whose it is.
+        Err(Unreadable::Damaged) => match format::records(store, bytes) {
+            records if records.is_empty() => Holds::Unreadable(Unreadable::Damaged),
+            records => Holds::Records(records),
+        },
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
+use sha2::{Digest, Sha256};
+
 use super::super::format::{BLOCK_BYTES, MARK_OFFSET, header};
 use super::*;
 
@@ -125,6 +127,55 @@ async fn files_that_are_no_concern_of_ours_are_left_alone() {
     assert_eq!(listing(dir.path()).len(), 5);
     let inspected = inspect(&[dir.path().to_owned()], store(1));
     assert_eq!(inspected[0].unsettled, None, "nobody knows what is in the damaged one");
+}
+
+/// The header of a file that a later version wrote.
+fn later_header(store: StoreId) -> Vec<u8> {
+    const CHECKED: usize = 8 + 4 + 16;
+    let mut header = header(store);
+    header[8] += 1;
+    let checksum = Sha256::digest(&header[..CHECKED]);
+    header[CHECKED..CHECKED + checksum.len()].copy_from_slice(&checksum);
+    header
+}
+
+#[tokio::test]
+async fn what_a_later_version_wrote_may_be_an_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = journal(&[dir.path()], 1);
+    gone.append(&entry(1)).await.unwrap();
+    drop(gone);
+    let journal = journal(&[dir.path()], 2);
+    fs::write(dir.path().join("another-store.journal"), later_header(store(2))).unwrap();
+    assert_eq!(entries(&journal).await, [entry(1)]);
+
+    let later = dir.path().join("later.journal");
+    fs::write(&later, later_header(store(1))).unwrap();
+    let Incomplete { found, why } = journal.entries().await.unwrap_err();
+    assert_eq!(found, [entry(1)]);
+    assert!(why.detail.contains("later.journal") && why.detail.contains("format 2"), "{why}");
+    assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].unsettled, None);
+    fs::remove_file(later).unwrap();
+    assert_eq!(entries(&journal).await, [entry(1)]);
+}
+
+#[tokio::test]
+async fn a_damaged_header_hides_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = journal(&[dir.path()], 1);
+    for n in 1..3 {
+        gone.append(&entry(n)).await.unwrap();
+    }
+    drop(gone);
+    let file = fs::OpenOptions::new().write(true).open(only_file(dir.path())).unwrap();
+    let journal = journal(&[dir.path()], 2);
+    for with in [[0xaa; BLOCK_BYTES], [0; BLOCK_BYTES]] {
+        file.write_all_at(&with, 0).unwrap();
+        assert_eq!(entries(&journal).await, [entry(1), entry(2)]);
+        assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].unsettled, Some(2));
+    }
+    journal.settle(&[attempt(1), attempt(2)]).await.unwrap();
+    assert_eq!(listing(dir.path()), <[PathBuf; 0]>::default());
 }
 
 #[tokio::test]

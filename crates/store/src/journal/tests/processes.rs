@@ -1,23 +1,25 @@
 //! Processes that are killed, and processes side by side.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::*;
 
+/// Runs an ignored test of this file in a process of its own, in this folder.
+fn child(folder: &Path, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", &format!("journal::tests::processes::{test}"), "--ignored", "--nocapture"])
+        .current_dir(folder);
+    command
+}
+
 /// Another process that appends 1, 2, 3, … in this folder, and says so after each.
 fn appending(folder: &Path) -> (Child, impl Iterator<Item = u8> + use<>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "journal::tests::processes::child_that_appends_until_killed",
-            "--ignored",
-            "--nocapture",
-        ])
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = child(folder, "child_that_appends_until_killed").stdout(Stdio::piped()).spawn().unwrap();
     let appended = |lines: BufReader<ChildStdout>| {
         lines.lines().filter_map(|line| line.ok()?.rsplit_once("appended ")?.1.parse().ok())
     };
@@ -59,4 +61,33 @@ async fn child_that_appends_until_killed() {
         writeln!(io::stdout(), "appended {n}").unwrap();
     }
     std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn what_another_user_keeps_to_himself_in_the_first_folder_may_be_an_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let closed = dir.path().join("closed");
+    journal(&[&closed], 1).append(&entry(1)).await.unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+    let mut command = child(dir.path(), "child_that_may_not_enter");
+    // Permissions mean nothing to root.
+    const NOBODY: u32 = 65534;
+    if rustix::process::getuid().is_root() {
+        chown(dir.path(), Some(NOBODY), None).unwrap();
+        command.uid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The other half of the test above.
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_that_may_not_enter() {
+    let (closed, open) = (Path::new("closed"), Path::new("open"));
+    assert_eq!(entries(&journal(&[open, closed], 2)).await, [], "a fallback of somebody else's");
+    let refused = journal(&[closed, open], 3).entries().await.unwrap_err();
+    assert!(refused.why.detail.contains("closed"), "{refused}");
+    assert_eq!(inspect(&[closed.to_owned()], store(1))[0].unsettled, None);
 }
