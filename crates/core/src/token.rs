@@ -212,7 +212,7 @@ pub struct StoredRefreshToken {
     pub end: Option<RefreshEnd>,
 }
 
-/// An answer that could not be applied; kept sealed, never thrown away.
+/// An answer that could not be applied; kept sealed. Of those that come again and again, the oldest and the newest are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The attempt that brought it.

@@ -140,7 +140,34 @@ pub async fn of_what_cannot_be_read_the_oldest_and_the_newest_are_kept(
     let kept = store.candidates(current.id, 99).await.unwrap();
     let kept: Vec<_> = kept.iter().map(|candidate| candidate.attempt).collect();
     let expected: Vec<_> = [12, 11, 10, 9, 6, 4, 3, 2, 1].map(attempt_id).into();
-    assert_eq!(kept, expected, "and no token set is ever dropped");
+    assert_eq!(kept, expected, "and no token set is dropped for them");
+}
+
+pub async fn of_token_sets_that_do_not_fit_the_oldest_and_the_newest_are_kept(
+    store: Arc<dyn Subject>,
+    _: &ManualClock,
+) {
+    let mut current = added(&store, &connection(1)).await;
+    let other = added(&store, &connection(2)).await;
+    for n in 1..=40 {
+        let answer = match n {
+            20 => CandidateAnswer::Raw(sealed("<html>")),
+            _ => CandidateAnswer::Tokens(Box::new(tokens(2))),
+        };
+        // One in between is another connection's.
+        let on = if n == 19 { other.clone() } else { current.clone() };
+        let held = begun(&store, &on, n).await;
+        let why = WhyCandidate::AnotherAccount;
+        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
+        let kept = finish(&held, n, Brought::Candidate(Box::new(candidate)));
+        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
+        current = read(&store, current.id).await;
+    }
+    let kept = store.candidates(current.id, 99).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|candidate| candidate.attempt).collect();
+    let expected: Vec<_> = (25..=40).rev().chain([20]).chain((1..=16).rev()).map(attempt_id).collect();
+    assert_eq!(kept, expected);
+    assert_eq!(store.candidates(other.id, 99).await.unwrap().len(), 1);
 }
 
 pub async fn an_outcome_without_tokens_closes_the_attempt(store: Arc<dyn Subject>, _: &ManualClock) {

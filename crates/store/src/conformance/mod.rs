@@ -106,6 +106,7 @@ macro_rules! conformance_tests {
             attempts: tokens_are_stored_once, finishing_names_its_revision, exactly_one_earlier_token_set_is_kept,
                 a_late_answer_leaves_the_lease_of_another, candidates_are_kept_and_never_overwritten,
                 of_what_cannot_be_read_the_oldest_and_the_newest_are_kept,
+                of_token_sets_that_do_not_fit_the_oldest_and_the_newest_are_kept,
                 an_outcome_without_tokens_closes_the_attempt,
                 an_attempt_is_given_up_and_its_late_answer_kept, giving_up_leaves_the_lease_of_another,
                 an_answer_to_a_pruned_attempt_is_kept,

@@ -1,5 +1,7 @@
 //! The writes to a connection: compare the revision, then change everything or nothing.
 
+use std::mem::discriminant;
+
 use jiff::Timestamp;
 use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Event;
@@ -10,7 +12,7 @@ use vestal_core::store::{
 use vestal_core::token::{Candidate, CandidateAnswer};
 
 use super::tables::{AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens};
-use crate::rules::{RAW_KEPT_AT_EACH_END, check_grows, damaged, kept, lease_valid, no_grant};
+use crate::rules::{check_grows, damaged, kept, kept_at_each_end, lease_valid, no_grant};
 
 impl Tables {
     pub(super) fn add_connection(
@@ -160,7 +162,7 @@ impl Tables {
             Brought::Nothing | Brought::Unknown => {}
             Brought::Candidate(candidate) => {
                 row.candidates.push(kept_candidate(candidate));
-                drop_repetitions(&mut row.candidates);
+                drop_repetitions(&mut row.candidates, &candidate.answer);
             }
             Brought::Tokens(tokens) => {
                 let Some(grant) = &mut row.connection.grant else {
@@ -189,14 +191,14 @@ impl Tables {
     }
 }
 
-/// Drops those in the middle of the answers that could not be read.
-fn drop_repetitions(candidates: &mut Vec<Candidate>) {
-    let is_raw = |candidate: &Candidate| matches!(candidate.answer, CandidateAnswer::Raw(_));
-    let count = candidates.iter().filter(|candidate| is_raw(candidate)).count();
-    let kept = ..RAW_KEPT_AT_EACH_END;
+/// Drops those in the middle of the candidates that are like this one.
+fn drop_repetitions(candidates: &mut Vec<Candidate>, newest: &CandidateAnswer) {
+    let is_alike = |candidate: &Candidate| discriminant(&candidate.answer) == discriminant(newest);
+    let count = candidates.iter().filter(|candidate| is_alike(candidate)).count();
+    let kept = ..kept_at_each_end(newest);
     let mut place = 0;
     candidates.retain(|candidate| {
-        if !is_raw(candidate) {
+        if !is_alike(candidate) {
             return true;
         }
         place += 1;

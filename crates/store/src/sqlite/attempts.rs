@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::procedures::{Called, Target, call};
 use super::query::query;
 use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
-use crate::rules::RAW_KEPT_AT_EACH_END;
+use crate::rules::kept_at_each_end;
 
 pub(super) const BEGIN: &str = "INSERT OR FAIL INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(super) const FINISH: &str = "INSERT OR FAIL INTO finish_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -90,7 +90,7 @@ pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finishe
     Ok(Finished::Done)
 }
 
-/// Keeps an answer that could not be applied.
+/// Keeps an answer that could not be applied. Of those like it, the oldest and the newest are kept.
 fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candidate) -> Result<(), Failure> {
     let (tokens, raw) = match &candidate.answer {
         CandidateAnswer::Raw(raw) => (None, Some(raw)),
@@ -107,18 +107,16 @@ fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candi
     .bind(word(&candidate.why)?)
     .bind(raw);
     bind_tokens(kept, tokens)?.execute(db)?;
-    if raw.is_some() {
-        // Of answers that could not be read, the oldest and the newest are kept.
-        query(
-            "DELETE FROM candidates WHERE connection = ?1 AND raw IS NOT NULL
-                 AND seq NOT IN (SELECT seq FROM candidates WHERE connection = ?1 AND raw IS NOT NULL ORDER BY seq LIMIT ?2)
-                 AND seq NOT IN
-                     (SELECT seq FROM candidates WHERE connection = ?1 AND raw IS NOT NULL ORDER BY seq DESC LIMIT ?2)",
-        )
-        .bind(connection.as_uuid())
-        .bind(whole(RAW_KEPT_AT_EACH_END as u64)?)
-        .execute(db)?;
-    }
+    query(
+        "WITH alike AS (SELECT seq FROM candidates WHERE connection = ?1 AND (raw IS NOT NULL) = ?2)
+         DELETE FROM candidates WHERE seq IN alike
+             AND seq NOT IN (SELECT seq FROM alike ORDER BY seq LIMIT ?3)
+             AND seq NOT IN (SELECT seq FROM alike ORDER BY seq DESC LIMIT ?3)",
+    )
+    .bind(connection.as_uuid())
+    .bind(i64::from(raw.is_some()))
+    .bind(whole(kept_at_each_end(&candidate.answer) as u64)?)
+    .execute(db)?;
     Ok(())
 }
 
