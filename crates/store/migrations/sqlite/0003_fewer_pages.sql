@@ -10,6 +10,10 @@ CREATE TABLE leases (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO leases SELECT id, lease_attempt, lease_until, 0 FROM connections WHERE lease_until IS NOT NULL AND lease_attempt IS NOT NULL;
 
+-- From here on an attempt that is open is its lease's: nobody would come upon another one, to find out what became of it.
+UPDATE attempts SET status = 'abandoned', closed_at = started_at
+    WHERE status = 'open' AND id NOT IN (SELECT attempt FROM leases);
+
 -- An attempt that is open is its lease's, and those that are old are the first ones: identifiers begin with the time.
 DROP INDEX attempts_open;
 DROP INDEX attempts_closed;

@@ -27,6 +27,7 @@ async fn make(clock: Arc<ManualClock>) -> (Arc<dyn Subject>, TempDir) {
 }
 
 mod history;
+mod migration;
 
 mod suite {
     use super::*;
