@@ -49,6 +49,10 @@ const RESERVED_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// The longest file that is written or read. Answers that came although there was no room lie behind the reserved.
 const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How often the folders are listed for files that have come meanwhile: a process may be moving its answers from one file
+/// to another, and each of the two may be passed by when they are not in it.
+const LOOKS: usize = 8;
+
 /// A journal in files. Leaves no trace of a process that only reads.
 ///
 /// A file is made when room is first asked for, in the first folder that takes it; a folder that fails is replaced by
@@ -245,28 +249,42 @@ impl Inner {
         &self,
         mut look: impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
     ) -> Result<(), JournalError> {
-        let mut unread = Vec::new();
-        for (index, folder) in self.folders.iter().enumerate() {
-            let files = others::files((index, folder)).unwrap_or_else(|error| {
-                unread.push(format!("{}: {error}", folder.display()));
-                Vec::new()
-            });
-            for path in files {
-                let looked = others::read(&path, self.store).and_then(|holds| match holds {
-                    Holds::Nothing => Ok(()),
-                    Holds::Records(records) => look(&path, records),
-                    Holds::Unreadable(Unreadable::Damaged) => {
-                        self.report(&path);
-                        Ok(())
-                    }
-                    Holds::Unreadable(why @ Unreadable::UnknownVersion { .. }) => Err(io::Error::other(why)),
-                });
-                if let Err(error) = looked {
-                    unread.push(format!("{}: {error}", path.display()));
+        let (mut seen, mut unread) = (BTreeSet::new(), BTreeSet::new());
+        for _ in 0..LOOKS {
+            let mut new = Vec::new();
+            for (index, folder) in self.folders.iter().enumerate() {
+                match others::files((index, folder)) {
+                    Ok(files) => new.extend(files.into_iter().filter(|path| seen.insert(path.clone()))),
+                    Err(error) => drop(unread.insert(format!("{}: {error}", folder.display()))),
+                }
+            }
+            if new.is_empty() {
+                break;
+            }
+            for path in new {
+                if let Err(error) = self.show(&path, &mut look) {
+                    unread.insert(format!("{}: {error}", path.display()));
                 }
             }
         }
-        if unread.is_empty() { Ok(()) } else { Err(JournalError { detail: unread.join("; ") }) }
+        let detail = Vec::from_iter(unread).join("; ");
+        if detail.is_empty() { Ok(()) } else { Err(JournalError { detail }) }
+    }
+
+    fn show(
+        &self,
+        path: &Path,
+        look: &mut impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match others::read(path, self.store)? {
+            Holds::Nothing => Ok(()),
+            Holds::Records(records) => look(path, records),
+            Holds::Unreadable(Unreadable::Damaged) => {
+                self.report(path);
+                Ok(())
+            }
+            Holds::Unreadable(why @ Unreadable::UnknownVersion { .. }) => Err(io::Error::other(why)),
+        }
     }
 
     /// Once.

@@ -192,6 +192,28 @@ async fn an_answer_that_lies_in_two_files_is_given_once_and_settled_in_both() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_moved_while_the_files_are_read_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    for folder in [&first, &second] {
+        drop(journal(&[folder], 1).append(&entry(1)).await);
+    }
+    let moved = first.join("moved.journal");
+    fs::rename(only_file(&first), first.join("before.journal")).unwrap();
+    let reader = journal(&[&first, &second], 2);
+    let mut seen = Vec::new();
+    let look = |path: &Path, _: Vec<Record>| {
+        seen.push(path.to_owned());
+        if path.starts_with(&first) && !moved.exists() {
+            fs::rename(only_file(&second), &moved)?;
+        }
+        Ok(())
+    };
+    reader.0.each_file(look).unwrap();
+    assert_eq!(seen, [first.join("before.journal"), moved]);
+}
+
+#[tokio::test]
 async fn a_damaged_record_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let gone = journal(&[dir.path()], 1);
