@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown, lchown};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
@@ -44,7 +44,8 @@ impl Disk for Os {
         let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         self.make_folder(above)?;
         match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => self.sync_folder(above),
+            Ok(()) => hand_over(above, |owner, group| lchown(folder, owner, group))
+                .and_then(|()| self.sync_folder(above)),
             // Another process was faster.
             Err(_) if folder.is_dir() => Ok(()),
             Err(error) => Err(error),
@@ -52,8 +53,12 @@ impl Disk for Os {
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        check_ours(path.parent().unwrap_or(Path::new(".")))?;
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        check_ours(folder)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let handed_over = hand_over(folder, |owner, group| fchown(&file, owner, group));
+        handed_over.inspect_err(|_| drop(fs::remove_file(path)))?;
+        Ok(file)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -85,10 +90,24 @@ impl Disk for Os {
     }
 }
 
-/// Whoever else can write to the folder could remove what is in it.
+/// What root makes for somebody belongs to whoever keeps the folder that it is made in: it is to be found by others than
+/// root.
+fn hand_over(
+    folder: &Path,
+    chown: impl FnOnce(Option<u32>, Option<u32>) -> io::Result<()>,
+) -> io::Result<()> {
+    let keeper = fs::metadata(folder)?;
+    if geteuid().is_root() && keeper.uid() != 0 {
+        chown(Some(keeper.uid()), Some(keeper.gid()))?;
+    }
+    Ok(())
+}
+
+/// Whoever else can write to the folder could remove what is in it. Where root works for somebody, that one may.
 fn check_ours(folder: &Path) -> io::Result<()> {
     let metadata = fs::metadata(folder)?;
-    if metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0 {
+    let is_ours = geteuid().is_root() || metadata.uid() == geteuid().as_raw();
+    if is_ours && metadata.mode() & 0o022 == 0 {
         return Ok(());
     }
     let why = format!("{} belongs to another user, or others can write to it", folder.display());

@@ -91,3 +91,29 @@ async fn child_that_may_not_enter() {
     assert!(refused.why.detail.contains("closed"), "{refused}");
     assert_eq!(inspect(&[closed.to_owned()], store(1))[0].unsettled, None);
 }
+
+#[tokio::test]
+async fn what_root_writes_for_somebody_is_found_by_him() {
+    const NOBODY: u32 = 65534;
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let roots = journal(&[&dir.path().join("journal")], 1);
+    roots.append(&entry(1)).await.unwrap();
+    drop(roots);
+    let output = child(dir.path(), "child_that_finds_one").uid(NOBODY).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The other half of the test above.
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_that_finds_one() {
+    let journal = journal(&[Path::new("journal")], 2);
+    assert_eq!(entries(&journal).await, [entry(1)]);
+    journal.settle(&[attempt(1)]).await.unwrap();
+    assert_eq!(listing(Path::new("journal")), <[PathBuf; 0]>::default());
+    drop(journal.reserve().await.unwrap());
+}
