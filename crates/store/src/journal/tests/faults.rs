@@ -192,6 +192,36 @@ async fn what_is_acknowledged_is_found_whatever_fails() {
 }
 
 #[tokio::test]
+async fn what_was_in_a_removed_file_is_found_whatever_fails() {
+    for k in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = vec![dir.path().join("first"), dir.path().join("second")];
+        let disk = Faulty::new(Fails::Once(k));
+        let journal = FileJournal::on(disk.clone(), folders.clone(), store(1), node(1));
+        let mut kept = Vec::new();
+        for n in 1..=6 {
+            let room = journal.reserve().await;
+            journal.append(&sized(n)).await.unwrap();
+            drop(room);
+            kept.push(sized(n));
+            if n % 2 == 0 {
+                for file in folders.iter().filter(|folder| folder.exists()).flat_map(|folder| listing(folder))
+                {
+                    fs::remove_file(file).unwrap();
+                }
+            }
+        }
+        assert_eq!(entries(&journal).await, kept, "by its own process, {k}");
+        journal.close().await;
+        let heir = FileJournal::new(folders, store(1), node(2));
+        assert_eq!(entries(&heir).await, kept, "by others, {k}");
+        if k >= disk.steps() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
 async fn after_a_failed_fsync_a_file_is_not_written_any_more() {
     let dir = tempfile::tempdir().unwrap();
     // make_folder, create, rename, write, allocate, sync, sync_folder; append: write, sync.
