@@ -1,16 +1,20 @@
 //! Which of the processes on this machine are gone: their leases are free at once.
 //!
 //! Each process holds an exclusive lock on a file that bears its node's id, for as long as it lives. The system
-//! drops the lock when the process ends, however it ends; so a file that can be locked belongs to nobody.
+//! drops the lock when the process ends, however it ends; so a file that can be locked belongs to nobody. It says which
+//! file it is: a copy of one, which nobody has locked either, tells nothing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use vestal_core::id::NodeId;
 
 const EXTENSION: &str = "node";
+
+/// Two numbers of 20 digits at most.
+const IDENTITY_MAX_BYTES: u64 = 64;
 
 /// The file of a node that lives. Goes away when it is dropped.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ impl NodeFile {
         let starting = dir.join(format!("{node}.starting"));
         let locked = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&starting)?;
         let path = path(dir, node);
+        // Where the disk is full it stays empty, and tells that the node lives, though not that it is gone.
+        let _ = (&locked).write_all(identity(&locked)?.as_bytes());
         let held = locked.try_lock().map_err(io::Error::from).and_then(|()| fs::rename(&starting, &path));
         if let Err(error) = held {
             // What went wrong first is what to tell; the leftover harms nobody.
@@ -72,11 +78,8 @@ pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             file => file?,
         };
-        // A shared lock, so that two who look at the same time do not take each other for the node.
-        match file.try_lock_shared() {
-            Ok(()) => gone.push(node),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error),
+        if sign(&file)? == Sign::Gone {
+            gone.push(node);
         }
     }
     Ok(gone)
@@ -89,7 +92,7 @@ pub enum Sign {
     Lives,
     /// Its process is gone.
     Gone,
-    /// Nothing: it is on another machine, or has ended properly.
+    /// Nothing: it is on another machine, or has ended properly, or its file was replaced by a copy.
     None,
 }
 
@@ -103,11 +106,25 @@ pub fn sign_of(dir: &Path, node: NodeId) -> io::Result<Sign> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sign::None),
         file => file?,
     };
+    sign(&file)
+}
+
+fn sign(file: &File) -> io::Result<Sign> {
+    // A shared lock, so that two who look at the same time do not take each other for the node.
     match file.try_lock_shared() {
-        Ok(()) => Ok(Sign::Gone),
-        Err(TryLockError::WouldBlock) => Ok(Sign::Lives),
-        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Sign::Lives),
+        Err(TryLockError::Error(error)) => return Err(error),
     }
+    let mut said = Vec::new();
+    file.take(IDENTITY_MAX_BYTES).read_to_end(&mut said)?;
+    Ok(if said == identity(file)?.as_bytes() { Sign::Gone } else { Sign::None })
+}
+
+/// Which file it is, whatever its name: device and inode.
+fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{} {}", metadata.dev(), metadata.ino()))
 }
 
 /// Forgets a node that is gone, once its leases have been released.
@@ -156,6 +173,20 @@ mod tests {
         drop(held);
         assert_eq!(gone_nodes(&dir).unwrap(), [], "a node that ended properly leaves nothing to release");
         assert!(!path(&dir, node(1)).exists());
+    }
+
+    #[test]
+    fn a_copy_in_the_place_of_a_file_tells_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = NodeFile::hold(dir.path(), node(1)).unwrap();
+        let (path, copy) = (path(dir.path(), node(1)), dir.path().join("copy"));
+        fs::copy(&path, &copy).unwrap();
+        fs::rename(&copy, &path).unwrap();
+        for _ in 0..2 {
+            assert_eq!(sign_of(dir.path(), node(1)).unwrap(), Sign::None);
+            assert_eq!(gone_nodes(dir.path()).unwrap(), []);
+            fs::write(&path, "").unwrap();
+        }
     }
 
     #[test]
