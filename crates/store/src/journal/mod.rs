@@ -250,7 +250,7 @@ impl Inner {
         mut look: impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
     ) -> Result<(), JournalError> {
         let (mut seen, mut unread) = (BTreeSet::new(), BTreeSet::new());
-        for _ in 0..LOOKS {
+        for looks_left in (0..LOOKS).rev() {
             let mut new = Vec::new();
             for (index, folder) in self.folders.iter().enumerate() {
                 match others::files((index, folder)) {
@@ -260,6 +260,9 @@ impl Inner {
             }
             if new.is_empty() {
                 break;
+            }
+            if looks_left == 0 {
+                unread.insert("files kept coming while they were read".to_owned());
             }
             for path in new {
                 if let Err(error) = self.show(&path, &mut look) {

@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path, store: StoreId) -> io::Result<Holds> {
     }
 }
 
-fn contents(file: &File) -> io::Result<Vec<u8>> {
+pub(super) fn contents(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(FILE_MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use vestal_core::journal::Entry;
 use super::disk::Disk;
 use super::format::{self, BLOCK_BYTES, MARK_OFFSET, SETTLED};
 use super::named::Named;
-use super::{EXTENSION, FILE_MAX_BYTES};
+use super::{EXTENSION, FILE_MAX_BYTES, others};
 
 /// What a file grows by.
 const STEP_BYTES: u64 = 64 * 1024;
@@ -123,9 +122,9 @@ impl OwnFile {
 
     /// The answers that may be in here alone, as they were written.
     pub(super) fn unsettled(&self, store: StoreId) -> io::Result<Vec<Entry>> {
-        let mut bytes = vec![0; usize::try_from(self.position).map_err(io::Error::other)?];
-        self.file.read_exact_at(&mut bytes, 0)?;
-        let entries = format::records(store, &bytes).into_iter().map(|record| record.entry);
+        (&self.file).rewind()?;
+        let records = format::records(store, &others::contents(&self.file)?);
+        let entries = records.into_iter().map(|record| record.entry);
         Ok(entries.filter(|entry| self.may_keep(entry.attempt.id)).collect())
     }
 

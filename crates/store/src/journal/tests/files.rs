@@ -214,6 +214,20 @@ async fn an_answer_that_is_moved_while_the_files_are_read_is_found() {
 }
 
 #[tokio::test]
+async fn where_files_keep_coming_there_may_be_more() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(journal(&[dir.path()], 1).append(&entry(1)).await);
+    let reader = journal(&[dir.path()], 2);
+    let mut shown = 0;
+    let look = |path: &Path, _: Vec<Record>| {
+        shown += 1;
+        fs::copy(path, dir.path().join(format!("{shown}.journal"))).map(drop)
+    };
+    reader.0.each_file(look).unwrap_err();
+    assert_eq!(shown, LOOKS);
+}
+
+#[tokio::test]
 async fn a_damaged_record_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let gone = journal(&[dir.path()], 1);

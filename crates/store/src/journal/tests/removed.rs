@@ -118,3 +118,12 @@ async fn a_folder_that_is_put_aside_may_come_back() {
     assert_eq!(entries(&journal).await, kept);
     assert_eq!(left_by(journal, &folder).await, kept);
 }
+
+#[tokio::test]
+async fn what_comes_after_a_file_was_emptied_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = with_one(dir.path()).await;
+    fs::write(only_file(dir.path()), "").unwrap();
+    journal.append(&entry(2)).await.unwrap();
+    assert_eq!(left_by(journal, dir.path()).await, [entry(2)], "though it has no header any more");
+}
