@@ -134,7 +134,7 @@ impl Inner {
         stored: Option<Box<Connection>>,
     ) -> Result<Step, Error> {
         let client = self.open_client(client).await?;
-        self.replay_once().await?;
+        self.replay_before(id).await?;
         // No request is sent whose answer could not be saved.
         let _room = match self.journal.reserve().await {
             Ok(room) => room,

@@ -48,7 +48,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchConnection`]; [`Error::Busy`]; [`Error::NotRevoked`]; [`Error::Store`].
+    /// [`Error::NoSuchConnection`]; [`Error::Busy`]; [`Error::Journalled`]; [`Error::NotRevoked`]; [`Error::Store`].
     pub async fn disconnect(&self, name: &ConnectionName, keep_grant: bool) -> Result<Disconnected, Error> {
         let inner = &self.inner;
         inner.begin_disconnecting(name).await?;
@@ -100,7 +100,7 @@ impl Inner {
                 Some(_) if self.flights.is_running(connection.id) => {}
                 Some(lease) if matches!(self.standing(lease), Standing::Held) => {}
                 // Its answer may lie in a journal: the newest refresh token is the one to be revoked.
-                _ if self.replay(Some(connection.id)).await?.stored > 0 => continue,
+                _ if self.replay_of(&connection).await? => continue,
                 _ => return Ok(connection),
             }
             if self.clock.uptime().saturating_sub(started) >= self.limits.reader {

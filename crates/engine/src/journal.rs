@@ -1,6 +1,7 @@
 //! Answers that the store did not take: writing them down, and putting them into the store later.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,15 +21,15 @@ use vestal_oauth::read::read_token_answer;
 use crate::attempt::Cargo;
 use crate::save::Saving;
 use crate::secrets::place;
-use crate::{Engine, Error, Inner};
+use crate::{Error, Inner};
 
-/// What was done with a journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Replayed {
-    /// Answers that are in the store now.
-    pub stored: usize,
-    /// Answers that have to wait.
-    pub left: usize,
+/// What was done with what lay in journals.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// How many answers are in the store now.
+    pub(crate) stored: usize,
+    /// The connections whose answers have to wait.
+    pub(crate) left: HashSet<ConnectionId>,
 }
 
 /// The headers that reading an answer looks at.
@@ -50,17 +51,6 @@ enum End {
     Truncated,
     TooLarge,
     TimedOut,
-}
-
-impl Engine {
-    /// Puts what lies in the journals of this machine into the store.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Journal`] where they cannot be read. What the store does not take stays where it is.
-    pub async fn replay_journal(&self) -> Result<Replayed, Error> {
-        self.inner.replay(None).await
-    }
 }
 
 impl Inner {
@@ -129,15 +119,19 @@ impl Inner {
             if only.is_some_and(|only| only != id) {
                 continue;
             }
+            // One that has to wait holds back those after it, which consumed the refresh token that it brought.
+            if replayed.left.contains(&id) {
+                continue;
+            }
             // It is still being saved here, and will be settled by whoever is at it.
             if only.is_none() && self.flights.is_running(id) {
-                replayed.left += 1;
+                replayed.left.insert(id);
                 continue;
             }
             match self.apply_entry(&entry).await {
                 Ok(()) => settled.push(entry.attempt.id),
                 Err(error) => {
-                    replayed.left += 1;
+                    replayed.left.insert(id);
                     tracing::warn!(connection = %id, attempt = %entry.attempt.id, %error, "an answer has to stay in the journal for now");
                 }
             }
@@ -153,10 +147,31 @@ impl Inner {
         }
     }
 
+    /// Puts what lies in journals of one connection into the store, and says whether that was anything. Nobody else in this
+    /// process is at work on it. What has to wait is an error: it may hold the successor of the refresh token that is stored.
+    pub(crate) async fn replay_of(&self, connection: &Connection) -> Result<bool, Error> {
+        let replayed = self.replay(Some(connection.id)).await?;
+        if replayed.left.is_empty() {
+            return Ok(replayed.stored > 0);
+        }
+        let detail = "its last answer is in the journal, and the store does not take it".to_owned();
+        Err(Error::Journalled { name: connection.name.clone(), detail })
+    }
+
     /// Before the first attempt of a process: what others left in journals may be the refresh token that is to be sent,
     /// or its successor, also where the store knows of no attempt.
-    pub(crate) async fn replay_once(&self) -> Result<(), Error> {
-        self.replayed.get_or_try_init(|| async { self.replay(None).await.map(drop) }).await.copied()
+    pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
+        let left = || async { Ok::<_, Error>(Mutex::new(self.replay(None).await?.left)) };
+        let left = self.left_in_journals.get_or_try_init(left).await?;
+        // What was left to a flight that is under way is left to this one, too; what the store did not take, it may now.
+        if !lock(left).contains(&id) {
+            return Ok(());
+        }
+        if let Some(connection) = self.store.connection(id).await? {
+            self.replay_of(&connection).await?;
+        }
+        lock(left).remove(&id);
+        Ok(())
     }
 
     async fn apply_entry(&self, entry: &Entry) -> Result<(), Error> {
@@ -220,9 +235,13 @@ impl Inner {
         self.journalled().values().find(|connection| connection.name == *name).cloned()
     }
 
-    fn journalled(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<ConnectionId, Connection>> {
-        self.journalled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn journalled(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Connection>> {
+        lock(&self.journalled)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an answer in the journal is bound to, besides its connection, grant and generation: all of its attempt.

@@ -40,7 +40,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +64,6 @@ pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;
 pub use issue_token::{IssuedToken, Want};
-pub use journal::Replayed;
 pub use manage::NewClient;
 pub use refresh::Refreshed;
 pub use reject::Rejection;
@@ -180,8 +179,8 @@ struct Inner {
     holds: holds::Holds,
     open_clients: open_clients::OpenClients,
     journal: Arc<dyn Journal>,
-    /// What others left in journals was looked at.
-    replayed: OnceCell<()>,
+    /// The connections of which something was left in journals when these were looked at for the first time.
+    left_in_journals: OnceCell<Mutex<HashSet<ConnectionId>>>,
     /// Connections as they are by answers that are in the journal and not yet in the store.
     journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
     /// Attempts whose lease has ended while their process lives, and when that was noticed, in the clock's uptime.
@@ -222,7 +221,7 @@ impl Engine {
                 holds: holds::Holds::default(),
                 open_clients: open_clients::OpenClients::default(),
                 journal,
-                replayed: OnceCell::new(),
+                left_in_journals: OnceCell::new(),
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),

@@ -70,15 +70,9 @@ impl Inner {
         abandoned: &Attempt,
         provider: &Provider,
     ) -> Result<(), Error> {
-        match self.replay(Some(connection.id)).await {
-            Ok(replayed) if replayed.stored > 0 => return Ok(()),
-            Ok(replayed) if replayed.left > 0 => {
-                let detail = "its last answer is in the journal, and the store does not take it".to_owned();
-                return Err(Error::Journalled { name: connection.name.clone(), detail });
-            }
-            Ok(_) => {}
-            // Sending the same refresh token again could be the end of it.
-            Err(error) => return Err(error),
+        // Where that cannot be known, sending the same refresh token again could be the end of it.
+        if self.replay_of(connection).await? {
+            return Ok(());
         }
         let now = self.clock.now();
         let mut after = connection.clone();

@@ -1,14 +1,18 @@
 //! An answer is durable before anybody hears of it, whatever the store does.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use vestal_core::connection::Connection;
 use vestal_core::journal::Journal as _;
+use vestal_core::seal::Sealed;
 use vestal_core::state::State;
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
-use crate::{Engine, Error, Limits, Parts, Refreshed, Replayed, Want};
+use crate::journal::Replayed;
+use crate::{Engine, Error, Limits, Parts, Refreshed, Revocation, Want};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -158,8 +162,8 @@ async fn what_the_store_refuses_is_in_the_journal_and_is_served_from_there() {
     assert_eq!(world.wire.refreshes_sent(), 1);
 
     store.finish.lock().unwrap().clear();
-    let replayed = engine.replay_journal().await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 1, left: 0 });
+    let replayed = engine.inner.replay(None).await.unwrap();
+    assert_eq!(replayed, Replayed { stored: 1, left: HashSet::new() });
     assert_eq!((world.shop().await.generation(), world.shop().await.state), (2, State::Active));
     assert!(world.shop().await.lease.is_none());
     assert!(world.journal.entries().await.unwrap().is_empty());
@@ -212,11 +216,95 @@ async fn what_a_dead_process_left_in_the_journal_is_taken_before_anything_is_sen
     // Written once more, as by somebody who did not know: it is stored only once.
     world.journal.append(&left[0]).await.unwrap();
     assert_eq!(next.refresh(&shop()).await.unwrap().generation, 3);
-    next.replay_journal().await.unwrap();
+    next.inner.replay(None).await.unwrap();
     let after = world.shop().await;
     assert_eq!((after.generation(), after.state), (3, State::Active));
     assert!(world.store.candidates(after.id, 10).await.unwrap().is_empty());
     assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
+    assert_eq!(world.reuses(), 0);
+}
+
+/// The store of before an attempt whose answer lies in the journal, as after a backup was put back: it knows of no attempt.
+async fn put_back(world: &World, before: &Connection) {
+    world.store.remove_connection(before.id).await.unwrap();
+    let restored = Connection { revision: 1, ..before.clone() };
+    world.store.add_connection(&restored, &[]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_in_the_journal_is_taken_also_where_the_store_knows_of_no_attempt() {
+    for nobody_can_open_it in [false, true] {
+        let (world, store) = world();
+        let engine = world.connected().await;
+        let before = world.shop().await;
+        store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+        engine.refresh(&shop()).await.unwrap_err();
+        drop(engine);
+        put_back(&world, &before).await;
+        store.finish.lock().unwrap().clear();
+        if nobody_can_open_it {
+            let mut entry = world.journal.entries().await.unwrap().remove(0);
+            world.journal.settle(&[entry.attempt.id]).await.unwrap();
+            entry.answer = Sealed::from_bytes(b"sealed with another key".to_vec());
+            world.journal.append(&entry).await.unwrap();
+        }
+
+        let next = world.node();
+        for _ in 0..2 {
+            match next.refresh(&shop()).await {
+                Ok(refreshed) => assert_eq!(refreshed.generation, 2, "it was there already"),
+                Err(error) => assert!(matches!(error, Error::Journalled { .. }), "{error:?}"),
+            }
+            if !nobody_can_open_it {
+                break;
+            }
+        }
+        assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0), "it is not sent a second time");
+        assert_eq!(world.journal.entries().await.unwrap().len(), usize::from(nobody_can_open_it));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    let before = world.shop().await;
+    let mut entries = Vec::new();
+    for generation in [2, 3] {
+        store.finish.lock().unwrap().extend([Fault::Slow(Duration::from_secs(1))]);
+        let refreshing = start_refresh(&engine);
+        world.pass(Duration::from_millis(900)).await;
+        entries.extend(world.journal.entries().await.unwrap());
+        assert_eq!(refreshing.await.unwrap().unwrap().generation, generation);
+    }
+    assert_eq!(entries.len(), 2);
+    put_back(&world, &before).await;
+    for entry in &entries {
+        world.journal.append(entry).await.unwrap();
+    }
+    let next = world.node();
+    store.finish.lock().unwrap().extend([Fault::Refused]);
+    let replayed = next.inner.replay(None).await.unwrap();
+    assert_eq!(replayed, Replayed { stored: 0, left: HashSet::from([before.id]) });
+    assert_eq!(next.inner.replay(None).await.unwrap(), Replayed { stored: 2, left: HashSet::new() });
+    assert_eq!(world.shop().await.generation(), 3);
+    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
+    assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_revoked_while_an_answer_waits_in_the_journal() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    engine.refresh(&shop()).await.unwrap_err();
+    let error = engine.disconnect(&shop(), false).await.unwrap_err();
+    assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
+    assert_eq!(world.families(), (1, 0), "the newest refresh token is the one to be revoked");
+
+    store.finish.lock().unwrap().clear();
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!((gone.revocation, world.families()), (Revocation::Revoked, (0, 1)));
     assert_eq!(world.reuses(), 0);
 }
 
