@@ -14,9 +14,9 @@ use crate::attempt::{CONTENTION_TRIES, Purpose, is_fresh};
 use crate::save::Saving;
 use crate::{Error, Fate, Inner, warnings};
 
-/// A process that lives gets this long, by a clock that does not step, to conclude an attempt whose lease has ended: the
-/// machine may have slept meanwhile, or the clock was set.
-const OVERDUE_FOR: Duration = Duration::from_secs(10);
+/// No attempt is given less, or more, than this to be concluded by a process that lives ([`overdue_for`]).
+const OVERDUE_AT_LEAST: Duration = Duration::from_secs(10);
+const OVERDUE_AT_MOST: Duration = Duration::from_secs(2 * 3600);
 
 /// What to do about a lease.
 pub(crate) enum Standing {
@@ -52,9 +52,9 @@ impl Inner {
             (Fate::Alive, false) => {
                 let uptime = self.clock.uptime();
                 let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-                overdue.retain(|_, noticed| uptime.saturating_sub(*noticed) < OVERDUE_FOR * 10);
+                overdue.retain(|_, noticed| uptime.saturating_sub(*noticed) < OVERDUE_AT_MOST * 2);
                 let noticed = *overdue.entry(attempt.id).or_insert(uptime);
-                match uptime.saturating_sub(noticed) < OVERDUE_FOR {
+                match uptime.saturating_sub(noticed) < overdue_for(lease) {
                     true => Standing::Held,
                     false => Standing::Ended,
                 }
@@ -197,4 +197,12 @@ impl Inner {
         }
         Err(Error::Contended { name: connection.name })
     }
+}
+
+/// How long a process that lives gets, by a clock that does not step, to conclude an attempt whose lease has ended: the
+/// machine may have slept meanwhile, or the clock was set, and its request may be under way for as long as the lease was to
+/// last.
+fn overdue_for(lease: &Lease) -> Duration {
+    let lasts = Duration::try_from(lease.until.duration_since(lease.attempt.started_at)).unwrap_or_default();
+    lasts.clamp(OVERDUE_AT_LEAST, OVERDUE_AT_MOST)
 }

@@ -79,13 +79,14 @@ async fn a_process_that_lives_concludes_its_attempt_although_the_machine_slept()
     let world = World::new(&Behaviour::strict());
     drop(world.connected().await);
     let (sleeper, other) = (alive(&world), alive(&world));
-    *world.wire.latency.lock().unwrap() = Duration::from_secs(3);
+    // The longest that a provider may take, less a little.
+    *world.wire.latency.lock().unwrap() = Duration::from_millis(14_500);
     let refreshing = start_refresh(&sleeper);
-    world.pass(Duration::from_secs(4)).await;
-    // The lid is closed for an hour; what is left of the request takes two seconds more.
+    world.pass(Duration::from_secs(1)).await;
+    // The lid is closed for an hour, or the clock is set; what is left of the request takes 28 seconds more.
     world.set_clock_by(3600);
-    world.serve(&other, Duration::from_secs(1)).await;
-    assert!(world.shop().await.lease.is_some(), "it is left alone for a while");
+    world.serve(&other, Duration::from_secs(27)).await;
+    assert!(world.shop().await.lease.is_some(), "it is left alone for as long as a request may take");
     assert_eq!(refreshing.await.unwrap().unwrap().generation, 2);
     assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0));
     assert_eq!(world.shop().await.state, State::Active);
@@ -95,7 +96,7 @@ async fn a_process_that_lives_concludes_its_attempt_although_the_machine_slept()
     let stuck = start_refresh(&sleeper);
     world.pass(Duration::from_secs(1)).await;
     world.set_clock_by(3600);
-    world.serve(&other, Duration::from_secs(25)).await;
+    world.serve(&other, Duration::from_secs(100)).await;
     let after = world.shop().await;
     let cause = after.state.failing().map(|failing| failing.cause.clone());
     assert!(matches!(cause, Some(Cause::OutcomeUnknown { .. })), "{:?}", after.state);
