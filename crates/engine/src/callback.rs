@@ -1,17 +1,19 @@
 //! Taking a consent: the redirect that came back, the code it brought, and the grant.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
-use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::id::GrantId;
 use vestal_core::outcome::{Class, Reply, classify};
 use vestal_core::provider::Provider;
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
-use vestal_core::store::{Authorization, StoreError, Update, Write};
+use vestal_core::store::{Authorization, Update, Write};
 use vestal_core::token::{Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::Callback;
 use vestal_oauth::http::Exchange;
@@ -49,40 +51,15 @@ impl Engine {
     /// [`Error::Consent`] where the redirect does not fit what was asked for; nothing was sent then.
     /// [`Error::NoToken`] where the provider gave no token for the code; [`Error::WorseConsent`]; [`Error::Store`].
     pub async fn finish_connect(&self, redirected: &Url) -> Result<Connected, Error> {
-        let inner = &self.inner;
-        let refused = |why: String| Error::Consent { why, next: "connect again".to_owned() };
-        let query = redirected.query().unwrap_or_default();
-        let callback = Callback::parse(query).map_err(|error| refused(error.to_string()))?;
-        let now = inner.clock.now();
-        let state_hash = authorization_code::state_hash(callback.state());
-        let authorization = inner.store.take_authorization(&state_hash, now).await?;
-        let authorization = authorization.ok_or_else(|| {
-            refused("nobody is waiting for it: it was completed before, or took too long".to_owned())
-        })?;
-        let endpoints = &authorization.endpoints;
-        let code = callback.code(endpoints).map_err(|error| refused(error.to_string()))?;
-
-        let client = inner.store.client(authorization.client).await?;
-        let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
-        let provider = inner.catalogue.get(&client.provider)?;
-        let credentials = inner.credentials(&client)?;
-        let binding = client.binding();
-        let place = verifier_place(authorization.connection, &state_hash, &binding);
-        let verifier =
-            inner.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
-        let request = authorization_code::token_request(
-            &client.endpoints.token,
-            &credentials,
-            &code,
-            &authorization.redirect_uri,
-            &verifier,
-            &provider.requests,
-        );
-        let (answer, started_at) = inner.ask(request, &provider).await?;
-        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
-        let consent =
-            Consent { connection: authorization.connection, client: &client, answer, renewal, started_at };
-        inner.store_consent(consent, &provider, Some(&authorization)).await
+        let (inner, redirected) = (Arc::clone(&self.inner), redirected.clone());
+        let under_way = Arc::clone(&inner.consents).read_owned().await;
+        // In a task of its own: a code can be used only once, whoever goes away meanwhile.
+        let completing = tokio::spawn(async move {
+            let connected = inner.complete(&redirected).await;
+            drop(under_way);
+            connected
+        });
+        completing.await.unwrap_or(Err(Error::Ending))
     }
 
     /// Connects with the client's own credentials: no person is needed, nor any refresh token.
@@ -108,14 +85,15 @@ impl Engine {
         );
         let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = Renewal::ClientCredentials;
-        let consent = Consent { connection: connection.id, client: &client, answer, renewal, started_at };
+        let consent = Consent { connection, client: &client, answer, renewal, started_at };
         inner.store_consent(consent, &provider, None).await
     }
 }
 
 /// What a consent brought.
 struct Consent<'a> {
-    connection: ConnectionId,
+    /// As it was before the provider was asked.
+    connection: Connection,
     client: &'a Client,
     answer: TokenAnswer,
     renewal: Renewal,
@@ -123,6 +101,47 @@ struct Consent<'a> {
 }
 
 impl Inner {
+    /// Exchanges the code that a redirect brought, and stores the grant.
+    async fn complete(&self, redirected: &Url) -> Result<Connected, Error> {
+        let refused = |why: String| Error::Consent { why, next: "connect again".to_owned() };
+        let query = redirected.query().unwrap_or_default();
+        let callback = Callback::parse(query).map_err(|error| refused(error.to_string()))?;
+        let now = self.clock.now();
+        let state_hash = authorization_code::state_hash(callback.state());
+        let authorization = self.store.take_authorization(&state_hash, now).await?;
+        let authorization = authorization.ok_or_else(|| {
+            refused("nobody is waiting for it: it was completed before, or took too long".to_owned())
+        })?;
+        let endpoints = &authorization.endpoints;
+        let code = callback.code(endpoints).map_err(|error| refused(error.to_string()))?;
+
+        // All that has to be read is read before the code is used up.
+        let connection = self.store.connection(authorization.connection).await?.ok_or_else(removed)?;
+        if connection.state == State::Disconnecting {
+            return Err(Error::Disconnecting { name: connection.name });
+        }
+        let client = self.store.client(authorization.client).await?;
+        let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
+        let provider = self.catalogue.get(&client.provider)?;
+        let credentials = self.credentials(&client)?;
+        let binding = client.binding();
+        let place = verifier_place(authorization.connection, &state_hash, &binding);
+        let verifier =
+            self.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
+        let request = authorization_code::token_request(
+            &client.endpoints.token,
+            &credentials,
+            &code,
+            &authorization.redirect_uri,
+            &verifier,
+            &provider.requests,
+        );
+        let (answer, started_at) = self.ask(request, &provider).await?;
+        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
+        let consent = Consent { connection, client: &client, answer, renewal, started_at };
+        self.store_consent(consent, &provider, Some(&authorization)).await
+    }
+
     /// Asks for a token set; returns it with the time at which that was begun.
     async fn ask(
         &self,
@@ -155,12 +174,8 @@ impl Inner {
         provider: &Provider,
         authorization: Option<&Authorization>,
     ) -> Result<Connected, Error> {
-        let gone = || Error::Consent {
-            why: "the connection was removed meanwhile".to_owned(),
-            next: "connect again".to_owned(),
-        };
         let grant_id = GrantId::new(consent.started_at, &*self.entropy);
-        let mut connection = self.store.connection(consent.connection).await?.ok_or_else(gone)?;
+        let mut connection = consent.connection.clone();
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
             self.refuse_worse(&connection, &consent, provider)?;
@@ -213,10 +228,11 @@ impl Inner {
             match self.save_consent(&connection, &update, grant_id).await? {
                 Write::Done => return Ok(connected),
                 Write::Moved(current) => connection = *current,
-                Write::Gone => return Err(gone()),
+                Write::Gone => return Err(removed()),
             }
         }
-        Err(Error::Contended { name: connection.name })
+        let detail = "others kept writing in between".to_owned();
+        Err(Error::Unsaved { name: connection.name, detail })
     }
 
     /// A consent without a refresh token must not take the place of a living one.
@@ -261,11 +277,17 @@ impl Inner {
                 Err(error) => error,
             };
             tries += 1;
-            let passes = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
-            if !passes || self.clock.uptime().saturating_sub(started) >= self.limits.save {
+            if self.clock.uptime().saturating_sub(started) >= self.limits.save {
                 return Err(Error::Unsaved { name: connection.name.clone(), detail: error.to_string() });
             }
             self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
         }
+    }
+}
+
+fn removed() -> Error {
+    Error::Consent {
+        why: "the connection was removed meanwhile".to_owned(),
+        next: "connect again".to_owned(),
     }
 }

@@ -189,6 +189,8 @@ struct Inner {
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
     ailing: ailing::Ailing,
+    /// Held for reading by each consent that is being completed.
+    consents: Arc<RwLock<()>>,
     /// Held for reading by each note of a read that is being written.
     notes: Arc<RwLock<()>>,
     /// Jitter: the same for all nodes of a store, and after a restart.
@@ -226,6 +228,7 @@ impl Engine {
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),
                 time: time::Time::default(),
+                consents: Arc::default(),
                 notes: Arc::default(),
                 hosts: hosts::Hosts::new(limits.requests_per_host, limits.kept_for_readers),
                 seed,
@@ -259,9 +262,11 @@ impl Engine {
         self.inner.schedule(connection, provider, self.inner.clock.now())
     }
 
-    /// Waits until every refresh that this process has started is over, and everything written: before it ends.
+    /// Waits until every refresh and every consent that this process has started is over, and everything written: before
+    /// it ends.
     pub async fn drain(&self) {
         self.inner.flights.drain().await;
+        drop(self.inner.consents.write().await);
         // A note of a read is not worth waiting for, where somebody has locked the store.
         let noted = self.inner.notes.write();
         let _ = self.inner.within(NOTES_WITHIN, noted).await;

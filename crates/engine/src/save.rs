@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestal_core::backoff::Backoff;
 use vestal_core::connection::{Attempt, Connection};
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, Trigger, What};
-use vestal_core::id::{AttemptId, ConnectionId};
+use vestal_core::id::AttemptId;
 use vestal_core::provider::Reuse;
 use vestal_core::schedule::jitter;
 use vestal_core::seal::Field;
@@ -98,7 +98,7 @@ impl Inner {
             }
             if let Some(detail) = decision.refusal(&connection)
                 && cargo.provider.reuse() != Reuse::Harmless
-                && let Some(late) = self.late_attempt(connection.id).await?
+                && let Some(late) = self.late_attempt(&connection).await
             {
                 decision.blame(late, &detail);
             }
@@ -134,9 +134,15 @@ impl Inner {
 
     /// An attempt with the refresh token before the current one that was given up: its request may have come late, or its
     /// answer, and that refresh token was sent twice, which some providers punish. What they say then is not the reason.
-    async fn late_attempt(&self, id: ConnectionId) -> Result<Option<AttemptId>, Error> {
+    /// Where the history cannot be read, they are believed: an outcome has to be stored, whatever its reason.
+    async fn late_attempt(&self, connection: &Connection) -> Option<AttemptId> {
+        let history = self.store.events(Some(connection.id), 0, 2 * KEPT_PER_CONNECTION).await;
+        let history = history.unwrap_or_else(|error| {
+            tracing::warn!(connection = %connection.name, %error, "whether an attempt came late cannot be read");
+            Vec::new()
+        });
         let (mut given_up, mut late) = (None, None);
-        for stored in self.store.events(Some(id), 0, 2 * KEPT_PER_CONNECTION).await? {
+        for stored in history {
             match stored.event.what {
                 What::Abandoned { attempt, .. } => given_up = Some(attempt),
                 What::Failed { why: Cause::OutcomeUnknown(unknown), .. } => given_up = Some(unknown.attempt),
@@ -145,7 +151,7 @@ impl Inner {
                 _ => {}
             }
         }
-        Ok(late)
+        late
     }
 
     /// Stores an outcome; `after` is the connection as it then is. Where the store does not take it, what must not be

@@ -1,5 +1,4 @@
-//! A store whose two writes around a request, and reads of several connections, can be made to fail, or to take their
-//! time.
+//! A store that can be made to fail, or to take its time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -17,7 +16,7 @@ use vestal_core::seal::StoreIdentity;
 use vestal_core::store::*;
 use vestal_core::token::Candidate;
 
-/// What goes wrong with a write.
+/// What goes wrong with a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// It is refused; nothing is written.
@@ -33,15 +32,25 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    pub(crate) begin: Mutex<VecDeque<Fault>>,
-    pub(crate) finish: Mutex<VecDeque<Fault>>,
+    pub(crate) begin: Faults,
+    pub(crate) finish: Faults,
+    pub(crate) update: Faults,
+    /// Of reads of one connection.
+    pub(crate) read: Faults,
     /// Of reads of several connections at once.
-    pub(crate) reads: Mutex<VecDeque<Fault>>,
+    pub(crate) reads: Faults,
+    /// Of reads of histories.
+    pub(crate) events: Faults,
 }
+
+/// What goes wrong with the next calls of a kind.
+pub(crate) type Faults = Mutex<VecDeque<Fault>>;
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, clock, begin: Mutex::default(), finish: Mutex::default(), reads: Mutex::default() }
+        let (begin, finish, update) = Default::default();
+        let (read, reads, events) = Default::default();
+        Self { inner, clock, begin, finish, update, read, reads, events }
     }
 
     async fn strike<T>(
@@ -68,27 +77,20 @@ impl FaultyStore {
 }
 
 macro_rules! pass_on {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $output:ty;)*) => {
+    (
+        struck { $($faults:ident: $struck:ident($($a:ident: $t:ty),*) -> $o:ty;)* }
+        sound { $($name:ident($($arg:ident: $type:ty),*) -> $output:ty;)* }
+    ) => {
         #[async_trait]
         impl Store for FaultyStore {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$output, StoreError> {
                 self.inner.$name($($arg),*).await
             })*
 
-            async fn begin_attempt(&self, begin: &Begin) -> Result<Write, StoreError> {
-                let fault = self.begin.lock().unwrap().pop_front();
-                self.strike(fault, self.inner.begin_attempt(begin)).await
-            }
-
-            async fn finish_attempt(&self, finish: &Finish) -> Result<Finished, StoreError> {
-                let fault = self.finish.lock().unwrap().pop_front();
-                self.strike(fault, self.inner.finish_attempt(finish)).await
-            }
-
-            async fn connections_by_id(&self, ids: &[ConnectionId]) -> Result<Vec<Connection>, StoreError> {
-                let fault = self.reads.lock().unwrap().pop_front();
-                self.strike(fault, self.inner.connections_by_id(ids)).await
-            }
+            $(async fn $struck(&self, $($a: $t),*) -> Result<$o, StoreError> {
+                let fault = self.$faults.lock().unwrap().pop_front();
+                self.strike(fault, self.inner.$struck($($a),*)).await
+            })*
 
             async fn close(&self) {
                 self.inner.close().await;
@@ -98,33 +100,40 @@ macro_rules! pass_on {
 }
 
 pass_on! {
-    identity() -> Option<StoreIdentity>;
-    claim_identity(identity: &StoreIdentity) -> StoreIdentity;
-    add_client(client: &Client) -> Add;
-    client(id: ClientId) -> Option<Client>;
-    client_named(name: &str) -> Option<Client>;
-    clients() -> Clients;
-    update_client(update: &ClientUpdate) -> bool;
-    remove_client(id: ClientId) -> RemoveClient;
-    add_connection(connection: &Connection, events: &[Event]) -> Add;
-    connection(id: ConnectionId) -> Option<Connection>;
-    connection_named(name: &ConnectionName) -> Option<Connection>;
-    connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
-    count_states() -> Vec<(String, u64)>;
-    update_connection(update: &Update) -> Write;
-    remove_connection(id: ConnectionId) -> bool;
-    mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
-    begin_authorization(authorization: &Authorization) -> ();
-    take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;
-    due(now: Timestamp, limit: u32, held: &Held) -> Vec<Due>;
-    next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
-    mark() -> Option<Mark>;
-    set_mark(mark: &Mark) -> ();
-    renew_lease(attempt: AttemptId, lease_for: Duration) -> Renewed;
-    attempt(id: AttemptId) -> Option<AttemptStatus>;
-    release_node(node: NodeId) -> u64;
-    candidates(id: ConnectionId, limit: u32) -> Vec<Candidate>;
-    events(connection: Option<ConnectionId>, after: u64, limit: u32) -> Vec<StoredEvent>;
-    prune(now: Timestamp) -> u64;
-    check_writable() -> ();
+    struck {
+        begin: begin_attempt(begin: &Begin) -> Write;
+        finish: finish_attempt(finish: &Finish) -> Finished;
+        update: update_connection(update: &Update) -> Write;
+        read: connection(id: ConnectionId) -> Option<Connection>;
+        reads: connections_by_id(ids: &[ConnectionId]) -> Vec<Connection>;
+        events: events(connection: Option<ConnectionId>, after: u64, limit: u32) -> Vec<StoredEvent>;
+    }
+    sound {
+        identity() -> Option<StoreIdentity>;
+        claim_identity(identity: &StoreIdentity) -> StoreIdentity;
+        add_client(client: &Client) -> Add;
+        client(id: ClientId) -> Option<Client>;
+        client_named(name: &str) -> Option<Client>;
+        clients() -> Clients;
+        update_client(update: &ClientUpdate) -> bool;
+        remove_client(id: ClientId) -> RemoveClient;
+        add_connection(connection: &Connection, events: &[Event]) -> Add;
+        connection_named(name: &ConnectionName) -> Option<Connection>;
+        connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
+        count_states() -> Vec<(String, u64)>;
+        remove_connection(id: ConnectionId) -> bool;
+        mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
+        begin_authorization(authorization: &Authorization) -> ();
+        take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;
+        due(now: Timestamp, limit: u32, held: &Held) -> Vec<Due>;
+        next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
+        mark() -> Option<Mark>;
+        set_mark(mark: &Mark) -> ();
+        renew_lease(attempt: AttemptId, lease_for: Duration) -> Renewed;
+        attempt(id: AttemptId) -> Option<AttemptStatus>;
+        release_node(node: NodeId) -> u64;
+        candidates(id: ConnectionId, limit: u32) -> Vec<Candidate>;
+        prune(now: Timestamp) -> u64;
+        check_writable() -> ();
+    }
 }

@@ -1,6 +1,6 @@
 //! An answer is durable before anybody hears of it, whatever the store does.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use vestal_core::state::State;
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::journal::Replayed;
-use crate::{Engine, Error, Limits, Parts, Refreshed, Revocation, Want};
+use crate::{BeginConnect, Connected, Engine, Error, Limits, Parts, Refreshed, Revocation, Want};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -330,4 +330,51 @@ async fn what_cannot_be_read_with_the_others_is_read_by_itself() {
     world.serve(&engine, Duration::from_secs(86_400)).await;
     assert!(world.shop().await.generation() > 1, "a page that is damaged stops nobody else");
     assert!(store.reads.lock().unwrap().len() < 100, "it was read with the others first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_stored_although_the_store_fails_once_its_code_is_used_up_and_its_caller_is_gone() {
+    let (world, store) = world();
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
+    let caller = start_consent(&world, &engine).await;
+    world.pass(Duration::from_secs(1)).await;
+    store.read.lock().unwrap().extend([Fault::Refused; 3]);
+    store.update.lock().unwrap().extend([Fault::Refused, Fault::Vanished, Fault::Refused]);
+    caller.abort();
+    engine.drain().await;
+    assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_is_not_used_up_where_its_connection_cannot_be_read() {
+    let (world, store) = world();
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    store.read.lock().unwrap().push_back(Fault::Refused);
+    let error = start_consent(&world, &engine).await.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    assert_eq!(world.sent_to("sandbox.example"), 0);
+}
+
+/// Somebody comes back with a consent to `shop`.
+async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
+    let (name, client) = (shop(), "sandbox".to_owned());
+    let begin = BeginConnect { name, client, scopes: None, parameters: BTreeMap::new() };
+    let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
+    let engine = engine.clone();
+    tokio::spawn(async move { engine.finish_connect(&redirected).await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_that_cannot_be_read_does_not_keep_an_outcome_from_being_stored() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    let grant = world.wire.sandbox.lock().unwrap().grants(world.wire.now_ms())[0].id;
+    world.wire.sandbox.lock().unwrap().revoke_by_user(grant, world.wire.now_ms());
+    store.events.lock().unwrap().push_back(Fault::Refused);
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::NeedsReauth { .. }), "{error:?}");
+    assert_eq!(world.shop().await.lease, None);
 }
