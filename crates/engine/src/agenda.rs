@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use vestal_core::store::Due;
 
-/// How many are read at once: some seconds' work of a node, and a megabyte.
-pub(crate) const READ_AHEAD: u32 = 32_768;
+/// How many are read at once: some seconds' work of a node, and a megabyte. A test has more than it reads at once sooner.
+pub(crate) const READ_AHEAD: u32 = if cfg!(test) { 1_024 } else { 32_768 };
 
 /// What is due, those that die first in front.
 #[derive(Default)]

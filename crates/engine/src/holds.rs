@@ -28,6 +28,9 @@ pub(crate) struct Holds {
 #[derive(Default)]
 struct Known {
     clients: HashMap<ClientId, KnownClient>,
+    /// Clients of connections that are due which were not among them: damaged, or gone. They are looked for again
+    /// whenever all are read.
+    missing: HashSet<ClientId>,
     /// How many could not be read.
     damaged: usize,
     /// In the clock's uptime; `None` where it has to be read anew.
@@ -59,6 +62,13 @@ impl Holding {
         !self.full.contains(&due.client) && !self.waits(due)
     }
 
+    /// Leaves one more client alone.
+    pub(crate) fn wait_for(&mut self, client: ClientId) {
+        if let Err(place) = self.waiting.clients.binary_search(&client) {
+            self.waiting.clients.insert(place, client);
+        }
+    }
+
     /// All of it.
     pub(crate) fn all(&self) -> Held {
         let mut clients: Vec<_> = self.waiting.clients.iter().chain(&self.full).copied().collect();
@@ -71,6 +81,19 @@ impl Holds {
     /// Makes what is known of clients be read anew.
     pub(crate) fn forget_clients(&self) {
         self.known().read_at = None;
+    }
+
+    /// Whether what is known of clients has to be read anew.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.known().read_at.is_none()
+    }
+
+    /// Takes note that a connection is due whose client is not known: it may have been added just now by another process.
+    pub(crate) fn note_missing(&self, client: ClientId) {
+        let mut known = self.known();
+        if known.missing.insert(client) {
+            known.read_at = None;
+        }
     }
 
     /// Takes note that a provider asked a connection for patience. Once a second one of the client is asked while the
@@ -115,8 +138,8 @@ pub(crate) fn host_of(client: &Client) -> String {
 }
 
 impl Inner {
-    /// What the schedule leaves alone now: clients that are refused, that were asked for patience, or whose host is down or
-    /// takes nothing more.
+    /// What the schedule leaves alone now: clients that cannot be read, that are refused, that were asked for patience, or
+    /// whose host is down or takes nothing more.
     pub(crate) async fn held(&self) -> Result<Holding, Error> {
         let uptime = self.clock.uptime();
         let stale = self.holds.known().read_at.is_none_or(|at| uptime.saturating_sub(at) >= KNOWN_FOR);
@@ -130,7 +153,9 @@ impl Inner {
         }
         self.holds.patience().retain(|_, until| *until > uptime);
         let mut holding = Holding::default();
-        for (id, client) in &self.holds.known().clients {
+        let known = self.holds.known();
+        holding.waiting.clients.extend(&known.missing);
+        for (id, client) in &known.clients {
             let waits = self.holds.patience_left(*id, uptime).is_some()
                 || self.hosts.open_for(&client.host, uptime).is_some();
             if waits {
@@ -150,7 +175,8 @@ impl Inner {
     pub(crate) fn holds_all(&self, holding: &Holding) -> bool {
         let known = self.holds.known();
         let held = holding.waiting.clients.len() + holding.full.len();
-        !known.clients.is_empty() && holding.waiting.but.is_empty() && held == known.clients.len()
+        let all = known.clients.len() + known.missing.len();
+        !known.clients.is_empty() && holding.waiting.but.is_empty() && held == all
     }
 
     /// How long what is held is held at least, as far as time alone decides that.
@@ -207,7 +233,10 @@ impl Inner {
             };
             clients.insert(client.id, KnownClient { host: host_of(&client), canary });
         }
-        *self.holds.known() = Known { clients, damaged, read_at: Some(uptime) };
+        let mut known = self.holds.known();
+        let mut missing = std::mem::take(&mut known.missing);
+        missing.retain(|id| !clients.contains_key(id));
+        *known = Known { clients, missing, damaged, read_at: Some(uptime) };
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What the schedule says: starts what is due, and knows when to look again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ enum Clearance {
     Given(Cleared),
     /// It is under way, or waits since it could not even be tried.
     Otherwise,
-    /// Its client cannot be read.
+    /// Its client is not known.
     UnknownClient,
     /// Its host takes nothing more.
     HostIsFull,
@@ -65,6 +65,21 @@ enum Filled {
     InPart,
     /// Nothing that may start, and it is looked for others only after this time.
     NotYet(Duration),
+}
+
+/// What came of going through the agenda once.
+struct Round {
+    started: usize,
+    /// `None`: more may start at once.
+    over: Option<Over>,
+}
+
+/// Nothing more may start now.
+struct Over {
+    /// What is held back.
+    holding: Holding,
+    /// How long until others are looked for behind that.
+    behind: Option<Duration>,
 }
 
 /// A refresh that may start.
@@ -91,47 +106,52 @@ impl Engine {
     /// When the store cannot be read. Nothing more was started then.
     pub async fn run_once(&self, now: Timestamp) -> Result<Pass, Error> {
         let inner = &self.inner;
-        let mut started = 0;
         // Whoever looks meanwhile begins anew.
         let mut agenda = std::mem::take(&mut *inner.agenda());
-        let mut holding = inner.held().await?;
-        let mut behind = None;
-        let mut more = true;
+        let mut started = 0;
         for _ in 0..ROUNDS {
-            if self.room() == 0 || inner.holds_all(&holding) {
-                more = false;
-                break;
+            let holding = inner.held().await?;
+            let round = self.round(&mut agenda, holding, now).await?;
+            started += round.started;
+            if let Some(over) = round.over {
+                *inner.agenda() = agenda;
+                let next = self.next_look(&over, now).await?;
+                return Ok(Pass { started, next, more: false });
             }
-            let filled = self.fill(&mut agenda, &holding, now).await?;
-            if let Filled::NotYet(wait) = filled {
-                behind = Some(wait);
-                more = false;
-                break;
-            }
-            let cleared = self.choose(&mut agenda, &mut holding);
-            let wanted = cleared.len();
-            let begun = self.start(cleared, now).await;
-            started += begun;
-            // Where another node was faster, there is room for others.
-            if filled == Filled::WithAll && begun == wanted {
-                more = false;
-                break;
-            }
-            holding = inner.held().await?;
         }
         *inner.agenda() = agenda;
-        let earliest = saturating_add(now, LOOK_AT_MOST_EVERY);
-        if more {
-            return Ok(Pass { started, next: earliest, more });
+        Ok(Pass { started, next: saturating_add(now, LOOK_AT_MOST_EVERY), more: true })
+    }
+
+    /// Goes through the agenda once.
+    async fn round(&self, agenda: &mut Agenda, mut holding: Holding, now: Timestamp) -> Result<Round, Error> {
+        let inner = &self.inner;
+        if self.room() == 0 || inner.holds_all(&holding) {
+            return Ok(Round { started: 0, over: Some(Over { holding, behind: None }) });
         }
-        // What is due and was not started waits for something to land, which is noticed, or for one of these.
-        let waits = [inner.held_for(), behind].into_iter().flatten().fold(inner.limits.look, Duration::min);
+        let filled = self.fill(agenda, &holding, now).await?;
+        if let Filled::NotYet(wait) = filled {
+            return Ok(Round { started: 0, over: Some(Over { holding, behind: Some(wait) }) });
+        }
+        let cleared = self.choose(agenda, &mut holding);
+        let wanted = cleared.len();
+        let started = self.start(cleared, now).await;
+        // Where another node was faster, there is room for others; and a client that was missing may be there now.
+        let more = filled == Filled::InPart || started < wanted || inner.holds.is_outdated();
+        Ok(Round { started, over: (!more).then_some(Over { holding, behind: None }) })
+    }
+
+    /// When to look again. What is due and was not started waits for something to land, which is noticed, or for time.
+    async fn next_look(&self, over: &Over, now: Timestamp) -> Result<Timestamp, Error> {
+        let inner = &self.inner;
+        let waits =
+            [inner.held_for(), over.behind].into_iter().flatten().fold(inner.limits.look, Duration::min);
         let latest = saturating_add(now, waits.max(LOOK_AT_MOST_EVERY));
         if self.room() == 0 {
-            return Ok(Pass { started, next: latest, more });
+            return Ok(latest);
         }
-        let next = inner.store.next_due(now, latest, &holding.all()).await?.unwrap_or(latest).max(earliest);
-        Ok(Pass { started, next, more })
+        let next = inner.store.next_due(now, latest, &over.holding.all()).await?;
+        Ok(next.unwrap_or(latest).max(saturating_add(now, LOOK_AT_MOST_EVERY)))
     }
 
     /// Does everything that is due now, and waits for it. Returns how many refreshes were started.
@@ -157,7 +177,8 @@ impl Engine {
             landings.borrow_and_update();
             let pass = self.run_once(now).await?;
             started += pass.started;
-            if pass.more {
+            // Where nothing of it all could be started, looking again at once would not end.
+            if pass.more && pass.started > 0 {
                 inner.clock.sleep(LOOK_AT_MOST_EVERY).await;
                 continue;
             }
@@ -228,9 +249,8 @@ impl Engine {
     /// Takes those off the agenda that may start.
     fn choose(&self, agenda: &mut Agenda, holding: &mut Holding) -> Vec<Cleared> {
         let mut cleared = Vec::new();
-        let mut unknown = HashSet::new();
         agenda.choose(|due| {
-            if holding.waits(&due) || unknown.contains(&due.client) {
+            if holding.waits(&due) {
                 return Choice::Take;
             }
             if holding.full.contains(&due.client) {
@@ -243,7 +263,8 @@ impl Engine {
                 }
                 Clearance::Otherwise => Choice::Take,
                 Clearance::UnknownClient => {
-                    unknown.insert(due.client);
+                    self.inner.holds.note_missing(due.client);
+                    holding.wait_for(due.client);
                     Choice::Take
                 }
                 Clearance::HostIsFull => {
@@ -262,14 +283,7 @@ impl Engine {
         if inner.flights.is_running(id) || inner.ailing.waits(id, uptime) {
             return Clearance::Otherwise;
         }
-        let Some(host) = inner.known_host(due.client) else {
-            // Added meanwhile by another process, or damaged.
-            inner.holds.forget_clients();
-            if inner.ailing.note_error(id, uptime) {
-                tracing::warn!(connection = %id, client = %due.client, "a scheduled refresh waits until its client can be read");
-            }
-            return Clearance::UnknownClient;
-        };
+        let Some(host) = inner.known_host(due.client) else { return Clearance::UnknownClient };
         let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
         let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Clearance::NoRoom };
         let Some(slot) = inner.hosts.try_scheduled(&host, uptime) else { return Clearance::HostIsFull };

@@ -41,6 +41,8 @@ pub(crate) struct FaultyStore {
     pub(crate) reads: Faults,
     /// Of reads of histories.
     pub(crate) events: Faults,
+    /// Clients that cannot be read with the others.
+    pub(crate) unreadable: Mutex<Vec<ClientId>>,
 }
 
 /// What goes wrong with the next calls of a kind.
@@ -50,7 +52,8 @@ impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (begin, finish, update) = Default::default();
         let (read, reads, events) = Default::default();
-        Self { inner, clock, begin, finish, update, read, reads, events }
+        let unreadable = Mutex::default();
+        Self { inner, clock, begin, finish, update, read, reads, events, unreadable }
     }
 
     async fn strike<T>(
@@ -92,6 +95,12 @@ macro_rules! pass_on {
                 self.strike(fault, self.inner.$struck($($a),*)).await
             })*
 
+            async fn clients(&self) -> Result<Clients, StoreError> {
+                let mut all = self.inner.clients().await?;
+                all.clients.retain(|client| !self.unreadable.lock().unwrap().contains(&client.id));
+                Ok(all)
+            }
+
             async fn close(&self) {
                 self.inner.close().await;
             }
@@ -114,8 +123,7 @@ pass_on! {
         add_client(client: &Client) -> Add;
         client(id: ClientId) -> Option<Client>;
         client_named(name: &str) -> Option<Client>;
-        clients() -> Clients;
-        update_client(update: &ClientUpdate) -> bool;
+            update_client(update: &ClientUpdate) -> bool;
         remove_client(id: ClientId) -> RemoveClient;
         add_connection(connection: &Connection, events: &[Event]) -> Add;
         connection_named(name: &ConnectionName) -> Option<Connection>;

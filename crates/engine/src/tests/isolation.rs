@@ -5,11 +5,14 @@ use std::time::Duration;
 use vestal_core::connection::Connection;
 use vestal_core::event::Trigger;
 use vestal_core::event::What;
+use vestal_core::id::ConnectionId;
+use vestal_core::schedule::Plan;
 use vestal_core::state::State;
 use vestal_core::store::Filter;
 use vestal_sandbox::{Quota, RetryAfter};
 
 use super::world::{Behaviour, DAY, Sickness, World};
+use crate::agenda::READ_AHEAD;
 use crate::{Engine, Error, Limits, Parts, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -157,4 +160,43 @@ async fn after_a_day_of_downtime_what_dies_first_is_refreshed_first() {
     let on_that_host = |at| refreshed.iter().filter(|(_, when)| *when < at).count();
     assert!(on_that_host(last_of_old) < 40 + 16, "nearest death first");
     assert!(last_of_old > served_from, "and not all at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cannot_be_read_costs_only_its_own() {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.fleet(&engine, "unreadable", "sandbox.example", 1).await;
+    let unreadable = world.named("unreadable-0").await;
+    store.unreadable.lock().unwrap().push(unreadable.client);
+    world.pass(DAY).await;
+    // More than are read at once, and all of them die first.
+    for number in 1..=u128::from(READ_AHEAD) + 1 {
+        let id = ConnectionId::from_uuid(uuid::Uuid::from_u128(number));
+        let name = format!("unreadable-{number}").parse().unwrap();
+        let plan = Plan { due_at: Some(world.now()), dies_at: Some(world.now()), ..unreadable.plan };
+        let another = Connection { id, name, plan, revision: 1, ..unreadable.clone() };
+        world.store.add_connection(&another, &[]).await.unwrap();
+    }
+    let run = engine.inner.within(Duration::from_secs(5), engine.run_due()).await;
+    assert_eq!(run.expect("it ends").unwrap(), 1);
+    assert_eq!(world.shop().await.generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_added_by_another_process_is_known_at_once() {
+    let behaviour = Behaviour { access_token_life: Duration::from_secs(20), ..Behaviour::strict() };
+    let world = World::new(&behaviour);
+    let engine = world.connected().await;
+    engine.run_due().await.unwrap();
+    let other = world.node();
+    world.fleet(&other, "new", "sandbox.example", 1).await;
+    // What is read is kept fresh.
+    for name in ["shop", "new-0"] {
+        other.issue_token(&name.parse().unwrap(), Want::default()).await.unwrap();
+    }
+    world.pass(Duration::from_secs(12)).await;
+    engine.run_once(world.now()).await.unwrap();
+    engine.drain().await;
+    assert_eq!((world.shop().await.generation(), world.named("new-0").await.generation()), (2, 2));
 }

@@ -1,7 +1,7 @@
 //! An answer is durable before anybody hears of it, whatever the store does.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_core::connection::Connection;
@@ -16,15 +16,7 @@ use crate::{BeginConnect, Connected, Engine, Error, Limits, Parts, Refreshed, Re
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
-    let faulty = Mutex::new(None);
-    let world = World::with_store(&Behaviour::strict(), |inner| {
-        let clock = Arc::new(super::world::VirtualClock::new());
-        let store = Arc::new(FaultyStore::new(inner, clock));
-        *faulty.lock().unwrap() = Some(Arc::clone(&store));
-        store
-    });
-    let store = faulty.into_inner().unwrap().unwrap();
-    (world, store)
+    World::faulty(&Behaviour::strict())
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,7 @@ use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sa
 use vestal_store::MemoryStore;
 use vestal_store::journal::MemoryJournal;
 
+use super::faulty_store::FaultyStore;
 use crate::{
     BeginConnect, Catalogue, Connected, Engine, Fate, Limits, NewClient, Nodes, Parts, Refreshed,
     UnknownNodes,
@@ -223,10 +224,18 @@ impl World {
         Self::with_store(behaviour, |store| store)
     }
 
-    pub(crate) fn with_store(
-        behaviour: &Behaviour,
-        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
-    ) -> Self {
+    /// One whose store can be made to fail.
+    pub(crate) fn faulty(behaviour: &Behaviour) -> (Self, Arc<FaultyStore>) {
+        let mut faulty = None;
+        let world = Self::with_store(behaviour, |inner| {
+            let store = Arc::new(FaultyStore::new(inner, Arc::new(VirtualClock::new())));
+            faulty = Some(Arc::clone(&store));
+            store
+        });
+        (world, faulty.unwrap())
+    }
+
+    fn with_store(behaviour: &Behaviour, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
         let clock = Arc::new(VirtualClock::new());
         let mut settings = Settings::new(ISSUER)
             .client(Client::confidential("vestal", "the client's secret").redirect_uri(REDIRECT_URI));
