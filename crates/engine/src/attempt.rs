@@ -27,6 +27,7 @@ use vestal_oauth::read::read_token_answer;
 use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token, sent};
 
 use crate::flight::Landing;
+use crate::gate::Health;
 use crate::holds::host_of;
 use crate::hosts::Slot;
 use crate::learn::Lesson;
@@ -62,8 +63,8 @@ pub(crate) struct Purpose {
 /// What one attempt came to.
 enum Step {
     Landed(Landing),
-    /// The next try is due at once.
-    Again,
+    /// The next try belongs to the same flight, after this time.
+    Again(Duration),
     /// Taking the lease took so long that nothing was sent.
     TooLate,
 }
@@ -105,16 +106,24 @@ impl Inner {
         scheduled: Option<(Slot, Option<Box<Connection>>)>,
     ) -> Result<Landing, Error> {
         // The slot comes first: who waits for one holds no lease meanwhile.
-        let (slot, mut stored) = match scheduled {
+        let (mut slot, mut stored) = match scheduled {
             Some(scheduled) => scheduled,
-            None => (self.hosts.slot(&host_of(&self.open_client(client).await?.client)).await, None),
+            None => (self.slot(client).await?, None),
         };
         let mut too_late = false;
         for _ in 0..ATTEMPTS_PER_FLIGHT {
             match self.attempt(id, client, purpose, &slot, stored.take()).await? {
                 Step::Landed(landing) => return Ok(landing),
-                Step::Again => too_late = false,
                 Step::TooLate => too_late = true,
+                Step::Again(wait) => {
+                    too_late = false;
+                    if !wait.is_zero() {
+                        // Others use it meanwhile.
+                        drop(slot);
+                        self.clock.sleep(wait).await;
+                        slot = self.slot(client).await?;
+                    }
+                }
             }
         }
         if too_late {
@@ -123,6 +132,12 @@ impl Inner {
             return Err(StoreError::Unavailable { detail }.into());
         }
         Ok(Landing::Done)
+    }
+
+    /// Waits for a slot of a client's host.
+    async fn slot(&self, client: ClientId) -> Result<Slot, Error> {
+        let host = host_of(&self.open_client(client).await?.client);
+        Ok(self.hosts.slot(&host).await)
     }
 
     async fn attempt(
@@ -151,10 +166,14 @@ impl Inner {
         }
 
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let leaves_by = at + DEPART_WITHIN.min(lease_for(deadline) / 2);
+        let unsendable = request.is_err();
         let exchange = match request {
-            Ok(request) => self.http.send(self.departing(request, at, deadline), deadline).await,
+            Ok(request) => self.http.send(self.departing(request, leaves_by), deadline).await,
             Err(unsendable) => Exchange::from(unsendable),
         };
+        // What kept it from being sent is ours: the host was not even asked.
+        let too_late = matches!(exchange, Exchange::NotSent { .. }) && self.clock.uptime() > leaves_by;
         let answer = match &exchange {
             Exchange::Answered(answer) => Some(answer.clone()),
             Exchange::NotSent { .. } | Exchange::NoAnswer { .. } => None,
@@ -168,21 +187,27 @@ impl Inner {
         let saving = Saving::answer(precious, self.clock.uptime());
         let first_use = first_use(&connection);
         let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger, saving).await?;
-        let lesson = Lesson { reading: &reading, cargo: &cargo, attempt: &attempt, first_use, after: &after };
+        let lesson = Lesson {
+            reading: &reading,
+            cargo: &cargo,
+            attempt: &attempt,
+            health: (!unsendable && !too_late).then(|| Health::of(&reading.reply)),
+            sent_at: at,
+            first_use,
+            after: &after,
+        };
         Box::pin(self.learn(lesson, slot)).await;
-        Ok(self.again(&after, &cargo.provider).await)
+        Ok(self.again(&after, &cargo.provider))
     }
 
     /// Has a request leave in time, or not at all: the lease must hold when its first byte is sent.
     fn departing(
         &self,
         mut request: http::Request<bytes::Bytes>,
-        leased_at: Duration,
-        deadline: Duration,
+        leaves_by: Duration,
     ) -> http::Request<bytes::Bytes> {
         let clock = Arc::clone(&self.clock);
-        let latest = leased_at + DEPART_WITHIN.min(lease_for(deadline) / 2);
-        request.extensions_mut().insert(Departure::new(move || clock.uptime() <= latest));
+        request.extensions_mut().insert(Departure::new(move || clock.uptime() <= leaves_by));
         request
     }
 
@@ -197,17 +222,14 @@ impl Inner {
 
     /// Whether the next try belongs to this flight: where it is due at once, and where an answer was lost that has to be
     /// asked for again within a grace. Nobody else may look in time, and a command would end.
-    async fn again(&self, after: &Connection, provider: &Provider) -> Step {
+    fn again(&self, after: &Connection, provider: &Provider) -> Step {
         let Some(failing) = after.state.failing() else { return Step::Landed(Landing::Done) };
         let wait =
             Duration::try_from(failing.next.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
         let lost = failing.cause.is_outcome_unknown();
         match provider.grace() {
-            _ if wait.is_zero() => Step::Again,
-            Grace::For(grace) if lost && wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT => {
-                self.clock.sleep(wait).await;
-                Step::Again
-            }
+            _ if wait.is_zero() => Step::Again(wait),
+            Grace::For(grace) if lost && wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT => Step::Again(wait),
             _ => Step::Landed(Landing::Done),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) struct Gate {
     window: usize,
     /// The widest window.
     widest: usize,
-    /// Failures in a row.
+    /// Failures since it was last well.
     failures: u32,
     /// Nothing is sent before this time.
     open_until: Option<Duration>,
@@ -78,7 +78,7 @@ impl Gate {
     }
 
     /// Takes note of a request's end. `jitter` is uniform over all of `u64`.
-    pub(crate) fn note(&mut self, health: Health, uptime: Duration, jitter: u64) {
+    pub(crate) fn note(&mut self, health: Health, sent_at: Duration, uptime: Duration, jitter: u64) {
         match health {
             Health::Well => {
                 self.window = (self.window + 1).min(self.widest);
@@ -90,6 +90,8 @@ impl Gate {
                 // It answers, or at least takes connections.
                 self.open_until = None;
             }
+            // It was under way when the circuit opened, and tells nothing new.
+            Health::Down if self.open_until.is_some_and(|until| sent_at < until) => {}
             Health::Down => {
                 self.window = (self.window / 2).max(1);
                 self.failures = self.failures.saturating_add(1);
@@ -109,7 +111,7 @@ mod tests {
 
     fn noted(healths: &[Health]) -> Gate {
         let mut gate = Gate::new(12);
-        healths.iter().for_each(|health| gate.note(*health, NOW, u64::MAX));
+        healths.iter().for_each(|health| gate.note(*health, NOW, NOW, u64::MAX));
         gate
     }
 
@@ -135,10 +137,23 @@ mod tests {
         assert_eq!(gate.room(0, NOW), 0);
         let later = NOW + Duration::from_secs(1);
         assert_eq!((gate.room(0, later), gate.room(1, later)), (1, 0), "one, to see");
-        gate.note(Health::Down, later, u64::MAX);
+        gate.note(Health::Down, later, later, u64::MAX);
         assert_eq!(gate.open_for(later), Some(Duration::from_secs(2)));
-        gate.note(Health::Well, later, u64::MAX);
+        gate.note(Health::Well, later, later, u64::MAX);
         assert_eq!((gate.open_for(later), gate.room(0, later)), (None, 2));
-        assert_eq!(noted(&[Health::Down; 60]).open_for(NOW), Some(WAITS.longest));
+    }
+
+    #[test]
+    fn the_wait_grows_with_each_try_not_with_each_request_that_was_under_way() {
+        let mut gate = noted(&[Health::Down; 60]);
+        assert_eq!(gate.open_for(NOW), Some(Duration::from_secs(1)), "one incident");
+        let mut now = NOW;
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 120, 120] {
+            assert_eq!(gate.open_for(now), Some(Duration::from_secs(seconds)));
+            now += Duration::from_secs(seconds);
+            gate.note(Health::Down, NOW, now, u64::MAX);
+            assert_eq!(gate.open_for(now), None, "one of the first, which took its time");
+            gate.note(Health::Down, now, now, u64::MAX);
+        }
     }
 }

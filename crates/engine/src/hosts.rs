@@ -104,8 +104,8 @@ impl Hosts {
 
 impl Slot {
     /// Takes note of how a request to this host ended.
-    pub(crate) fn note(&self, health: Health, uptime: Duration, jitter: u64) {
-        self.host.state().gate.note(health, uptime, jitter);
+    pub(crate) fn note(&self, health: Health, sent_at: Duration, uptime: Duration, jitter: u64) {
+        self.host.state().gate.note(health, sent_at, uptime, jitter);
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an answer tells beyond its connection: of the host, of the time, of the client, and of how its provider's tokens
 //! live.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::clock::random;
@@ -22,6 +24,10 @@ pub(crate) struct Lesson<'a> {
     pub(crate) reading: &'a Reading,
     pub(crate) cargo: &'a Cargo,
     pub(crate) attempt: &'a Attempt,
+    /// What it tells of the host; `None` where it never came to be sent.
+    pub(crate) health: Option<Health>,
+    /// When it was sent, in the clock's uptime.
+    pub(crate) sent_at: Duration,
     /// When its refresh token was sent before, if that answer was lost.
     pub(crate) first_use: Option<Timestamp>,
     /// The connection as it is now.
@@ -33,7 +39,9 @@ impl Inner {
     pub(crate) async fn learn(&self, lesson: Lesson<'_>, slot: &Slot) {
         let Lesson { reading, cargo, after, .. } = &lesson;
         let (client, reply, uptime) = (&cargo.client, &reading.reply, self.clock.uptime());
-        slot.note(Health::of(reply), uptime, u64::from_ne_bytes(random(&*self.entropy)));
+        if let Some(health) = lesson.health {
+            slot.note(health, lesson.sent_at, uptime, u64::from_ne_bytes(random(&*self.entropy)));
+        }
         if !matches!(reply, Reply::NotSent { .. } | Reply::NoAnswer { .. }) {
             self.time.note_answer(self.clock.now(), uptime, reading.date, &host_of(client));
         }

@@ -9,7 +9,7 @@ use vestal_core::id::ConnectionId;
 use vestal_core::schedule::Plan;
 use vestal_core::state::State;
 use vestal_core::store::Filter;
-use vestal_sandbox::{Quota, RetryAfter};
+use vestal_sandbox::{Fault, Quota, RetryAfter, Trouble};
 
 use super::world::{Behaviour, DAY, Sickness, World};
 use crate::agenda::READ_AHEAD;
@@ -104,6 +104,46 @@ async fn a_reader_is_not_sent_to_a_host_whose_circuit_is_open() {
     let error = engine.issue_token(name, Want::default()).await.unwrap_err();
     assert!(matches!(error, Error::HostDown { .. }), "{error:?}");
     assert_eq!(world.sent_to("sick.example"), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_nothing_can_be_sent_to_says_nothing_of_its_host() {
+    let (world, engine) = two_hosts().await;
+    let mut client = super::world::client();
+    client.name = "unfit".into();
+    client.endpoints.token = "https://sick.example/token".parse().unwrap();
+    // Longer than a request can hold.
+    client.endpoints.refresh = Some(format!("https://sick.example/{}", "a".repeat(70_000)).parse().unwrap());
+    engine.add_client(client).await.unwrap();
+    world.pass(DAY).await;
+    for number in 0..10 {
+        let name = format!("unfit-{number}").parse().unwrap();
+        world.consent_to(&engine, name, "unfit", &["contacts", "offline_access"]).await.unwrap();
+        let _ = engine.refresh(&format!("unfit-{number}").parse().unwrap()).await;
+        assert!(world.named(&format!("unfit-{number}")).await.state.failing().is_some());
+    }
+    engine.issue_token(&"sick-0".parse().unwrap(), Want::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_the_next_try_leaves_the_host_to_others() {
+    let world = World::new(&Behaviour::graceful());
+    let engine = world.node_with(|parts| {
+        let limits = Limits { requests_per_host: 1, kept_for_readers: 0, ..parts.limits };
+        Parts { limits, ..parts }
+    });
+    world.fleet(&engine, "app", "sandbox.example", 2).await;
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::LoseResponse));
+    let refresh = |name: &str| {
+        let (engine, name) = (engine.clone(), name.parse().unwrap());
+        tokio::spawn(async move { engine.refresh(&name).await })
+    };
+    let lost = refresh("app-0");
+    world.pass(Duration::from_secs(1)).await;
+    let other = engine.inner.within(Duration::from_secs(1), refresh("app-1")).await;
+    assert_eq!(other.expect("it need not wait").unwrap().unwrap().generation, 2);
+    assert!(!lost.is_finished(), "it waits for its next try");
+    assert_eq!(lost.await.unwrap().unwrap().generation, 2);
 }
 
 #[tokio::test(start_paused = true)]
