@@ -9,7 +9,7 @@ use vestal_core::seal::Field;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{Reason, State, Transition};
 use vestal_core::store::Brought;
-use vestal_core::token::{Candidate, CandidateAnswer, TokenAnswer, TokenSet, WhyCandidate};
+use vestal_core::token::{Candidate, CandidateAnswer, Renewal, TokenAnswer, TokenSet, WhyCandidate};
 use vestal_oauth::id_token::subject;
 
 use crate::Inner;
@@ -28,7 +28,13 @@ impl Inner {
     ) -> Decision {
         let now = self.clock.now();
         let mut decision = Decision { after: connection.clone(), brought: Brought::Nothing, events: vec![] };
-        match (judge(connection, attempt, reply, &cargo.provider, now, self.seed), reply) {
+        let verdict = match (judge(connection, attempt, reply, &cargo.provider, now, self.seed), reply) {
+            (Verdict::Apply, Reply::Tokens(answer)) if loses_refresh_token(connection, answer, cargo) => {
+                Verdict::Keep(WhyCandidate::AnotherRefreshToken)
+            }
+            (verdict, _) => verdict,
+        };
+        match (verdict, reply) {
             (Verdict::Apply, Reply::Tokens(answer)) if self.is_another_account(connection, answer) => {
                 let tokens = self.tokens_for(connection, attempt, answer, cargo, attempt.generation + 1);
                 let rotated = answer_rotates(&tokens, attempt);
@@ -84,6 +90,13 @@ impl Inner {
         let before = grant.map(|grant| &grant.tokens).zip(cargo.refresh_token.as_ref());
         self.seal_tokens(answer, to, before)
     }
+}
+
+/// Whether an answer leaves a refresh token in place that is not at hand, as where one from a journal fits only since the
+/// one before it was stored: a token set without a refresh token must not take the place of one that has it.
+fn loses_refresh_token(connection: &Connection, answer: &TokenAnswer, cargo: &Cargo) -> bool {
+    let renewal = connection.grant.as_ref().map(|grant| grant.renewal);
+    renewal == Some(Renewal::RefreshToken) && answer.refresh_token.is_none() && cargo.refresh_token.is_none()
 }
 
 /// Whether a token set brought another refresh token than the one it was got with.

@@ -4,13 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestal_core::connection::Connection;
+use vestal_core::connection::{Attempt, Connection};
+use vestal_core::event::Trigger;
+use vestal_core::id::AttemptId;
 use vestal_core::journal::Journal as _;
+use vestal_core::outcome::Reply;
 use vestal_core::seal::Sealed;
 use vestal_core::state::State;
+use vestal_core::store::Brought;
+use vestal_core::token::{TokenAnswer, WhyCandidate};
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
+use crate::attempt::Cargo;
 use crate::journal::Replayed;
 use crate::{BeginConnect, Connected, Engine, Error, Limits, Parts, Refreshed, Revocation, Want};
 
@@ -282,6 +288,48 @@ async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
     assert_eq!(world.shop().await.generation(), 3);
     assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
     assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_set_without_a_refresh_token_never_takes_the_place_of_one_that_has_it() {
+    let (world, _) = world();
+    let engine = world.connected().await;
+    let (inner, shop) = (&engine.inner, world.shop().await);
+    let grant = shop.grant.clone().unwrap();
+    let attempt = Attempt {
+        id: AttemptId::new(world.now(), &*inner.entropy),
+        node: inner.node,
+        grant: grant.id,
+        generation: grant.tokens.generation,
+        fingerprint: grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint),
+        started_at: world.now(),
+    };
+    let reply = Reply::Tokens(Box::new(TokenAnswer {
+        access_token: "new".into(),
+        token_type: "Bearer".into(),
+        expires_in: None,
+        refresh_token: None,
+        refresh_expires_in: None,
+        scope: None,
+        id_token: None,
+        extra: serde_json::Map::new(),
+    }));
+    let opened = inner.open_client(shop.client).await.unwrap();
+    let (client, provider) = (Arc::clone(&opened.client), Arc::clone(&opened.provider));
+    let stored = inner.refresh_token(&shop, &grant, &client).unwrap();
+    assert!(stored.is_some());
+    for refresh_token in [stored, None] {
+        let at_hand = refresh_token.is_some();
+        let (client, provider) = (Arc::clone(&client), Arc::clone(&provider));
+        let cargo = Cargo { client, provider, refresh_token };
+        let decision = inner.decide(&shop, &attempt, &reply, &cargo, Trigger::Journal);
+        match decision.brought {
+            Brought::Tokens(tokens) if at_hand => assert!(tokens.refresh_token.is_some()),
+            Brought::Candidate(kept) if !at_hand => assert_eq!(kept.why, WhyCandidate::AnotherRefreshToken),
+            other => panic!("{at_hand}: {other:?}"),
+        }
+        assert!(decision.after.grant.unwrap().tokens.refresh_token.is_some());
+    }
 }
 
 #[tokio::test(start_paused = true)]
