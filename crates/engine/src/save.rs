@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vestal_core::backoff::Backoff;
-use vestal_core::connection::{Attempt, Connection};
+use vestal_core::connection::{Attempt, Connection, ConnectionName};
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, Trigger, What};
 use vestal_core::id::AttemptId;
 use vestal_core::provider::Reuse;
@@ -71,6 +71,16 @@ impl Saving {
     pub(crate) fn replayed(started: Duration) -> Self {
         Self { replayed: true, ..Self::nothing(started) }
     }
+
+    /// It is in this process's memory only, and must not be lost.
+    fn is_unsafe(&self) -> bool {
+        self.precious.is_some() && !self.journalled
+    }
+
+    /// Ever more seldom: a disk that is full must not be filled with that.
+    fn is_to_be_told(&self) -> bool {
+        self.tries == 0 || self.tries.is_power_of_two()
+    }
 }
 
 impl Inner {
@@ -120,15 +130,27 @@ impl Inner {
                 Some(current) => connection = *current,
             }
             moved += 1;
+            if moved < CONTENTION_TRIES {
+                continue;
+            }
             // Renewing our lease moves it, too: whoever keeps trying to store an answer does not give up for that.
             let patient = self.clock.uptime().saturating_sub(saving.started) < self.limits.save;
-            let unsafe_yet = saving.precious.is_some() && !saving.journalled;
-            if moved >= CONTENTION_TRIES && !(patient && (saving.tries > 0 || unsafe_yet)) {
-                let contended =
-                    StoreError::Unavailable { detail: "others kept writing in between".to_owned() };
-                self.write_into_journal(&connection, &mut saving, &contended).await;
-                return Err(Error::Contended { name: connection.name });
+            if !patient || (saving.tries == 0 && !saving.is_unsafe()) {
+                return Err(self.contended(&connection, &mut saving).await);
             }
+            self.clock.sleep(SAVE_BACKOFF.first).await;
+        }
+    }
+
+    /// Gives up an answer that could not be stored since others kept writing in between.
+    async fn contended(&self, connection: &Connection, saving: &mut Saving) -> Error {
+        let (name, detail) = (connection.name.clone(), "others kept writing in between".to_owned());
+        let why = StoreError::Unavailable { detail: detail.clone() };
+        self.write_into_journal(connection, saving, &why).await;
+        match saving.is_unsafe() {
+            true => unsaved(name, detail),
+            false if saving.journalled => Error::Journalled { name, detail },
+            false => Error::Contended { name },
         }
     }
 
@@ -197,14 +219,13 @@ impl Inner {
                 let (name, detail) = (name.clone(), error.to_string());
                 return Err(match (saving.journalled, worth_keeping) {
                     (true, _) => Error::Journalled { name, detail },
-                    (false, true) => {
-                        tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
-                        Error::Unsaved { name, detail }
-                    }
+                    (false, true) => unsaved(name, detail),
                     (false, false) => error.into(),
                 });
             }
-            tracing::warn!(connection = %name, tries = saving.tries, detail = %error, "the store did not take an outcome; trying again");
+            if saving.is_to_be_told() {
+                tracing::warn!(connection = %name, tries = saving.tries, detail = %error, "the store did not take an outcome; trying again");
+            }
             self.hold_on(finish, saving).await;
             let salt = jitter(self.seed, finish.id, u64::from(saving.tries));
             self.clock.sleep(SAVE_BACKOFF.after(saving.tries, salt)).await;
@@ -250,11 +271,17 @@ impl Inner {
                 tracing::warn!(connection = %name, %why, "the store did not take a new token set; it is in the journal");
                 self.serve_from_journal(after.clone());
             }
-            Err(error) => {
+            Err(error) if saving.is_to_be_told() => {
                 tracing::error!(connection = %name, %why, %error, "NEITHER the store NOR the journal takes a new token set: it is in the memory of this process only, which must not end; make room, or give it back its disk");
             }
+            Err(_) => {}
         }
     }
+}
+
+fn unsaved(name: ConnectionName, detail: String) -> Error {
+    tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
+    Error::Unsaved { name, detail }
 }
 
 /// Tells an operator what was stored.

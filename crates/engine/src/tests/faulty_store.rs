@@ -25,8 +25,10 @@ pub(crate) enum Fault {
     Unheard,
     /// It is not written, and nobody knows.
     Vanished,
-    /// It is written, this much later.
+    /// It is written, and heard of this much later.
     Slow(Duration),
+    /// It is written this much later.
+    Late(Duration),
 }
 
 pub(crate) struct FaultyStore {
@@ -69,6 +71,10 @@ impl FaultyStore {
             Some(Fault::Unheard) => {
                 write.await?;
                 Err(StoreError::OutcomeUnknown { detail })
+            }
+            Some(Fault::Late(delay)) => {
+                self.clock.sleep(delay).await;
+                write.await
             }
             Some(Fault::Slow(delay)) => {
                 let outcome = write.await;

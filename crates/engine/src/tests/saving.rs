@@ -1,24 +1,21 @@
 //! An answer is durable before anybody hears of it, whatever the store does.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vestal_core::connection::{Attempt, Connection};
 use vestal_core::event::Trigger;
 use vestal_core::id::AttemptId;
-use vestal_core::journal::Journal as _;
 use vestal_core::outcome::Reply;
-use vestal_core::seal::Sealed;
 use vestal_core::state::State;
-use vestal_core::store::Brought;
+use vestal_core::store::{Brought, Update};
 use vestal_core::token::{TokenAnswer, WhyCandidate};
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::attempt::Cargo;
-use crate::journal::Replayed;
-use crate::{BeginConnect, Connected, Engine, Error, Limits, Parts, Refreshed, Revocation, Want};
+use crate::{Engine, Error, Limits, Parts, Refreshed};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -132,162 +129,82 @@ async fn a_command_gives_up_in_the_end_and_says_what_was_lost() {
     assert!(matches!(error, Error::Unsaved { .. }), "{error:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_others_keep_overtaking_is_in_the_journal_or_said_to_be_lost() {
+    for journal_is_full in [true, false] {
+        let (world, store) = world();
+        drop(world.connected().await);
+        let command = world.node_with(|parts| {
+            let limits = Limits { save: Duration::from_secs(5), ..parts.limits };
+            Parts { limits, ..parts }
+        });
+        store.finish.lock().unwrap().extend([Fault::Late(Duration::from_millis(20)); 1_000]);
+        let refreshing = start_refresh(&command);
+        world.pass(Duration::from_millis(50)).await;
+        world.journal.set_full(journal_is_full);
+        while !refreshing.is_finished() {
+            let Connection { id, revision, state, plan, policy, .. } = world.shop().await;
+            let update = Update { id, expected: revision, state, plan, policy, grant: None, events: vec![] };
+            world.store.update_connection(&update).await.unwrap();
+            world.pass(Duration::from_millis(10)).await;
+        }
+        match refreshing.await.unwrap().unwrap_err() {
+            Error::Unsaved { .. } if journal_is_full => {}
+            Error::Journalled { .. } if !journal_is_full => {}
+            error => panic!("{error:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_and_a_journal_that_both_refuse_do_not_flood_the_log() {
+    let (world, store) = world();
+    drop(world.connected().await);
+    let daemon = world.node_with(|parts| {
+        let limits = Limits { save: Duration::MAX, ..parts.limits };
+        Parts { limits, ..parts }
+    });
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    let lines = Arc::new(AtomicUsize::new(0));
+    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    refresh_while_the_journal_fills(&world, &daemon).await.unwrap_err();
+    world.pass(Duration::from_secs(3 * 3600)).await;
+    drop(counting);
+    let (lines, tries) = (lines.load(Ordering::SeqCst), 100_000 - store.finish.lock().unwrap().len());
+    assert!(tries > 3_000 && (2..40).contains(&lines), "{lines} lines in {tries} tries");
+}
+
+/// Counts what is told an operator.
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 /// The journal has room when the request is sent, and none when its answer comes.
 async fn refresh_while_the_journal_fills(world: &World, engine: &Engine) -> Result<Refreshed, Error> {
     let refreshing = start_refresh(engine);
     world.pass(Duration::from_millis(50)).await;
     world.journal.set_full(true);
     refreshing.await.unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_store_refuses_is_in_the_journal_and_is_served_from_there() {
-    let (world, store) = world();
-    let engine = world.connected().await;
-    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    let error = engine.refresh(&shop()).await.unwrap_err();
-    assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
-    assert_eq!(world.shop().await.generation(), 1);
-    let served = engine.issue_token(&shop(), Want::default()).await.unwrap();
-    assert_eq!(served.generation, 2, "it is as safe as in the store");
-    assert_eq!(world.journal.entries().await.unwrap().len(), 1);
-
-    // Whoever wants it refreshed finds the answer first, and sends nothing while the store does not take it.
-    for engine in [&engine, &world.node_that_knows_of_the_dead()] {
-        let error = engine.refresh(&shop()).await.unwrap_err();
-        assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
-    }
-    assert_eq!(world.wire.refreshes_sent(), 1);
-
-    store.finish.lock().unwrap().clear();
-    let replayed = engine.inner.replay(None).await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 1, left: HashSet::new() });
-    assert_eq!((world.shop().await.generation(), world.shop().await.state), (2, State::Active));
-    assert!(world.shop().await.lease.is_none());
-    assert!(world.journal.entries().await.unwrap().is_empty());
-    assert_eq!(
-        engine.refresh(&shop()).await.unwrap().generation,
-        3,
-        "with the refresh token that came in it"
-    );
-    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_committed_to_a_store_that_went_away_is_in_the_journal() {
-    // The store comes back as it was before, or with the answer in it.
-    for fault in [Fault::Vanished, Fault::Unheard] {
-        let (world, store) = world();
-        let engine = world.connected().await;
-        let gone = std::iter::once(fault).chain(std::iter::repeat_n(Fault::Refused, 100_000));
-        store.finish.lock().unwrap().extend(gone);
-        let error = engine.refresh(&shop()).await.unwrap_err();
-        assert!(matches!(error, Error::Journalled { .. }), "{fault:?}: {error:?}");
-        assert_eq!(world.journal.entries().await.unwrap().len(), 1, "{fault:?}");
-        drop(engine);
-        store.finish.lock().unwrap().clear();
-
-        let next = world.node_that_knows_of_the_dead();
-        next.replay_journal().await.unwrap();
-        assert_eq!(world.shop().await.generation(), 2, "{fault:?}");
-        assert!(world.journal.entries().await.unwrap().is_empty(), "{fault:?}");
-        assert_eq!(next.refresh(&shop()).await.unwrap().generation, 3, "{fault:?}");
-        assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0), "{fault:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_dead_process_left_in_the_journal_is_taken_before_anything_is_sent() {
-    let (world, store) = world();
-    let engine = world.connected().await;
-    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    engine.refresh(&shop()).await.unwrap_err();
-    drop(engine);
-    store.finish.lock().unwrap().clear();
-
-    let next = world.node_that_knows_of_the_dead();
-    let left = world.journal.entries().await.unwrap();
-    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 2, "what somebody else brought will do");
-    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0));
-    assert!(world.journal.entries().await.unwrap().is_empty());
-
-    // Written once more, as by somebody who did not know: it is stored only once.
-    world.journal.append(&left[0]).await.unwrap();
-    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 3);
-    next.inner.replay(None).await.unwrap();
-    let after = world.shop().await;
-    assert_eq!((after.generation(), after.state), (3, State::Active));
-    assert!(world.store.candidates(after.id, 10).await.unwrap().is_empty());
-    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
-    assert_eq!(world.reuses(), 0);
-}
-
-/// The store of before an attempt whose answer lies in the journal, as after a backup was put back: it knows of no attempt.
-async fn put_back(world: &World, before: &Connection) {
-    world.store.remove_connection(before.id).await.unwrap();
-    let restored = Connection { revision: 1, ..before.clone() };
-    world.store.add_connection(&restored, &[]).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_lies_in_the_journal_is_taken_also_where_the_store_knows_of_no_attempt() {
-    for nobody_can_open_it in [false, true] {
-        let (world, store) = world();
-        let engine = world.connected().await;
-        let before = world.shop().await;
-        store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-        engine.refresh(&shop()).await.unwrap_err();
-        drop(engine);
-        put_back(&world, &before).await;
-        store.finish.lock().unwrap().clear();
-        if nobody_can_open_it {
-            let mut entry = world.journal.entries().await.unwrap().remove(0);
-            world.journal.settle(&[entry.attempt.id]).await.unwrap();
-            entry.answer = Sealed::from_bytes(b"sealed with another key".to_vec());
-            world.journal.append(&entry).await.unwrap();
-        }
-
-        let next = world.node();
-        for _ in 0..2 {
-            match next.refresh(&shop()).await {
-                Ok(refreshed) => assert_eq!(refreshed.generation, 2, "it was there already"),
-                Err(error) => assert!(matches!(error, Error::Journalled { .. }), "{error:?}"),
-            }
-            if !nobody_can_open_it {
-                break;
-            }
-        }
-        assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0), "it is not sent a second time");
-        assert_eq!(world.journal.entries().await.unwrap().len(), usize::from(nobody_can_open_it));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
-    let (world, store) = world();
-    let engine = world.connected().await;
-    let before = world.shop().await;
-    let mut entries = Vec::new();
-    for generation in [2, 3] {
-        store.finish.lock().unwrap().extend([Fault::Slow(Duration::from_secs(1))]);
-        let refreshing = start_refresh(&engine);
-        world.pass(Duration::from_millis(900)).await;
-        entries.extend(world.journal.entries().await.unwrap());
-        assert_eq!(refreshing.await.unwrap().unwrap().generation, generation);
-    }
-    assert_eq!(entries.len(), 2);
-    put_back(&world, &before).await;
-    for entry in &entries {
-        world.journal.append(entry).await.unwrap();
-    }
-    let next = world.node();
-    store.finish.lock().unwrap().extend([Fault::Refused]);
-    let replayed = next.inner.replay(None).await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 0, left: HashSet::from([before.id]) });
-    assert_eq!(next.inner.replay(None).await.unwrap(), Replayed { stored: 2, left: HashSet::new() });
-    assert_eq!(world.shop().await.generation(), 3);
-    assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
-    assert_eq!(world.reuses(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,36 +250,6 @@ async fn a_token_set_without_a_refresh_token_never_takes_the_place_of_one_that_h
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_revoked_while_an_answer_waits_in_the_journal() {
-    let (world, store) = world();
-    let engine = world.connected().await;
-    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    engine.refresh(&shop()).await.unwrap_err();
-    let error = engine.disconnect(&shop(), false).await.unwrap_err();
-    assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
-    assert_eq!(world.families(), (1, 0), "the newest refresh token is the one to be revoked");
-
-    store.finish.lock().unwrap().clear();
-    let gone = engine.disconnect(&shop(), false).await.unwrap();
-    assert_eq!((gone.revocation, world.families()), (Revocation::Revoked, (0, 1)));
-    assert_eq!(world.reuses(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
-    let (world, store) = world();
-    drop(world.connected().await);
-    let daemon = world.node();
-    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    world.serve(&daemon, Duration::from_secs(13 * 3600)).await;
-    assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (1, 1));
-    store.finish.lock().unwrap().clear();
-    world.serve(&daemon, Duration::from_secs(2)).await;
-    assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (2, 1));
-    assert_eq!(world.shop().await.state, State::Active);
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_with_the_others_is_read_by_itself() {
     let (world, store) = world();
     let engine = world.connected().await;
@@ -370,41 +257,6 @@ async fn what_cannot_be_read_with_the_others_is_read_by_itself() {
     world.serve(&engine, Duration::from_secs(86_400)).await;
     assert!(world.shop().await.generation() > 1, "a page that is damaged stops nobody else");
     assert!(store.reads.lock().unwrap().len() < 100, "it was read with the others first");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_grant_is_stored_although_the_store_fails_once_its_code_is_used_up_and_its_caller_is_gone() {
-    let (world, store) = world();
-    let engine = world.node();
-    engine.add_client(super::world::client()).await.unwrap();
-    *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
-    let caller = start_consent(&world, &engine).await;
-    world.pass(Duration::from_secs(1)).await;
-    store.read.lock().unwrap().extend([Fault::Refused; 3]);
-    store.update.lock().unwrap().extend([Fault::Refused, Fault::Vanished, Fault::Refused]);
-    caller.abort();
-    engine.drain().await;
-    assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_code_is_not_used_up_where_its_connection_cannot_be_read() {
-    let (world, store) = world();
-    let engine = world.node();
-    engine.add_client(super::world::client()).await.unwrap();
-    store.read.lock().unwrap().push_back(Fault::Refused);
-    let error = start_consent(&world, &engine).await.await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::Store(_)), "{error:?}");
-    assert_eq!(world.sent_to("sandbox.example"), 0);
-}
-
-/// Somebody comes back with a consent to `shop`.
-async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
-    let (name, client) = (shop(), "sandbox".to_owned());
-    let begin = BeginConnect { name, client, scopes: None, parameters: BTreeMap::new() };
-    let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
-    let engine = engine.clone();
-    tokio::spawn(async move { engine.finish_connect(&redirected).await })
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,45 @@
+//! A code can be used only once: what it brought is kept, whatever fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vestal_core::state::State;
+
+use super::faulty_store::Fault;
+use super::world::{Behaviour, World, shop};
+use crate::{BeginConnect, Connected, Engine, Error};
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_stored_although_the_store_fails_once_its_code_is_used_up_and_its_caller_is_gone() {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
+    let caller = start_consent(&world, &engine).await;
+    world.pass(Duration::from_secs(1)).await;
+    store.read.lock().unwrap().extend([Fault::Refused; 3]);
+    store.update.lock().unwrap().extend([Fault::Refused, Fault::Vanished, Fault::Refused]);
+    caller.abort();
+    engine.drain().await;
+    assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_is_not_used_up_where_its_connection_cannot_be_read() {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    store.read.lock().unwrap().push_back(Fault::Refused);
+    let error = start_consent(&world, &engine).await.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    assert_eq!(world.sent_to("sandbox.example"), 0);
+}
+
+/// Somebody comes back with a consent to `shop`.
+async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
+    let (name, client) = (shop(), "sandbox".to_owned());
+    let begin = BeginConnect { name, client, scopes: None, parameters: BTreeMap::new() };
+    let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
+    let engine = engine.clone();
+    tokio::spawn(async move { engine.finish_connect(&redirected).await })
+}
