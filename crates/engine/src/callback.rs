@@ -21,6 +21,7 @@ use vestal_oauth::read::read_token_answer;
 use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::attempt::CONTENTION_TRIES;
+use crate::change::update_to;
 use crate::connect::verifier_place;
 use crate::save::SAVE_BACKOFF;
 use crate::secrets::Destination;
@@ -215,16 +216,10 @@ impl Inner {
                 Grant { id: grant_id, consented_at: consent.started_at, renewal: consent.renewal, tokens };
             // What was said of the end of the grant before says nothing of this one's.
             let plan = Plan { warned_at: None, ..connection.plan };
-            let after = Connection { state, plan, grant: Some(grant), ..connection.clone() };
-            let update = Update {
-                id: after.id,
-                expected: after.revision,
-                plan: self.plan(&after, provider, now),
-                state: after.state,
-                policy: after.policy,
-                grant: after.grant,
-                events: vec![Event { connection: after.id, at: now, what }],
-            };
+            let mut after = Connection { state, plan, grant: Some(grant), ..connection.clone() };
+            after.plan = self.plan(&after, provider, now);
+            let events = vec![Event { connection: after.id, at: now, what }];
+            let update = Update { grant: after.grant.take(), ..update_to(&after, events) };
             match self.save_consent(&connection, &update, grant_id).await? {
                 Write::Done => return Ok(connected),
                 Write::Moved(current) => connection = *current,

@@ -5,9 +5,10 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::id::{ClientId, ConnectionId};
 use vestal_core::state::{Cause, Failing, State};
-use vestal_core::store::{ClientUpdate, Filter, Update};
+use vestal_core::store::{ClientUpdate, Filter};
 
 use crate::attempt::CONTENTION_TRIES;
+use crate::change::update_to;
 use crate::{Error, Inner};
 
 /// How many connections are read at once.
@@ -103,7 +104,7 @@ impl Inner {
                 }
                 let now = self.clock.now();
                 let state = State::Failing(Failing { next: now, ..failing.clone() });
-                let resumed = Connection { state, ..connection.clone() };
+                let mut resumed = Connection { state, ..connection.clone() };
                 let provider = match self.provider_of(&connection).await {
                     Ok(provider) => provider,
                     Err(error) => {
@@ -111,17 +112,9 @@ impl Inner {
                         continue;
                     }
                 };
-                let update = Update {
-                    id: connection.id,
-                    expected: connection.revision,
-                    plan: self.plan(&resumed, &provider, now),
-                    state: resumed.state,
-                    policy: connection.policy,
-                    grant: None,
-                    events: vec![],
-                };
+                resumed.plan = self.plan(&resumed, &provider, now);
                 // Whoever wrote in between has planned it anew.
-                self.store.update_connection(&update).await?;
+                self.store.update_connection(&update_to(&resumed, vec![])).await?;
             }
             after = page.next;
             if after.is_none() {
@@ -173,22 +166,8 @@ impl Inner {
     /// Writes one line into a connection's history, whatever else it is doing.
     pub(crate) async fn tell(&self, id: ConnectionId, what: What) -> Result<(), Error> {
         let event = Event { connection: id, at: self.clock.now(), what };
-        for _ in 0..CONTENTION_TRIES {
-            let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
-            let update = Update {
-                id,
-                expected: connection.revision,
-                state: connection.state,
-                plan: connection.plan,
-                policy: connection.policy,
-                grant: None,
-                events: vec![event.clone()],
-            };
-            match self.store.update_connection(&update).await? {
-                vestal_core::store::Write::Moved(_) => {}
-                _ => break,
-            }
-        }
+        let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
+        self.change_connection(connection, |stored| Some(update_to(stored, vec![event.clone()]))).await?;
         Ok(())
     }
 

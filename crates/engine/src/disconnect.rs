@@ -6,12 +6,11 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
-use vestal_core::store::{Update, Write};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::revocation::{self, TokenKind};
 use vestal_oauth::sent;
 
-use crate::attempt::CONTENTION_TRIES;
+use crate::change::update_to;
 use crate::settle::Standing;
 use crate::{Engine, Error, Inner};
 
@@ -61,33 +60,21 @@ impl Engine {
 
 impl Inner {
     async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<(), Error> {
-        let mut connection = self.named(name).await?;
-        for _ in 0..CONTENTION_TRIES {
+        let begin = |stored: &Connection| {
+            if stored.state == State::Disconnecting {
+                return None;
+            }
             let now = self.clock.now();
-            if connection.state == State::Disconnecting {
-                return Ok(());
-            }
+            let state =
+                stored.state.clone().apply(Transition::Disconnect, now).unwrap_or(State::Disconnecting);
+            let after = Connection { state, plan: Plan::default(), ..stored.clone() };
             let what = What::Disconnecting;
-            let update = Update {
-                id: connection.id,
-                expected: connection.revision,
-                state: connection
-                    .state
-                    .clone()
-                    .apply(Transition::Disconnect, now)
-                    .unwrap_or(State::Disconnecting),
-                plan: Plan::default(),
-                policy: connection.policy,
-                grant: None,
-                events: vec![Event { connection: connection.id, at: now, what }],
-            };
-            match self.store.update_connection(&update).await? {
-                Write::Done => return Ok(()),
-                Write::Moved(current) => connection = *current,
-                Write::Gone => return Err(Error::NoSuchConnection { name: name.to_string() }),
-            }
+            Some(update_to(&after, vec![Event { connection: after.id, at: now, what }]))
+        };
+        match self.change_connection(self.named(name).await?, begin).await? {
+            true => Ok(()),
+            false => Err(Error::NoSuchConnection { name: name.to_string() }),
         }
-        Err(Error::Contended { name: name.clone() })
     }
 
     /// The connection once nobody is refreshing it, with what its last refresh brought.

@@ -13,6 +13,7 @@ mod ailing;
 mod attempt;
 mod callback;
 mod catalogue;
+mod change;
 mod client_trouble;
 mod connect;
 mod decision;

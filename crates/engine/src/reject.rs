@@ -7,9 +7,8 @@ use std::time::Duration;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ConnectionId;
 use vestal_core::outcome::after_rejection;
-use vestal_core::store::{Update, Write};
 
-use crate::attempt::CONTENTION_TRIES;
+use crate::change::update_to;
 use crate::{Engine, Error, Inner, Refreshed};
 
 /// Refreshes because of rejections are not made more often.
@@ -102,29 +101,18 @@ impl Engine {
 
 impl Inner {
     /// An unknown outcome was held for the sake of an access token that does not serve any more.
-    async fn end_hold(&self, mut connection: Connection) -> Result<(), Error> {
+    async fn end_hold(&self, connection: Connection) -> Result<(), Error> {
         let provider = self.provider_of(&connection).await?;
-        for _ in 0..CONTENTION_TRIES {
+        let release = |stored: &Connection| {
             let now = self.clock.now();
-            let released = after_rejection(&connection, &provider, now, self.seed)
-                .and_then(|transition| connection.state.clone().apply(transition, now).ok());
-            let Some(state) = released else { return Ok(()) };
-            let after = Connection { state, ..connection.clone() };
-            let update = Update {
-                id: after.id,
-                expected: after.revision,
-                plan: self.plan(&after, &provider, now),
-                state: after.state,
-                policy: after.policy,
-                grant: None,
-                events: vec![],
-            };
-            match self.store.update_connection(&update).await? {
-                Write::Done | Write::Gone => return Ok(()),
-                Write::Moved(current) => connection = *current,
-            }
-        }
-        Err(Error::Contended { name: connection.name })
+            let transition = after_rejection(stored, &provider, now, self.seed)?;
+            let state = stored.state.clone().apply(transition, now).ok()?;
+            let mut after = Connection { state, ..stored.clone() };
+            after.plan = self.plan(&after, &provider, now);
+            Some(update_to(&after, vec![]))
+        };
+        self.change_connection(connection, release).await?;
+        Ok(())
     }
 }
 

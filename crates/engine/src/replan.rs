@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::store::{Filter, StoreError, Update};
 
+use crate::change::update_to;
 use crate::{Engine, Error, Inner};
 
 /// How many connections are read at once.
@@ -79,15 +80,7 @@ impl Inner {
             }
         };
         let plan = self.plan(connection, &provider, self.clock.now());
-        (plan != connection.plan).then(|| Update {
-            id: connection.id,
-            expected: connection.revision,
-            state: connection.state.clone(),
-            plan,
-            policy: connection.policy,
-            grant: None,
-            events: vec![],
-        })
+        (plan != connection.plan).then(|| Update { plan, ..update_to(connection, vec![]) })
     }
 }
 

@@ -8,9 +8,10 @@ use vestal_core::event::{Event, Trigger, What};
 use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::Provider;
 use vestal_core::state::{Reason, State, Transition};
-use vestal_core::store::{Brought, Finish, Update, Write};
+use vestal_core::store::{Brought, Finish, Write};
 
 use crate::attempt::{CONTENTION_TRIES, Purpose, is_fresh};
+use crate::change::update_to;
 use crate::save::Saving;
 use crate::{Error, Fate, Inner, warnings};
 
@@ -137,16 +138,7 @@ impl Inner {
         if after == *connection {
             return Ok(PutOff::Done);
         }
-        let update = Update {
-            id: after.id,
-            expected: after.revision,
-            state: after.state,
-            plan: after.plan,
-            policy: after.policy,
-            grant: None,
-            events,
-        };
-        match self.store.update_connection(&update).await? {
+        match self.store.update_connection(&update_to(&after, events)).await? {
             Write::Done | Write::Gone => Ok(PutOff::Done),
             Write::Moved(current) => Ok(PutOff::Moved(current)),
         }
@@ -159,17 +151,9 @@ impl Inner {
         state: State,
         provider: &Provider,
     ) -> Result<Option<Box<Connection>>, Error> {
-        let after = Connection { state, ..connection.clone() };
-        let update = Update {
-            id: after.id,
-            expected: after.revision,
-            plan: self.plan(&after, provider, self.clock.now()),
-            state: after.state,
-            policy: after.policy,
-            grant: None,
-            events: vec![],
-        };
-        Ok(match self.store.update_connection(&update).await? {
+        let mut after = Connection { state, ..connection.clone() };
+        after.plan = self.plan(&after, provider, self.clock.now());
+        Ok(match self.store.update_connection(&update_to(&after, vec![])).await? {
             Write::Done => self.store.connection(connection.id).await?.map(Box::new),
             Write::Moved(current) => Some(current),
             Write::Gone => None,

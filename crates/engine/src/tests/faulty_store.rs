@@ -58,6 +58,11 @@ impl FaultyStore {
         Self { inner, clock, begin, finish, update, read, reads, events, unreadable }
     }
 
+    /// The store behind it, of which nothing fails.
+    pub(crate) fn sound(&self) -> &dyn Store {
+        &*self.inner
+    }
+
     async fn strike<T>(
         &self,
         fault: Option<Fault>,

@@ -10,6 +10,7 @@ use vestal_core::token::WhyCandidate;
 use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
+use crate::change::update_to;
 use crate::{Error, Revocation, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -287,15 +288,8 @@ async fn a_damaged_connection_neither_spins_nor_holds_up_the_others() {
     let other = vestal_core::seal::Sealed::from_bytes(b"damaged".to_vec());
     damaged.grant.as_mut().unwrap().tokens.refresh_token.as_mut().unwrap().sealed = other;
     damaged.grant.as_mut().unwrap().tokens.generation += 1;
-    let update = vestal_core::store::Update {
-        id: damaged.id,
-        expected: damaged.revision,
-        state: damaged.state,
-        plan: damaged.plan,
-        policy: damaged.policy,
-        grant: damaged.grant,
-        events: vec![],
-    };
+    let grant = damaged.grant.take();
+    let update = vestal_core::store::Update { grant, ..update_to(&damaged, vec![]) };
     world.store.update_connection(&update).await.unwrap();
     world.pass(DAY).await;
     for _ in 0..10 {

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use vestal_core::connection::{Attempt, Connection};
-use vestal_core::event::Trigger;
+use vestal_core::connection::Attempt;
+use vestal_core::event::{Trigger, What};
 use vestal_core::id::AttemptId;
 use vestal_core::outcome::Reply;
 use vestal_core::state::State;
-use vestal_core::store::{Brought, Update};
+use vestal_core::store::Brought;
 use vestal_core::token::{TokenAnswer, WhyCandidate};
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::attempt::Cargo;
+use crate::change::update_to;
 use crate::{Engine, Error, Limits, Parts, Refreshed};
 
 /// A world whose store can be made to fail.
@@ -143,10 +144,7 @@ async fn an_answer_that_others_keep_overtaking_is_in_the_journal_or_said_to_be_l
         world.pass(Duration::from_millis(50)).await;
         world.journal.set_full(journal_is_full);
         while !refreshing.is_finished() {
-            let Connection { id, revision, state, plan, policy, .. } = world.shop().await;
-            let update = Update { id, expected: revision, state, plan, policy, grant: None, events: vec![] };
-            world.store.update_connection(&update).await.unwrap();
-            world.pass(Duration::from_millis(10)).await;
+            overtake(&world, &store).await;
         }
         match refreshing.await.unwrap().unwrap_err() {
             Error::Unsaved { .. } if journal_is_full => {}
@@ -172,6 +170,27 @@ async fn a_store_and_a_journal_that_both_refuse_do_not_flood_the_log() {
     drop(counting);
     let (lines, tries) = (lines.load(Ordering::SeqCst), 100_000 - store.finish.lock().unwrap().len());
     assert!(tries > 3_000 && (2..40).contains(&lines), "{lines} lines in {tries} tries");
+}
+
+/// Somebody else writes to `shop`.
+async fn overtake(world: &World, store: &FaultyStore) {
+    store.sound().update_connection(&update_to(&world.shop().await, vec![])).await.unwrap();
+    world.pass(Duration::from_millis(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_cannot_tell_since_others_keep_writing_says_so() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    store.update.lock().unwrap().extend([Fault::Late(Duration::from_millis(20)); 1_000]);
+    let (inner, id) = (Arc::clone(&engine.inner), world.shop().await.id);
+    let client = "sandbox".to_owned();
+    let telling = tokio::spawn(async move { inner.tell(id, What::ClientAccepted { client }).await });
+    while !telling.is_finished() {
+        overtake(&world, &store).await;
+    }
+    let error = telling.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Contended { .. }), "{error:?}");
 }
 
 /// Counts what is told an operator.
