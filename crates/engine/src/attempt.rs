@@ -52,12 +52,33 @@ const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
 /// How often somebody else may write in between before we give up.
 pub(crate) const CONTENTION_TRIES: usize = 64;
 
-/// What a flight is for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Purpose {
-    pub(crate) trigger: Trigger,
-    /// The generation that is not good enough any more; `None` where the plan alone decides.
-    pub(crate) generation: Option<u64>,
+/// What a flight is for. Where somebody wants it, with the generation that is not good enough any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What the plan says.
+    Schedule,
+    /// A reader wants a fresh access token.
+    Read { generation: u64 },
+    /// Somebody asks for a refresh.
+    Request { generation: u64 },
+}
+
+impl Purpose {
+    fn trigger(self) -> Trigger {
+        match self {
+            Self::Schedule => Trigger::Schedule,
+            Self::Read { .. } => Trigger::Read,
+            Self::Request { .. } => Trigger::Request,
+        }
+    }
+
+    /// Whether somebody else has brought what was wanted.
+    fn is_met_by(self, stored: u64) -> bool {
+        match self {
+            Self::Schedule => false,
+            Self::Read { generation } | Self::Request { generation } => generation != stored,
+        }
+    }
 }
 
 /// What one attempt came to.
@@ -186,7 +207,7 @@ impl Inner {
         });
         let saving = Saving::answer(precious, self.clock.uptime());
         let first_use = first_use(&connection);
-        let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger, saving).await?;
+        let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger(), saving).await?;
         let lesson = Lesson {
             reading: &reading,
             cargo: &cargo,
@@ -266,7 +287,7 @@ impl Inner {
                 }
                 continue;
             }
-            if purpose.trigger != Trigger::Request
+            if !matches!(purpose, Purpose::Request { .. })
                 && self.must_not_judge_a_hold(&connection, client, provider)
             {
                 return Ok(Take::Not(not_now(purpose)));
@@ -286,7 +307,7 @@ impl Inner {
                 }
                 continue;
             }
-            if purpose.trigger == Trigger::Read
+            if matches!(purpose, Purpose::Read { .. })
                 && let Some(objection) = self.objection(client, id, &connection.name)
             {
                 return Err(objection);
@@ -367,24 +388,21 @@ impl Inner {
         now: Timestamp,
     ) -> bool {
         let Some(grant) = &connection.grant else { return false };
-        let moved = purpose.generation.is_some_and(|generation| generation != connection.generation());
-        if grant.renewal == Renewal::None || moved {
+        if grant.renewal == Renewal::None || purpose.is_met_by(connection.generation()) {
             return false;
         }
-        match (&connection.state, purpose.trigger) {
+        match (&connection.state, purpose) {
             (State::Pending | State::Disconnecting | State::Paused { .. }, _) => return false,
-            (State::NeedsReauth { .. }, Trigger::Schedule | Trigger::Read) => return false,
+            (State::NeedsReauth { .. }, Purpose::Schedule | Purpose::Read { .. }) => return false,
             _ => {}
         }
         let schedule = self.schedule(connection, provider, now);
         let mut held = schedule.floors.iter().filter(|floor| floor.at > now);
-        match purpose.trigger {
-            Trigger::Schedule | Trigger::Journal => {
-                schedule.plan().due_at.is_some_and(|due_at| due_at <= now)
-            }
-            Trigger::Read => held.next().is_none(),
+        match purpose {
+            Purpose::Schedule => schedule.plan().due_at.is_some_and(|due_at| due_at <= now),
+            Purpose::Read { .. } => held.next().is_none(),
             // Somebody who asks may try before the time, but not put a token that still serves at risk.
-            Trigger::Request => !held.any(|floor| floor.why == Hold::OutcomeUnknown),
+            Purpose::Request { .. } => !held.any(|floor| floor.why == Hold::OutcomeUnknown),
         }
     }
 
@@ -431,9 +449,9 @@ fn lease_for(deadline: Duration) -> Duration {
 
 /// What is due, and cannot be done now: the schedule comes back to it later.
 fn not_now(purpose: Purpose) -> Landing {
-    match purpose.trigger {
-        Trigger::Schedule | Trigger::Journal => Landing::HeldElsewhere,
-        Trigger::Read | Trigger::Request => Landing::Done,
+    match purpose {
+        Purpose::Schedule => Landing::HeldElsewhere,
+        Purpose::Read { .. } | Purpose::Request { .. } => Landing::Done,
     }
 }
 

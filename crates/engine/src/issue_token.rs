@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vestal_core::connection::{Connection, ConnectionName, Policy};
-use vestal_core::event::Trigger;
 use vestal_core::schedule::{MinTtl, READ_RECENTLY, min_ttl};
 use vestal_core::secret::SecretString;
 use vestal_core::state::{Failing, State};
@@ -86,7 +85,8 @@ impl Engine {
             if flown || left.is_zero() || at_once || !may_refresh(&connection) {
                 return inner.serve(&connection, want, now).await;
             }
-            let flight = match self.fly(&connection, Trigger::Read, left).await {
+            let generation = connection.generation();
+            let flight = match self.fly(&connection, Purpose::Read { generation }, left).await {
                 Ok(flight) => flight,
                 // Its new token is as safe as in the store.
                 Err(Error::Journalled { .. }) if !flown && inner.journalled_named(name).is_some() => {
@@ -112,11 +112,10 @@ impl Engine {
     pub(crate) async fn fly(
         &self,
         connection: &Connection,
-        trigger: Trigger,
+        purpose: Purpose,
         patience: Duration,
     ) -> Result<Flown, Error> {
         let inner = &self.inner;
-        let purpose = Purpose { trigger, generation: Some(connection.generation()) };
         let id = connection.id;
         let client = connection.client;
         let seat = inner.flights.join_or_start(id, || Arc::clone(inner).fly(id, client, purpose, None));

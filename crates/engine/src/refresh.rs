@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use vestal_core::connection::ConnectionName;
-use vestal_core::event::Trigger;
 use vestal_core::state::State;
 
+use crate::attempt::Purpose;
 use crate::flight::Landing;
 use crate::issue_token::{FIRST_LOOK, LONGEST_LOOK};
 use crate::{Engine, Error};
@@ -30,10 +30,11 @@ impl Engine {
         let inner = &self.inner;
         let before = inner.named(name).await?;
         let started = inner.clock.uptime();
+        let wanted = Purpose::Request { generation: before.generation() };
         let mut look = FIRST_LOOK;
         loop {
             let left = inner.limits.reader.saturating_sub(inner.clock.uptime().saturating_sub(started));
-            let flight = self.fly(&before, Trigger::Request, left).await?;
+            let flight = self.fly(&before, wanted, left).await?;
             let after = inner.named(name).await?;
             if let Some(grant) = after.grant.as_ref().filter(|_| after.generation() > before.generation())
                 && after.state != State::Disconnecting

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use vestal_core::connection::{Attempt, Connection, Lease};
-use vestal_core::event::{Event, Trigger, What};
+use vestal_core::event::{Event, What};
 use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::Provider;
 use vestal_core::state::{Reason, State, Transition};
@@ -107,7 +107,7 @@ impl Inner {
         purpose: Purpose,
     ) -> Result<PutOff, Error> {
         let now = self.clock.now();
-        if purpose.trigger != Trigger::Schedule {
+        if purpose != Purpose::Schedule {
             return Ok(PutOff::Done);
         }
         let mut after = connection.clone();

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use vestal_core::connection::Connection;
-use vestal_core::event::Trigger;
 use vestal_core::store::{Due, Held};
 use vestal_core::token::saturating_add;
 
@@ -328,9 +327,8 @@ impl Engine {
         permit: OwnedSemaphorePermit,
     ) -> Result<Landing, Error> {
         let inner = self.inner;
-        let purpose = Purpose { trigger: Trigger::Schedule, generation: None };
         let Due { connection: id, client } = due;
-        let outcome = Arc::clone(&inner).fly(id, client, purpose, Some((slot, stored))).await;
+        let outcome = Arc::clone(&inner).fly(id, client, Purpose::Schedule, Some((slot, stored))).await;
         match &outcome {
             Ok(Landing::Done) => inner.ailing.forget(id),
             // Its lease has ended, and its process may yet conclude it.
