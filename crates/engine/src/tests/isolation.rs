@@ -64,6 +64,16 @@ async fn a_host_that_comes_back_after_a_day_gets_a_ramp() {
     let before = world.sent_to("sick.example");
     assert!(before < 1_500, "the circuit was open: {before} requests");
     world.wire.sick.lock().unwrap().clear();
+    // An answer takes a second.
+    *world.wire.latency.lock().unwrap() = Duration::from_millis(500);
+    world.wire.most_at_once();
+    let mut most_at_once = Vec::new();
+    for _ in 0..180 {
+        world.serve(&engine, Duration::from_secs(1)).await;
+        most_at_once.push(world.wire.most_at_once());
+    }
+    let ramp: Vec<_> = most_at_once.into_iter().skip_while(|most| *most == 0).take(5).collect();
+    assert_eq!(ramp, [1, 2, 4, 8, 12], "one to see, and with each answer one more");
     world.serve(&engine, HOUR).await;
     refreshed_in_time(&world, "sick", 2).await;
     assert_eq!(world.reuses(), 0);
@@ -182,7 +192,9 @@ async fn after_a_day_of_downtime_what_dies_first_is_refreshed_first() {
             .unwrap();
     }
     world.pass(2 * DAY).await;
-    let served_from = world.now();
+    world.wire.most_at_once();
+    world.serve(&engine, Duration::from_millis(50)).await;
+    let first_wave = world.wire.most_at_once();
     world.serve(&engine, HOUR).await;
     let events = world.store.events(None, 0, 10_000).await.unwrap();
     let refreshed: Vec<_> = events
@@ -199,7 +211,11 @@ async fn after_a_day_of_downtime_what_dies_first_is_refreshed_first() {
     let last_of_old = refreshed.iter().filter(|(id, _)| first.contains(id)).map(|(_, at)| *at).max().unwrap();
     let on_that_host = |at| refreshed.iter().filter(|(_, when)| *when < at).count();
     assert!(on_that_host(last_of_old) < 40 + 16, "nearest death first");
-    assert!(last_of_old > served_from, "and not all at once");
+    assert_eq!(
+        first_wave,
+        4 + 1,
+        "and not all at once: a narrow window for the one host, and all of the other"
+    );
 }
 
 #[tokio::test(start_paused = true)]

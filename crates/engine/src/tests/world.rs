@@ -82,10 +82,18 @@ pub(crate) struct Wire {
     clock: Arc<dyn Clock>,
     sent: Mutex<Vec<(Duration, String)>>,
     hosts: Mutex<Vec<String>>,
+    at_once: Mutex<AtOnce>,
     /// Every request waits this long before it arrives, and every answer before it is back.
     pub(crate) latency: Mutex<Duration>,
     /// Hosts that something is wrong with.
     pub(crate) sick: Mutex<HashMap<String, Sickness>>,
+}
+
+/// How many requests are under way, and how many were at the most.
+#[derive(Default)]
+struct AtOnce {
+    now: usize,
+    most: usize,
 }
 
 /// What is wrong with a host.
@@ -103,15 +111,31 @@ impl Http for Wire {
         let body = String::from_utf8_lossy(request.body()).into_owned();
         self.sent.lock().unwrap().push((self.clock.uptime(), body));
         self.hosts.lock().unwrap().push(request.uri().host().unwrap_or_default().to_owned());
-        tokio::select! {
+        self.begin();
+        let exchange = tokio::select! {
             biased;
             exchange = self.carry(request) => exchange,
             () = self.clock.sleep(deadline) => Exchange::NoAnswer { detail: "the deadline passed".into() },
-        }
+        };
+        self.at_once.lock().unwrap().now -= 1;
+        exchange
     }
 }
 
 impl Wire {
+    fn begin(&self) {
+        let mut at_once = self.at_once.lock().unwrap();
+        at_once.now += 1;
+        at_once.most = at_once.most.max(at_once.now);
+    }
+
+    /// The most requests that were under way at once since this was asked last.
+    pub(crate) fn most_at_once(&self) -> usize {
+        let mut at_once = self.at_once.lock().unwrap();
+        let now = at_once.now;
+        std::mem::replace(&mut at_once.most, now)
+    }
+
     async fn carry(&self, request: http::Request<Bytes>) -> Exchange {
         let latency = *self.latency.lock().unwrap();
         let sickness = self.sick.lock().unwrap().get(request.uri().host().unwrap()).copied();
@@ -266,6 +290,7 @@ impl World {
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
                 sent: Mutex::default(),
                 hosts: Mutex::default(),
+                at_once: Mutex::default(),
                 latency: Mutex::new(Duration::from_millis(100)),
                 sick: Mutex::default(),
             }),
