@@ -20,8 +20,7 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer;
 use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
-use crate::attempt::CONTENTION_TRIES;
-use crate::change::update_to;
+use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::verifier_place;
 use crate::save::SAVE_BACKOFF;
 use crate::secrets::Destination;

@@ -4,8 +4,10 @@ use vestal_core::connection::Connection;
 use vestal_core::event::Event;
 use vestal_core::store::{Update, Write};
 
-use crate::attempt::CONTENTION_TRIES;
 use crate::{Error, Inner};
+
+/// How often somebody else may write in between before we give up.
+pub(crate) const CONTENTION_TRIES: usize = 64;
 
 /// Writes a connection's state, plan and policy as they are here, having decided on its revision; its grant stays.
 pub(crate) fn update_to(after: &Connection, events: Vec<Event>) -> Update {

@@ -7,8 +7,7 @@ use vestal_core::id::{ClientId, ConnectionId};
 use vestal_core::state::{Cause, Failing, State};
 use vestal_core::store::{ClientUpdate, Filter};
 
-use crate::attempt::CONTENTION_TRIES;
-use crate::change::update_to;
+use crate::change::{CONTENTION_TRIES, update_to};
 use crate::{Error, Inner};
 
 /// How many connections are read at once.

@@ -13,8 +13,8 @@ use vestal_core::token::{Candidate, CandidateAnswer, Renewal, TokenAnswer, Token
 use vestal_oauth::id_token::subject;
 
 use crate::Inner;
-use crate::attempt::Cargo;
 use crate::secrets::{Destination, place};
+use crate::take::Cargo;
 
 impl Inner {
     /// What an answer means for what is stored now. No I/O.

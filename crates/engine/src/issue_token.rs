@@ -10,8 +10,8 @@ use vestal_core::secret::SecretString;
 use vestal_core::state::{Failing, State};
 use vestal_core::token::{Renewal, saturating_add};
 
-use crate::attempt::{Purpose, is_fresh};
 use crate::flight::Landing;
+use crate::take::Purpose;
 use crate::{Engine, Error, Inner};
 
 /// A read is noted once in this time, so that reading seldom writes.
@@ -223,6 +223,14 @@ impl Inner {
             },
         }
     }
+}
+
+/// Whether an access token lives long enough for a reader, at this time.
+pub(crate) fn is_fresh(connection: &Connection, wanted: Option<Duration>, now: Timestamp) -> bool {
+    let Some(grant) = &connection.grant else { return false };
+    let tokens = &grant.tokens;
+    let wanted = min_ttl(wanted, tokens.life()).effective;
+    !tokens.is_from_the_future(now) && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
 }
 
 /// Whether the access token serves at all, at this time.

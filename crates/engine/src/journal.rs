@@ -18,9 +18,9 @@ use vestal_core::store::AttemptStatus;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange};
 use vestal_oauth::read::read_token_answer;
 
-use crate::attempt::Cargo;
 use crate::save::Saving;
 use crate::secrets::place;
+use crate::take::Cargo;
 use crate::{Error, Inner};
 
 /// What was done with what lay in journals.

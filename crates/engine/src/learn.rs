@@ -12,11 +12,11 @@ use vestal_core::evidence::Evidence;
 use vestal_core::outcome::{Class, Reply, classify, not_before};
 use vestal_oauth::read::Reading;
 
-use crate::attempt::Cargo;
 use crate::client_trouble::unchanged;
 use crate::gate::Health;
 use crate::holds::host_of;
 use crate::hosts::Slot;
+use crate::take::Cargo;
 use crate::{Error, Inner};
 
 /// An attempt that was concluded.

@@ -3,7 +3,7 @@
 //! - [`connect`](Engine::begin_connect): ask a person for consent; [`callback`](Engine::finish_connect): take it
 //! - [`issue_token`](Engine::issue_token): a fresh access token
 //! - [`refresh`](Engine::refresh): now, since somebody asked
-//! - [`worker`](Engine::run_once): what the schedule says
+//! - [`look`](Engine::run_once): what the schedule says, now; [`serve`](Engine::serve): for as long as a service runs
 //! - [`disconnect`](Engine::disconnect): revoke and forget
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
@@ -26,6 +26,7 @@ mod hosts;
 mod issue_token;
 mod journal;
 mod learn;
+mod look;
 mod manage;
 mod open_clients;
 mod refresh;
@@ -33,10 +34,11 @@ mod reject;
 mod replan;
 mod save;
 mod secrets;
+mod serve;
 mod settle;
+mod take;
 mod time;
 mod warnings;
-mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -65,10 +67,10 @@ pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;
 pub use issue_token::{IssuedToken, Want};
+pub use look::Pass;
 pub use manage::NewClient;
 pub use refresh::Refreshed;
 pub use reject::Rejection;
-pub use worker::Pass;
 
 /// Everything the engine works with.
 pub struct Parts {

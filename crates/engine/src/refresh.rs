@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use vestal_core::connection::ConnectionName;
 use vestal_core::state::State;
 
-use crate::attempt::Purpose;
 use crate::flight::Landing;
 use crate::issue_token::{FIRST_LOOK, LONGEST_LOOK};
+use crate::take::Purpose;
 use crate::{Engine, Error};
 
 /// What came of a refresh.

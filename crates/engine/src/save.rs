@@ -15,8 +15,9 @@ use vestal_core::token::{CandidateAnswer, WhyCandidate};
 use vestal_oauth::http::Answer;
 use vestal_oauth::read::Reading;
 
-use crate::attempt::{CONTENTION_TRIES, Cargo};
+use crate::change::CONTENTION_TRIES;
 use crate::secrets::place;
+use crate::take::Cargo;
 use crate::{Error, Inner};
 
 /// The waits between tries to store an answer.

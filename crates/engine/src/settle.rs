@@ -10,9 +10,10 @@ use vestal_core::provider::Provider;
 use vestal_core::state::{Reason, State, Transition};
 use vestal_core::store::{Brought, Finish, Write};
 
-use crate::attempt::{CONTENTION_TRIES, Purpose, is_fresh};
-use crate::change::update_to;
+use crate::change::{CONTENTION_TRIES, update_to};
+use crate::issue_token::is_fresh;
 use crate::save::Saving;
+use crate::take::Purpose;
 use crate::{Error, Fate, Inner, warnings};
 
 /// No attempt is given less, or more, than this to be concluded by a process that lives ([`overdue_for`]).

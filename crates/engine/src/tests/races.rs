@@ -174,7 +174,7 @@ async fn dies_between_rotation_and_save(world: &World) {
         // Not `engine.refresh`: its flight would go on in a task of its own, as it should.
         let inner = std::sync::Arc::clone(&engine.inner);
         let shop = engine.store().connection_named(&shop()).await.unwrap().unwrap();
-        let purpose = crate::attempt::Purpose::Request { generation: shop.generation() };
+        let purpose = crate::take::Purpose::Request { generation: shop.generation() };
         inner.fly(shop.id, shop.client, purpose, None).await
     });
     world.pass(Duration::from_millis(1_500)).await;

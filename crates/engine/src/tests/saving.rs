@@ -14,8 +14,8 @@ use vestal_core::token::{TokenAnswer, WhyCandidate};
 
 use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
-use crate::attempt::Cargo;
 use crate::change::update_to;
+use crate::take::Cargo;
 use crate::{Engine, Error, Limits, Parts, Refreshed};
 
 /// A world whose store can be made to fail.

@@ -1,4 +1,4 @@
-//! What the schedule says: starts what is due, and knows when to look again.
+//! A look at the schedule: starts what is due, and knows when to look again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,19 +11,14 @@ use vestal_core::store::{Due, Held};
 use vestal_core::token::saturating_add;
 
 use crate::agenda::{Agenda, Choice, READ_AHEAD};
-use crate::attempt::Purpose;
 use crate::flight::Landing;
 use crate::holds::Holding;
 use crate::hosts::Slot;
-use crate::time::{ClockWatch, Start};
+use crate::take::Purpose;
 use crate::{Engine, Error};
 
 /// The shortest time between two looks, so that what cannot be started does not keep a core busy.
-const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
-
-/// How often journals are looked at, and how often while answers of this process wait in one.
-const REPLAY_EVERY: Duration = Duration::from_secs(30);
-const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(20);
 
 /// How many times the agenda is gone through in one look.
 const ROUNDS: usize = 64;
@@ -151,45 +146,6 @@ impl Engine {
         }
         let next = inner.store.next_due(now, latest, &over.holding.all()).await?;
         Ok(next.unwrap_or(latest).max(saturating_add(now, LOOK_AT_MOST_EVERY)))
-    }
-
-    /// Does everything that is due now, and waits for it. Returns how many refreshes were started.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read. What was started goes on ([`Engine::drain`]).
-    pub async fn run_due(&self) -> Result<usize, Error> {
-        let inner = &self.inner;
-        if self.look_back().await.replan
-            && let Err(error) = Box::pin(inner.replan()).await
-        {
-            inner.time.end_replanning(false);
-            tracing::error!(%error, "not every plan could be made anew; that is tried again at the next start");
-        }
-        if let Err(error) = Box::pin(inner.replay(None)).await {
-            tracing::error!(%error, "what lies in journals cannot be read");
-        }
-        let now = inner.clock.now();
-        let mut landings = inner.flights.landings();
-        let mut started = 0;
-        loop {
-            landings.borrow_and_update();
-            let pass = self.run_once(now).await?;
-            started += pass.started;
-            // Where nothing of it all could be started, looking again at once would not end.
-            if pass.more && pass.started > 0 {
-                inner.clock.sleep(LOOK_AT_MOST_EVERY).await;
-                continue;
-            }
-            if inner.flights.running().is_empty() && !landings.has_changed().unwrap_or(false) {
-                if let Err(error) = inner.note_time(true).await {
-                    tracing::debug!(%error, "the time was not noted");
-                }
-                return Ok(started);
-            }
-            // The sender lives as long as the engine.
-            let _ = landings.changed().await;
-        }
     }
 
     /// How many more refreshes the schedule may start. After the clock has jumped, one at a time.
@@ -345,103 +301,5 @@ impl Engine {
         }
         drop(permit);
         outcome
-    }
-
-    /// Keeps to the schedule until `stop` completes; then waits for what is under way.
-    ///
-    /// A store that fails is looked at again: nothing that goes wrong ends this.
-    pub async fn serve(&self, stop: impl Future<Output = ()>) {
-        let inner = &self.inner;
-        tokio::pin!(stop);
-        let mut watch = ClockWatch::new(&*inner.clock);
-        let mut landings = inner.flights.landings();
-        if self.look_back().await.replan {
-            self.replan_aside();
-        }
-        let mut replayed_at = None;
-        let mut readable = true;
-        loop {
-            // Before looking: what lands from here on is noticed, also while the schedule is being read.
-            landings.borrow_and_update();
-            if let Some(jump) = watch.look(&*inner.clock) {
-                tracing::warn!(
-                    seconds = jump,
-                    "the clock was set; every plan is made anew, and refreshes go one at a time until a provider's clock agrees"
-                );
-                inner.time.doubt(inner.clock.uptime());
-                self.replan_aside();
-            }
-            self.replay_now_and_then(&mut replayed_at).await;
-            let now = inner.clock.now();
-            let next = match self.run_once(now).await {
-                Ok(pass) => {
-                    if !std::mem::replace(&mut readable, true) {
-                        tracing::info!("the schedule can be read again");
-                    }
-                    pass.next
-                }
-                Err(error) => {
-                    // Told once: a disk that is full must not be filled with that.
-                    if std::mem::replace(&mut readable, false) {
-                        tracing::error!(%error, "the schedule cannot be read; that is tried again every second");
-                    }
-                    saturating_add(now, Duration::from_secs(1))
-                }
-            };
-            if let Err(error) = inner.note_time(false).await {
-                tracing::debug!(%error, "the time was not noted");
-            }
-            let wait = Duration::try_from(next.duration_since(inner.clock.now())).unwrap_or(Duration::ZERO);
-            let longest = if inner.waits_in_journal() { REPLAY_OWN_EVERY } else { inner.limits.look };
-            tokio::select! {
-                biased;
-                () = &mut stop => break,
-                () = inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, longest.max(LOOK_AT_MOST_EVERY))) => {}
-                // What has landed may be due again soon, and has made room.
-                _ = landings.changed() => inner.clock.sleep(LOOK_AT_MOST_EVERY).await,
-            }
-        }
-        self.drain().await;
-        if let Err(error) = inner.note_time(true).await {
-            tracing::debug!(%error, "the time was not noted");
-        }
-    }
-
-    /// At the start: compares the clock and the facts with what was noted last.
-    async fn look_back(&self) -> Start {
-        let inner = &self.inner;
-        let mark = match inner.store.mark().await {
-            Ok(mark) => mark,
-            Err(error) => {
-                // So that it is not noted either that plans were made by these facts.
-                inner.time.end_replanning(false);
-                tracing::error!(%error, "what was noted of the time cannot be read");
-                return Start { doubted: false, replan: false };
-            }
-        };
-        let start = Start::after(mark.as_ref(), inner.clock.now(), &inner.catalogue.fingerprint());
-        if start.doubted {
-            let noted = mark.map(|mark| mark.at.to_string()).unwrap_or_default();
-            tracing::warn!(
-                noted,
-                "the clock shows quite another time than when it was noted last; refreshes go one at a time until a provider's clock agrees"
-            );
-            inner.time.doubt(inner.clock.uptime());
-        }
-        start
-    }
-
-    /// Puts into the store what lies in journals, unless that was done just now.
-    async fn replay_now_and_then(&self, replayed_at: &mut Option<Duration>) {
-        let inner = &self.inner;
-        let every = if inner.waits_in_journal() { REPLAY_OWN_EVERY } else { REPLAY_EVERY };
-        let uptime = inner.clock.uptime();
-        if replayed_at.is_some_and(|at| uptime.saturating_sub(at) < every) {
-            return;
-        }
-        *replayed_at = Some(uptime);
-        if let Err(error) = Box::pin(inner.replay(None)).await {
-            tracing::error!(%error, "what lies in journals cannot be read");
-        }
     }
 }
