@@ -51,7 +51,7 @@ impl Engine {
     pub async fn disconnect(&self, name: &ConnectionName, keep_grant: bool) -> Result<Disconnected, Error> {
         let inner = &self.inner;
         inner.begin_disconnecting(name).await?;
-        let connection = inner.when_at_rest(name).await?;
+        let connection = inner.when_at_rest(name, keep_grant).await?;
         let revocation = if keep_grant { Revocation::Kept } else { inner.revoke(&connection).await? };
         inner.store.remove_connection(connection.id).await?;
         Ok(Disconnected { name: connection.name, revocation })
@@ -78,7 +78,7 @@ impl Inner {
     }
 
     /// The connection once nobody is refreshing it, with what its last refresh brought.
-    async fn when_at_rest(&self, name: &ConnectionName) -> Result<Connection, Error> {
+    async fn when_at_rest(&self, name: &ConnectionName, keep_grant: bool) -> Result<Connection, Error> {
         let started = self.clock.uptime();
         loop {
             let stored = self.store.connection_named(name).await?;
@@ -87,8 +87,11 @@ impl Inner {
                 Some(_) if self.flights.is_running(connection.id) => {}
                 Some(lease) if matches!(self.standing(lease), Standing::Held) => {}
                 // Its answer may lie in a journal: the newest refresh token is the one to be revoked.
-                _ if self.replay_of(&connection).await? => continue,
-                _ => return Ok(connection),
+                _ => match self.replay_of(&connection).await {
+                    Ok(true) => continue,
+                    Err(error) if !keep_grant => return Err(error),
+                    _ => return Ok(connection),
+                },
             }
             if self.clock.uptime().saturating_sub(started) >= self.limits.reader {
                 return Err(Error::Busy { name: name.clone() });

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use vestal_core::connection::{Attempt, Connection, ConnectionName};
 use vestal_core::event::Trigger;
-use vestal_core::id::{AttemptId, ConnectionId};
+use vestal_core::id::{AttemptId, ConnectionId, GrantId};
 use vestal_core::journal::{Entry, Incomplete};
 use vestal_core::seal::{Field, Place};
 use vestal_core::secret::Redactor;
@@ -28,8 +28,8 @@ use crate::{Error, Inner};
 pub(crate) struct Replayed {
     /// How many answers are in the store now.
     pub(crate) stored: usize,
-    /// The connections whose answers have to wait.
-    pub(crate) left: HashSet<ConnectionId>,
+    /// The grants whose answers have to wait.
+    pub(crate) left: HashSet<(ConnectionId, GrantId)>,
 }
 
 /// The headers that reading an answer looks at.
@@ -119,19 +119,20 @@ impl Inner {
             if only.is_some_and(|only| only != id) {
                 continue;
             }
+            let grant = (id, entry.attempt.grant);
             // One that has to wait holds back those after it, which consumed the refresh token that it brought.
-            if replayed.left.contains(&id) {
+            if replayed.left.contains(&grant) {
                 continue;
             }
             // It is still being saved here, and will be settled by whoever is at it.
             if only.is_none() && self.flights.is_running(id) {
-                replayed.left.insert(id);
+                replayed.left.insert(grant);
                 continue;
             }
             match self.apply_entry(&entry).await {
                 Ok(()) => settled.push(entry.attempt.id),
                 Err(error) => {
-                    replayed.left.insert(id);
+                    replayed.left.insert(grant);
                     tracing::warn!(connection = %id, attempt = %entry.attempt.id, %error, "an answer has to stay in the journal for now");
                 }
             }
@@ -148,10 +149,12 @@ impl Inner {
     }
 
     /// Puts what lies in journals of one connection into the store, and says whether that was anything. Nobody else in this
-    /// process is at work on it. What has to wait is an error: it may hold the successor of the refresh token that is stored.
+    /// process is at work on it. What has to wait of its grant is an error: it may hold the successor of the refresh token
+    /// that is stored.
     pub(crate) async fn replay_of(&self, connection: &Connection) -> Result<bool, Error> {
         let replayed = self.replay(Some(connection.id)).await?;
-        if replayed.left.is_empty() {
+        let grant = connection.grant.as_ref().map(|grant| (connection.id, grant.id));
+        if !grant.is_some_and(|grant| replayed.left.contains(&grant)) {
             return Ok(replayed.stored > 0);
         }
         let detail = "its last answer is in the journal, and the store does not take it".to_owned();
@@ -164,13 +167,13 @@ impl Inner {
         let left = || async { Ok::<_, Error>(Mutex::new(self.replay(None).await?.left)) };
         let left = self.left_in_journals.get_or_try_init(left).await?;
         // What was left to a flight that is under way is left to this one, too; what the store did not take, it may now.
-        if !lock(left).contains(&id) {
+        if !lock(left).iter().any(|(left, _)| *left == id) {
             return Ok(());
         }
         if let Some(connection) = self.store.connection(id).await? {
             self.replay_of(&connection).await?;
         }
-        lock(left).remove(&id);
+        lock(left).retain(|(left, _)| *left != id);
         Ok(())
     }
 

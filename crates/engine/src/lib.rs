@@ -51,7 +51,7 @@ use jiff::Timestamp;
 use tokio::sync::{OnceCell, RwLock, Semaphore};
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
-use vestal_core::id::{AttemptId, ConnectionId, NodeId};
+use vestal_core::id::{AttemptId, ConnectionId, GrantId, NodeId};
 use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
@@ -182,8 +182,8 @@ struct Inner {
     holds: holds::Holds,
     open_clients: open_clients::OpenClients,
     journal: Arc<dyn Journal>,
-    /// The connections of which something was left in journals when these were looked at for the first time.
-    left_in_journals: OnceCell<Mutex<HashSet<ConnectionId>>>,
+    /// The grants of which something was left in journals when these were looked at for the first time.
+    left_in_journals: OnceCell<Mutex<HashSet<(ConnectionId, GrantId)>>>,
     /// Connections as they are by answers that are in the journal and not yet in the store.
     journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
     /// Attempts whose lease has ended while their process lives, and when that was noticed, in the clock's uptime.

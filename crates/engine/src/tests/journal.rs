@@ -132,6 +132,9 @@ async fn what_lies_in_the_journal_is_taken_also_where_the_store_knows_of_no_atte
         }
         assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0), "it is not sent a second time");
         assert_eq!(world.journal.entries().await.unwrap().len(), usize::from(nobody_can_open_it));
+        // It says nothing of another grant.
+        world.consent(&next, &["contacts", "offline_access"]).await.unwrap();
+        next.refresh(&shop()).await.unwrap();
     }
 }
 
@@ -154,9 +157,10 @@ async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
         world.journal.append(entry).await.unwrap();
     }
     let next = world.node();
+    let grant = (before.id, before.grant.as_ref().unwrap().id);
     store.finish.lock().unwrap().extend([Fault::Refused]);
     let replayed = next.inner.replay(None).await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 0, left: HashSet::from([before.id]) });
+    assert_eq!(replayed, Replayed { stored: 0, left: HashSet::from([grant]) });
     assert_eq!(next.inner.replay(None).await.unwrap(), Replayed { stored: 2, left: HashSet::new() });
     assert_eq!(world.shop().await.generation(), 3);
     assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
@@ -165,18 +169,25 @@ async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_revoked_while_an_answer_waits_in_the_journal() {
-    let (world, store) = World::faulty(&Behaviour::strict());
-    let engine = world.connected().await;
-    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    engine.refresh(&shop()).await.unwrap_err();
-    let error = engine.disconnect(&shop(), false).await.unwrap_err();
-    assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
-    assert_eq!(world.families(), (1, 0), "the newest refresh token is the one to be revoked");
+    for keep_grant in [false, true] {
+        let (world, store) = World::faulty(&Behaviour::strict());
+        let engine = world.connected().await;
+        store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+        engine.refresh(&shop()).await.unwrap_err();
+        if keep_grant {
+            let gone = engine.disconnect(&shop(), true).await.unwrap();
+            assert_eq!((gone.revocation, world.families()), (Revocation::Kept, (1, 0)));
+            continue;
+        }
+        let error = engine.disconnect(&shop(), false).await.unwrap_err();
+        assert!(matches!(error, Error::Journalled { .. }), "{error:?}");
+        assert_eq!(world.families(), (1, 0), "the newest refresh token is the one to be revoked");
 
-    store.finish.lock().unwrap().clear();
-    let gone = engine.disconnect(&shop(), false).await.unwrap();
-    assert_eq!((gone.revocation, world.families()), (Revocation::Revoked, (0, 1)));
-    assert_eq!(world.reuses(), 0);
+        store.finish.lock().unwrap().clear();
+        let gone = engine.disconnect(&shop(), false).await.unwrap();
+        assert_eq!((gone.revocation, world.families()), (Revocation::Revoked, (0, 1)));
+        assert_eq!(world.reuses(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
