@@ -79,6 +79,8 @@ impl Gate {
 
     /// Takes note of a request's end. `jitter` is uniform over all of `u64`.
     pub(crate) fn note(&mut self, health: Health, sent_at: Duration, uptime: Duration, jitter: u64) {
+        // It was under way when the circuit opened: that it failed tells nothing new.
+        let was_under_way = self.open_until.is_some_and(|until| sent_at < until);
         match health {
             Health::Well => {
                 self.window = (self.window + 1).min(self.widest);
@@ -88,10 +90,9 @@ impl Gate {
             Health::Strained => {
                 self.window = (self.window / 2).max(1);
                 // It answers, or at least takes connections.
-                self.open_until = None;
+                self.open_until = self.open_until.filter(|_| was_under_way);
             }
-            // It was under way when the circuit opened, and tells nothing new.
-            Health::Down if self.open_until.is_some_and(|until| sent_at < until) => {}
+            Health::Down if was_under_way => {}
             Health::Down => {
                 self.window = (self.window / 2).max(1);
                 self.failures = self.failures.saturating_add(1);
@@ -151,8 +152,10 @@ mod tests {
         for seconds in [1, 2, 4, 8, 16, 32, 64, 120, 120] {
             assert_eq!(gate.open_for(now), Some(Duration::from_secs(seconds)));
             now += Duration::from_secs(seconds);
-            gate.note(Health::Down, NOW, now, u64::MAX);
-            assert_eq!(gate.open_for(now), None, "one of the first, which took its time");
+            for late in [Health::Down, Health::Strained, Health::Down] {
+                gate.note(late, NOW, now, u64::MAX);
+            }
+            assert_eq!(gate.open_for(now), None, "some of the first, which took their time");
             gate.note(Health::Down, now, now, u64::MAX);
         }
     }
