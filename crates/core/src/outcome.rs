@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::connection::{Attempt, Connection};
-use crate::provider::{Grace, Provider, Reuse};
+use crate::provider::{Grace, Means, Provider, Reuse};
 use crate::state::{Cause, Failing, OutcomeUnknown, Reason, State, Transition};
 use crate::token::{Renewal, WhyCandidate, saturating_add};
 
@@ -41,21 +41,21 @@ pub fn judge(
     now: Timestamp,
     seed: u64,
 ) -> Verdict {
-    let class = classify(reply, provider);
+    let failure = classify(reply, provider).failure();
     let Some(grant) = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant) else {
-        return match class {
-            Class::Success => Verdict::Keep(WhyCandidate::NewerGrant),
-            _ => Verdict::Void,
+        return match failure {
+            None => Verdict::Keep(WhyCandidate::NewerGrant),
+            Some(_) => Verdict::Void,
         };
     };
     let stored = grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint);
-    if class == Class::Success {
+    let Some(failure) = failure else {
         return if stored == attempt.fingerprint {
             Verdict::Apply
         } else {
             Verdict::Keep(WhyCandidate::AnotherRefreshToken)
         };
-    }
+    };
     let holds_lease = connection.lease.as_ref().is_some_and(|lease| lease.attempt.id == attempt.id);
     if !holds_lease
         || grant.tokens.generation != attempt.generation
@@ -67,22 +67,21 @@ pub fn judge(
     let (detail, _) = reply.words();
     let waits = Waits { connection, provider, now, not_before: not_before(reply, provider, now), seed };
     let refresh_token = grant.renewal == Renewal::RefreshToken;
-    let pace = match class {
-        Class::Success | Class::Transient | Class::Ambiguous => Pace::Soon,
-        Class::Client | Class::Refused | Class::Permanent => Pace::Slow,
+    let pace = match failure {
+        Means::Transient | Means::Ambiguous => Pace::Soon,
+        Means::Client | Means::Refused | Means::Permanent => Pace::Slow,
     };
     let next = waits.at(pace);
-    Verdict::Move(match (class, outcome_unknown(connection)) {
-        (Class::Success, _) => return Verdict::Apply,
-        (Class::Ambiguous, _) if refresh_token => waits.after_ambiguity(attempt, detail),
-        (Class::Permanent, _) if refresh_token => waits.after_invalid_grant(detail),
+    Verdict::Move(match (failure, outcome_unknown(connection)) {
+        (Means::Ambiguous, _) if refresh_token => waits.after_ambiguity(attempt, detail),
+        (Means::Permanent, _) if refresh_token => waits.after_invalid_grant(detail),
         // An answer that was lost stays lost until the provider looks at the refresh token again.
         (_, Some(unknown)) => waits.while_unknown(unknown.clone().heard(detail), pace),
-        (Class::Transient | Class::Ambiguous, None) => {
+        (Means::Transient | Means::Ambiguous, None) => {
             Transition::Fail { cause: Cause::Transient { detail }, next }
         }
-        (Class::Client, None) => Transition::Fail { cause: Cause::Client { detail }, next },
-        (Class::Refused | Class::Permanent, None) => {
+        (Means::Client, None) => Transition::Fail { cause: Cause::Client { detail }, next },
+        (Means::Refused | Means::Permanent, None) => {
             Transition::Fail { cause: Cause::Refused { detail }, next }
         }
     })

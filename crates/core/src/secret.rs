@@ -72,6 +72,11 @@ impl Redactor {
         Self { secrets: written }
     }
 
+    /// Whether this is one of them, and nothing else.
+    pub fn knows(&self, text: &str) -> bool {
+        self.secrets.iter().any(|secret| secret.expose_secret() == text)
+    }
+
     /// A provider's own words, fit to be kept and shown: see [`redact`].
     pub fn redact(&self, text: &str) -> String {
         let known = self.secrets.iter().map(ExposeSecret::expose_secret);
@@ -157,6 +162,10 @@ mod tests {
         let said = format!("{}{secret}", "w ".repeat(140));
         assert!(!knowing(&[&secret]).redact(&said).contains("ss"));
         assert!(!format!("{:?}", knowing(&["hunter2-hunter2"])).contains("hunter2"));
+
+        let sent = knowing(&["a/b"]);
+        assert!(sent.knows("a/b") && sent.knows("a\\/b") && sent.knows("a%2Fb"));
+        assert!(!sent.knows("a") && !sent.knows("a/b/c") && !sent.knows(""));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::http_date;
 
 mod body;
 mod error_body;
+mod held;
 mod lenient;
 mod life;
 mod token_set;
@@ -52,29 +53,33 @@ fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Readin
     let status = answer.status;
     let successful = (200..300).contains(&status);
     let retry_after = http_date::retry_after(&answer.headers, date.unwrap_or(started_at));
-    let unreadable = |detail| Reply::Unreadable { status, detail, retry_after };
-    let body = Body::parse(&answer);
-    let is_token_set = matches!(&body, Body::Object(fields) if token_set::is_one(fields));
-    let holds_tokens =
-        is_token_set || matches!(&body, Body::Object(fields) if token_set::holds_a_refresh_token(fields));
-    let reply = match body {
-        Body::Object(fields) if successful && is_token_set => {
-            Reply::Tokens(Box::new(token_set::read(fields, Reference { date, started_at })))
+    let body = match Body::parse(&answer) {
+        Body::Object(fields) if successful && token_set::is_one(&fields) => {
+            let tokens = token_set::read(fields, Reference { date, started_at });
+            return Reading { reply: Reply::Tokens(Box::new(tokens)), raw: None, date };
         }
-        body => match body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent)) {
-            Some(ErrorBody { code, detail }) => Reply::Error { status, code, detail, retry_after },
-            None if is_token_set => {
-                unreadable(format!("answered {status}, which is no success, with a token set"))
-            }
-            None => unreadable(describe(&answer, &body, sent)),
-        },
+        body => body,
     };
-    let unread = match reply {
-        Reply::Tokens(_) => false,
-        Reply::Unreadable { .. } => successful || holds_tokens,
-        Reply::Error { .. } | Reply::NotSent { .. } | Reply::NoAnswer { .. } => holds_tokens,
+    let fields = match &body {
+        Body::Object(fields) => Some(fields),
+        _ => None,
     };
-    let raw = Some(answer.body).filter(|body| unread && !body.is_empty());
+    let is_token_set = fields.is_some_and(token_set::is_one);
+    let text = String::from_utf8_lossy(&answer.body);
+    let holds_tokens = is_token_set || held::a_refresh_token(&text, fields, sent);
+    let unreadable = |detail| Reply::Unreadable { status, detail, retry_after, holds_tokens };
+    let reply = match body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent)) {
+        Some(ErrorBody { code, detail }) => {
+            let detail = if holds_tokens { format!("{detail}, with tokens beside it") } else { detail };
+            Reply::Error { status, code, detail, retry_after, holds_tokens }
+        }
+        None if is_token_set => {
+            unreadable(format!("answered {status}, which is no success, with a token set"))
+        }
+        None => unreadable(describe(&answer, &body, sent)),
+    };
+    let may_hold_tokens = holds_tokens || (successful && matches!(reply, Reply::Unreadable { .. }));
+    let raw = Some(answer.body).filter(|body| may_hold_tokens && !body.is_empty());
     let raw = raw.map(|body| body.slice(..body.len().min(RAW_MAX_BYTES)));
     Reading { reply, raw, date }
 }

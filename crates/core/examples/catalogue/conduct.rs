@@ -106,7 +106,8 @@ fn after_loss(
 
 fn doubts_for(mut connection: Connection, provider: &Provider, now: Timestamp) -> Option<Duration> {
     let code = "invalid_grant".to_owned();
-    let refused = Reply::Error { status: 400, detail: code.clone(), code, retry_after: None };
+    let refused =
+        Reply::Error { status: 400, detail: code.clone(), code, retry_after: None, holds_tokens: false };
     match failure(&mut connection, provider, &refused, now)? {
         (Cause::Doubted { .. }, next) => Duration::try_from(next.duration_since(now)).ok(),
         _ => None,

@@ -23,6 +23,8 @@ pub enum Reply {
         detail: String,
         /// How long the provider asked to wait.
         retry_after: Option<Duration>,
+        /// Whether tokens are beside it.
+        holds_tokens: bool,
     },
     /// An answer that is neither. It may hold the only refresh token all the same.
     Unreadable {
@@ -32,6 +34,8 @@ pub enum Reply {
         detail: String,
         /// How long the provider asked to wait.
         retry_after: Option<Duration>,
+        /// Whether tokens are seen in it.
+        holds_tokens: bool,
     },
     /// Nothing was sent: the provider cannot have done anything.
     NotSent {
@@ -64,10 +68,27 @@ pub enum Class {
 
 /// Sorts what came back: by what the provider's file says of its errors, and else by RFC 6749 §5.2.
 pub fn classify(reply: &Reply, provider: &Provider) -> Class {
-    provider.error_fact(reply).map_or_else(|| Class::of(reply), |fact| fact.means.into())
+    let said = provider.error_fact(reply).map_or_else(|| Class::of(reply), |fact| fact.means.into());
+    match said {
+        // Whoever gives tokens has worked on the request, whatever else the answer says.
+        Class::Transient | Class::Refused | Class::Client if reply.holds_tokens() => Class::Ambiguous,
+        class => class,
+    }
 }
 
 impl Class {
+    /// What a failure means; `None` of a success.
+    pub(super) fn failure(self) -> Option<Means> {
+        match self {
+            Self::Success => None,
+            Self::Permanent => Some(Means::Permanent),
+            Self::Client => Some(Means::Client),
+            Self::Refused => Some(Means::Refused),
+            Self::Transient => Some(Means::Transient),
+            Self::Ambiguous => Some(Means::Ambiguous),
+        }
+    }
+
     /// Sorts what came back by RFC 6749 §5.2 alone, whoever the provider is.
     pub fn of(reply: &Reply) -> Self {
         match reply {
@@ -121,6 +142,11 @@ impl Reply {
             }
             Self::NotSent { detail } | Self::NoAnswer { detail } => (detail.clone(), None),
         }
+    }
+
+    /// Whether it holds tokens although it is no token set.
+    fn holds_tokens(&self) -> bool {
+        matches!(self, Self::Error { holds_tokens: true, .. } | Self::Unreadable { holds_tokens: true, .. })
     }
 }
 

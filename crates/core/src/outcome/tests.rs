@@ -32,11 +32,11 @@ fn tokens() -> Reply {
 }
 
 fn error(status: u16, code: &str) -> Reply {
-    Reply::Error { status, code: code.into(), detail: code.into(), retry_after: None }
+    Reply::Error { status, code: code.into(), detail: code.into(), retry_after: None, holds_tokens: false }
 }
 
 fn unreadable(status: u16) -> Reply {
-    Reply::Unreadable { status, detail: String::new(), retry_after: None }
+    Reply::Unreadable { status, detail: String::new(), retry_after: None, holds_tokens: false }
 }
 
 fn not_sent() -> Reply {
@@ -50,11 +50,24 @@ fn no_answer() -> Reply {
 /// The same, with this `Retry-After`.
 fn asking_to_wait(reply: Reply, wait: Duration) -> Reply {
     match reply {
-        Reply::Error { status, code, detail, .. } => {
-            Reply::Error { status, code, detail, retry_after: Some(wait) }
+        Reply::Error { status, code, detail, holds_tokens, .. } => {
+            Reply::Error { status, code, detail, retry_after: Some(wait), holds_tokens }
         }
-        Reply::Unreadable { status, detail, .. } => {
-            Reply::Unreadable { status, detail, retry_after: Some(wait) }
+        Reply::Unreadable { status, detail, holds_tokens, .. } => {
+            Reply::Unreadable { status, detail, retry_after: Some(wait), holds_tokens }
+        }
+        other => other,
+    }
+}
+
+/// The same, with tokens in it.
+fn with_tokens(reply: Reply) -> Reply {
+    match reply {
+        Reply::Error { status, code, detail, retry_after, .. } => {
+            Reply::Error { status, code, detail, retry_after, holds_tokens: true }
+        }
+        Reply::Unreadable { status, detail, retry_after, .. } => {
+            Reply::Unreadable { status, detail, retry_after, holds_tokens: true }
         }
         other => other,
     }
@@ -103,6 +116,30 @@ fn what_came_back_has_a_class() {
     ] {
         assert_eq!(classify(&reply, &builtin("custom")), class, "{what}: {reply:?}");
     }
+}
+
+#[test]
+fn who_gives_tokens_has_worked_on_the_request() {
+    let constant_contact = builtin("constant-contact");
+    for (reply, provider) in [
+        (unreadable(400), &builtin("custom")),
+        (unreadable(401), &builtin("custom")),
+        (unreadable(429), &builtin("custom")),
+        (unreadable(503), &builtin("custom")),
+        (error(400, "invalid_request"), &builtin("custom")),
+        (error(401, "invalid_client"), &builtin("custom")),
+        (error(503, "temporarily_unavailable"), &builtin("custom")),
+        // Whatever the provider's file says of such an error.
+        (error(429, "throttled"), &constant_contact),
+    ] {
+        let reply = with_tokens(reply);
+        assert_eq!(classify(&reply, provider), Class::Ambiguous, "{reply:?}");
+        // It is not sent once more as if nothing had happened.
+        let next = unknown_since(outcome(&shop(), &reply, &strict(Grace::None), start()), 9, start());
+        assert_eq!(next, later(DAY - MINUTE), "{reply:?}");
+    }
+    // What is refused for good is not sent again anyway.
+    assert_eq!(classify(&with_tokens(error(400, "invalid_grant")), &builtin("custom")), Class::Permanent);
 }
 
 /// Rotates, punishes reuse, and has this grace.

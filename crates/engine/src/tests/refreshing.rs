@@ -327,6 +327,33 @@ async fn an_answer_for_another_account_is_quarantined() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_refresh_token_in_a_refusal_is_proof_that_the_old_one_is_used_up() {
+    for (status, body) in [
+        (http::StatusCode::SERVICE_UNAVAILABLE, r#"{"access_token":"at","refresh_token":"new"}"#),
+        (http::StatusCode::BAD_REQUEST, r#"[{"access_token":"at","refresh_token":"new"}]"#),
+        (http::StatusCode::TOO_MANY_REQUESTS, r#"{"error":"temporarily_unavailable","refresh_token":"new"}"#),
+    ] {
+        let world = World::new(&Behaviour::strict());
+        let engine = world.connected().await;
+        let answer = Trouble::answer(status, "application/json", body);
+        world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::AnswerProcessed(answer)));
+        let error = engine.refresh(&shop()).await.unwrap_err();
+        assert!(matches!(error, Error::Failing { cause: Cause::OutcomeUnknown(_), .. }), "{error:?}");
+        let kept = world.store.candidates(world.shop().await.id, 10).await.unwrap();
+        assert_eq!(kept[0].why, WhyCandidate::Unreadable);
+        // The access token serves for a day; until then nothing is sent.
+        world.serve(&engine, 22 * HOUR).await;
+        assert_eq!((world.wire.refreshes_sent(), world.families()), (1, (1, 0)), "{body}");
+        world.serve(&engine, 3 * HOUR).await;
+        let state = world.shop().await.state;
+        assert!(
+            matches!(&state, State::NeedsReauth { reason: Reason::OutcomeUnknown { .. }, .. }),
+            "{state:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_by_a_year_does_no_harm() {
     const YEAR_S: i64 = 365 * 86_400;
     for jumps in [[YEAR_S, -YEAR_S], [-YEAR_S, YEAR_S]] {

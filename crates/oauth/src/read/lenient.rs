@@ -69,7 +69,7 @@ fn split_value(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Where the string that begins at `start` has ended.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(super) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
         match bytes.get(at)? {

@@ -21,15 +21,6 @@ pub(super) fn is_one(fields: &Map<String, Value>) -> bool {
         }
 }
 
-/// Whether these fields hold a refresh token, whatever else they are.
-pub(super) fn holds_a_refresh_token(fields: &Map<String, Value>) -> bool {
-    match fields.get("refresh_token") {
-        Some(Value::String(token)) => !token.trim().is_empty(),
-        Some(Value::Number(_)) => true,
-        _ => false,
-    }
-}
-
 /// Reads a token set, for which [`is_one`] is true. A field of an unexpected type is kept as it is.
 pub(super) fn read(mut fields: Map<String, Value>, reference: Reference) -> TokenAnswer {
     let access_token = take_text(&mut fields, "access_token").unwrap_or_default();

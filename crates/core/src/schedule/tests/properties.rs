@@ -219,8 +219,8 @@ proptest! {
         let (detail, code) = (String::new(), "unauthorized_client".to_owned());
         let away = [
             Reply::NotSent { detail: detail.clone() },
-            Reply::Unreadable { status: 503, detail: detail.clone(), retry_after: None },
-            Reply::Error { status: 400, code, detail, retry_after: None },
+            Reply::Unreadable { status: 503, detail: detail.clone(), retry_after: None, holds_tokens: false },
+            Reply::Error { status: 400, code, detail, retry_after: None, holds_tokens: false },
         ];
         let mut tries = 0;
         for reply in replies {

@@ -75,7 +75,7 @@ fn errors_in_every_shape() {
         assert_eq!(Class::of(&reading.reply), class, "{body}");
         assert!(reading.raw.is_none(), "{body}");
         match reading.reply {
-            Reply::Error { status: s, code: c, detail: d, retry_after: None } => {
+            Reply::Error { status: s, code: c, detail: d, retry_after: None, holds_tokens: false } => {
                 assert_eq!((s, c.as_str(), d.as_str()), (status, code, detail));
             }
             other => panic!("{body} is an error: {other:?}"),

@@ -239,16 +239,37 @@ fn a_401_speaks_of_the_client_where_it_asks_for_its_credentials() {
 
 #[test]
 fn a_refresh_token_beside_an_error_is_kept() {
+    let provider = catalogue::builtin("custom").unwrap().unwrap();
     for (status, body) in [
         (400, r#"{"error":"x","refresh_token":"rt"}"#),
         (200, r#"{"ok":false,"error":"x","refresh_token":7}"#),
         (500, r#"{"refresh_token":"rt"}"#),
         (403, r#"{"error":"x","access_token":"at"}"#),
+        (401, r#"{"error":"invalid_client","refresh_token":"rt"}"#),
+        (503, r#"{"error":"temporarily_unavailable","refresh_token":"rt"}"#),
+        (429, r#"{"access_token":"at","refresh_token":"rt"}"#),
+        (400, r#"[{"access_token":"at","refresh_token":"rt"}]"#),
+        (400, r#"[{"error":"x"},{"refresh_token":"rt"}]"#),
+        (401, r#"{"data":{"access_token":"at","refresh_token":"rt"}}"#),
+        (503, r#"{"access_token":"at","refresh_token":"r"#),
+        (403, "access_token=at&refresh_token=rt"),
     ] {
         let reading = read(answer(status, body));
         assert_eq!(reading.raw.as_deref(), Some(body.as_bytes()), "{body}");
+        assert_eq!(classify(&reading.reply, &provider), Class::Ambiguous, "{body}");
     }
     assert!(read(answer(400, r#"{"error":"x","refresh_token":" "}"#)).raw.is_none());
+    // Nothing new is in it if it repeats what was sent, or says what was wrong with that.
+    let sent = Redactor::knowing(["wanderer".into()]);
+    for body in [
+        r#"{"error":"invalid_request","refresh_token":"wanderer"}"#,
+        r#"{"error":"invalid_request","request":{"refresh_token":"wanderer"}}"#,
+        r#"{"error":"invalid_request","refresh_token":"may not be null"}"#,
+        r#"{"error":"invalid_request","refresh_token":["Invalid."]}"#,
+    ] {
+        let reading = read_token_answer(Exchange::Answered(answer(400, body)), now(), &sent);
+        assert_eq!((classify(&reading.reply, &provider), reading.raw), (Class::Refused, None), "{body}");
+    }
 }
 
 #[test]
