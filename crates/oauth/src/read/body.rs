@@ -43,27 +43,30 @@ impl Body {
         }
         if answer.end != BodyEnd::TooLarge {
             match serde_json::from_str(text) {
-                Ok(Value::Object(fields)) => return Self::Object(fields),
+                Ok(Value::Object(fields)) if fields.is_empty() => return Self::Object(fields),
                 Ok(Value::Array(items)) => {
                     let first = items.into_iter().next();
                     let Some(Value::Object(fields)) = first else { return Self::OtherJson };
                     return Self::List(fields);
                 }
-                Ok(_) => return Self::OtherJson,
-                Err(_) => {
+                Ok(Value::Object(_)) | Err(_) => {
                     if let Some(fields) = lenient::object(text).filter(|fields| !fields.is_empty()) {
                         return Self::Object(fields);
                     }
                 }
+                Ok(_) => return Self::OtherJson,
             }
         }
         if text.starts_with(['{', '[', '"']) {
             return Self::OtherJson;
         }
         if answer.end == BodyEnd::Complete && !text.contains(char::is_whitespace) {
-            let pairs = form_urlencoded::parse(text.as_bytes());
-            let fields: Map<String, Value> =
-                pairs.map(|(name, value)| (name.into(), Value::String(value.into()))).collect();
+            let mut fields = Map::new();
+            let unambiguous = form_urlencoded::parse(text.as_bytes())
+                .try_for_each(|(name, value)| lenient::put(&mut fields, name.into(), value.into()));
+            if unambiguous.is_none() {
+                return Self::Text;
+            }
             if fields.contains_key("access_token") || fields.contains_key("error") {
                 return Self::Object(fields);
             }

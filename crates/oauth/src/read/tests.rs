@@ -325,6 +325,30 @@ fn one_bad_field_does_not_hide_the_tokens() {
 }
 
 #[test]
+fn a_refresh_token_that_comes_twice() {
+    for body in [
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":null}"#,
+        r#"{"access_token":"at","refresh_token":null,"refresh_token":"rt"}"#,
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":"","access_token":null}"#,
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":"rt","x":1e400}"#,
+        "access_token=at&refresh_token=rt&refresh_token=",
+    ] {
+        let read = tokens(body);
+        assert_eq!(read.access_token.expose_secret(), "at", "{body}");
+        assert_eq!(read.refresh_token.unwrap().expose_secret(), "rt", "{body}");
+    }
+    for body in [
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":"other"}"#,
+        r#"{"access_token":"at","refresh_token":"rt","refresh_token":["rt"]}"#,
+        "access_token=at&refresh_token=rt&refresh_token=other",
+    ] {
+        let reading = read(answer(200, body));
+        assert_eq!(Class::of(&reading.reply), Class::Ambiguous, "{body}");
+        assert_eq!(reading.raw.as_deref(), Some(body.as_bytes()), "whichever counts, it is kept");
+    }
+}
+
+#[test]
 fn a_token_set_needs_an_access_token_and_a_success() {
     for body in [
         r#"{"access_token":""}"#,
