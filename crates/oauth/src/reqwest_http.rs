@@ -23,6 +23,9 @@ use crate::patience::Patience;
 /// How long a connection may take, with name resolution and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// More lines than any token endpoint was seen to put before its answer: an answer with more of them is lost.
+const HEADERS_MAX: usize = 1000;
+
 /// HTTP/1.1 over rustls: one connection for each request, no redirects, no retries, no cookies, no
 /// compression, and no proxy unless it is named.
 pub struct ReqwestHttp {
@@ -73,6 +76,10 @@ impl ReqwestHttp {
         let mut builder = reqwest::Client::builder()
             .user_agent(&settings.user_agent)
             .http1_only()
+            .http1_max_headers(HEADERS_MAX)
+            // A bad line in its head must not hide the tokens in an answer. No connection is used twice, so nothing can
+            // be taken for the beginning of another answer.
+            .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
             .redirect(Policy::none())
             .referer(false)
@@ -125,10 +132,14 @@ impl Http for ReqwestHttp {
             Err(error) if error.is_connect() => {
                 Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
             }
-            Err(error) if was_canceled(&error) => {
+            // Before the first byte of the request was written: hyper then gives the request back.
+            Err(error) if is_hyper(&error, hyper::Error::is_canceled) => {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
             Err(error) if error.is_timeout() => late(),
+            Err(error) if is_hyper(&error, hyper::Error::is_parse) => Exchange::NoAnswer {
+                detail: format!("the head of what {host} answered cannot be read: {}", cause(error)),
+            },
             Err(error) => Exchange::NoAnswer {
                 detail: format!("{host} broke off before it answered: {}", cause(error)),
             },
@@ -160,10 +171,9 @@ async fn read(mut response: Response, patience: &Patience) -> Answer {
     }
 }
 
-/// Whether the connection ended before the first byte of the request was written: hyper then gives the request
-/// back, and calls it canceled.
-fn was_canceled(error: &reqwest::Error) -> bool {
-    sources(error).filter_map(|source| source.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+/// Whether hyper calls an error so.
+fn is_hyper(error: &reqwest::Error, so: fn(&hyper::Error) -> bool) -> bool {
+    sources(error).filter_map(|source| source.downcast_ref()).any(so)
 }
 
 /// What is at the bottom of an error. Of the request itself it names nothing.

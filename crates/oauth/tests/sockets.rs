@@ -192,14 +192,35 @@ async fn a_connection_that_ends_at_once_counts_as_not_sent_only_if_nothing_was_w
 }
 
 #[tokio::test]
-async fn what_was_sent_and_not_answered() {
-    for cut in
-        ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", "garbage\r\n\r\n"]
+async fn an_odd_head_hides_no_body() {
+    for line in
+        ["X-Fill: y\r\n".repeat(900).as_str(), "no colon\r\n", "X Y: z\r\n", "X : y\r\n", "X: y\r\n z\r\n"]
     {
+        let server =
+            Server::answering(format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 2\r\n\r\n{{}}")).await;
+        let answer = answer(send(&server.url(), LONG).await);
+        assert_eq!(
+            (answer.status, &answer.body[..], answer.end),
+            (200, &b"{}"[..], BodyEnd::Complete),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_and_not_answered() {
+    for cut in ["", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"] {
         let server = Server::answering(cut).await;
         let said = no_answer(send(&server.url(), LONG).await);
         assert!(said.starts_with("127.0.0.1 broke off before it answered: "), "{said}");
         assert_eq!(server.connections(), 1, "it is sent once");
+    }
+    let long_head = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(2000));
+    let differing = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}";
+    for head in ["garbage\r\n\r\n", &long_head, differing] {
+        let server = Server::answering(head.to_owned()).await;
+        let said = no_answer(send(&server.url(), LONG).await);
+        assert!(said.starts_with("the head of what 127.0.0.1 answered cannot be read: "), "{said}");
     }
     let silent = Server::start(|mut stream| async move {
         read_request(&mut stream).await;
