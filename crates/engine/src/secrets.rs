@@ -12,6 +12,7 @@ use vestal_core::token::{
     Grant, LONGEST_LIFE, RefreshEnd, StoredRefreshToken, TokenAnswer, TokenSet, saturating_add,
 };
 use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::id_token::subject;
 
 use crate::{Error, Inner};
 
@@ -102,9 +103,27 @@ impl Inner {
             scope: answer.scope.clone().or_else(|| before.and_then(|(tokens, _)| tokens.scope.clone())),
             access_token: seal(Field::AccessToken, answer.access_token.expose_secret()),
             refresh_token: self.seal_refresh_token(answer, to, before),
-            id_token: answer.id_token.as_ref().map(|token| seal(Field::IdToken, token.expose_secret())),
+            id_token: self
+                .id_token(answer, to, before.map(|(tokens, _)| tokens))
+                .map(|token| seal(Field::IdToken, token.expose_secret())),
             extra,
         }
+    }
+
+    /// The id token of an answer, or the one `before` where the answer does not say whose it is (OpenID Connect Core
+    /// §12.2): the next one that does is compared with it.
+    fn id_token(
+        &self,
+        answer: &TokenAnswer,
+        to: Destination<'_>,
+        before: Option<&TokenSet>,
+    ) -> Option<SecretString> {
+        let speaks = |token: &SecretString| subject(token.expose_secret()).is_some();
+        let earlier = before.filter(|_| !answer.id_token.as_ref().is_some_and(speaks)).and_then(|tokens| {
+            let place = place(to.connection, Field::IdToken, to.grant, tokens.generation);
+            self.vault.open_text(&place, tokens.id_token.as_ref()?).ok()
+        });
+        earlier.or_else(|| answer.id_token.clone())
     }
 
     fn seal_refresh_token(
