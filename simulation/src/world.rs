@@ -291,7 +291,7 @@ impl World {
         };
         let asked = engine.begin_connect(begin).await?;
         let redirected = place.consent(&asked.url, &account.to_string(), self.timeline).expect("a yes");
-        engine.finish_connect(&redirected).await.map(drop)
+        engine.finish_connect(&redirected, vestal_engine::Account::AsBefore).await.map(drop)
     }
 
     /// What the store holds of a connection, as nobody of the world sees it.

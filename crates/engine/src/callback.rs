@@ -26,6 +26,15 @@ use crate::save::SAVE_BACKOFF;
 use crate::secrets::Destination;
 use crate::{Engine, Error, Inner};
 
+/// Whose consent is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// That of the account that was connected before, if one was.
+    AsBefore,
+    /// Anybody's.
+    Any,
+}
+
 /// What a consent came to.
 #[derive(Clone, Debug)]
 pub struct Connected {
@@ -49,13 +58,14 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Consent`] where the redirect does not fit what was asked for; nothing was sent then.
-    /// [`Error::NoToken`] where the provider gave no token for the code; [`Error::WorseConsent`]; [`Error::Store`].
-    pub async fn finish_connect(&self, redirected: &Url) -> Result<Connected, Error> {
+    /// [`Error::NoToken`] where the provider gave no token for the code; [`Error::WorseConsent`];
+    /// [`Error::AnotherAccount`]; [`Error::Store`].
+    pub async fn finish_connect(&self, redirected: &Url, account: Account) -> Result<Connected, Error> {
         let (inner, redirected) = (Arc::clone(&self.inner), redirected.clone());
         let under_way = Arc::clone(&inner.consents).read_owned().await;
         // In a task of its own: a code can be used only once, whoever goes away meanwhile.
         let completing = tokio::spawn(async move {
-            let connected = inner.complete(&redirected).await;
+            let connected = inner.complete(&redirected, account).await;
             drop(under_way);
             connected
         });
@@ -85,7 +95,8 @@ impl Engine {
         );
         let (answer, started_at) = inner.ask(request, &provider).await?;
         let renewal = Renewal::ClientCredentials;
-        let consent = Consent { connection, client: &client, answer, renewal, started_at };
+        let account = Account::Any;
+        let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
         inner.store_consent(consent, &provider, None).await
     }
 }
@@ -98,11 +109,12 @@ struct Consent<'a> {
     answer: TokenAnswer,
     renewal: Renewal,
     started_at: Timestamp,
+    account: Account,
 }
 
 impl Inner {
     /// Exchanges the code that a redirect brought, and stores the grant.
-    async fn complete(&self, redirected: &Url) -> Result<Connected, Error> {
+    async fn complete(&self, redirected: &Url, account: Account) -> Result<Connected, Error> {
         let refused = |why: String| Error::Consent { why, next: "connect again".to_owned() };
         let query = redirected.query().unwrap_or_default();
         let callback = Callback::parse(query).map_err(|error| refused(error.to_string()))?;
@@ -138,7 +150,7 @@ impl Inner {
         );
         let (answer, started_at) = self.ask(request, &provider).await?;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
-        let consent = Consent { connection, client: &client, answer, renewal, started_at };
+        let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
         self.store_consent(consent, &provider, Some(&authorization)).await
     }
 
@@ -179,6 +191,9 @@ impl Inner {
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
             self.refuse_worse(&connection, &consent, provider)?;
+            if consent.account == Account::AsBefore && self.is_another_account(&connection, &consent.answer) {
+                return Err(Error::AnotherAccount { name: connection.name });
+            }
             let name = connection.name.clone();
             let Ok(state) = connection.state.clone().apply(Transition::Consent, now) else {
                 return Err(Error::Disconnecting { name });

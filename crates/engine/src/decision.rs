@@ -60,7 +60,7 @@ impl Inner {
     }
 
     /// Whether the id token speaks of another account than the one before. Where either is missing, nobody knows.
-    fn is_another_account(&self, connection: &Connection, answer: &TokenAnswer) -> bool {
+    pub(crate) fn is_another_account(&self, connection: &Connection, answer: &TokenAnswer) -> bool {
         let before = connection.grant.as_ref().and_then(|grant| {
             let sealed = grant.tokens.id_token.as_ref()?;
             let place = place(connection.id, Field::IdToken, grant.id, grant.tokens.generation);

@@ -116,6 +116,12 @@ pub enum Error {
         /// What the provider wants, to give one.
         advice: Option<String>,
     },
+    /// Another account consented than the one that was connected before: what that one granted was kept.
+    #[error("another account consented to {name:?} than before, so the old consent was kept")]
+    AnotherAccount {
+        /// The connection.
+        name: ConnectionName,
+    },
     /// The client lacks what this needs.
     #[error("the client {client:?} {lacks}")]
     Client {

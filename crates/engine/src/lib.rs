@@ -61,7 +61,7 @@ use vestal_core::store::Store;
 use vestal_core::token::Renewal;
 use vestal_oauth::http::Http;
 
-pub use callback::Connected;
+pub use callback::{Account, Connected};
 pub use catalogue::{Catalogue, CatalogueError};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use disconnect::{Disconnected, Revocation};

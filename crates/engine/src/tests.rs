@@ -1,5 +1,6 @@
 //! The verbs in virtual time, against a provider that punishes mistakes.
 
+mod accounts;
 mod clients;
 mod consents;
 mod faulty_store;

@@ -41,5 +41,5 @@ async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandl
     let begin = BeginConnect { name, client, scopes: None, parameters: BTreeMap::new() };
     let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
     let engine = engine.clone();
-    tokio::spawn(async move { engine.finish_connect(&redirected).await })
+    tokio::spawn(async move { engine.finish_connect(&redirected, crate::Account::AsBefore).await })
 }

@@ -11,7 +11,7 @@ use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
 use crate::change::update_to;
-use crate::{Error, Revocation, Want};
+use crate::{Account, Error, Revocation, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -224,8 +224,8 @@ async fn a_redirect_is_taken_once() {
     let asked = engine.begin_connect(begin).await.unwrap();
     assert_eq!(world.shop().await.state, State::Pending);
     let redirected = world.browse(&asked.url);
-    engine.finish_connect(&redirected).await.unwrap();
-    let error = engine.finish_connect(&redirected).await.unwrap_err();
+    engine.finish_connect(&redirected, Account::AsBefore).await.unwrap();
+    let error = engine.finish_connect(&redirected, Account::AsBefore).await.unwrap_err();
     assert!(matches!(error, Error::Consent { .. }), "{error:?}");
     assert_eq!(world.families(), (1, 0), "the code was not sent a second time");
 }
@@ -300,33 +300,6 @@ async fn a_damaged_connection_neither_spins_nor_holds_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_for_another_account_is_quarantined() {
-    let world = World::new(&Behaviour::strict());
-    let engine = world.connected().await;
-    let answer = |access_token: &str, claims: &str| {
-        let id_token = format!("e30.{}.c2ln", base64_url(claims));
-        let body = format!(
-            r#"{{"access_token":"{access_token}","token_type":"Bearer","expires_in":86400,"id_token":"{id_token}"}}"#
-        );
-        let answer = Trouble::answer(http::StatusCode::OK, "application/json", body);
-        Fault::on_refresh(Trouble::AnswerUnprocessed(answer))
-    };
-    let alice = r#"{"iss":"https://sandbox.example","sub":"alice"}"#;
-    let bob = r#"{"iss":"https://sandbox.example","sub":"bob"}"#;
-    for (access_token, claims) in [("alice-1", alice), ("alice-2", alice), ("bob-1", bob)] {
-        world.wire.sandbox.lock().unwrap().add_fault(answer(access_token, claims));
-    }
-    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
-    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 3);
-    let error = engine.refresh(&shop()).await.unwrap_err();
-    assert!(matches!(error, Error::Failing { cause: Cause::Refused { .. }, .. }), "{error:?}");
-    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
-    assert_eq!(token.access_token.expose_secret(), "alice-2");
-    let kept = world.store.candidates(world.shop().await.id, 10).await.unwrap();
-    assert_eq!(kept[0].why, WhyCandidate::AnotherAccount);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_new_refresh_token_in_a_refusal_is_proof_that_the_old_one_is_used_up() {
     for (status, body) in [
         (http::StatusCode::SERVICE_UNAVAILABLE, r#"{"access_token":"at","refresh_token":"new"}"#),
@@ -376,9 +349,4 @@ async fn a_clock_that_is_set_by_a_year_does_no_harm() {
         let refreshes = world.wire.refreshes_sent();
         assert!((12..=20).contains(&refreshes), "kept to the schedule in the new time: {refreshes}");
     }
-}
-
-fn base64_url(text: &str) -> String {
-    use base64::Engine;
-    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text)
 }

@@ -25,7 +25,7 @@ use vestal_store::journal::MemoryJournal;
 
 use super::faulty_store::FaultyStore;
 use crate::{
-    BeginConnect, Catalogue, Connected, Engine, Fate, Limits, NewClient, Nodes, Parts, Refreshed,
+    Account, BeginConnect, Catalogue, Connected, Engine, Fate, Limits, NewClient, Nodes, Parts, Refreshed,
     UnknownNodes,
 };
 
@@ -369,7 +369,7 @@ impl World {
             parameters: BTreeMap::new(),
         };
         let asked = engine.begin_connect(begin).await.unwrap();
-        engine.finish_connect(&self.browse(&asked.url)).await
+        engine.finish_connect(&self.browse(&asked.url), Account::AsBefore).await
     }
 
     /// So many connections, `NAME-0` and so on, made with a client of that name whose token endpoint is at this host.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vestal_api::{ConnectedView, ConsentView};
 use vestal_core::client::Client;
 use vestal_core::connection::ConnectionName;
-use vestal_engine::{BeginConnect, Connected, ConsentRequest, Error};
+use vestal_engine::{Account, BeginConnect, Connected, ConsentRequest, Error};
 
 use super::registration::{ClientOptions, open_or_set_up, register, split};
 use crate::context::{Context, Vestal};
@@ -56,6 +56,10 @@ pub(crate) struct Args {
     /// Do not open a browser: print the URL, and read the final URL from stdin
     #[arg(long)]
     no_browser: bool,
+
+    /// Take the consent also if another account gives it than the one that was connected before
+    #[arg(long)]
+    another_account: bool,
 
     #[command(flatten)]
     options: ClientOptions,
@@ -117,13 +121,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 true => None,
                 false => Some(Loopback::listen(&client.redirect_uri).await?),
             };
+            let account = if args.another_account { Account::Any } else { Account::AsBefore };
             match vestal.engine.begin_connect(begin).await {
                 Err(error) => Err(error),
                 Ok(request) => {
                     announce(&name, &request, context)?;
                     match listening {
-                        Some(loopback) => browser::consent(&vestal, context, &request, loopback).await?,
-                        None => pasted(&vestal, &request, context).await?,
+                        Some(loopback) => {
+                            browser::consent(&vestal, context, &request, account, loopback).await?
+                        }
+                        None => pasted(&vestal, context, &request, account).await?,
                     }
                 }
             }
@@ -248,8 +255,9 @@ fn announce(name: &ConnectionName, request: &ConsentRequest, context: &Context) 
 /// Takes the URL that the browser ended at from stdin.
 async fn pasted(
     vestal: &Vestal,
-    request: &ConsentRequest,
     context: &Context,
+    request: &ConsentRequest,
+    account: Account,
 ) -> Result<Result<Connected, Error>, Failure> {
     let beginning = &request.redirect_uri;
     context.output.note(format_args!(
@@ -258,7 +266,7 @@ async fn pasted(
     let redirected = redirected::read(request, terminal::read_line, |unfit| {
         context.output.warn(format_args!("{unfit}; paste it again:"));
     })?;
-    context.to_its_end(vestal.engine.finish_connect(&redirected)).await
+    context.to_its_end(vestal.engine.finish_connect(&redirected, account)).await
 }
 
 /// Says what came of it.

@@ -37,7 +37,7 @@ use vestal_core::seal::{KeyRing, MasterKey, Vault};
 use vestal_core::secret::{ExposeSecret as _, SecretString};
 use vestal_core::store::Store;
 use vestal_core::token::saturating_add;
-use vestal_engine::{BeginConnect, Catalogue, Engine, Limits, NewClient, Parts, UnknownNodes};
+use vestal_engine::{Account, BeginConnect, Catalogue, Engine, Limits, NewClient, Parts, UnknownNodes};
 use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
 use vestal_store::journal::FileJournal;
@@ -202,6 +202,6 @@ async fn connect(
         BeginConnect { name: name.clone(), client: client.name, scopes: None, parameters: BTreeMap::new() };
     let consent = engine.begin_connect(begin).await?;
     let redirected = caller.consent(&consent.url).await?;
-    engine.finish_connect(&redirected).await?;
+    engine.finish_connect(&redirected, Account::AsBefore).await?;
     Ok(())
 }

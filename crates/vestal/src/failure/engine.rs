@@ -90,6 +90,15 @@ impl Failure {
                         .unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()),
                 )
             }
+            Error::AnotherAccount { name } => {
+                let again = format!("vestal connect {}", word(name.as_str()));
+                let name = name.as_str();
+                Self::failed(format!("another account consented to {name:?} than before, so the old consent was kept"))
+                    .why("a connection is one account's; mostly the browser was logged in as somebody else")
+                    .next(format!(
+                        "log in as the account you mean, then: {again}; or, to change the account: {again} --another-account"
+                    ))
+            }
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
                 .next(format!("look at it with: vestal client show {}", word(&client))),
             // Nothing passes by itself here, and no consent helps.

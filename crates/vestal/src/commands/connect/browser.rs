@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use url::Url;
 use vestal_api::Code;
 use vestal_core::clock::Clock;
-use vestal_engine::{Connected, ConsentRequest, Error};
+use vestal_engine::{Account, Connected, ConsentRequest, Error};
 
 use super::redirected::is_ours;
 use crate::clock::SystemClock;
@@ -25,6 +25,7 @@ pub(super) async fn consent(
     vestal: &Vestal,
     context: &Context,
     request: &ConsentRequest,
+    account: Account,
     mut loopback: Loopback,
 ) -> Result<Result<Connected, Error>, Failure> {
     let mut signals = context.signals.listen()?;
@@ -60,7 +61,7 @@ pub(super) async fn consent(
         return Err(Failure::failed("nobody listens for the browser any more").next("start again"));
     };
     // A code can be used once: from here on a signal waits for the end.
-    let outcome = context.to_its_end(vestal.engine.finish_connect(&url)).await?;
+    let outcome = context.to_its_end(vestal.engine.finish_connect(&url, account)).await?;
     let page = match &outcome {
         Ok(connected) => Page {
             title: "Connected",

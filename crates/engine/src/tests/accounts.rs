@@ -1,0 +1,85 @@
+//! Whose tokens a connection gets: a connection is one account's.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::StatusCode;
+use vestal_core::secret::ExposeSecret;
+use vestal_core::state::Cause;
+use vestal_core::token::WhyCandidate;
+use vestal_sandbox::{Endpoint, Fault, Trouble};
+
+use super::world::{Behaviour, World, shop};
+use crate::{Account, BeginConnect, Error, Want};
+
+/// The next answer of the token endpoint: a token set of this account, or of nobody in particular.
+fn answer(world: &World, access_token: &str, account: Option<&str>) {
+    let id_token = account.map_or_else(String::new, |account| {
+        let claims = format!(r#"{{"iss":"https://sandbox.example","sub":"{account}"}}"#);
+        format!(r#","id_token":"e30.{}.c2ln""#, BASE64_URL_SAFE_NO_PAD.encode(claims))
+    });
+    let body = format!(
+        r#"{{"access_token":"{access_token}","token_type":"Bearer","expires_in":86400,"refresh_token":"rt"{id_token}}}"#
+    );
+    let answer = Trouble::answer(StatusCode::OK, "application/json", body);
+    let fault = Fault::at(Endpoint::Token, Trouble::AnswerUnprocessed(answer));
+    world.wire.sandbox.lock().unwrap().add_fault(fault);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_for_another_account_is_quarantined() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    for (access_token, account) in [("alice-1", "alice"), ("alice-2", "alice"), ("bob-1", "bob")] {
+        answer(&world, access_token, Some(account));
+    }
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 3);
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Failing { cause: Cause::Refused { .. }, .. }), "{error:?}");
+    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!(token.access_token.expose_secret(), "alice-2");
+    let kept = world.store.candidates(world.shop().await.id, 10).await.unwrap();
+    assert_eq!(kept[0].why, WhyCandidate::AnotherAccount);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_nobody_in_particular_is_followed_by_one_of_the_same_account() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    for (access_token, account) in [("1", Some("alice")), ("2", None), ("3", None), ("4", Some("bob"))] {
+        answer(&world, access_token, account);
+    }
+    for generation in 2..=4 {
+        assert_eq!(engine.refresh(&shop()).await.unwrap().generation, generation);
+    }
+    let error = engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(error, Error::Failing { cause: Cause::Refused { .. }, .. }), "{error:?}");
+    assert_eq!(world.shop().await.generation(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consent_of_another_account_is_taken_only_where_that_is_wanted() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    answer(&world, "alice-1", Some("alice"));
+    world.consent(&engine, &["contacts"]).await.unwrap();
+    let before = world.shop().await;
+
+    answer(&world, "bob-1", Some("bob"));
+    let error = world.consent(&engine, &["contacts"]).await.unwrap_err();
+    assert!(matches!(error, Error::AnotherAccount { .. }), "{error:?}");
+    assert_eq!(world.shop().await, before, "nothing was touched");
+
+    answer(&world, "alice-2", Some("alice"));
+    world.consent(&engine, &["contacts"]).await.unwrap();
+
+    answer(&world, "bob-2", Some("bob"));
+    let begin =
+        BeginConnect { name: shop(), client: "sandbox".into(), scopes: None, parameters: BTreeMap::new() };
+    let asked = engine.begin_connect(begin).await.unwrap();
+    engine.finish_connect(&world.browse(&asked.url), Account::Any).await.unwrap();
+    let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!(token.access_token.expose_secret(), "bob-2");
+}
