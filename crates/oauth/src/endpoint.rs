@@ -49,6 +49,16 @@ pub fn check(url: &Url) -> Result<(), UnfitEndpoint> {
     Ok(())
 }
 
+/// A URL as it may be shown: without a user name and a password.
+pub fn without_user_info(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("//") else { return url.to_owned() };
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}//{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 /// Whether the URL's host is this machine: `localhost`, or a loopback address.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -88,6 +98,19 @@ mod tests {
             "https://login.example.com/token#top",
         ] {
             assert!(check(&Url::parse(unfit).unwrap()).is_err(), "{unfit}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("https://user:word@login.example.com/a@b?c", "https://login.example.com/a@b?c"),
+            ("https://user@wo@rd@login.example.com", "https://login.example.com"),
+            ("https://login.example.com/a@b", "https://login.example.com/a@b"),
+            ("https://user:word@", "https://"),
+            ("login.example.com", "login.example.com"),
+        ] {
+            assert_eq!(without_user_info(url), shown);
         }
     }
 

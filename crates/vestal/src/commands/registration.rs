@@ -8,7 +8,7 @@ use vestal_core::provider::{Issuer, Provider, catalogue};
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_engine::NewClient;
 use vestal_oauth::discovery::{DiscoveryError, discover};
-use vestal_oauth::endpoint;
+use vestal_oauth::endpoint::{self, UnfitEndpoint};
 
 use crate::config::{create, read_secret_file};
 use crate::context::{Context, Vestal};
@@ -214,8 +214,7 @@ fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
         None => Url::parse(REDIRECT_URI).map_err(Failure::failed)?,
     };
     // RFC 6749 §3.1.2; and what is sent in the clear must not leave this machine.
-    endpoint::check(&uri)
-        .map_err(|error| Failure::usage(format!("{uri} cannot be a redirect URI")).why(error))?;
+    endpoint::check(&uri).map_err(|error| unfit(&uri, "cannot be a redirect URI", error))?;
     Ok(uri)
 }
 
@@ -277,9 +276,14 @@ async fn endpoints(
     };
     for url in endpoints.all() {
         refuse_retired(url.as_str())?;
-        endpoint::check(url).map_err(|error| Failure::usage(format!("{url} cannot be used")).why(error))?;
+        endpoint::check(url).map_err(|error| unfit(url, "cannot be used", error))?;
     }
     Ok((endpoints, methods))
+}
+
+fn unfit(url: &Url, what: &str, why: UnfitEndpoint) -> Failure {
+    let shown = endpoint::without_user_info(url.as_str());
+    Failure::usage(format!("{shown} {what}")).why(why).next("name another URL")
 }
 
 fn undiscovered(error: DiscoveryError) -> Failure {
@@ -367,6 +371,9 @@ mod tests {
         let fits = |uri: &str| redirect_uri(Some(uri.parse().unwrap())).is_ok();
         assert!(fits("http://localhost:8724/callback") && fits("https://shop.example/back"));
         assert!(!fits("http://shop.example/back") && !fits("http://localhost/x#y"));
+        let with_a_password = redirect_uri(Some("https://me:hunter2@shop.example/back".parse().unwrap()));
+        let told = with_a_password.unwrap_err().view().unwrap();
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
         assert_eq!(redirect_uri(None).unwrap().as_str(), REDIRECT_URI);
     }
 
