@@ -133,17 +133,17 @@ impl FromStr for Policy {
 #[serde(try_from = "String", into = "String")]
 pub struct ConnectionName(String);
 
-/// A text that cannot name a connection.
+/// A text that can name neither a connection nor a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     /// There is nothing in it.
-    #[error("a connection's name cannot be empty")]
+    #[error("a name cannot be empty")]
     Empty,
     /// It is longer than 255 bytes.
-    #[error("a connection's name has at most 255 bytes of UTF-8; this one has {0}")]
+    #[error("a name has at most 255 bytes of UTF-8; this one has {0}")]
     TooLong(usize),
     /// It holds a character that would not show, or would break a terminal.
-    #[error("a connection's name cannot hold the control character {0:?}")]
+    #[error("a name cannot hold the control character {0:?}")]
     Control(char),
 }
 
@@ -161,16 +161,25 @@ impl TryFrom<String> for ConnectionName {
     type Error = BadName;
 
     fn try_from(name: String) -> Result<Self, BadName> {
-        if name.is_empty() {
-            return Err(BadName::Empty);
-        }
-        if name.len() > Self::LONGEST_BYTES {
-            return Err(BadName::TooLong(name.len()));
-        }
-        match name.chars().find(|c| c.is_control()) {
-            Some(control) => Err(BadName::Control(control)),
-            None => Ok(Self(name)),
-        }
+        check_name(&name)?;
+        Ok(Self(name))
+    }
+}
+
+/// Whether this can name a connection, or a client.
+///
+/// # Errors
+/// Where it cannot.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    if name.is_empty() {
+        return Err(BadName::Empty);
+    }
+    if name.len() > ConnectionName::LONGEST_BYTES {
+        return Err(BadName::TooLong(name.len()));
+    }
+    match name.chars().find(|c| c.is_control()) {
+        Some(control) => Err(BadName::Control(control)),
+        None => Ok(()),
     }
 }
 

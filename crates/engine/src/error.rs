@@ -1,7 +1,7 @@
 //! What can stand in the way.
 
 use jiff::Timestamp;
-use vestal_core::connection::ConnectionName;
+use vestal_core::connection::{BadName, ConnectionName};
 use vestal_core::journal::JournalError;
 use vestal_core::seal::OpenError;
 use vestal_core::state::{Cause, Reason};
@@ -31,6 +31,14 @@ pub enum Error {
         what: &'static str,
         /// The name.
         name: String,
+    },
+    /// A client cannot be called so.
+    #[error("a client cannot be called {name:?}: {why}")]
+    BadName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: BadName,
     },
     /// Nobody has consented yet.
     #[error("{name:?} waits for somebody to consent")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints};
-use vestal_core::connection::Connection;
+use vestal_core::connection::{Connection, check_name};
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
 use vestal_core::seal::Sealed;
@@ -41,9 +41,15 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Taken`], [`Error::Client`] when its secret is missing, [`Error::Provider`], [`Error::Store`].
+    /// [`Error::BadName`], [`Error::Taken`], [`Error::Client`] when its secret is missing or what it is told cannot be
+    /// shown, [`Error::Provider`], [`Error::Store`].
     pub async fn add_client(&self, new: NewClient) -> Result<Client, Error> {
         let inner = &self.inner;
+        check_name(&new.name).map_err(|why| Error::BadName { name: new.name.clone(), why })?;
+        if new.scopes.iter().chain([&new.client_id]).any(|text| text.contains(char::is_control)) {
+            let lacks = "cannot have a control character in its id or its scopes".to_owned();
+            return Err(Error::Client { client: new.name, lacks });
+        }
         inner.catalogue.get(&new.provider)?;
         let now = inner.clock.now();
         let id = ClientId::new(now, &*inner.entropy);

@@ -6,8 +6,8 @@ use vestal_core::event::What;
 use vestal_core::state::{Cause, State};
 use vestal_sandbox::Client;
 
-use super::world::{Behaviour, DAY, World};
-use crate::{Engine, Error};
+use super::world::{Behaviour, DAY, World, client};
+use crate::{Engine, Error, NewClient};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const FLEET: usize = 20;
@@ -150,4 +150,22 @@ async fn a_secret_that_another_process_set_is_used_within_a_second() {
     let sent = world.wire.refreshes_sent();
     assert_eq!(refresh("app-3").await, State::Active);
     assert_eq!(world.wire.refreshes_sent(), sent + 1, "with the right one at once");
+}
+
+#[tokio::test]
+async fn nothing_that_breaks_a_terminal_is_kept_of_a_client() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    for name in ["", "a\u{1b}[1m", "a\nb", &"x".repeat(256)] {
+        let error = engine.add_client(NewClient { name: name.into(), ..client() }).await.unwrap_err();
+        assert!(matches!(error, Error::BadName { .. }), "{error:?}");
+    }
+    for odd in [
+        NewClient { client_id: "a\u{1b}[1m".into(), ..client() },
+        NewClient { scopes: vec!["a".into(), "b\u{9b}".into()], ..client() },
+    ] {
+        let error = engine.add_client(odd).await.unwrap_err();
+        assert!(matches!(error, Error::Client { .. }), "{error:?}");
+    }
+    assert!(world.store.clients().await.unwrap().clients.is_empty());
 }

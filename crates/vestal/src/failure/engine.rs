@@ -28,6 +28,9 @@ impl Failure {
             Error::Taken { what, name } => {
                 Self::failed(format!("{what} {name:?} exists already")).next("choose another name")
             }
+            Error::BadName { name, why } => {
+                Self::usage(format!("a client cannot be called {name:?}")).why(why).next("choose another name")
+            }
             Error::Pending { name } => {
                 Self::new(Code::NeedsReauth, waits(&name, "waits for somebody to consent"))
                     .why("nobody has completed a consent for it yet")
@@ -75,7 +78,7 @@ impl Failure {
                 )
                 .why(detail)
                 .next(format!(
-                    "try again; or leave the grant as it is with: vestal disconnect {} --keep-grant",
+                    "try again; or leave the grant as it is with: vestal disconnect --keep-grant {}",
                     word(name)
                 ))
             }
@@ -92,11 +95,12 @@ impl Failure {
             }
             Error::AnotherAccount { name } => {
                 let again = format!("vestal connect {}", word(name.as_str()));
+                let anyway = format!("vestal connect --another-account {}", word(name.as_str()));
                 let name = name.as_str();
                 Self::failed(format!("another account consented to {name:?} than before, so the old consent was kept"))
                     .why("a connection is one account's; mostly the browser was logged in as somebody else")
                     .next(format!(
-                        "log in as the account you mean, then: {again}; or, to change the account: {again} --another-account"
+                        "log in as the account you mean, then: {again}; or, to change the account: {anyway}"
                     ))
             }
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
