@@ -53,7 +53,9 @@ impl Config {
             Ok(text) => (file::parse(&text, &place.config)?, true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (file::File::default(), false),
             Err(error) => {
-                return Err(Failure::failed(format!("{} cannot be read", place.config.display())).why(error));
+                return Err(Failure::failed(format!("{} cannot be read", place.config.display()))
+                    .why(error)
+                    .next("name a configuration that this user may read, with --config FILE"));
             }
         };
         let store = match file.store.path {

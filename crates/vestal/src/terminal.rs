@@ -43,9 +43,11 @@ pub(crate) fn read_line() -> Result<String, Failure> {
     let mut line = String::new();
     let read = io::stdin().lock().take(LONGEST_BYTES).read_line(&mut line);
     match read {
-        Ok(0) => Err(Failure::usage("stdin ended before it said anything")),
+        Ok(0) => Err(Failure::usage("nothing was given on stdin")
+            .why("it ended before it said anything")
+            .next("type it, or pipe it in")),
         Ok(_) => Ok(line.trim().to_owned()),
-        Err(error) => Err(Failure::failed("stdin cannot be read").why(error)),
+        Err(error) => Err(Failure::failed("stdin cannot be read").why(error).next("give it text in UTF-8")),
     }
 }
 

@@ -74,8 +74,23 @@ enum GrantType {
     ClientCredentials,
 }
 
+/// Parameters of the authorization request that are Vestal's own (RFC 6749 §4.1.1, RFC 7636 §4.3).
+const OWN_PARAMETERS: [&str; 7] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "scope",
+];
+
 fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some((name, _)) if OWN_PARAMETERS.contains(&name) => Err(format!(
+            "{name} is said by Vestal itself{}",
+            if name == "scope" { ": use --scope" } else { "" }
+        )),
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a parameter is written as NAME=VALUE".to_owned()),
     }
@@ -178,7 +193,7 @@ impl Wanted<'_> {
                 Failure::usage(format!("there is no connection {:?} yet", self.name.as_str()))
                     .why("to make one, it has to be known with which provider")
                     .next(format!(
-                        "vestal connect {} --provider P; see: vestal providers list",
+                        "vestal connect --provider P {}; see: vestal providers list",
                         word(self.name.as_str())
                     ))
             }),
@@ -319,4 +334,21 @@ async fn conclude(
         output.note("Keep it alive with: vestal serve; or by cron: vestal refresh --due --within 12h");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_is_our_own_is_refused() {
+        let of = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(parameter("prompt=login"), of("prompt", "login"));
+        assert_eq!(parameter("hint=a=b"), of("hint", "a=b"));
+        for text in
+            ["prompt", "=x", "state=x", "redirect_uri=https://x.example", "scope=a", "code_challenge=x"]
+        {
+            assert!(parameter(text).is_err(), "{text}");
+        }
+    }
 }

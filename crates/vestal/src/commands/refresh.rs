@@ -122,7 +122,7 @@ fn not_refreshed(name: &ConnectionName, refused: &Rejection) -> Failure {
             .next("look at what the API says: a missing scope or privilege, another host, a deactivated account"),
         Rejection::Unknown { newest } => Failure::failed(error)
             .why(format!("its newest access token is of generation {newest}, so the one that was rejected is not its own"))
-            .next(format!("vestal token {} --json names the generation with the token", name.as_str())),
+            .next(format!("vestal token --json {} names the generation with the token", word(name.as_str()))),
         Rejection::TooSoon | Rejection::Newer(_) => Failure::new(Code::TemporarilyUnavailable, error)
             .why("it was refreshed just now")
             .next("try again in a minute"),

@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 /// What the reader would not expect.
 fn note(issued: &IssuedToken, left_seconds: Option<u64>, name: &ConnectionName, context: &Context) {
     if let Some(wanted) = issued.min_ttl.cut_from {
-        let (wanted, effective) = (humantime::format_duration(wanted), span(issued.min_ttl.effective));
+        let (wanted, effective) = (span(wanted), span(issued.min_ttl.effective));
         context.output.note(format_args!(
             "note: --min-ttl {wanted} was cut to {effective}, half of the token's life: it must not be refreshed on each read"
         ));
