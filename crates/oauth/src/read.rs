@@ -22,8 +22,8 @@ pub(crate) use body::{Body, redirect_target};
 use error_body::ErrorBody;
 use life::Reference;
 
-/// How much of an answer is kept that could not be read: no token set is as long, and a page that comes again at every
-/// try must not fill a disk.
+/// How much of an answer is kept that could not be read, and in which no token is seen: no token set is as long, and a
+/// page that comes again at every try must not fill a disk.
 pub const RAW_MAX_BYTES: usize = 64 * 1024;
 
 /// What an exchange with a token endpoint came to.
@@ -32,7 +32,7 @@ pub struct Reading {
     pub reply: Reply,
     /// The body, not empty, of an answer that may hold tokens and could not be taken as such: one that could not
     /// be read although its status says success, or one that holds tokens although it says that it is none. It may
-    /// hold the only refresh token. At most [`RAW_MAX_BYTES`].
+    /// hold the only refresh token. At most [`RAW_MAX_BYTES`], unless tokens are seen in it.
     pub raw: Option<Bytes>,
     /// The provider's time, from the `Date` header.
     pub date: Option<Timestamp>,
@@ -80,7 +80,8 @@ fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Readin
     };
     let may_hold_tokens = holds_tokens || (successful && matches!(reply, Reply::Unreadable { .. }));
     let raw = Some(answer.body).filter(|body| may_hold_tokens && !body.is_empty());
-    let raw = raw.map(|body| body.slice(..body.len().min(RAW_MAX_BYTES)));
+    let most = if holds_tokens { BODY_MAX_BYTES } else { RAW_MAX_BYTES };
+    let raw = raw.map(|body| body.slice(..body.len().min(most)));
     Reading { reply, raw, date }
 }
 

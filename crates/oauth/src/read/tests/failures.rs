@@ -165,6 +165,19 @@ fn bodies_that_ended_badly() {
 }
 
 #[test]
+fn a_long_page_is_cut_and_a_long_token_set_is_not() {
+    let long = " ".repeat(2 * RAW_MAX_BYTES);
+    let page = read(answer(200, format!("<html>{long}")));
+    assert_eq!(page.raw.unwrap().len(), RAW_MAX_BYTES);
+    for (status, body) in [
+        (200, format!(r#"[{{"x":"{long}","refresh_token":"rt"}}]"#)),
+        (503, format!(r#"{{"a":"{long}","access_token":"at"}}"#)),
+    ] {
+        assert_eq!(read(answer(status, body.clone())).raw, Some(Bytes::from(body)));
+    }
+}
+
+#[test]
 fn waits_are_passed_on() {
     let with = |name: &str, value: &str, body: &'static str| {
         let mut answer = answer(429, body);

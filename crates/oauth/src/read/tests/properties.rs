@@ -45,7 +45,76 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A body in which this refresh token stands somewhere, more or less as it should.
+fn holding(token: &str) -> impl Strategy<Value = String> + use<> {
+    let member = format!(r#""refresh_token":"{token}""#);
+    let beside = prop::sample::select(vec![
+        "",
+        r#""access_token":"at","#,
+        r#""access_token":null,"#,
+        r#""error":"invalid_request","#,
+        r#""error":"temporarily_unavailable","#,
+        r#""error":{"code":1},"#,
+        r#""ok":false,"#,
+        r#""x":1e400,"#,
+        r#""refresh_token":null,"#,
+        r#""refresh_token":"","#,
+        r#""refresh_token":"other","#,
+        r#""refresh_token":"\ud800","#,
+        r#""refresh_token":[],"#,
+    ]);
+    let after = prop::sample::select(vec![
+        "",
+        r#","access_token":"at""#,
+        r#","access_token":"""#,
+        r#","error":"x""#,
+        r#","refresh_token":null"#,
+        r#","refresh_token":" ""#,
+        r#","refresh_token":"other""#,
+        r#","refresh_token":false"#,
+        r#","x":"\ud800""#,
+        ",",
+        ",x",
+        r#","x":"y"#,
+    ]);
+    let around = prop::sample::select(vec![
+        ("{", "}"),
+        ("{", ""),
+        ("[{", "}]"),
+        ("[0,{", "}"),
+        (r#"{"data":{"#, "}}"),
+        ("<pre>{", "}</pre>"),
+        (")]}',\n{", "}"),
+        ("{", "}\0"),
+        ("{", "}{}"),
+    ]);
+    (prop::collection::vec(beside, 0..3), after, around).prop_map(move |(beside, after, (open, close))| {
+        format!("{open}{}{member}{after}{close}", beside.concat())
+    })
+}
+
 proptest! {
+    #[test]
+    fn no_refresh_token_that_came_is_thrown_away(
+        status in prop_oneof![Just(200_u16), 200_u16..600],
+        (token, body) in "[A-Za-z0-9._~+/-]{1,20}".prop_flat_map(|token| (Just(token.clone()), holding(&token))),
+        end in prop::sample::select(vec![BodyEnd::Complete, BodyEnd::Truncated, BodyEnd::TooLarge, BodyEnd::TimedOut]),
+    ) {
+        let reading = read(Answer { end, ..answer(status, body.clone()) });
+        match &reading.reply {
+            Reply::Tokens(tokens) => {
+                let taken = tokens.refresh_token.as_ref().map(|taken| taken.expose_secret());
+                let aside = Value::Object(tokens.extra.clone()).to_string();
+                prop_assert!(taken == Some(&token) || aside.contains(&token), "{body}");
+            }
+            reply => {
+                let provider = catalogue::builtin("custom").unwrap().unwrap();
+                prop_assert_eq!(reading.raw, Some(Bytes::from(body)));
+                prop_assert_eq!(classify(reply, &provider), Class::Ambiguous);
+            }
+        }
+    }
+
     #[test]
     fn any_answer_can_be_read(
         status in prop_oneof![Just(200_u16), 100_u16..600],
