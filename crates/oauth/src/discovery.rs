@@ -102,7 +102,7 @@ pub async fn discover(
 }
 
 fn not_an_issuer(issuer: &str, detail: String) -> DiscoveryError {
-    DiscoveryError::NotAnIssuer { issuer: shown(&endpoint::without_user_info(issuer)), detail }
+    DiscoveryError::NotAnIssuer { issuer: shown(&endpoint::bare(issuer)), detail }
 }
 
 /// Where the metadata may be (RFC 8414 §3.1; OpenID Connect Discovery 1.0 §4).

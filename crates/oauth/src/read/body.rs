@@ -99,7 +99,7 @@ impl Body {
             }
             Self::Empty => "an empty body".into(),
             Self::Html => "an HTML page, not JSON".into(),
-            Self::OtherJson => "JSON that is broken or no object".into(),
+            Self::OtherJson => "JSON that is broken, ambiguous or no object".into(),
             Self::Text => "something that is neither JSON nor a form".into(),
         }
     }

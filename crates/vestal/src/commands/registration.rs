@@ -282,7 +282,7 @@ async fn endpoints(
 }
 
 fn unfit(url: &Url, what: &str, why: UnfitEndpoint) -> Failure {
-    let shown = endpoint::without_user_info(url.as_str());
+    let shown = endpoint::bare(url.as_str());
     Failure::usage(format!("{shown} {what}")).why(why).next("name another URL")
 }
 

@@ -102,9 +102,9 @@ fn what_is_wrong_is_said() {
         (403, html, "answered 403 with an HTML page, not JSON"),
         (200, "", "answered 200 with an empty body"),
         (200, " \n", "answered 200 with an empty body"),
-        (200, "{", "answered 200 with JSON that is broken or no object"),
-        (200, "[]", "answered 200 with JSON that is broken or no object"),
-        (200, "true", "answered 200 with JSON that is broken or no object"),
+        (200, "{", "answered 200 with JSON that is broken, ambiguous or no object"),
+        (200, "[]", "answered 200 with JSON that is broken, ambiguous or no object"),
+        (200, "true", "answered 200 with JSON that is broken, ambiguous or no object"),
         (502, "Bad gateway", "answered 502 with something that is neither JSON nor a form"),
         (200, "hunter2=", "answered 200 with something that is neither JSON nor a form"),
         (
