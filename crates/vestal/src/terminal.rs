@@ -40,14 +40,23 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
 
 /// The next line of stdin, trimmed. Lines are read one by one, so that several readers can share stdin.
 pub(crate) fn read_line() -> Result<String, Failure> {
+    line_of(io::stdin().lock())
+}
+
+fn line_of(mut from: impl BufRead) -> Result<String, Failure> {
     let mut line = String::new();
-    let read = io::stdin().lock().take(LONGEST_BYTES).read_line(&mut line);
-    match read {
+    let unreadable = |why: String| Failure::failed("stdin cannot be read").why(why);
+    match from.by_ref().take(LONGEST_BYTES).read_line(&mut line) {
         Ok(0) => Err(Failure::usage("nothing was given on stdin")
             .why("it ended before it said anything")
             .next("type it, or pipe it in")),
+        // Half a secret is none.
+        Ok(_) if line.len() as u64 == LONGEST_BYTES && !line.ends_with('\n') => {
+            Err(unreadable(format!("a line has more than {} KiB", LONGEST_BYTES / 1024))
+                .next("give a shorter one"))
+        }
         Ok(_) => Ok(line.trim().to_owned()),
-        Err(error) => Err(Failure::failed("stdin cannot be read").why(error).next("give it text in UTF-8")),
+        Err(error) => Err(unreadable(error.to_string()).next("give it text in UTF-8")),
     }
 }
 
@@ -72,5 +81,23 @@ impl Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_whole_or_it_is_none() {
+        let read = |text: &[u8]| line_of(text).map_err(|failure| failure.view().unwrap().error);
+        assert_eq!(read(b" one \ntwo"), Ok("one".to_owned()));
+        assert_eq!(read(b"one"), Ok("one".to_owned()));
+        let longest = "x".repeat(64 * 1024 - 1);
+        assert_eq!(read(format!("{longest}\n").as_bytes()), Ok(longest.clone()));
+        for text in [&b"\xff\n"[..], format!("{longest}xx\n").as_bytes()] {
+            assert_eq!(read(text), Err("stdin cannot be read".to_owned()));
+        }
+        assert_eq!(read(b""), Err("nothing was given on stdin".to_owned()));
     }
 }
