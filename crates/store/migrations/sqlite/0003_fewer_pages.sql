@@ -1,7 +1,7 @@
 -- What a refresh reads and writes lies on fewer pages: among a million connections each is another one.
 
--- Leases by themselves, of which none outlasts its connection: whoever takes one, renews it or gives it back writes into a table of a few rows that are always at
--- hand, and of the many connections none is written before there is an outcome.
+-- Leases by themselves, of which none outlasts its connection: whoever takes one, renews it or gives it back writes into
+-- a table of a few rows that are always at hand, and of the many connections none is written before there is an outcome.
 CREATE TABLE leases (
     connection BLOB PRIMARY KEY NOT NULL,
     attempt    BLOB NOT NULL,
@@ -32,57 +32,78 @@ ALTER TABLE connections DROP COLUMN lease_until;
 DROP INDEX connections_dies_at;
 CREATE INDEX connections_due_at ON connections (due_at, dies_at, id, client) WHERE due_at IS NOT NULL;
 
--- Each grant has two places for token sets, beside each other: 2 * seq and the next. One holds the current token set, the
--- other the one before, and the next one takes the place of that. So they are found without an index.
-CREATE TABLE grants_by_seq (
-    seq          INTEGER PRIMARY KEY,
-    id           BLOB NOT NULL,
-    connection   BLOB NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
-    consented_at INTEGER NOT NULL,
-    renewal      TEXT NOT NULL
-) STRICT;
-CREATE TABLE token_sets_by_place (
-    place               INTEGER PRIMARY KEY,
+-- The current grant and its token set in the connection's own row, and beside it the one before, whose refresh token is kept
+-- until the new one has worked: all that a refresh changes is on one page.
+ALTER TABLE connections ADD COLUMN consented_at INTEGER;
+ALTER TABLE connections ADD COLUMN renewal TEXT;
+ALTER TABLE connections ADD COLUMN issued_at INTEGER;
+ALTER TABLE connections ADD COLUMN expires_at INTEGER;
+ALTER TABLE connections ADD COLUMN token_type TEXT;
+ALTER TABLE connections ADD COLUMN scope TEXT;
+ALTER TABLE connections ADD COLUMN access_token BLOB;
+ALTER TABLE connections ADD COLUMN refresh_token BLOB;
+ALTER TABLE connections ADD COLUMN refresh_fingerprint BLOB;
+ALTER TABLE connections ADD COLUMN refresh_end TEXT; -- JSON
+ALTER TABLE connections ADD COLUMN id_token BLOB;
+ALTER TABLE connections ADD COLUMN extra BLOB;
+ALTER TABLE connections ADD COLUMN previous_generation INTEGER;
+ALTER TABLE connections ADD COLUMN previous_issued_at INTEGER;
+ALTER TABLE connections ADD COLUMN previous_expires_at INTEGER;
+ALTER TABLE connections ADD COLUMN previous_token_type TEXT;
+ALTER TABLE connections ADD COLUMN previous_scope TEXT;
+ALTER TABLE connections ADD COLUMN previous_access_token BLOB;
+ALTER TABLE connections ADD COLUMN previous_refresh_token BLOB;
+ALTER TABLE connections ADD COLUMN previous_refresh_fingerprint BLOB;
+ALTER TABLE connections ADD COLUMN previous_refresh_end TEXT;
+ALTER TABLE connections ADD COLUMN previous_id_token BLOB;
+ALTER TABLE connections ADD COLUMN previous_extra BLOB;
+UPDATE connections SET
+    (consented_at, renewal) = (SELECT g.consented_at, g.renewal FROM grants g WHERE g.id = connections.grant_id),
+    (issued_at, expires_at, token_type, scope, access_token, refresh_token, refresh_fingerprint,
+        refresh_end, id_token, extra) = (
+        SELECT issued_at, expires_at, token_type, scope, access_token, refresh_token, refresh_fingerprint,
+        refresh_end, id_token, extra
+        FROM token_sets t WHERE t.grant_id = connections.grant_id AND t.generation = connections.generation),
+    (previous_generation, previous_issued_at, previous_expires_at, previous_token_type, previous_scope,
+        previous_access_token, previous_refresh_token, previous_refresh_fingerprint,
+        previous_refresh_end, previous_id_token, previous_extra) = (
+        SELECT generation, issued_at, expires_at, token_type, scope, access_token, refresh_token, refresh_fingerprint,
+        refresh_end, id_token, extra
+        FROM token_sets t WHERE t.grant_id = connections.grant_id AND t.generation < connections.generation
+        ORDER BY generation DESC LIMIT 1)
+WHERE grant_id IS NOT NULL;
+
+-- Those of the grants before, which are kept until the current one has worked.
+CREATE TABLE earlier_token_sets (
+    seq                 INTEGER PRIMARY KEY,
+    connection          BLOB NOT NULL REFERENCES connections (id) ON DELETE CASCADE,
+    grant_id            BLOB NOT NULL,
+    consented_at        INTEGER,
+    renewal             TEXT,
     generation          INTEGER NOT NULL,
-    issued_at           INTEGER NOT NULL,
+    issued_at           INTEGER,
     expires_at          INTEGER,
-    token_type          TEXT NOT NULL,
+    token_type          TEXT,
     scope               TEXT,
-    access_token        BLOB NOT NULL,
+    access_token        BLOB,
     refresh_token       BLOB,
     refresh_fingerprint BLOB,
     refresh_end         TEXT, -- JSON
     id_token            BLOB,
     extra               BLOB
 ) STRICT;
-INSERT INTO grants_by_seq (id, connection, consented_at, renewal)
-    SELECT id, connection, consented_at, renewal FROM grants
-    WHERE connection IN (SELECT id FROM connections) ORDER BY rowid;
-CREATE TEMP TABLE seqs AS SELECT id, seq FROM grants_by_seq;
-CREATE UNIQUE INDEX temp.seqs_id ON seqs (id);
--- There are two at most of each grant.
-INSERT INTO token_sets_by_place
-    SELECT 2 * seq + age, generation, issued_at, expires_at, token_type, scope, access_token, refresh_token,
-        refresh_fingerprint, refresh_end, id_token, extra
-    FROM (SELECT *, row_number() OVER (PARTITION BY grant_id ORDER BY generation DESC) - 1 AS age FROM token_sets)
-        JOIN seqs ON id = grant_id
-    WHERE age < 2;
-
-ALTER TABLE connections ADD COLUMN tokens INTEGER; -- the place of its current token set
--- Where the grant is not there, the connection is damaged, and stays so: there is no place 0.
-UPDATE connections SET tokens = coalesce((SELECT 2 * seq FROM seqs WHERE seqs.id = grant_id), 0)
-    WHERE grant_id IS NOT NULL;
-ALTER TABLE connections DROP COLUMN grant_id;
-
-DROP TABLE seqs;
+INSERT INTO earlier_token_sets (connection, grant_id, consented_at, renewal, generation,
+        issued_at, expires_at, token_type, scope, access_token, refresh_token, refresh_fingerprint,
+        refresh_end, id_token, extra)
+    SELECT g.connection, g.id, consented_at, renewal, generation,
+        issued_at, expires_at, token_type, scope, access_token, refresh_token, refresh_fingerprint,
+        refresh_end, id_token, extra
+    FROM token_sets JOIN grants g ON g.id = grant_id
+    WHERE EXISTS (SELECT 1 FROM connections c WHERE c.id = g.connection AND c.grant_id IS NOT g.id)
+    ORDER BY generation;
+CREATE INDEX earlier_token_sets_connection ON earlier_token_sets (connection);
 DROP TABLE token_sets;
 DROP TABLE grants;
-ALTER TABLE grants_by_seq RENAME TO grants;
-ALTER TABLE token_sets_by_place RENAME TO token_sets;
-CREATE INDEX grants_connection ON grants (connection);
-CREATE TRIGGER grants_deleted AFTER DELETE ON grants BEGIN
-    DELETE FROM token_sets WHERE place BETWEEN 2 * OLD.seq AND 2 * OLD.seq + 1;
-END;
 
 -- Events by themselves too. Each names the one before it of the same connection, which names its newest: so that writing
 -- one writes no index, and nobody is asked whether the connection is there. Those that are old are the first ones.

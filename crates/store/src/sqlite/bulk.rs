@@ -8,7 +8,7 @@ use super::SqliteStore;
 use super::connections;
 use super::failure::Failure;
 use super::query::query;
-use super::rows::token_columns;
+use super::rows::{previous_columns, token_columns};
 use crate::rules::damaged;
 
 impl SqliteStore {
@@ -30,13 +30,13 @@ fn add(db: &Db, connections: &[Connection]) -> Result<(), Failure> {
         }
         if connection.grant.is_some() {
             let before = concat!(
-                "INSERT INTO token_sets (place, ",
+                "UPDATE connections SET (",
+                previous_columns!(),
+                ") = (",
                 token_columns!(),
-                ") SELECT place + 1, generation - 1, issued_at, expires_at, token_type, scope, access_token,
-                    refresh_token, refresh_fingerprint, refresh_end, id_token, extra
-                FROM token_sets WHERE place = last_insert_rowid()"
+                "), previous_generation = generation - 1 WHERE id = ?"
             );
-            query(before).execute(db)?;
+            query(before).bind(connection.id.as_uuid()).execute(db)?;
         }
     }
     Ok(())

@@ -13,26 +13,19 @@ use super::events;
 use super::failure::Failure;
 use super::procedures::{Called, Target, call};
 use super::query::{Query, query};
-use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
+use super::rows::{self, bind_tokens, json, previous_columns, revision, token_columns, whole, word};
 
-/// One statement reads a connection with its current grant and token set and the attempt that its lease was
-/// taken for: one snapshot.
+/// One statement reads a connection with the attempt that its lease was taken for: one snapshot.
 macro_rules! connections_where {
     ($condition:literal) => {
         concat!(
-            "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, c.created_at, ",
-            "c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, c.tokens, ",
+            "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, ",
+            "c.created_at, c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, ",
+            "c.grant_id, c.consented_at, c.renewal, c.generation, c.issued_at, c.expires_at, c.token_type, c.scope, ",
+            "c.access_token, c.refresh_token, c.refresh_fingerprint, c.refresh_end, c.id_token, c.extra, ",
             "a.id AS a_id, a.node AS a_node, a.grant_id AS a_grant_id, a.generation AS a_generation, ",
-            "a.fingerprint AS a_fingerprint, a.started_at AS a_started_at, ",
-            "g.id AS g_id, g.consented_at AS g_consented_at, g.renewal AS g_renewal, ",
-            "t.generation AS t_generation, t.issued_at AS t_issued_at, t.expires_at AS t_expires_at, ",
-            "t.token_type AS t_token_type, t.scope AS t_scope, t.access_token AS t_access_token, ",
-            "t.refresh_token AS t_refresh_token, t.refresh_fingerprint AS t_refresh_fingerprint, ",
-            "t.refresh_end AS t_refresh_end, t.id_token AS t_id_token, t.extra AS t_extra, ",
-            "l.attempt AS lease_attempt, c.tokens / 2 AS g_seq ",
+            "a.fingerprint AS a_fingerprint, a.started_at AS a_started_at, l.attempt AS lease_attempt ",
             "FROM connections c ",
-            "LEFT JOIN grants g ON g.seq = c.tokens / 2 ",
-            "LEFT JOIN token_sets t ON t.place = c.tokens AND t.generation = c.generation ",
             "LEFT JOIN leases l ON l.connection = c.id ",
             "LEFT JOIN attempts a ON a.id = l.attempt ",
             "WHERE ",
@@ -171,62 +164,60 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
     Ok(called.into_write())
 }
 
-/// Makes a grant the current one, and keeps those before it.
+/// Makes a grant the current one, and keeps the token sets of those before it.
 fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> {
-    query("INSERT INTO grants (id, connection, consented_at, renewal) VALUES (?, ?, ?, ?)")
-        .bind(grant.id.as_uuid())
-        .bind(id.as_uuid())
-        .bind(grant.consented_at)
-        .bind(word(&grant.renewal)?)
-        .execute(db)?;
-    // The first of its two places. What might be left there belongs to nobody.
-    let place = 2 * db.last_insert_rowid();
-    query("DELETE FROM token_sets WHERE place BETWEEN ?1 AND ?1 + 1").bind(place).execute(db)?;
-    query("UPDATE connections SET tokens = ?, generation = ? WHERE id = ?")
-        .bind(place)
-        .bind(whole(grant.tokens.generation)?)
-        .bind(id.as_uuid())
-        .execute(db)?;
-    insert_tokens(db, id, &grant.tokens)
-}
-
-pub(super) const STORE_TOKENS: &str = concat!(
-    "UPDATE token_sets SET (",
-    token_columns!(),
-    ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE place = (SELECT tokens FROM connections WHERE id = ?)"
-);
-
-/// Writes a grant's next token set into the place that the connection names.
-pub(super) fn store_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
-    let replaced = bind_tokens(query(STORE_TOKENS), Some(tokens))?.bind(id.as_uuid()).execute(db)?;
-    if replaced > 0 {
-        return Ok(());
-    }
-    insert_tokens(db, id, tokens)?;
-    // The token set before it is kept; that this one came proves that those of earlier grants are unneeded.
-    query(
-        "DELETE FROM grants WHERE connection = ?1 AND seq <> (SELECT tokens / 2 FROM connections WHERE id = ?1)",
-    )
+    query(concat!(
+        "INSERT INTO earlier_token_sets (connection, grant_id, consented_at, renewal, ",
+        token_columns!(),
+        ") SELECT id, grant_id, consented_at, renewal, ",
+        previous_columns!(),
+        " FROM connections WHERE id = ?1 AND grant_id IS NOT NULL AND previous_generation IS NOT NULL
+         UNION ALL SELECT id, grant_id, consented_at, renewal, ",
+        token_columns!(),
+        " FROM connections WHERE id = ?1 AND grant_id IS NOT NULL AND generation IS NOT NULL"
+    ))
     .bind(id.as_uuid())
     .execute(db)?;
+    let current = query(concat!(
+        "UPDATE connections SET grant_id = ?, consented_at = ?, renewal = ?, (",
+        token_columns!(),
+        ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (",
+        previous_columns!(),
+        ") = (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) WHERE id = ?"
+    ))
+    .bind(grant.id.as_uuid())
+    .bind(grant.consented_at)
+    .bind(word(&grant.renewal)?);
+    bind_tokens(current, Some(&grant.tokens))?.bind(id.as_uuid()).execute(db)?;
     Ok(())
 }
 
-/// Fills the place that the connection names, which is empty.
-fn insert_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
-    let insert = query(concat!(
-        "INSERT INTO token_sets (",
-        token_columns!(),
-        ", place) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, tokens FROM connections WHERE id = ?"
-    ));
-    bind_tokens(insert, Some(tokens))?.bind(id.as_uuid()).execute(db)?;
+pub(super) const STORE_TOKENS: &str = concat!(
+    "UPDATE connections SET (",
+    previous_columns!(),
+    ") = (",
+    token_columns!(),
+    "), (",
+    token_columns!(),
+    ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"
+);
+
+/// Makes a token set the current one of its grant, and keeps the one before it.
+pub(super) fn store_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
+    bind_tokens(query(STORE_TOKENS), Some(tokens))?.bind(id.as_uuid()).execute(db)?;
+    // That this one came proves that those of earlier grants are unneeded.
+    query("DELETE FROM earlier_token_sets WHERE connection = ?").bind(id.as_uuid()).execute(db)?;
     Ok(())
 }
 
 pub(super) fn kept_token_sets(db: &Db, id: ConnectionId) -> Result<Vec<(GrantId, u64)>, Failure> {
     query(
-        "SELECT g.id, t.generation FROM grants g JOIN token_sets t ON t.place BETWEEN 2 * g.seq AND 2 * g.seq + 1
-         WHERE g.connection = ? ORDER BY t.generation",
+        "SELECT grant_id AS id, generation FROM earlier_token_sets WHERE connection = ?1
+         UNION ALL
+         SELECT grant_id, previous_generation FROM connections WHERE id = ?1 AND previous_generation IS NOT NULL
+         UNION ALL
+         SELECT grant_id, generation FROM connections WHERE id = ?1 AND grant_id IS NOT NULL
+         ORDER BY generation",
     )
     .bind(id.as_uuid())
     .all(db, rows::kept_token_set)

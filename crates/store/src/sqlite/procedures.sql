@@ -37,9 +37,8 @@ CREATE TEMP TRIGGER begin_attempt INSTEAD OF INSERT ON begin_attempt BEGIN
     ON CONFLICT (connection) DO UPDATE SET attempt = excluded.attempt, until = excluded.until, steps = steps + 1;
 END;
 
--- Stores an attempt's outcome. `next`: the generation of the token set that it brought, which is to be put into the place
--- that the connection names from now on. The attempt may have been pruned since it was given up, and its answer come only
--- now: then it is kept like any other.
+-- Stores an attempt's outcome. `next`: the generation of the token set that it brought, which is stored afterwards. The attempt
+-- may have been pruned since it was given up, and its answer come only now: then it is kept like any other.
 CREATE TEMP VIEW finish_attempt AS SELECT
     NULL AS connection, NULL AS expected, NULL AS attempt, NULL AS next, NULL AS state, NULL AS state_data,
     NULL AS due_at, NULL AS dies_at, NULL AS warned_at, NULL AS status, NULL AS closed_at;
@@ -53,8 +52,6 @@ CREATE TEMP TRIGGER finish_attempt INSTEAD OF INSERT ON finish_attempt BEGIN
     -- The lease may be another attempt's by now, and then stays.
     UPDATE connections SET revision = revision + 1 + coalesce(
             (SELECT steps FROM leases WHERE connection = NEW.connection AND attempt = NEW.attempt), 0),
-        generation = coalesce(NEW.next, generation),
-        tokens = iif(NEW.next IS NULL, tokens, tokens + 1 - 2 * (tokens % 2)),
         state_data = NEW.state_data,
         due_at = NEW.due_at, dies_at = NEW.dies_at, warned_at = NEW.warned_at
     WHERE id = NEW.connection;

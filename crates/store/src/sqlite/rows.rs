@@ -63,6 +63,16 @@ macro_rules! token_columns {
 }
 pub(super) use token_columns;
 
+/// The columns of the token set before the current one of a grant, in the same order.
+macro_rules! previous_columns {
+    () => {
+        "previous_generation, previous_issued_at, previous_expires_at, previous_token_type, previous_scope, \
+         previous_access_token, previous_refresh_token, previous_refresh_fingerprint, previous_refresh_end, \
+         previous_id_token, previous_extra"
+    };
+}
+pub(super) use previous_columns;
+
 /// Binds the values of a token set, or as many nulls.
 pub(super) fn bind_tokens<'q>(
     query: Query<'q>,
@@ -258,13 +268,12 @@ pub(super) fn look_at(row: &Row<'_>) -> Result<Timestamp, StoreError> {
 }
 
 pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError> {
-    let mut columns = Columns::of(row, "grants");
+    let mut columns = Columns::of(row, "connections");
     Ok((GrantId::from_uuid(columns.value("id", uuid)?), columns.value("generation", count)?))
 }
 
-/// Where in a row of `connections_where!` the attempt's columns begin, and the grant's.
-const ATTEMPT_FROM: usize = 15;
-const GRANT_FROM: usize = 21;
+/// Where in a row of `connections_where!` the attempt's columns begin.
+const ATTEMPT_FROM: usize = 28;
 
 /// The position of the name in a row of `connections_where!`.
 const NAME: usize = 2;
@@ -299,20 +308,15 @@ pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, St
     if let Some(until) = columns.optional("lease_until", time)? {
         connection.lease = Some(Lease { attempt: attempt(row)?, until, valid: lease_valid(until, now) });
     }
-    if columns.optional("tokens", integer)?.is_some() {
-        connection.grant = Some(grant(row)?);
+    if let Some(id) = columns.optional("grant_id", uuid)? {
+        connection.grant = Some(Grant {
+            id: GrantId::from_uuid(id),
+            consented_at: columns.value("consented_at", time)?,
+            renewal: columns.value("renewal", from_word)?,
+            tokens: tokens(&mut columns)?,
+        });
     }
     Ok(connection)
-}
-
-fn grant(row: &Row<'_>) -> Result<Grant, StoreError> {
-    let mut columns = Columns { prefix: "g_", key: "g_seq", next: GRANT_FROM, ..Columns::of(row, "grants") };
-    Ok(Grant {
-        id: GrantId::from_uuid(columns.value("id", uuid)?),
-        consented_at: columns.value("consented_at", time)?,
-        renewal: columns.value("renewal", from_word)?,
-        tokens: tokens(&mut Columns { prefix: "t_", table: "token_sets", ..columns })?,
-    })
 }
 
 /// The columns of `token_columns!`.

@@ -241,19 +241,27 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_undoes_the_group_and_the_writer_goes_on() {
         let (writer, opener, _dir) = writer().await;
+        let writer = Arc::new(writer);
+        let (first, running, go) = held(&writer, "a");
+        running.await.unwrap();
         let filling = writer.write(|db| {
             db.execute_batch("PRAGMA max_page_count = 1")?;
             db.execute_batch("INSERT INTO probe VALUES (1, zeroblob(1000000))")?;
             Ok(())
         });
-        let (one, full, other) =
-            tokio::join!(writer.write(|db| insert(db, "a")), filling, writer.write(|db| insert(db, "b")),);
+        let (one, full, other, ()) = tokio::join!(
+            writer.write(|db| insert(db, "b")),
+            filling,
+            writer.write(|db| insert(db, "c")),
+            async { go.send(()).unwrap() },
+        );
+        first.await.unwrap().unwrap();
         for result in [one, full, other] {
             assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
         }
-        assert_eq!(names(&opener), "");
-        writer.write(|db| insert(db, "c")).await.unwrap();
-        assert_eq!(names(&opener), "c", "on a connection of its own");
+        assert_eq!(names(&opener), "a");
+        writer.write(|db| insert(db, "d")).await.unwrap();
+        assert_eq!(names(&opener), "a d", "on a connection of its own");
     }
 
     #[tokio::test]
