@@ -212,7 +212,8 @@ pub struct StoredRefreshToken {
     pub end: Option<RefreshEnd>,
 }
 
-/// An answer that could not be applied; kept sealed. Of those that come again and again, the oldest and the newest are kept.
+/// An answer that could not be applied; kept sealed. Of pages and of another account's token sets, which come again and again,
+/// the oldest and the newest are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The attempt that brought it.
@@ -237,6 +238,8 @@ pub enum WhyCandidate {
     AnotherAccount,
     /// It was a success that could not be read.
     Unreadable,
+    /// It was no token set, and a refresh token was seen in it.
+    HoldsTokens,
 }
 
 /// What a candidate holds.

@@ -104,8 +104,11 @@ impl Inner {
             let now = self.clock.now();
             let mut decision = self.decide(&connection, attempt, &reading.reply, cargo, trigger);
             if let (Brought::Nothing, Some(raw)) = (&decision.brought, &raw) {
-                let answer = CandidateAnswer::Raw(raw.clone());
-                decision.keep(&connection, attempt, now, WhyCandidate::Unreadable, answer);
+                let why = match reading.reply.holds_tokens() {
+                    true => WhyCandidate::HoldsTokens,
+                    false => WhyCandidate::Unreadable,
+                };
+                decision.keep(&connection, attempt, now, why, CandidateAnswer::Raw(raw.clone()));
             }
             if let Some(detail) = decision.refusal(&connection)
                 && cargo.provider.reuse() != Reuse::Harmless

@@ -6,24 +6,26 @@ use jiff::{SignedDuration, Timestamp};
 use vestal_core::event::{ATTEMPTS_KEPT_DAYS, KEPT_DAYS};
 use vestal_core::id::ConnectionId;
 use vestal_core::store::StoreError;
-use vestal_core::token::{CandidateAnswer, saturating_add};
+use vestal_core::token::{WhyCandidate, saturating_add};
 
 /// How many rows of one kind are pruned in one go, so that nobody waits long behind it.
 pub(crate) const PRUNED_AT_ONCE: u32 = 500;
 
-/// Of a connection's answers that could not be read, so many of the oldest and of the newest are kept: a page that comes
-/// again at every try fills no disk, and neither the answer that was lost first nor the last word is dropped for it.
-const RAW_KEPT_AT_EACH_END: usize = 4;
+/// Of a connection's answers that could not be read, and in which no token was seen, so many of the oldest and of the newest
+/// are kept: a page that comes again at every try fills no disk, and neither the answer that was lost first nor the last word
+/// is dropped for it.
+const UNREADABLE_KEPT_AT_EACH_END: usize = 4;
 
-/// As many of its token sets that could not be applied: another account's come again every few hours. Any of them may hold a
-/// refresh token that serves; the newest most of all.
-const TOKENS_KEPT_AT_EACH_END: usize = 16;
+/// As many of another account's token sets, which come again every few hours.
+const ANOTHER_ACCOUNTS_KEPT_AT_EACH_END: usize = 16;
 
-/// How many candidates like this one are kept of the oldest, and how many of the newest.
-pub(crate) fn kept_at_each_end(answer: &CandidateAnswer) -> usize {
-    match answer {
-        CandidateAnswer::Raw(_) => RAW_KEPT_AT_EACH_END,
-        CandidateAnswer::Tokens(_) => TOKENS_KEPT_AT_EACH_END,
+/// How many candidates that were kept for this reason are left of the oldest, and how many of the newest; `None` where all
+/// are: any of them may hold the connection's only refresh token, and none comes again for ever.
+pub(crate) fn kept_at_each_end(why: WhyCandidate) -> Option<usize> {
+    match why {
+        WhyCandidate::Unreadable => Some(UNREADABLE_KEPT_AT_EACH_END),
+        WhyCandidate::AnotherAccount => Some(ANOTHER_ACCOUNTS_KEPT_AT_EACH_END),
+        WhyCandidate::NewerGrant | WhyCandidate::AnotherRefreshToken | WhyCandidate::HoldsTokens => None,
     }
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn kept_aside(why: WhyCandidate) -> &'static str {
         WhyCandidate::NewerGrant => "there is a newer consent",
         WhyCandidate::AnotherRefreshToken => "another refresh token is stored",
         WhyCandidate::Unreadable => "it could not be read",
+        WhyCandidate::HoldsTokens => "it is no token set, and tokens are in it",
         WhyCandidate::AnotherAccount => "it speaks of another account",
     }
 }

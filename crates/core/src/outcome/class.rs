@@ -145,7 +145,7 @@ impl Reply {
     }
 
     /// Whether it holds tokens although it is no token set.
-    fn holds_tokens(&self) -> bool {
+    pub fn holds_tokens(&self) -> bool {
         matches!(self, Self::Error { holds_tokens: true, .. } | Self::Unreadable { holds_tokens: true, .. })
     }
 }

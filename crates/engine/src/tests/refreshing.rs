@@ -313,7 +313,7 @@ async fn a_new_refresh_token_in_a_refusal_is_proof_that_the_old_one_is_used_up()
         let error = engine.refresh(&shop()).await.unwrap_err();
         assert!(matches!(error, Error::Failing { cause: Cause::OutcomeUnknown(_), .. }), "{error:?}");
         let kept = world.store.candidates(world.shop().await.id, 10).await.unwrap();
-        assert_eq!(kept[0].why, WhyCandidate::Unreadable);
+        assert_eq!(kept[0].why, WhyCandidate::HoldsTokens);
         // The access token serves for a day; until then nothing is sent.
         world.serve(&engine, 22 * HOUR).await;
         assert_eq!((world.wire.refreshes_sent(), world.families()), (1, (1, 0)), "{body}");

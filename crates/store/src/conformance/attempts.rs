@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_core::connection::Connection;
+use vestal_core::id::AttemptId;
 use vestal_core::schedule::Plan;
 use vestal_core::state::State;
 use vestal_core::store::{AttemptStatus, Brought, Finish, Finished, StoreError};
@@ -120,54 +121,72 @@ pub async fn candidates_are_kept_and_never_overwritten(store: Arc<dyn Subject>, 
     assert_eq!(store.candidates(connection_id(9), 10).await.unwrap(), []);
 }
 
+/// Keeps an answer aside of each of these attempts, for its reason.
+async fn kept_aside(
+    store: &Arc<dyn Subject>,
+    mut on: Connection,
+    whys: impl IntoIterator<Item = (u128, WhyCandidate)>,
+) -> Connection {
+    for (n, why) in whys {
+        let held = begun(store, &on, n).await;
+        let answer = match why {
+            WhyCandidate::Unreadable | WhyCandidate::HoldsTokens => CandidateAnswer::Raw(sealed("<html>")),
+            _ => CandidateAnswer::Tokens(Box::new(tokens(2))),
+        };
+        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
+        let kept = finish(&held, n, Brought::Candidate(Box::new(candidate)));
+        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
+        on = read(store, on.id).await;
+    }
+    on
+}
+
+/// The attempts whose answers are kept aside for a connection, newest first.
+async fn kept_of(store: &Arc<dyn Subject>, on: &Connection) -> Vec<AttemptId> {
+    let kept = store.candidates(on.id, 999).await.unwrap();
+    kept.iter().map(|candidate| candidate.attempt).collect()
+}
+
 pub async fn of_what_cannot_be_read_the_oldest_and_the_newest_are_kept(
     store: Arc<dyn Subject>,
     _: &ManualClock,
 ) {
-    let mut current = added(&store, &connection(1)).await;
-    for n in 1..=12 {
-        current = begun(&store, &current, n).await;
-        let answer = match n {
-            6 => CandidateAnswer::Tokens(Box::new(tokens(2))),
-            _ => CandidateAnswer::Raw(sealed("<html>")),
-        };
-        let why = WhyCandidate::Unreadable;
-        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
-        let kept = finish(&current, n, Brought::Candidate(Box::new(candidate)));
-        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
-        current = read(&store, current.id).await;
-    }
-    let kept = store.candidates(current.id, 99).await.unwrap();
-    let kept: Vec<_> = kept.iter().map(|candidate| candidate.attempt).collect();
-    let expected: Vec<_> = [12, 11, 10, 9, 6, 4, 3, 2, 1].map(attempt_id).into();
-    assert_eq!(kept, expected, "and no token set is dropped for them");
+    let whys = (1..=12).map(|n| match n {
+        5 => (n, WhyCandidate::HoldsTokens),
+        6 => (n, WhyCandidate::NewerGrant),
+        _ => (n, WhyCandidate::Unreadable),
+    });
+    let current = kept_aside(&store, added(&store, &connection(1)).await, whys).await;
+    let expected: Vec<_> = [12, 11, 10, 9, 6, 5, 4, 3, 2, 1].map(attempt_id).into();
+    assert_eq!(kept_of(&store, &current).await, expected, "nothing that holds tokens is dropped for a page");
 }
 
-pub async fn of_token_sets_that_do_not_fit_the_oldest_and_the_newest_are_kept(
+pub async fn of_another_accounts_token_sets_the_oldest_and_the_newest_are_kept(
     store: Arc<dyn Subject>,
     _: &ManualClock,
 ) {
-    let mut current = added(&store, &connection(1)).await;
+    let current = added(&store, &connection(1)).await;
     let other = added(&store, &connection(2)).await;
-    for n in 1..=40 {
-        let answer = match n {
-            20 => CandidateAnswer::Raw(sealed("<html>")),
-            _ => CandidateAnswer::Tokens(Box::new(tokens(2))),
-        };
-        // One in between is another connection's.
-        let on = if n == 19 { other.clone() } else { current.clone() };
-        let held = begun(&store, &on, n).await;
-        let why = WhyCandidate::AnotherAccount;
-        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
-        let kept = finish(&held, n, Brought::Candidate(Box::new(candidate)));
-        assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
-        current = read(&store, current.id).await;
-    }
-    let kept = store.candidates(current.id, 99).await.unwrap();
-    let kept: Vec<_> = kept.iter().map(|candidate| candidate.attempt).collect();
-    let expected: Vec<_> = (25..=40).rev().chain([20]).chain((1..=16).rev()).map(attempt_id).collect();
-    assert_eq!(kept, expected);
-    assert_eq!(store.candidates(other.id, 99).await.unwrap().len(), 1);
+    let current = kept_aside(&store, current, (1..=18).map(|n| (n, WhyCandidate::AnotherAccount))).await;
+    // One in between is another connection's.
+    let other = kept_aside(&store, other, [(19, WhyCandidate::AnotherAccount)]).await;
+    let whys = (20..=40).map(|n| match n {
+        20 => (n, WhyCandidate::Unreadable),
+        21 => (n, WhyCandidate::AnotherRefreshToken),
+        _ => (n, WhyCandidate::AnotherAccount),
+    });
+    let current = kept_aside(&store, current, whys).await;
+    let expected: Vec<_> = (25..=40).rev().chain([21, 20]).chain((1..=16).rev()).map(attempt_id).collect();
+    assert_eq!(kept_of(&store, &current).await, expected, "one's own is not dropped for another's");
+    assert_eq!(kept_of(&store, &other).await, [attempt_id(19)]);
+}
+
+pub async fn what_may_hold_the_only_refresh_token_is_never_dropped(store: Arc<dyn Subject>, _: &ManualClock) {
+    use WhyCandidate::{AnotherRefreshToken, HoldsTokens, NewerGrant};
+    let whys = (1..=120).zip([NewerGrant, AnotherRefreshToken, HoldsTokens].into_iter().cycle());
+    let current = kept_aside(&store, added(&store, &connection(1)).await, whys).await;
+    let expected: Vec<_> = (1..=120).rev().map(attempt_id).collect();
+    assert_eq!(kept_of(&store, &current).await, expected);
 }
 
 pub async fn an_outcome_without_tokens_closes_the_attempt(store: Arc<dyn Subject>, _: &ManualClock) {

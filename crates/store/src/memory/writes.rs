@@ -1,7 +1,5 @@
 //! The writes to a connection: compare the revision, then change everything or nothing.
 
-use std::mem::discriminant;
-
 use jiff::Timestamp;
 use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Event;
@@ -9,7 +7,7 @@ use vestal_core::id::{AttemptId, NodeId};
 use vestal_core::store::{
     Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Renewed, StoreError, Update, Write,
 };
-use vestal_core::token::{Candidate, CandidateAnswer};
+use vestal_core::token::{Candidate, WhyCandidate};
 
 use super::tables::{AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens};
 use crate::rules::{check_grows, damaged, kept, kept_at_each_end, lease_valid, no_grant};
@@ -162,7 +160,7 @@ impl Tables {
             Brought::Nothing | Brought::Unknown => {}
             Brought::Candidate(candidate) => {
                 row.candidates.push(kept_candidate(candidate));
-                drop_repetitions(&mut row.candidates, &candidate.answer);
+                drop_repetitions(&mut row.candidates, candidate.why);
             }
             Brought::Tokens(tokens) => {
                 let Some(grant) = &mut row.connection.grant else {
@@ -191,14 +189,14 @@ impl Tables {
     }
 }
 
-/// Drops those in the middle of the candidates that are like this one.
-fn drop_repetitions(candidates: &mut Vec<Candidate>, newest: &CandidateAnswer) {
-    let is_alike = |candidate: &Candidate| discriminant(&candidate.answer) == discriminant(newest);
-    let count = candidates.iter().filter(|candidate| is_alike(candidate)).count();
-    let kept = ..kept_at_each_end(newest);
+/// Drops those in the middle of the candidates that were kept for this reason.
+fn drop_repetitions(candidates: &mut Vec<Candidate>, why: WhyCandidate) {
+    let Some(at_each_end) = kept_at_each_end(why) else { return };
+    let count = candidates.iter().filter(|candidate| candidate.why == why).count();
+    let kept = ..at_each_end;
     let mut place = 0;
     candidates.retain(|candidate| {
-        if !is_alike(candidate) {
+        if candidate.why != why {
             return true;
         }
         place += 1;

@@ -90,12 +90,13 @@ pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finishe
     Ok(Finished::Done)
 }
 
-/// Keeps an answer that could not be applied. Of those like it, the oldest and the newest are kept.
+/// Keeps an answer that could not be applied. Of those that come again, the oldest and the newest are kept.
 fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candidate) -> Result<(), Failure> {
     let (tokens, raw) = match &candidate.answer {
         CandidateAnswer::Raw(raw) => (None, Some(raw)),
         CandidateAnswer::Tokens(tokens) => (Some(&**tokens), None),
     };
+    let why = word(&candidate.why)?;
     let kept = query(concat!(
         "INSERT INTO candidates (connection, attempt, kept_at, why, raw, ",
         token_columns!(),
@@ -104,18 +105,19 @@ fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candi
     .bind(connection.as_uuid())
     .bind(attempt.as_uuid())
     .bind(candidate.kept_at)
-    .bind(word(&candidate.why)?)
+    .bind(why.as_str())
     .bind(raw);
     bind_tokens(kept, tokens)?.execute(db)?;
+    let Some(at_each_end) = kept_at_each_end(candidate.why) else { return Ok(()) };
     query(
-        "WITH alike AS (SELECT seq FROM candidates WHERE connection = ?1 AND (raw IS NOT NULL) = ?2)
+        "WITH alike AS (SELECT seq FROM candidates WHERE connection = ?1 AND why = ?2)
          DELETE FROM candidates WHERE seq IN alike
              AND seq NOT IN (SELECT seq FROM alike ORDER BY seq LIMIT ?3)
              AND seq NOT IN (SELECT seq FROM alike ORDER BY seq DESC LIMIT ?3)",
     )
     .bind(connection.as_uuid())
-    .bind(i64::from(raw.is_some()))
-    .bind(whole(kept_at_each_end(&candidate.answer) as u64)?)
+    .bind(why.as_str())
+    .bind(whole(at_each_end as u64)?)
     .execute(db)?;
     Ok(())
 }
