@@ -72,6 +72,44 @@ pub async fn old_events_are_pruned(store: Arc<dyn Subject>, _: &ManualClock) {
     assert_eq!(kept, [90, 1]);
 }
 
+/// As where a machine boots without having been told the time, and where it was told a wrong one.
+pub async fn a_clock_that_was_wrong_cuts_no_history_off(store: Arc<dyn Subject>, _: &ManualClock) {
+    const FUTURE: i64 = 36_500 * DAY;
+    const NEVER: i64 = -20_000 * DAY;
+    let id = added(&store, &connection(1)).await.id;
+    let times = [FUTURE, FUTURE, -91 * DAY, NEVER, -90 * DAY, NEVER, NEVER, FUTURE, 0, NEVER];
+    let events: Vec<_> =
+        (0..).zip(times).map(|(n, second)| Event { at: at(second), ..event(id, n) }).collect();
+    record(&store, 1, events).await;
+    let kept = async |of| {
+        let kept = marks(&store, of, 0, 999).await;
+        kept.into_iter().map(|(_, mark)| mark).collect::<Vec<_>>()
+    };
+    for (now, gone) in [(NEVER, 0), (0, 4), (0, 0), (DAY, 3), (90 * DAY, 0), (91 * DAY, 3), (91 * DAY, 0)] {
+        assert_eq!(store.prune(at(now)).await.unwrap(), gone, "{now}");
+        assert_eq!(kept(None).await, kept(Some(1)).await, "nothing is left that cannot be found");
+    }
+}
+
+pub async fn events_from_the_future_keep_no_others_from_being_pruned(
+    store: Arc<dyn Subject>,
+    _: &ManualClock,
+) {
+    // More of them than are looked at in one go.
+    for n in 1..=13 {
+        let id = added(&store, &connection(n)).await.id;
+        let future = |mark| Event { at: at(1000 * DAY), ..event(id, mark) };
+        record(&store, n, (0..90).map(future).collect()).await;
+    }
+    let id = added(&store, &connection(14)).await.id;
+    record(&store, 14, vec![Event { at: at(-91 * DAY), ..event(id, 1) }]).await;
+    assert_eq!(store.prune(START).await.unwrap(), 1);
+    assert_eq!(store.prune(START).await.unwrap(), 0);
+    assert_eq!(marks(&store, None, 0, 9999).await.len(), 13 * 90);
+    while store.prune(at(1091 * DAY)).await.unwrap() > 0 {}
+    assert_eq!(marks(&store, None, 0, 9999).await, []);
+}
+
 pub async fn old_closed_attempts_are_pruned(store: Arc<dyn Subject>, clock: &ManualClock) {
     let finished_at = |second| Finish { at: at(second), ..finish(&connection(1), 0, Brought::Nothing) };
     let mut current = added(&store, &connection(1)).await;

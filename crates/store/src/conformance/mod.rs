@@ -115,6 +115,7 @@ macro_rules! conformance_tests {
             due: what_dies_first_is_due_first, what_is_leased_is_not_due, an_ended_lease_is_due_whatever_the_plan,
                 what_is_held_is_not_due;
             history: events_are_read_from_a_cursor, the_last_hundred_events_are_kept, old_events_are_pruned,
+                a_clock_that_was_wrong_cuts_no_history_off, events_from_the_future_keep_no_others_from_being_pruned,
                 old_closed_attempts_are_pruned, attempts_are_pruned_by_when_they_were_closed, expired_authorizations_are_pruned,
                 an_authorization_is_used_once, an_expired_authorization_is_taken_away,
                 event_numbers_are_never_used_twice, a_closed_store_says_so;

@@ -206,14 +206,7 @@ impl Tables {
 
     pub(super) fn prune(&mut self, now: Timestamp) -> u64 {
         let at_once = PRUNED_AT_ONCE as usize;
-        let events = self.events.iter().filter(|(_, event)| event.at < oldest_event(now));
-        let events: Vec<_> = events.map(|(seq, event)| (*seq, event.connection)).take(at_once).collect();
-        for (seq, connection) in &events {
-            self.events.remove(seq);
-            if let Some(row) = self.connections.get_mut(connection) {
-                row.events.retain(|other| other != seq);
-            }
-        }
+        let events = self.prune_events(now, at_once);
 
         let oldest = oldest_closed_attempt(now);
         let past = |attempt: &AttemptRow| attempt.closed_at.is_some_and(|at| at < oldest);
@@ -229,7 +222,28 @@ impl Tables {
             self.authorizations.remove(state_hash);
         }
 
-        (events.len() + attempts.len() + expired.len()) as u64
+        (events + attempts.len() + expired.len()) as u64
+    }
+
+    /// Removes the events that are old, as are those before them. One from the future tells nothing, and goes with the one
+    /// after it.
+    fn prune_events(&mut self, now: Timestamp, at_once: usize) -> usize {
+        let mut newest = BTreeMap::new();
+        let told = self.events.iter().filter(|(_, event)| event.at <= now);
+        let old = told.filter(|(_, event)| {
+            let newest = newest.entry(event.connection).or_insert(event.at);
+            *newest = event.at.max(*newest);
+            *newest < oldest_event(now)
+        });
+        let old: Vec<_> = old.map(|(seq, event)| (*seq, event.connection)).take(at_once).collect();
+        let before = self.events.len();
+        for (seq, connection) in old {
+            let Some(row) = self.connections.get_mut(&connection) else { continue };
+            while let Some(first) = row.events.pop_front_if(|first| *first <= seq) {
+                self.events.remove(&first);
+            }
+        }
+        before - self.events.len()
     }
 }
 

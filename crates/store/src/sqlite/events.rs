@@ -111,17 +111,29 @@ pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
     .bind(PRUNED_AT_ONCE)
     .execute(db)?;
     let pruned = authorizations
-        + prune_events(db, oldest_event(now))?
+        + prune_events(db, oldest_event(now), now)?
         + prune_attempts(db, oldest_closed_attempt(now))?;
     Ok(pruned as u64)
 }
 
-/// Removes the events from before a time. They are written as they happen: those that are old are the first ones, but for
-/// a few, where a clock was wrong.
-fn prune_events(db: &Db, before: Timestamp) -> Result<usize, Failure> {
-    let sql = "DELETE FROM events WHERE seq IN
-         (SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT 2 * ?2) WHERE at < ?1 LIMIT ?2)";
-    Ok(query(sql).bind(before).bind(PRUNED_AT_ONCE).execute(db)?)
+/// Removes the events from before a time. They are written as they happen, so those that are old are the first ones, but
+/// for a few, where a clock was wrong. One that claims to be older than those before it in its chain waits for them, so that
+/// nothing behind it is cut off; one from the future tells nothing, and goes with the one after it.
+fn prune_events(db: &Db, before: Timestamp, now: Timestamp) -> Result<usize, Failure> {
+    let sql = "WITH RECURSIVE
+         told (seq, connection, previous, newest) AS (
+             SELECT seq, connection, previous, max(at) OVER (PARTITION BY connection ORDER BY seq)
+             FROM (SELECT seq, connection, previous, at FROM events WHERE at <= ?2 ORDER BY seq LIMIT 2 * ?3)
+         ),
+         old (seq, connection, previous) AS (
+             SELECT * FROM (
+                 SELECT seq, connection, previous FROM told WHERE newest < ?1 ORDER BY seq LIMIT ?3)
+             UNION
+             SELECT e.seq, e.connection, e.previous FROM old JOIN events e ON e.seq = old.previous
+                 WHERE e.seq < old.seq AND e.connection = old.connection
+         )
+         DELETE FROM events WHERE seq IN (SELECT seq FROM old)";
+    Ok(query(sql).bind(before).bind(now).bind(PRUNED_AT_ONCE).execute(db)?)
 }
 
 pub(super) const PRUNE_ATTEMPTS: &str = "DELETE FROM attempts WHERE id IN
