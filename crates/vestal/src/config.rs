@@ -97,8 +97,14 @@ impl Config {
     pub(crate) fn journals(&self) -> Vec<PathBuf> {
         let beside = self.store.with_file_name("journal");
         let elsewhere = self.states.iter().map(|state| state.join("journal"));
-        let others: Vec<PathBuf> = elsewhere.filter(|folder| *folder != beside).collect();
-        [vec![beside], others].concat()
+        let mut folders = Vec::new();
+        for folder in std::iter::once(beside).chain(elsewhere).map(|folder| resolved(&folder)) {
+            // The same one again would be no fallback.
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders
     }
 
     /// Whether nothing at all is set up: no file, no key, no store.
@@ -151,6 +157,14 @@ fn states(environment: &Environment) -> Vec<PathBuf> {
     let given = given.iter().flat_map(|paths| std::env::split_paths(paths)).filter(|path| path.is_absolute());
     let own = base(environment, "XDG_STATE_HOME", ".local/state").map(|state| state.join("vestal"));
     given.chain(own.ok()).collect()
+}
+
+/// A path without links, as far as it is there: one name for what may be reached by several.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let Some((above, real)) = there else { return path.to_owned() };
+    // By its components: to join nothing would end the name with a slash.
+    path.components().skip(above.components().count()).fold(real, |real, left| real.join(left))
 }
 
 /// A base directory of the XDG Base Directory Specification.

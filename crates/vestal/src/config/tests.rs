@@ -60,6 +60,28 @@ fn what_lies_beside_a_linked_store_lies_beside_the_store() {
 }
 
 #[test]
+fn a_journal_has_one_name_however_it_is_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let (real, linked) = (folder.join("private"), folder.join("linked"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &linked).unwrap();
+    let (state, other) = (linked.join("vestal"), folder.join("other"));
+    let given = [linked.join("vestal"), real.join("vestal"), other.clone(), other.clone()];
+    let given = std::env::join_paths(given).unwrap();
+    let text = format!("[store]\npath = {:?}\n", state.join("vestal.db"));
+    let variables =
+        [("STATE_DIRECTORY", given.to_str().unwrap()), ("XDG_STATE_HOME", linked.to_str().unwrap())];
+    let expected = [real.join("vestal/journal"), other.join("journal")];
+    let journals = || load(&folder, &text, &variables).unwrap().journals();
+    assert_eq!(journals(), expected, "before anything is there");
+    fs::create_dir(&state).unwrap();
+    assert_eq!(journals(), expected, "before the store is there");
+    fs::write(state.join("vestal.db"), "").unwrap();
+    assert_eq!(journals(), expected);
+}
+
+#[test]
 fn mistakes_say_the_line_and_what_may_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     for (text, said) in [
