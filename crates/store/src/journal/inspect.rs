@@ -75,7 +75,7 @@ fn unsettled(folder: (usize, &Path), store: StoreId) -> Option<usize> {
     for path in others::files(folder).ok()? {
         match others::read(&path, store).ok()? {
             Holds::Records(records) => unsettled += others::unsettled(&records).len(),
-            Holds::Nothing => {}
+            Holds::Gone | Holds::Anothers => {}
             Holds::Unreadable(_) => return None,
         }
     }

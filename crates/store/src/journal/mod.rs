@@ -49,8 +49,8 @@ const RESERVED_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// The longest file that is written or read. Answers that came although there was no room lie behind the reserved.
 const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How often the folders are listed for files that have come meanwhile: a process may be moving its answers from one file
-/// to another, and each of the two may be passed by when they are not in it.
+/// How often the folders are listed for files that have come meanwhile, as long as what comes may have to do with a move: a
+/// process may be moving its answers from one file to another, and each of the two may be passed by when they are not in it.
 const LOOKS: usize = 8;
 
 /// A journal in files. Leaves no trace of a process that only reads.
@@ -83,6 +83,14 @@ struct Noted {
     settled: BTreeSet<AttemptId>,
     /// What was reported already.
     reported: BTreeSet<PathBuf>,
+}
+
+/// What a file that came meanwhile tells of answers that are being moved.
+enum Shown {
+    /// It holds some, or went away before it was read: they may be in another that comes.
+    MayMove,
+    /// Nothing: as that of a process that has just begun.
+    Quiet,
 }
 
 impl FileJournal {
@@ -250,7 +258,7 @@ impl Inner {
         mut look: impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
     ) -> Result<(), JournalError> {
         let (mut seen, mut unread) = (BTreeSet::new(), BTreeSet::new());
-        for looks_left in (0..LOOKS).rev() {
+        for look_number in 1..=LOOKS {
             let mut new = Vec::new();
             for (index, folder) in self.folders.iter().enumerate() {
                 match others::files((index, folder)) {
@@ -258,16 +266,22 @@ impl Inner {
                     Err(error) => drop(unread.insert(format!("{}: {error}", folder.display()))),
                 }
             }
-            if new.is_empty() {
+            let mut may_move = look_number == 1 && !new.is_empty();
+            for path in new {
+                match self.show(&path, &mut look) {
+                    Ok(Shown::Quiet) => {}
+                    Ok(Shown::MayMove) => may_move = true,
+                    Err(error) => {
+                        may_move = true;
+                        unread.insert(format!("{}: {error}", path.display()));
+                    }
+                }
+            }
+            if !may_move {
                 break;
             }
-            if looks_left == 0 {
+            if look_number == LOOKS {
                 unread.insert("files kept coming while they were read".to_owned());
-            }
-            for path in new {
-                if let Err(error) = self.show(&path, &mut look) {
-                    unread.insert(format!("{}: {error}", path.display()));
-                }
             }
         }
         let detail = Vec::from_iter(unread).join("; ");
@@ -278,13 +292,18 @@ impl Inner {
         &self,
         path: &Path,
         look: &mut impl FnMut(&Path, Vec<Record>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Shown> {
         match others::read(path, self.store)? {
-            Holds::Nothing => Ok(()),
-            Holds::Records(records) => look(path, records),
+            Holds::Gone => Ok(Shown::MayMove),
+            Holds::Anothers => Ok(Shown::Quiet),
+            Holds::Records(records) => {
+                let holds_answers = records.iter().any(|record| !record.settled);
+                look(path, records)?;
+                Ok(if holds_answers { Shown::MayMove } else { Shown::Quiet })
+            }
             Holds::Unreadable(Unreadable::Damaged) => {
                 self.report(path);
-                Ok(())
+                Ok(Shown::Quiet)
             }
             Holds::Unreadable(why @ Unreadable::UnknownVersion { .. }) => Err(io::Error::other(why)),
         }

@@ -56,8 +56,10 @@ fn named(folder: &Path, wanted: &str) -> io::Result<Vec<PathBuf>> {
 
 /// What a file holds for one store.
 pub(super) enum Holds {
-    /// It is another store's, or it went away just now.
-    Nothing,
+    /// It went away just now.
+    Gone,
+    /// It is another store's.
+    Anothers,
     /// It is one of this store, or was not begun yet.
     Records(Vec<Record>),
     /// It may be one of this store.
@@ -67,7 +69,7 @@ pub(super) enum Holds {
 /// Reads a file without disturbing whoever writes it.
 pub(super) fn read(path: &Path, store: StoreId) -> io::Result<Holds> {
     match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Holds::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Holds::Gone),
         file => Ok(holds(&contents(&file?)?, store)),
     }
 }
@@ -81,9 +83,9 @@ pub(super) fn contents(file: &File) -> io::Result<Vec<u8>> {
 fn holds(bytes: &[u8], store: StoreId) -> Holds {
     match format::owner(bytes) {
         Ok(Some(owner)) if owner == store => Holds::Records(format::records(store, bytes)),
-        Ok(Some(_)) => Holds::Nothing,
+        Ok(Some(_)) => Holds::Anothers,
         Ok(None) => Holds::Records(Vec::new()),
-        Err(Unreadable::UnknownVersion { owner, .. }) if owner != store => Holds::Nothing,
+        Err(Unreadable::UnknownVersion { owner, .. }) if owner != store => Holds::Anothers,
         Err(unreadable @ Unreadable::UnknownVersion { .. }) => Holds::Unreadable(unreadable),
         // A record says by itself whose it is.
         Err(Unreadable::Damaged) => match format::records(store, bytes) {

@@ -214,6 +214,46 @@ async fn an_answer_that_is_moved_while_the_files_are_read_is_found() {
 }
 
 #[tokio::test]
+async fn an_answer_is_moved_through_a_crowd_and_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = journal(&[dir.path()], 1);
+    let room = idle.reserve().await.unwrap();
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| dir.path().join(format!("{name}.journal")));
+    fs::rename(only_file(dir.path()), &a).unwrap();
+    let reader = journal(&[dir.path()], 2);
+    let mut seen = Vec::new();
+    let look = |path: &Path, _: Vec<Record>| {
+        seen.push(path.to_owned());
+        if path == a {
+            fs::copy(&a, &b)?;
+            fs::copy(&a, &c)?;
+        } else if path == b {
+            fs::rename(&c, &d)?;
+        }
+        Ok(())
+    };
+    reader.0.each_file(look).unwrap();
+    assert_eq!(seen, [a, b, d], "since one went away before it was read");
+    drop(room);
+}
+
+#[tokio::test]
+async fn processes_that_begin_in_a_crowd_fail_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let idle = journal(&[dir.path()], 1);
+    let room = idle.reserve().await.unwrap();
+    let reader = journal(&[dir.path()], 2);
+    let mut shown = 0;
+    let look = |path: &Path, _: Vec<Record>| {
+        shown += 1;
+        fs::copy(path, dir.path().join(format!("{shown}.journal"))).map(drop)
+    };
+    reader.0.each_file(look).unwrap();
+    assert!(shown < LOOKS, "{shown}");
+    drop(room);
+}
+
+#[tokio::test]
 async fn where_files_keep_coming_there_may_be_more() {
     let dir = tempfile::tempdir().unwrap();
     drop(journal(&[dir.path()], 1).append(&entry(1)).await);
