@@ -7,8 +7,10 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod file_id;
 mod filesystem;
 pub mod journal;
+mod keeper;
 mod memory;
 pub mod nodes;
 mod rules;

@@ -4,16 +4,18 @@
 //! drops the lock when the process ends, however it ends; so a file that can be locked belongs to nobody. It says which
 //! file it is: a copy of one, which nobody has locked either, tells nothing.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use vestal_core::id::NodeId;
 
+use crate::file_id::FileId;
+use crate::keeper::{create_file, make_folder};
+
 const EXTENSION: &str = "node";
 
-/// Two numbers of 20 digits at most.
+/// More than any [`FileId`] takes.
 const IDENTITY_MAX_BYTES: u64 = 64;
 
 /// The file of a node that lives. Goes away when it is dropped.
@@ -32,10 +34,10 @@ impl NodeFile {
     /// When the folder or the file cannot be written or locked; [`io::ErrorKind::AlreadyExists`] when the
     /// node is there already.
     pub fn hold(dir: &Path, node: NodeId) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        make_folder(dir)?;
         // The file shows under its name only once it is locked: nobody can take a starting node for a dead one.
         let starting = dir.join(format!("{node}.starting"));
-        let locked = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&starting)?;
+        let locked = create_file(&starting)?;
         let path = path(dir, node);
         // Where the disk is full it stays empty, and tells that the node lives, though not that it is gone.
         let _ = (&locked).write_all(identity(&locked)?.as_bytes());
@@ -56,11 +58,12 @@ impl Drop for NodeFile {
     }
 }
 
-/// The nodes in this folder whose process is gone. None when there is no such folder.
+/// The nodes in this folder whose process is gone. None when there is no such folder. A file that cannot be read tells
+/// nothing, and hides no other.
 ///
 /// # Errors
 ///
-/// When the folder or one of its files cannot be read.
+/// When the folder cannot be read.
 pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -73,13 +76,12 @@ pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
             continue;
         }
         let Some(node) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()) else { continue };
-        let file = match File::open(&path) {
-            // It ended properly just now, or somebody has forgotten it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            file => file?,
-        };
-        if sign(&file)? == Sign::Gone {
-            gone.push(node);
+        match sign_of(dir, node) {
+            Ok(Sign::Gone) => gone.push(node),
+            Ok(Sign::Lives | Sign::None) => {}
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "whether a node is gone cannot be seen");
+            }
         }
     }
     Ok(gone)
@@ -121,10 +123,9 @@ fn sign(file: &File) -> io::Result<Sign> {
     Ok(if said == identity(file)?.as_bytes() { Sign::Gone } else { Sign::None })
 }
 
-/// Which file it is, whatever its name: device and inode.
+/// What a node's file says: which file it is.
 fn identity(file: &File) -> io::Result<String> {
-    let metadata = file.metadata()?;
-    Ok(format!("{} {}", metadata.dev(), metadata.ino()))
+    Ok(FileId::from(file.metadata()?).to_string())
 }
 
 /// Forgets a node that is gone, once its leases have been released.
@@ -146,7 +147,7 @@ fn path(dir: &Path, node: NodeId) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
     use std::process::{Command, Stdio};
 
     use uuid::Uuid;
@@ -196,6 +197,38 @@ mod tests {
         fs::write(dir.path().join("not-an-id.node"), "").unwrap();
         fs::write(dir.path().join(format!("{}.starting", node(2))), "").unwrap();
         assert_eq!(gone_nodes(dir.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_root_leaves_is_the_keepers() {
+        const NOBODY: u32 = 65534;
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("nodes");
+        if rustix::process::geteuid().is_root() {
+            chown(base.path(), Some(NOBODY), None).unwrap();
+        }
+        let _held = NodeFile::hold(&dir, node(1)).unwrap();
+        let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+        for made in [&dir, &path(&dir, node(1))] {
+            assert_eq!(owner(made), owner(base.path()));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let gone = NodeFile::hold(dir.path(), node(2)).unwrap();
+        let left = dir.path().join("left");
+        fs::rename(path(dir.path(), node(2)), &left).unwrap();
+        drop(gone);
+        fs::rename(&left, path(dir.path(), node(2))).unwrap();
+        let (first, last) = (path(dir.path(), node(1)), path(dir.path(), node(3)));
+        symlink(&first, &first).unwrap();
+        fs::create_dir(&last).unwrap();
+        for unreadable in [1, 3] {
+            sign_of(dir.path(), node(unreadable)).unwrap_err();
+        }
+        assert_eq!(gone_nodes(dir.path()).unwrap(), [node(2)]);
     }
 
     #[test]

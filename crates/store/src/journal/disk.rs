@@ -1,13 +1,15 @@
 //! What a journal asks of the operating system: a port, so that a test can let any single step of it fail.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown, lchown};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
+
+use crate::keeper;
 
 pub(super) trait Disk: Send + Sync + 'static {
     /// Makes a folder (0700), and those above it, if it is not there. Its name survives a crash.
@@ -38,27 +40,12 @@ pub(super) struct Os;
 
 impl Disk for Os {
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.make_folder(above)?;
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Ok(()) => hand_over(above, |owner, group| lchown(folder, owner, group))
-                .and_then(|()| self.sync_folder(above)),
-            // Another process was faster.
-            Err(_) if folder.is_dir() => Ok(()),
-            Err(error) => Err(error),
-        }
+        keeper::make_folder(folder)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        check_ours(folder)?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-        let handed_over = hand_over(folder, |owner, group| fchown(&file, owner, group));
-        handed_over.inspect_err(|_| drop(fs::remove_file(path)))?;
-        Ok(file)
+        check_ours(path.parent().unwrap_or(Path::new(".")))?;
+        keeper::create_file(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -88,19 +75,6 @@ impl Disk for Os {
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
-}
-
-/// What root makes for somebody belongs to whoever keeps the folder that it is made in: it is to be found by others than
-/// root.
-fn hand_over(
-    folder: &Path,
-    chown: impl FnOnce(Option<u32>, Option<u32>) -> io::Result<()>,
-) -> io::Result<()> {
-    let keeper = fs::metadata(folder)?;
-    if geteuid().is_root() && keeper.uid() != 0 {
-        chown(Some(keeper.uid()), Some(keeper.gid()))?;
-    }
-    Ok(())
 }
 
 /// Whoever else can write to the folder could remove what is in it. Where root works for somebody, that one may.

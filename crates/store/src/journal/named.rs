@@ -1,24 +1,22 @@
-//! Which file it is that lies at a path.
-//!
-//! A file that is removed or replaced takes writes as before from whoever has it open, and takes them along.
+//! A file that is open, and may not be the one at its path any more.
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::file_id::FileId;
 
 /// A file that is open, and its name.
 pub(super) struct Named {
     path: PathBuf,
-    /// Device and inode: which file it is, whatever its name.
-    id: (u64, u64),
+    id: FileId,
 }
 
 impl Named {
     /// The file at this path, which was opened there.
     pub(super) fn new(path: PathBuf, file: &File) -> io::Result<Self> {
-        let opened = file.metadata()?;
-        Ok(Self { path, id: (opened.dev(), opened.ino()) })
+        let id = file.metadata()?.into();
+        Ok(Self { path, id })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -27,8 +25,7 @@ impl Named {
 
     /// Fails unless this file is the one at its path.
     pub(super) fn check(&self) -> io::Result<()> {
-        let there = fs::metadata(&self.path)?;
-        match (there.dev(), there.ino()) == self.id {
+        match FileId::from(fs::metadata(&self.path)?) == self.id {
             true => Ok(()),
             false => Err(io::Error::other("the journal's file was removed or replaced while it was open")),
         }

@@ -5,15 +5,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use vestal_core::store::StoreError;
 
 use super::filesystem::beside;
-
-/// Device and inode: which file it is, whatever its name.
-type FileId = (u64, u64);
+use crate::file_id::FileId;
 
 /// The files of a store as they were when it was opened.
 #[derive(Clone, Debug)]
@@ -64,7 +61,7 @@ impl Place {
 
     fn id(&self, file: &Path) -> Result<Option<FileId>, StoreError> {
         match fs::metadata(file) {
-            Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+            Ok(metadata) => Ok(Some(metadata.into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::Unavailable {
                 detail: format!("the store at {}: {}: {error}", self.path.display(), file.display()),
