@@ -79,13 +79,17 @@ impl Inner {
 
     /// The connection once nobody is refreshing it, with what its last refresh brought.
     async fn when_at_rest(&self, name: &ConnectionName, keep_grant: bool) -> Result<Connection, Error> {
-        let started = self.clock.uptime();
+        let mut started = self.clock.uptime();
         loop {
             let stored = self.store.connection_named(name).await?;
             let connection = stored.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })?;
             match &connection.lease {
                 Some(_) if self.flights.is_running(connection.id) => {}
-                Some(lease) if matches!(self.standing(lease), Standing::Held) => {}
+                Some(lease) if matches!(self.standing(lease), Standing::Held) => {
+                    if self.is_overdue(&connection) {
+                        started = self.clock.uptime();
+                    }
+                }
                 // Its answer may lie in a journal: the newest refresh token is the one to be revoked.
                 _ => match self.replay_of(&connection).await {
                     Ok(true) => continue,

@@ -64,7 +64,7 @@ impl Engine {
     /// When there is no token that serves; see [`Error`].
     pub async fn issue_token(&self, name: &ConnectionName, want: Want) -> Result<IssuedToken, Error> {
         let inner = &self.inner;
-        let started = inner.clock.uptime();
+        let mut started = inner.clock.uptime();
         let mut look = FIRST_LOOK;
         let mut flown = false;
         loop {
@@ -100,6 +100,9 @@ impl Engine {
                 // A flight that somebody else started may have had another purpose.
                 Some(Landing::Done) => flown = flight.ours,
                 Some(Landing::HeldElsewhere) => {
+                    if !serves && inner.is_overdue(&connection) {
+                        started = inner.clock.uptime();
+                    }
                     inner.clock.sleep(look.min(left)).await;
                     look = (look * 3 / 2).min(LONGEST_LOOK);
                 }

@@ -186,7 +186,7 @@ struct Inner {
     left_in_journals: OnceCell<Mutex<HashSet<(ConnectionId, GrantId)>>>,
     /// Connections as they are by answers that are in the journal and not yet in the store.
     journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
-    /// Attempts whose lease has ended while their process lives, and when that was noticed, in the clock's uptime.
+    /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
     rejections: reject::Rejections,
     time: time::Time,

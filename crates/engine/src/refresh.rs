@@ -29,7 +29,7 @@ impl Engine {
     pub async fn refresh(&self, name: &ConnectionName) -> Result<Refreshed, Error> {
         let inner = &self.inner;
         let before = inner.named(name).await?;
-        let started = inner.clock.uptime();
+        let mut started = inner.clock.uptime();
         let wanted = Purpose::Request { generation: before.generation() };
         let mut look = FIRST_LOOK;
         loop {
@@ -46,6 +46,9 @@ impl Engine {
                 // A flight that somebody else started may have had another purpose.
                 Some(Landing::Done) if !flight.ours && !left.is_zero() => {}
                 Some(Landing::HeldElsewhere) => {
+                    if inner.is_overdue(&after) {
+                        started = inner.clock.uptime();
+                    }
                     inner.clock.sleep(look.min(left)).await;
                     look = (look * 3 / 2).min(LONGEST_LOOK);
                 }

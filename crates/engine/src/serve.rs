@@ -13,7 +13,8 @@ const REPLAY_EVERY: Duration = Duration::from_secs(30);
 const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Does everything that is due now, and waits for it. Returns how many refreshes were started.
+    /// Does everything that is due now, and waits for it: also for the attempts of processes that live, and may be stopped,
+    /// to have had their time. Returns how many refreshes were started.
     ///
     /// # Errors
     ///
@@ -42,6 +43,10 @@ impl Engine {
                 continue;
             }
             if inner.flights.running().is_empty() && !landings.has_changed().unwrap_or(false) {
+                if let Some(left) = inner.overdue_for() {
+                    inner.clock.sleep(left.max(LOOK_AT_MOST_EVERY)).await;
+                    continue;
+                }
                 if let Err(error) = inner.note_time(true).await {
                     tracing::debug!(%error, "the time was not noted");
                 }

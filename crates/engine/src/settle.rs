@@ -1,10 +1,12 @@
 //! Attempts that were not concluded, and connections that are due for something else than a refresh.
 
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::{Event, What};
+use vestal_core::id::AttemptId;
 use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::Provider;
 use vestal_core::state::{Reason, State, Transition};
@@ -13,12 +15,14 @@ use vestal_core::store::{Brought, Finish, Write};
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::issue_token::is_fresh;
 use crate::save::Saving;
-use crate::take::Purpose;
+use crate::take::{Purpose, lease_for};
 use crate::{Error, Fate, Inner, warnings};
 
-/// No attempt is given less, or more, than this to be concluded by a process that lives ([`overdue_for`]).
+/// No attempt is given less than this to be concluded by a process that lives ([`overdue_for`]).
 const OVERDUE_AT_LEAST: Duration = Duration::from_secs(10);
-const OVERDUE_AT_MOST: Duration = Duration::from_secs(2 * 3600);
+
+/// For so long after that it is known that an attempt was given its time.
+const OVERDUE_KNOWN_FOR: Duration = Duration::from_secs(3600);
 
 /// What to do about a lease.
 pub(crate) enum Standing {
@@ -53,15 +57,36 @@ impl Inner {
             (Fate::Unknown, false) => Standing::Ended,
             (Fate::Alive, false) => {
                 let uptime = self.clock.uptime();
-                let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-                overdue.retain(|_, noticed| uptime.saturating_sub(*noticed) < OVERDUE_AT_MOST * 2);
-                let noticed = *overdue.entry(attempt.id).or_insert(uptime);
-                match uptime.saturating_sub(noticed) < overdue_for(lease) {
+                let mut overdue = self.overdue();
+                overdue.retain(|_, until| uptime.saturating_sub(*until) < OVERDUE_KNOWN_FOR);
+                let longest = lease_for(self.limits.answer);
+                let until = overdue.entry(attempt.id).or_insert(uptime + overdue_for(lease, longest));
+                match uptime < *until {
                     true => Standing::Held,
                     false => Standing::Ended,
                 }
             }
         }
+    }
+
+    /// Whether an attempt of a process that lives, and may be stopped, is being given its time although its lease has ended.
+    /// Nobody may count that as patience: a command that ends before leaves nothing behind by which the next one could tell.
+    pub(crate) fn is_overdue(&self, connection: &Connection) -> bool {
+        let uptime = self.clock.uptime();
+        let attempt = connection.lease.as_ref().map(|lease| lease.attempt.id);
+        attempt.and_then(|attempt| self.overdue().get(&attempt).copied()).is_some_and(|until| uptime < until)
+    }
+
+    /// How long until the next of the attempts that are being given their time has had it.
+    pub(crate) fn overdue_for(&self) -> Option<Duration> {
+        let uptime = self.clock.uptime();
+        let overdue = self.overdue();
+        let left = overdue.values().filter_map(|until| until.checked_sub(uptime));
+        left.filter(|left| !left.is_zero()).min()
+    }
+
+    fn overdue(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Duration>> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds out what became of an attempt that nobody concluded: its answer may lie in a journal. If it does not, the
@@ -186,8 +211,8 @@ impl Inner {
 
 /// How long a process that lives gets, by a clock that does not step, to conclude an attempt whose lease has ended: the
 /// machine may have slept meanwhile, or the clock was set, and its request may be under way for as long as the lease was to
-/// last.
-fn overdue_for(lease: &Lease) -> Duration {
+/// last. It is not under way for longer than the `longest` lease, by however much that was extended.
+fn overdue_for(lease: &Lease, longest: Duration) -> Duration {
     let lasts = Duration::try_from(lease.until.duration_since(lease.attempt.started_at)).unwrap_or_default();
-    lasts.clamp(OVERDUE_AT_LEAST, OVERDUE_AT_MOST)
+    lasts.min(longest).max(OVERDUE_AT_LEAST)
 }

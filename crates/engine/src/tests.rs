@@ -10,5 +10,6 @@ mod learning;
 mod races;
 mod refreshing;
 mod saving;
+mod stopped;
 mod time;
 mod world;
