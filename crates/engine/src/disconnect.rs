@@ -47,9 +47,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchConnection`]; [`Error::Busy`]; [`Error::Journalled`]; [`Error::NotRevoked`]; [`Error::Store`].
+    /// [`Error::NoSuchConnection`]; [`Error::Busy`]; [`Error::Journalled`]; [`Error::Untaken`];
+    /// [`Error::NotRevoked`]; [`Error::Store`].
     pub async fn disconnect(&self, name: &ConnectionName, keep_grant: bool) -> Result<Disconnected, Error> {
         let inner = &self.inner;
+        if !keep_grant {
+            inner.take_from_journal(name).await?;
+        }
         inner.begin_disconnecting(name).await?;
         let connection = inner.when_at_rest(name, keep_grant).await?;
         let revocation = if keep_grant { Revocation::Kept } else { inner.revoke(&connection).await? };
@@ -59,6 +63,17 @@ impl Engine {
 }
 
 impl Inner {
+    /// An answer that cannot be taken from the journal stands in the way of revoking: a connection stays as it is for that.
+    async fn take_from_journal(&self, name: &ConnectionName) -> Result<(), Error> {
+        let connection = self.named(name).await?;
+        // What is under way is waited for later.
+        let under_way = self.flights.is_running(connection.id);
+        if !under_way && connection.lease.as_ref().is_none_or(|lease| !lease.valid) {
+            self.replay_of(&connection).await?;
+        }
+        Ok(())
+    }
+
     async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<(), Error> {
         let begin = |stored: &Connection| {
             if stored.state == State::Disconnecting {

@@ -181,6 +181,14 @@ pub enum Error {
         /// What the store said.
         detail: String,
     },
+    /// An answer is in the journal and cannot be taken from there, whatever the store does.
+    #[error("the last answer for {name:?} is in the journal, and cannot be taken from there: {why}")]
+    Untaken {
+        /// The connection.
+        name: ConnectionName,
+        /// What stands in the way.
+        why: Box<Error>,
+    },
     /// The store did not take a new token set for as long as it was tried, nor did the journal, and it is lost.
     #[error("a new token set for {name:?} could not be stored")]
     Unsaved {
@@ -213,4 +221,14 @@ pub enum Error {
     /// A flight ended without an answer: its task was cancelled with the program.
     #[error("the program is ending")]
     Ending,
+}
+
+impl Error {
+    /// Whether the store fails as a whole: it would take nothing else either.
+    pub(crate) fn is_of_the_whole_store(&self) -> bool {
+        match self {
+            Self::Store(error) => !matches!(error, StoreError::Corrupt { .. }),
+            _ => false,
+        }
+    }
 }

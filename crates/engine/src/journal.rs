@@ -1,6 +1,6 @@
 //! Answers that the store did not take: writing them down, and putting them into the store later.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -24,12 +24,12 @@ use crate::take::Cargo;
 use crate::{Error, Inner};
 
 /// What was done with what lay in journals.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Replayed {
     /// How many answers are in the store now.
     pub(crate) stored: usize,
-    /// The grants whose answers have to wait.
-    pub(crate) left: HashSet<(ConnectionId, GrantId)>,
+    /// The grants whose answers have to wait, and why, where that is not since they are still being saved here.
+    pub(crate) left: HashMap<(ConnectionId, GrantId), Option<Error>>,
 }
 
 /// The headers that reading an answer looks at.
@@ -110,10 +110,15 @@ impl Inner {
     pub(crate) async fn replay(&self, only: Option<ConnectionId>) -> Result<Replayed, Error> {
         let mut replayed = Replayed::default();
         let mut settled = Vec::new();
+        // Whoever waits for each of many answers in turn, where the store takes none, does nothing else for long.
+        let mut takes_none: Option<Error> = None;
         let (entries, unread) = match self.journal.entries().await {
             Ok(entries) => (entries, None),
             Err(Incomplete { found, why }) => (found, Some(why)),
         };
+        if only.is_none() {
+            lock(&self.told_to_wait).retain(|told| entries.iter().any(|entry| entry.attempt.id == *told));
+        }
         for entry in entries {
             let id = entry.connection;
             if only.is_some_and(|only| only != id) {
@@ -121,19 +126,29 @@ impl Inner {
             }
             let grant = (id, entry.attempt.grant);
             // One that has to wait holds back those after it, which consumed the refresh token that it brought.
-            if replayed.left.contains(&grant) {
+            if replayed.left.contains_key(&grant) {
                 continue;
             }
             // It is still being saved here, and will be settled by whoever is at it.
             if only.is_none() && self.flights.is_running(id) {
-                replayed.left.insert(grant);
+                replayed.left.insert(grant, None);
+                continue;
+            }
+            if takes_none.is_some() {
+                replayed.left.insert(grant, takes_none.clone());
                 continue;
             }
             match self.apply_entry(&entry).await {
                 Ok(()) => settled.push(entry.attempt.id),
                 Err(error) => {
-                    replayed.left.insert(grant);
-                    tracing::warn!(connection = %id, attempt = %entry.attempt.id, %error, "an answer has to stay in the journal for now");
+                    // Told once: a disk that is full must not be filled with that.
+                    if lock(&self.told_to_wait).insert(entry.attempt.id) {
+                        tracing::warn!(connection = %id, attempt = %entry.attempt.id, %error, "an answer has to stay in the journal for now");
+                    }
+                    if error.is_of_the_whole_store() {
+                        takes_none = Some(error.clone());
+                    }
+                    replayed.left.insert(grant, Some(error));
                 }
             }
         }
@@ -154,26 +169,33 @@ impl Inner {
     pub(crate) async fn replay_of(&self, connection: &Connection) -> Result<bool, Error> {
         let replayed = self.replay(Some(connection.id)).await?;
         let grant = connection.grant.as_ref().map(|grant| (connection.id, grant.id));
-        if !grant.is_some_and(|grant| replayed.left.contains(&grant)) {
-            return Ok(replayed.stored > 0);
+        let mut left = replayed.left;
+        let name = connection.name.clone();
+        match grant.and_then(|grant| left.remove(&grant)).flatten() {
+            None => Ok(replayed.stored > 0),
+            Some(error) if error.is_of_the_whole_store() => {
+                Err(Error::Journalled { name, detail: error.to_string() })
+            }
+            Some(why) => Err(Error::Untaken { name, why: Box::new(why) }),
         }
-        let detail = "its last answer is in the journal, and the store does not take it".to_owned();
-        Err(Error::Journalled { name: connection.name.clone(), detail })
     }
 
-    /// Before the first attempt of a process: what others left in journals may be the refresh token that is to be sent,
-    /// or its successor, also where the store knows of no attempt.
+    /// Before the first attempt at a connection: what others left in journals may be the refresh token that is to be sent,
+    /// or its successor, also where the store knows of no attempt. The others' wait for their own.
     pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
-        let left = || async { Ok::<_, Error>(Mutex::new(self.replay(None).await?.left)) };
+        let left = || async {
+            let entries = self.journal.entries().await.map_err(|incomplete| incomplete.why)?;
+            let left: HashSet<_> = entries.iter().map(|entry| entry.connection).collect();
+            Ok::<_, Error>(Mutex::new(left))
+        };
         let left = self.left_in_journals.get_or_try_init(left).await?;
-        // What was left to a flight that is under way is left to this one, too; what the store did not take, it may now.
-        if !lock(left).iter().any(|(left, _)| *left == id) {
+        if !lock(left).contains(&id) {
             return Ok(());
         }
         if let Some(connection) = self.store.connection(id).await? {
             self.replay_of(&connection).await?;
         }
-        lock(left).retain(|(left, _)| *left != id);
+        lock(left).remove(&id);
         Ok(())
     }
 

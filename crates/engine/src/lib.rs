@@ -51,7 +51,7 @@ use jiff::Timestamp;
 use tokio::sync::{OnceCell, RwLock, Semaphore};
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
-use vestal_core::id::{AttemptId, ConnectionId, GrantId, NodeId};
+use vestal_core::id::{AttemptId, ConnectionId, NodeId};
 use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
@@ -182,8 +182,11 @@ struct Inner {
     holds: holds::Holds,
     open_clients: open_clients::OpenClients,
     journal: Arc<dyn Journal>,
-    /// The grants of which something was left in journals when these were looked at for the first time.
-    left_in_journals: OnceCell<Mutex<HashSet<(ConnectionId, GrantId)>>>,
+    /// The connections of which something was left in journals when these were looked at for the first time, as far as nobody
+    /// has seen to it since.
+    left_in_journals: OnceCell<Mutex<HashSet<ConnectionId>>>,
+    /// Answers in journals of which it was told that they have to wait.
+    told_to_wait: Mutex<HashSet<AttemptId>>,
     /// Connections as they are by answers that are in the journal and not yet in the store.
     journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
     /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
@@ -227,6 +230,7 @@ impl Engine {
                 open_clients: open_clients::OpenClients::default(),
                 journal,
                 left_in_journals: OnceCell::new(),
+                told_to_wait: Mutex::default(),
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),

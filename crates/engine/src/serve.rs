@@ -81,7 +81,12 @@ impl Engine {
                 inner.time.doubt(inner.clock.uptime());
                 self.replan_aside();
             }
-            self.replay_now_and_then(&mut replayed_at).await;
+            // A store that is locked by somebody takes its time; what is cut off stays in the journal.
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = self.replay_now_and_then(&mut replayed_at) => {}
+            }
             let now = inner.clock.now();
             let next = match self.run_once(now).await {
                 Ok(pass) => {

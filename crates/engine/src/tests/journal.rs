@@ -1,6 +1,7 @@
 //! What lies in the journal goes into the store before anything else happens to its connection.
 
-use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vestal_core::connection::Connection;
@@ -8,9 +9,9 @@ use vestal_core::journal::Journal as _;
 use vestal_core::seal::Sealed;
 use vestal_core::state::State;
 
-use super::faulty_store::Fault;
+use super::faulty_store::{Fault, FaultyStore};
+use super::saving::Warnings;
 use super::world::{Behaviour, World, shop, start_refresh};
-use crate::journal::Replayed;
 use crate::{Error, Revocation, Want};
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +35,7 @@ async fn what_the_store_refuses_is_in_the_journal_and_is_served_from_there() {
 
     store.finish.lock().unwrap().clear();
     let replayed = engine.inner.replay(None).await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 1, left: HashSet::new() });
+    assert_eq!((replayed.stored, replayed.left.len()), (1, 0));
     assert_eq!((world.shop().await.generation(), world.shop().await.state), (2, State::Active));
     assert!(world.shop().await.lease.is_none());
     assert!(world.journal.entries().await.unwrap().is_empty());
@@ -124,7 +125,7 @@ async fn what_lies_in_the_journal_is_taken_also_where_the_store_knows_of_no_atte
         for _ in 0..2 {
             match next.refresh(&shop()).await {
                 Ok(refreshed) => assert_eq!(refreshed.generation, 2, "it was there already"),
-                Err(error) => assert!(matches!(error, Error::Journalled { .. }), "{error:?}"),
+                Err(error) => assert!(matches!(error, Error::Untaken { .. }), "{error:?}"),
             }
             if !nobody_can_open_it {
                 break;
@@ -132,6 +133,11 @@ async fn what_lies_in_the_journal_is_taken_also_where_the_store_knows_of_no_atte
         }
         assert_eq!((world.wire.refreshes_sent(), world.reuses()), (1, 0), "it is not sent a second time");
         assert_eq!(world.journal.entries().await.unwrap().len(), usize::from(nobody_can_open_it));
+        if nobody_can_open_it {
+            let error = next.disconnect(&shop(), false).await.unwrap_err();
+            assert!(matches!(error, Error::Untaken { .. }), "{error:?}");
+            assert_eq!(world.shop().await.state, State::Active, "nothing was begun that cannot be ended");
+        }
         // It says nothing of another grant.
         world.consent(&next, &["contacts", "offline_access"]).await.unwrap();
         next.refresh(&shop()).await.unwrap();
@@ -160,8 +166,9 @@ async fn an_answer_that_has_to_wait_holds_back_those_after_it() {
     let grant = (before.id, before.grant.as_ref().unwrap().id);
     store.finish.lock().unwrap().extend([Fault::Refused]);
     let replayed = next.inner.replay(None).await.unwrap();
-    assert_eq!(replayed, Replayed { stored: 0, left: HashSet::from([grant]) });
-    assert_eq!(next.inner.replay(None).await.unwrap(), Replayed { stored: 2, left: HashSet::new() });
+    assert_eq!((replayed.stored, replayed.left.into_keys().collect()), (0, vec![grant]));
+    let replayed = next.inner.replay(None).await.unwrap();
+    assert_eq!((replayed.stored, replayed.left.len()), (2, 0));
     assert_eq!(world.shop().await.generation(), 3);
     assert_eq!(next.refresh(&shop()).await.unwrap().generation, 4);
     assert_eq!(world.reuses(), 0);
@@ -202,4 +209,58 @@ async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
     world.serve(&daemon, Duration::from_secs(2)).await;
     assert_eq!((world.shop().await.generation(), world.wire.refreshes_sent()), (2, 1));
     assert_eq!(world.shop().await.state, State::Active);
+}
+
+/// Five connections whose last answers are in the journal.
+async fn five_in_the_journal() -> (World, Arc<FaultyStore>) {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.node();
+    world.fleet(&engine, "app", "sandbox.example", 5).await;
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    for number in 0..5 {
+        engine.refresh(&format!("app-{number}").parse().unwrap()).await.unwrap_err();
+    }
+    assert_eq!(world.journal.entries().await.unwrap().len(), 5);
+    store.finish.lock().unwrap().clear();
+    (world, store)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_nothing_is_asked_and_told_of_once() {
+    let (world, store) = five_in_the_journal().await;
+    let daemon = world.node_that_knows_of_the_dead();
+    store.finish.lock().unwrap().extend([Fault::Refused; 10]);
+    let lines = Arc::new(AtomicUsize::new(0));
+    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    for pass in 1..=10 {
+        let replayed = daemon.inner.replay(None).await.unwrap();
+        assert_eq!((replayed.stored, replayed.left.len()), (0, 5));
+        assert_eq!(store.finish.lock().unwrap().len(), 10 - pass, "the others were left unasked");
+    }
+    drop(counting);
+    assert_eq!(lines.load(Ordering::SeqCst), 1);
+    assert_eq!(daemon.inner.replay(None).await.unwrap().stored, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_wants_one_connection_waits_for_no_answer_of_another() {
+    let (world, _) = five_in_the_journal().await;
+    let command = world.node_that_knows_of_the_dead();
+    assert_eq!(command.refresh(&"app-3".parse().unwrap()).await.unwrap().generation, 2);
+    assert_eq!(world.wire.refreshes_sent(), 5, "what lay in the journal will do");
+    assert_eq!(world.journal.entries().await.unwrap().len(), 4);
+    assert_eq!(command.run_due().await.unwrap(), 0, "whoever does all that is due puts the others there");
+    assert!(world.journal.entries().await.unwrap().is_empty());
+    assert_eq!(world.reuses(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_ends_when_it_is_told_to_whatever_lies_in_journals() {
+    let (world, store) = five_in_the_journal().await;
+    let daemon = world.node_that_knows_of_the_dead();
+    store.finish.lock().unwrap().extend([Fault::Late(Duration::from_secs(3600)); 5]);
+    let begun = world.now();
+    world.serve(&daemon, Duration::from_secs(1)).await;
+    assert!(world.now().duration_since(begun).as_secs() < 10);
+    assert_eq!(world.journal.entries().await.unwrap().len(), 5, "nothing is lost by that");
 }

@@ -194,7 +194,7 @@ async fn whoever_cannot_tell_since_others_keep_writing_says_so() {
 }
 
 /// Counts what is told an operator.
-struct Warnings(Arc<AtomicUsize>);
+pub(super) struct Warnings(pub(super) Arc<AtomicUsize>);
 
 impl tracing::Subscriber for Warnings {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {

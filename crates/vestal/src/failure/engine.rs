@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use vestal_api::Code;
 use vestal_core::connection::ConnectionName;
+use vestal_core::seal::OpenError;
 use vestal_core::state::{Cause, Reason};
 use vestal_engine::{CatalogueError, Error};
 
@@ -135,6 +136,7 @@ impl Failure {
             )
             .why(detail)
             .next("mend the store: whichever vestal runs next puts it there; vestal doctor looks at it"),
+            Error::Untaken { name, why } => Self::untaken(&name, *why, provider, calendar),
             Error::Unsaved { name, detail } => Self::failed(format!(
                 "a new token set for {:?} could not be stored, and is lost",
                 name.as_str()
@@ -168,6 +170,28 @@ impl Failure {
 }
 
 impl Failure {
+    /// The last answer of a connection cannot be taken from the journal: what stands in the way, and how to do without it.
+    fn untaken(name: &ConnectionName, why: Error, provider: &str, calendar: &Calendar) -> Self {
+        // No backup of the store mends what lies in the journal.
+        let damaged = matches!(why, Error::Sealed { source: OpenError::Corrupt, .. });
+        let view = Self::of(why, Some(provider), calendar).view();
+        let (mend, why) = match view {
+            Some(view) => (view.next, [Some(view.error), view.why].into_iter().flatten().collect()),
+            None => (None, Vec::new()),
+        };
+        let typed = word(name.as_str());
+        let without = format!(
+            "to do without that answer: vestal connect {typed}; to remove it with its grant left as it is: vestal disconnect \
+             --keep-grant {typed}"
+        );
+        Self::failed(format!("the last answer for {:?} cannot be taken from the journal", name.as_str()))
+            .why(why.join(": "))
+            .next(match mend.filter(|_| !damaged) {
+                Some(mend) => format!("{mend}; {without}"),
+                None => without,
+            })
+    }
+
     /// The last try to refresh a connection failed. `serves_until` is when its access token ends, while it still serves.
     pub(crate) fn failing(
         name: &ConnectionName,
@@ -298,6 +322,30 @@ mod tests {
             "error: \"shop\" needs re-authorization\n  \
              why:  Constant Contact said invalid_grant on 3 Nov 2026; the last refresh was 181 days earlier\n  \
              next: vestal connect shop\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_nobody_can_open_says_why_and_how_to_do_without_it() {
+        let untaken = |source| {
+            let what = "an answer for \"the shop\" in the journal".to_owned();
+            let why = Box::new(Error::Sealed { what, source });
+            told(Error::Untaken { name: "the shop".parse().unwrap(), why })
+        };
+        let without = "to do without that answer: vestal connect 'the shop'; to remove it with its grant left as it is: \
+                       vestal disconnect --keep-grant 'the shop'\n";
+        let (code, text) = untaken(OpenError::Corrupt);
+        assert_eq!(code, 1);
+        assert!(
+            text.starts_with("error: the last answer for \"the shop\" cannot be taken from the journal\n"),
+            "{text}"
+        );
+        assert!(text.contains("in the journal cannot be opened: the sealed value is damaged"), "{text}");
+        assert!(text.ends_with(&format!("next: {without}")), "{text}");
+        let (_, text) = untaken(OpenError::UnknownFormat(9));
+        assert!(
+            text.ends_with(&format!("next: use the newer version of Vestal that sealed it; {without}")),
+            "{text}"
         );
     }
 
