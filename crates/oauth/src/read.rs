@@ -66,9 +66,11 @@ fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Readin
     };
     let is_token_set = fields.is_some_and(token_set::is_one);
     let text = String::from_utf8_lossy(&answer.body);
-    let holds_tokens = is_token_set || held::a_refresh_token(&text, fields, sent);
+    let error = body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent));
+    let holds_tokens =
+        is_token_set || held::a_refresh_token(&text, fields, !successful || error.is_some(), sent);
     let unreadable = |detail| Reply::Unreadable { status, detail, retry_after, holds_tokens };
-    let reply = match body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent)) {
+    let reply = match error {
         Some(ErrorBody { code, detail }) => {
             let detail = if holds_tokens { format!("{detail}, with tokens beside it") } else { detail };
             Reply::Error { status, code, detail, retry_after, holds_tokens }

@@ -7,15 +7,40 @@ use super::lenient::string_end;
 
 const NAME: &str = "\"refresh_token\"";
 
+/// What providers say is wrong with the one that was sent, where they say it in a word.
+const WORDS: [&str; 14] = [
+    "absent",
+    "blank",
+    "denied",
+    "empty",
+    "expired",
+    "invalid",
+    "malformed",
+    "missing",
+    "not_found",
+    "null",
+    "required",
+    "revoked",
+    "unknown",
+    "used",
+];
+
 /// Whether an answer brought a refresh token, other than the one that was `sent`: among its `fields`, or anywhere in its
-/// `text`, which may be a list, hold it within something else, or have broken off.
-pub(super) fn a_refresh_token(text: &str, fields: Option<&Map<String, Value>>, sent: &Redactor) -> bool {
+/// `text`, which may be a list, hold it within something else, or have broken off. In one that `is_refusal`, a word may
+/// stand there that says what is wrong.
+pub(super) fn a_refresh_token(
+    text: &str,
+    fields: Option<&Map<String, Value>>,
+    is_refusal: bool,
+    sent: &Redactor,
+) -> bool {
+    let is_one = |token: &str| is_new(token, sent) && !(is_refusal && is_said_of_one(token));
     let among_fields = match fields.and_then(|fields| fields.get("refresh_token")) {
-        Some(Value::String(token)) => is_new(token, sent),
-        Some(Value::Number(number)) => is_new(&number.to_string(), sent),
+        Some(Value::String(token)) => is_one(token),
+        Some(Value::Number(number)) => is_one(&number.to_string()),
         _ => false,
     };
-    among_fields || text.match_indices(NAME).any(|(at, name)| is_new(value(&text[at + name.len()..]), sent))
+    among_fields || text.match_indices(NAME).any(|(at, name)| is_one(value(&text[at + name.len()..])))
 }
 
 /// The text or the number that a member of an object has, as it is written; empty where it has another value.
@@ -31,6 +56,13 @@ fn value(after_name: &str) -> &str {
 /// Whether this may be a refresh token. A sentence is none, but what is wrong with the one that was sent.
 fn is_new(token: &str, sent: &Redactor) -> bool {
     !token.is_empty() && !token.contains(char::is_whitespace) && !sent.knows(token)
+}
+
+/// Whether this is no refresh token, but a word about one, or the one that was sent with its letters covered.
+fn is_said_of_one(text: &str) -> bool {
+    let word = text.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let words = || WORDS.iter().any(|known| word.eq_ignore_ascii_case(known));
+    words() || ["***", "…", "•••"].iter().any(|cover| text.contains(cover))
 }
 
 #[cfg(test)]
@@ -68,7 +100,7 @@ mod tests {
             ("refresh_token=new", false),
             ("", false),
         ] {
-            assert_eq!(a_refresh_token(text, None, &sent), held, "{text}");
+            assert_eq!(a_refresh_token(text, None, false, &sent), held, "{text}");
         }
     }
 
@@ -84,7 +116,28 @@ mod tests {
             (Value::Null, false),
         ] {
             let fields = Map::from_iter([("refresh_token".to_owned(), token)]);
-            assert_eq!(a_refresh_token("", Some(&fields), &sent), held, "{fields:?}");
+            assert_eq!(a_refresh_token("", Some(&fields), false, &sent), held, "{fields:?}");
+        }
+    }
+    #[test]
+    fn beside_an_error_a_word_is_none() {
+        for (token, held) in [
+            ("required", false),
+            ("MISSING", false),
+            ("Invalid.", false),
+            ("(expired)", false),
+            ("abc***", false),
+            ("abcd…wxyz", false),
+            ("new", true),
+            ("requiredness", true),
+            ("1//0g*abc", true),
+        ] {
+            let text = format!(r#"{{"errors":{{"refresh_token":"{token}"}}}}"#);
+            let fields = Map::from_iter([("refresh_token".to_owned(), Value::from(token))]);
+            for (text, fields) in [(text.as_str(), None), ("", Some(&fields))] {
+                assert_eq!(a_refresh_token(text, fields, true, &Redactor::default()), held, "{token}");
+                assert!(a_refresh_token(text, fields, false, &Redactor::default()), "{token}");
+            }
         }
     }
 }

@@ -178,6 +178,31 @@ fn a_long_page_is_cut_and_a_long_token_set_is_not() {
 }
 
 #[test]
+fn a_word_about_the_refresh_token_is_no_token_beside_a_refusal() {
+    for body in [
+        r#"{"error":"invalid_request","refresh_token":"required"}"#,
+        r#"{"error":"invalid_grant","sent":{"refresh_token":"1//0***"}}"#,
+        r#"{"errors":{"refresh_token":"invalid"}}"#,
+    ] {
+        let reading = read(answer(400, body));
+        assert!(
+            reading.raw.is_none() && !format!("{:?}", reading.reply).contains("holds_tokens: true"),
+            "{body}"
+        );
+    }
+    for (status, body) in [
+        (400, r#"{"error":"invalid_request","refresh_token":"9dKq2mVb7Xw1PzL4"}"#),
+        (200, r#"{"refresh_token":"required"}"#),
+    ] {
+        let reading = read(answer(status, body));
+        assert!(
+            reading.raw.is_some() && format!("{:?}", reading.reply).contains("holds_tokens: true"),
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn waits_are_passed_on() {
     let with = |name: &str, value: &str, body: &'static str| {
         let mut answer = answer(429, body);
