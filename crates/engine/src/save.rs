@@ -53,6 +53,8 @@ pub(crate) struct Saving {
     replayed: bool,
     started: Duration,
     tries: u32,
+    /// From how many tries on it is told again that neither the store nor the journal takes it.
+    tell_at: u32,
     /// When the lease was extended last.
     renewed_at: Option<Duration>,
 }
@@ -60,7 +62,15 @@ pub(crate) struct Saving {
 impl Saving {
     /// What is not worth more than a few tries.
     pub(crate) fn nothing(started: Duration) -> Self {
-        Self { precious: None, journalled: false, replayed: false, started, tries: 0, renewed_at: None }
+        Self {
+            precious: None,
+            journalled: false,
+            replayed: false,
+            started,
+            tries: 0,
+            tell_at: 0,
+            renewed_at: None,
+        }
     }
 
     /// An answer, which may be precious.
@@ -78,9 +88,18 @@ impl Saving {
         self.precious.is_some() && !self.journalled
     }
 
-    /// Ever more seldom: a disk that is full must not be filled with that.
+    /// Whether to tell that the store did not take it. Ever more seldom: a disk that is full must not be filled with that.
     fn is_to_be_told(&self) -> bool {
-        self.tries == 0 || self.tries.is_power_of_two()
+        self.tries.is_power_of_two()
+    }
+
+    /// Whether to tell that the journal does not take it either, which is found out before a try and after it. As seldom.
+    fn tell_of_danger(&mut self) -> bool {
+        if self.tries < self.tell_at {
+            return false;
+        }
+        self.tell_at = 2 * self.tries.max(1);
+        true
     }
 }
 
@@ -126,10 +145,11 @@ impl Inner {
                 brought: decision.brought,
                 events: decision.events,
             };
-            match self.save(&decision.after, &finish, &mut saving).await? {
+            let after = decision.after;
+            match self.save(&after, &finish, &mut saving).await? {
                 None => {
-                    log(&decision.after, &finish.events);
-                    return Ok(decision.after);
+                    log(&after, &finish.events);
+                    return Ok(after);
                 }
                 Some(current) => connection = *current,
             }
@@ -140,17 +160,18 @@ impl Inner {
             // Renewing our lease moves it, too: whoever keeps trying to store an answer does not give up for that.
             let patient = self.clock.uptime().saturating_sub(saving.started) < self.limits.save;
             if !patient || (saving.tries == 0 && !saving.is_unsafe()) {
-                return Err(self.contended(&connection, &mut saving).await);
+                return Err(self.contended(&after, &mut saving).await);
             }
             self.clock.sleep(SAVE_BACKOFF.first).await;
         }
     }
 
-    /// Gives up an answer that could not be stored since others kept writing in between.
-    async fn contended(&self, connection: &Connection, saving: &mut Saving) -> Error {
-        let (name, detail) = (connection.name.clone(), "others kept writing in between".to_owned());
+    /// Gives up an answer that could not be stored since others kept writing in between; `after` is the connection as it would
+    /// be.
+    async fn contended(&self, after: &Connection, saving: &mut Saving) -> Error {
+        let (name, detail) = (after.name.clone(), "others kept writing in between".to_owned());
         let why = StoreError::Unavailable { detail: detail.clone() };
-        self.write_into_journal(connection, saving, &why).await;
+        self.write_into_journal(after, saving, &why).await;
         match saving.is_unsafe() {
             true => unsaved(name, detail),
             false if saving.journalled => Error::Journalled { name, detail },
@@ -275,7 +296,7 @@ impl Inner {
                 tracing::warn!(connection = %name, %why, "the store did not take a new token set; it is in the journal");
                 self.serve_from_journal(after.clone());
             }
-            Err(error) if saving.is_to_be_told() => {
+            Err(error) if saving.tell_of_danger() => {
                 tracing::error!(connection = %name, %why, %error, "NEITHER the store NOR the journal takes a new token set: it is in the memory of this process only, which must not end; make room, or give it back its disk");
             }
             Err(_) => {}

@@ -21,6 +21,8 @@ use vestal_core::token::Candidate;
 pub(crate) enum Fault {
     /// It is refused; nothing is written.
     Refused,
+    /// It is refused this much later.
+    RefusedLate(Duration),
     /// It is written, and nobody hears of it.
     Unheard,
     /// It is not written, and nobody knows.
@@ -72,6 +74,10 @@ impl FaultyStore {
         match fault {
             None => write.await,
             Some(Fault::Refused) => Err(StoreError::Unavailable { detail }),
+            Some(Fault::RefusedLate(delay)) => {
+                self.clock.sleep(delay).await;
+                Err(StoreError::Unavailable { detail })
+            }
             Some(Fault::Vanished) => Err(StoreError::OutcomeUnknown { detail }),
             Some(Fault::Unheard) => {
                 write.await?;

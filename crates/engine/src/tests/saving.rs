@@ -16,7 +16,7 @@ use super::faulty_store::{Fault, FaultyStore};
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::change::update_to;
 use crate::take::Cargo;
-use crate::{Engine, Error, Limits, Parts, Refreshed};
+use crate::{Engine, Error, Limits, Parts, Refreshed, Want};
 
 /// A world whose store can be made to fail.
 fn world() -> (World, Arc<FaultyStore>) {
@@ -148,7 +148,10 @@ async fn an_answer_that_others_keep_overtaking_is_in_the_journal_or_said_to_be_l
         }
         match refreshing.await.unwrap().unwrap_err() {
             Error::Unsaved { .. } if journal_is_full => {}
-            Error::Journalled { .. } if !journal_is_full => {}
+            Error::Journalled { .. } if !journal_is_full => {
+                let served = command.issue_token(&shop(), Want::default()).await.unwrap();
+                assert_eq!(served.generation, 2, "it is as safe as in the store");
+            }
             error => panic!("{error:?}"),
         }
     }
@@ -170,6 +173,19 @@ async fn a_store_and_a_journal_that_both_refuse_do_not_flood_the_log() {
     drop(counting);
     let (lines, tries) = (lines.load(Ordering::SeqCst), 100_000 - store.finish.lock().unwrap().len());
     assert!(tries > 3_000 && (2..40).contains(&lines), "{lines} lines in {tries} tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_try_is_told_once() {
+    let (world, store) = world();
+    let engine = world.connected().await;
+    // Each takes so long that the journal is tried before its end, and after it.
+    store.finish.lock().unwrap().extend([Fault::RefusedLate(Duration::from_secs(1)); 4]);
+    let lines = Arc::new(AtomicUsize::new(0));
+    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    refresh_while_the_journal_fills(&world, &engine).await.unwrap();
+    drop(counting);
+    assert_eq!(lines.load(Ordering::SeqCst), 6, "of the tries 1, 2 and 4: of the store, and of the journal");
 }
 
 /// Somebody else writes to `shop`.
