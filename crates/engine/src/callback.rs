@@ -22,7 +22,7 @@ use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::verifier_place;
-use crate::save::SAVE_BACKOFF;
+use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
 use crate::{Engine, Error, Inner};
 
@@ -265,7 +265,8 @@ impl Inner {
         }
     }
 
-    /// Stores a grant, and tries again for as long as the store does not take it: a code can be used only once.
+    /// Stores a grant, and tries again for as long as the store does not take it: a code can be used only once. What does not
+    /// pass is not waited for.
     async fn save_consent(
         &self,
         connection: &Connection,
@@ -286,8 +287,15 @@ impl Inner {
                 Err(error) => error,
             };
             tries += 1;
+            let name = &connection.name;
+            if !may_pass(&error) {
+                return Err(unsaved(name.clone(), error.to_string()));
+            }
+            if u32::is_power_of_two(tries) {
+                tracing::warn!(connection = %name, tries, detail = %error, "the store did not take a new grant; trying again");
+            }
             if self.clock.uptime().saturating_sub(started) >= self.limits.save {
-                return Err(Error::Unsaved { name: connection.name.clone(), detail: error.to_string() });
+                return Err(unsaved(name.clone(), error.to_string()));
             }
             self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
         }

@@ -234,13 +234,12 @@ impl Inner {
             if worth_keeping {
                 self.write_into_journal(after, saving, &error).await;
             }
-            let passes = matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. });
             let patience = match saving.journalled || !worth_keeping {
                 true => SAFE_PATIENCE.min(self.limits.save),
                 false => self.limits.save,
             };
             let patient = self.clock.uptime().saturating_sub(saving.started) < patience;
-            if !patient || !(passes || worth_keeping) {
+            if !patient || !(may_pass(&error) || worth_keeping) {
                 let (name, detail) = (name.clone(), error.to_string());
                 return Err(match (saving.journalled, worth_keeping) {
                     (true, _) => Error::Journalled { name, detail },
@@ -304,7 +303,12 @@ impl Inner {
     }
 }
 
-fn unsaved(name: ConnectionName, detail: String) -> Error {
+/// Whether trying again may help.
+pub(crate) fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. })
+}
+
+pub(crate) fn unsaved(name: ConnectionName, detail: String) -> Error {
     tracing::error!(connection = %name, %detail, "a new token set could not be stored and is lost");
     Error::Unsaved { name, detail }
 }

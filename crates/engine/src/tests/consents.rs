@@ -35,6 +35,18 @@ async fn a_code_is_not_used_up_where_its_connection_cannot_be_read() {
     assert_eq!(world.sent_to("sandbox.example"), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_will_not_take_a_grant_later_either_is_not_waited_for() {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(super::world::client()).await.unwrap();
+    store.update.lock().unwrap().extend([Fault::Newer; 100]);
+    let asked = world.now();
+    let error = start_consent(&world, &engine).await.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Unsaved { .. }), "{error:?}");
+    assert!(world.now().duration_since(asked).as_secs() < 2, "it is told at once");
+}
+
 /// Somebody comes back with a consent to `shop`.
 async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
     let (name, client) = (shop(), "sandbox".to_owned());

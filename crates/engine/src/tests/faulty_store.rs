@@ -21,6 +21,8 @@ use vestal_core::token::Candidate;
 pub(crate) enum Fault {
     /// It is refused; nothing is written.
     Refused,
+    /// It is refused by a store that a later version of Vestal has written.
+    Newer,
     /// It is refused this much later.
     RefusedLate(Duration),
     /// It is written, and nobody hears of it.
@@ -74,6 +76,7 @@ impl FaultyStore {
         match fault {
             None => write.await,
             Some(Fault::Refused) => Err(StoreError::Unavailable { detail }),
+            Some(Fault::Newer) => Err(StoreError::NewerSchema { found: 9, known: 1 }),
             Some(Fault::RefusedLate(delay)) => {
                 self.clock.sleep(delay).await;
                 Err(StoreError::Unavailable { detail })
