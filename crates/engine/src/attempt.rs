@@ -127,7 +127,7 @@ impl Inner {
             Ok(request) => self.http.send(self.departing(request, leaves_by), deadline).await,
             Err(unsendable) => Exchange::from(unsendable),
         };
-        // What kept it from being sent is ours: the host was not even asked.
+        // What kept it from being sent may be ours, as a machine that slept: that says nothing of the host.
         let too_late = matches!(exchange, Exchange::NotSent { .. }) && self.clock.uptime() > leaves_by;
         let answer = match &exchange {
             Exchange::Answered(answer) => Some(answer.clone()),
@@ -147,7 +147,7 @@ impl Inner {
             cargo: &cargo,
             attempt: &attempt,
             health: (!unsendable && !too_late).then(|| Health::of(&reading.reply)),
-            sent_at: at,
+            begun_at: at,
             first_use,
             after: &after,
         };

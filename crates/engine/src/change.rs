@@ -1,4 +1,4 @@
-//! Writing to a connection that others write to as well.
+//! Writing to a connection that others write to as well. Whoever has more to do than that in between goes round by itself.
 
 use vestal_core::connection::Connection;
 use vestal_core::event::Event;

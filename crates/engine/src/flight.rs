@@ -16,7 +16,7 @@ use crate::Error;
 pub(crate) enum Landing {
     /// What there was to do is done, well or badly: the connection's state tells.
     Done,
-    /// Another node holds the lease.
+    /// Another node holds the lease, or it must not be done just now: it stays due, and is looked at again.
     HeldElsewhere,
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct Lesson<'a> {
     pub(crate) attempt: &'a Attempt,
     /// What it tells of the host; `None` where it never came to be sent.
     pub(crate) health: Option<Health>,
-    /// When it was sent, in the clock's uptime.
-    pub(crate) sent_at: Duration,
+    /// When its lease was taken, in the clock's uptime: it was sent right after.
+    pub(crate) begun_at: Duration,
     /// When its refresh token was sent before, if that answer was lost.
     pub(crate) first_use: Option<Timestamp>,
     /// The connection as it is now.
@@ -40,7 +40,7 @@ impl Inner {
         let Lesson { reading, cargo, after, .. } = &lesson;
         let (client, reply, uptime) = (&cargo.client, &reading.reply, self.clock.uptime());
         if let Some(health) = lesson.health {
-            slot.note(health, lesson.sent_at, uptime, u64::from_ne_bytes(random(&*self.entropy)));
+            slot.note(health, lesson.begun_at, uptime, u64::from_ne_bytes(random(&*self.entropy)));
         }
         if !matches!(reply, Reply::NotSent { .. } | Reply::NoAnswer { .. }) {
             self.time.note_answer(self.clock.now(), uptime, reading.date, &host_of(client));

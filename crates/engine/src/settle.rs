@@ -1,4 +1,4 @@
-//! Attempts that were not concluded, and connections that are due for something else than a refresh.
+//! Attempts that nobody concluded, and connections that are due for something else than a refresh.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};

@@ -143,7 +143,7 @@ pass_on! {
         add_client(client: &Client) -> Add;
         client(id: ClientId) -> Option<Client>;
         client_named(name: &str) -> Option<Client>;
-            update_client(update: &ClientUpdate) -> bool;
+        update_client(update: &ClientUpdate) -> bool;
         remove_client(id: ClientId) -> RemoveClient;
         add_connection(connection: &Connection, events: &[Event]) -> Add;
         connection_named(name: &ConnectionName) -> Option<Connection>;
