@@ -167,7 +167,7 @@ impl Inner {
     /// process is at work on it. What has to wait of its grant is an error: it may hold the successor of the refresh token
     /// that is stored.
     pub(crate) async fn replay_of(&self, connection: &Connection) -> Result<bool, Error> {
-        let replayed = self.replay(Some(connection.id)).await?;
+        let replayed = Box::pin(self.replay(Some(connection.id))).await?;
         let grant = connection.grant.as_ref().map(|grant| (connection.id, grant.id));
         let mut left = replayed.left;
         let name = connection.name.clone();
