@@ -108,14 +108,13 @@ fn what_is_no_store_is_left_alone() {
 fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     let (home, _provider) = connected();
     home.consent("other", &["--client", "custom"], "").ok();
-    let of_shop = "place = (SELECT tokens FROM connections WHERE name = 'shop')";
     // The last byte belongs to the authentication tag, whatever is sealed.
     let damage =
         |field: &str| format!("{field} = CAST(substr({field}, 1, length({field}) - 1) || x'00' AS BLOB)");
     sql(
         &home,
         &format!(
-            "UPDATE token_sets SET {}, {} WHERE {of_shop}",
+            "UPDATE connections SET {}, {} WHERE name = 'shop'",
             damage("access_token"),
             damage("refresh_token")
         ),
@@ -131,7 +130,7 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     // A new consent replaces what is damaged; what cannot be revoked can be forgotten.
     home.consent("shop", &[], "").ok();
     home.vestal(&["token", "shop"]).ok();
-    sql(&home, &format!("UPDATE token_sets SET {} WHERE {of_shop}", damage("refresh_token")));
+    sql(&home, &format!("UPDATE connections SET {} WHERE name = 'shop'", damage("refresh_token")));
     let told = home.vestal(&["disconnect", "shop"]).code(1);
     says(&told, &["error: ", " cannot be opened", "why:  ", "next: "]);
     home.vestal(&["disconnect", "shop", "--keep-grant"]).ok();
@@ -163,9 +162,8 @@ fn swapped_rows_are_noticed() {
     home.consent("other", &["--client", "custom"], "").ok();
     sql(
         &home,
-        "UPDATE token_sets SET access_token = (SELECT access_token FROM token_sets WHERE place = \
-         (SELECT tokens FROM connections WHERE name = 'other')) \
-         WHERE place = (SELECT tokens FROM connections WHERE name = 'shop')",
+        "UPDATE connections SET access_token = (SELECT access_token FROM connections WHERE name = 'other') \
+         WHERE name = 'shop'",
     );
     let told = unchanged(&home, |home| home.vestal(&["token", "shop"]).code(1));
     says(&told, &["error: ", "cannot be opened", "why:  "]);
