@@ -52,10 +52,12 @@ pub fn check(url: &Url) -> Result<(), UnfitEndpoint> {
 /// A URL that is refused, as it may be shown: without a user name, a password, a query and a fragment.
 pub fn bare(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("//") else { return url.to_owned() };
+    // Where the slashes were forgotten, there may be a password all the same.
+    let begins = url.find("//").map_or(0, |slashes| slashes + 2);
+    let (scheme, rest) = url.split_at(begins);
     let authority = rest.split('/').next().unwrap_or_default();
     match authority.rfind('@') {
-        Some(at) => format!("{scheme}//{}", &rest[at + 1..]),
+        Some(at) => format!("{scheme}{}", &rest[at + 1..]),
         None => url.to_owned(),
     }
 }
@@ -109,6 +111,8 @@ mod tests {
             ("https://user@wo@rd@login.example.com#e", "https://login.example.com"),
             ("https://login.example.com/a@b", "https://login.example.com/a@b"),
             ("https://user:word@", "https://"),
+            ("https:user:word@login.example.com/a", "login.example.com/a"),
+            ("user:word@login.example.com", "login.example.com"),
             ("login.example.com", "login.example.com"),
         ] {
             assert_eq!(bare(url), shown);

@@ -10,9 +10,16 @@ use vestal_core::clock::Clock as _;
 use crate::clock::SystemClock;
 use crate::failure::Failure;
 
-/// A closed terminal is no reason either to lose an answer.
-const KINDS: [fn() -> SignalKind; 4] =
-    [SignalKind::interrupt, SignalKind::terminate, SignalKind::hangup, SignalKind::quit];
+/// All that end a process unless it listens: neither a closed terminal nor somebody's timer is a reason to lose an answer.
+const KINDS: [fn() -> SignalKind; 7] = [
+    SignalKind::interrupt,
+    SignalKind::terminate,
+    SignalKind::hangup,
+    SignalKind::quit,
+    SignalKind::alarm,
+    SignalKind::user_defined1,
+    SignalKind::user_defined2,
+];
 
 /// Signals that come within this time are one request: timeout(1) sends SIGTERM to its child and to the group of that, and
 /// where a terminal is closed, both the kernel and the shell send SIGHUP.
