@@ -1,10 +1,53 @@
-//! Looking into a JWT (RFC 7519) without verifying it.
+//! Signed JWTs in compact form (RFC 7519, RFC 7515 §3.1): signed with our keys, or looked into.
+//!
+//! The bytes of a signature may differ from one signing to the next (RSASSA-PSS and ECDSA are randomised in the
+//! cryptographic library); no decision depends on them.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-/// The claims of a signed JWT in compact form (RFC 7515 §3.1); `None` if it is none. Nothing is verified.
+mod algorithm;
+mod generate;
+mod public_key;
+mod signing_key;
+
+pub use algorithm::{Algorithm, Curve};
+pub use generate::generate_p256;
+pub use public_key::PublicKey;
+pub use signing_key::{KeyError, SigningKey};
+
+/// A JWT could not be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cryptographic library could not sign with the key")]
+pub struct SigningError;
+
+/// Signs claims with a secret that both sides know: HS256, with the secret's bytes as the key (RFC 7518 §3.2; OpenID
+/// Connect Core §10.1). `header` is what the header holds besides `alg`.
+pub fn sign_with_secret(
+    secret: &SecretString,
+    header: &[(&str, Value)],
+    claims: &Map<String, Value>,
+) -> SecretString {
+    let input = signing_input(Algorithm::Hs256, header, claims);
+    compact(&input, &algorithm::hmac_sha256(secret.expose_secret().as_bytes(), input.as_bytes()))
+}
+
+/// What is signed (RFC 7515 §5.1).
+fn signing_input(algorithm: Algorithm, header: &[(&str, Value)], claims: &Map<String, Value>) -> String {
+    let mut all = Map::from_iter([("alg".to_owned(), algorithm.name().into())]);
+    all.extend(header.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let [header, claims] =
+        [&all, claims].map(|object| BASE64_URL_SAFE_NO_PAD.encode(Value::Object(object.clone()).to_string()));
+    format!("{header}.{claims}")
+}
+
+fn compact(input: &str, signature: &[u8]) -> SecretString {
+    format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)).into()
+}
+
+/// The claims of a signed JWT; `None` if it is none. Nothing is verified.
 pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
     let mut parts = token.split('.');
     let (_, Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -13,3 +56,6 @@ pub(crate) fn claims(token: &str) -> Option<Map<String, Value>> {
     let claims = BASE64_URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
     serde_json::from_slice(&claims).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ pub mod discovery;
 pub mod endpoint;
 pub mod http;
 pub mod id_token;
+pub mod jwt;
 #[cfg(feature = "reqwest")]
 mod patience;
 pub mod pkce;
@@ -31,7 +32,6 @@ pub mod sent;
 
 mod form;
 mod http_date;
-mod jwt;
 mod words;
 
 pub use form::UnsendableUrl;
