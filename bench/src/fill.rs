@@ -130,6 +130,7 @@ fn client(number: usize, spread: &Spread, vault: &Vault, now: Timestamp) -> Resu
             token: spread.token_endpoint(number)?,
             refresh: None,
             revocation: None,
+            device_authorization: None,
             sends_iss: false,
         },
         created_at: now,

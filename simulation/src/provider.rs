@@ -180,6 +180,7 @@ impl Place {
                 token: at("token"),
                 refresh: None,
                 revocation: Some(at("revoke")),
+                device_authorization: None,
                 sends_iss: true,
             },
         }

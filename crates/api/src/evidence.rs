@@ -114,6 +114,7 @@ mod tests {
                 token: url(),
                 refresh: None,
                 revocation: None,
+                device_authorization: None,
                 sends_iss: false,
             },
             created_at: Timestamp::UNIX_EPOCH,

@@ -177,6 +177,7 @@ pub(crate) fn facts(provider: &Provider) -> Vec<FactView> {
         fact(provider, "endpoints.token", &endpoints.token, Url::to_string),
         fact(provider, "endpoints.refresh", &endpoints.refresh, Url::to_string),
         fact(provider, "endpoints.revocation", &endpoints.revocation, Url::to_string),
+        fact(provider, "endpoints.device_authorization", &endpoints.device_authorization, Url::to_string),
         fact(provider, "client.auth", &client.auth, auth),
         fact(provider, "client.redirect_uri", &client.redirect_uri, String::clone),
         fact(provider, "requests.encoding", &requests.encoding, encoding),

@@ -75,11 +75,14 @@ impl Client {
     /// Everything that decides where secrets are sent and how. The client's secret and its connections' refresh tokens
     /// are sealed for exactly this, so that whoever can write to the database cannot have them sent elsewhere.
     pub fn binding(&self) -> String {
-        let Endpoints { token, refresh, revocation, .. } = &self.endpoints;
+        let Endpoints { token, refresh, revocation, device_authorization, .. } = &self.endpoints;
         let revocation = revocation.as_ref().map_or("", Url::as_str);
         let mut binding = format!("{}\n{}\n{}\n{token}\n{revocation}", self.id, self.client_id, self.auth);
         if let Some(refresh) = refresh {
             binding.extend(["\n", refresh.as_str()]);
+        }
+        if let Some(device_authorization) = device_authorization {
+            binding.extend(["\ndevice_authorization ", device_authorization.as_str()]);
         }
         binding
     }
@@ -146,6 +149,9 @@ pub struct Endpoints {
     pub refresh: Option<Url>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Url>,
+    /// The device authorization endpoint (RFC 8628).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization: Option<Url>,
     /// Whether the provider promised to send `iss` on every redirect (RFC 9207 §3).
     pub sends_iss: bool,
 }
@@ -158,7 +164,7 @@ impl Endpoints {
 
     /// All that a browser or a request is sent to.
     pub fn all(&self) -> impl Iterator<Item = &Url> {
-        let others = [&self.authorization, &self.refresh, &self.revocation];
+        let others = [&self.authorization, &self.refresh, &self.revocation, &self.device_authorization];
         others.into_iter().flatten().chain([&self.token])
     }
 }
@@ -187,6 +193,7 @@ mod tests {
                 token: url("https://as.example/token"),
                 refresh: None,
                 revocation: None,
+                device_authorization: None,
                 sends_iss: false,
             },
             created_at: Timestamp::UNIX_EPOCH,
@@ -202,6 +209,9 @@ mod tests {
         bindings.push(other.binding());
         other = client.clone();
         other.endpoints.revocation = Some(url("https://as.example/refresh"));
+        bindings.push(other.binding());
+        other = client.clone();
+        other.endpoints.device_authorization = Some(url("https://as.example/refresh"));
         bindings.push(other.binding());
         other = client.clone();
         other.endpoints.token = url("https://elsewhere.example/token");

@@ -92,6 +92,8 @@ pub struct ProviderEndpoints {
     pub refresh: Option<Fact<Url>>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Fact<Url>>,
+    /// The device authorization endpoint (RFC 8628).
+    pub device_authorization: Option<Fact<Url>>,
 }
 
 /// How to learn a provider's issuer.

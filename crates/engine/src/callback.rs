@@ -13,7 +13,7 @@ use vestal_core::outcome::{Class, Reply, classify};
 use vestal_core::provider::Provider;
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
-use vestal_core::store::{Authorization, Update, Write};
+use vestal_core::store::{Update, Write};
 use vestal_core::token::{Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::Callback;
 use vestal_oauth::http::Exchange;
@@ -102,14 +102,14 @@ impl Engine {
 }
 
 /// What a consent brought.
-struct Consent<'a> {
+pub(crate) struct Consent<'a> {
     /// As it was before the provider was asked.
-    connection: Connection,
-    client: &'a Client,
-    answer: TokenAnswer,
-    renewal: Renewal,
-    started_at: Timestamp,
-    account: Account,
+    pub(crate) connection: Connection,
+    pub(crate) client: &'a Client,
+    pub(crate) answer: TokenAnswer,
+    pub(crate) renewal: Renewal,
+    pub(crate) started_at: Timestamp,
+    pub(crate) account: Account,
 }
 
 impl Inner {
@@ -151,7 +151,7 @@ impl Inner {
         let (answer, started_at) = self.ask(request, &provider).await?;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
         let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
-        self.store_consent(consent, &provider, Some(&authorization)).await
+        self.store_consent(consent, &provider, Some(&authorization.scopes)).await
     }
 
     /// Asks for a token set; returns it with the time at which that was begun.
@@ -160,13 +160,7 @@ impl Inner {
         request: Result<http::Request<Bytes>, UnsendableUrl>,
         provider: &Provider,
     ) -> Result<(TokenAnswer, Timestamp), Error> {
-        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
-        let started_at = self.clock.now();
-        let exchange = match request {
-            Ok(request) => self.http.send(request, self.limits.answer).await,
-            Err(error) => Exchange::from(error),
-        };
-        let reply = read_token_answer(exchange, started_at, &sent).reply;
+        let (reply, started_at) = self.ask_for_reply(request).await;
         let transient = matches!(classify(&reply, provider), Class::Transient | Class::Ambiguous);
         match reply {
             Reply::Tokens(answer) => Ok((*answer, started_at)),
@@ -179,12 +173,26 @@ impl Inner {
         }
     }
 
-    /// Makes what a consent brought the connection's grant.
-    async fn store_consent(
+    /// The same, whatever comes back.
+    pub(crate) async fn ask_for_reply(
+        &self,
+        request: Result<http::Request<Bytes>, UnsendableUrl>,
+    ) -> (Reply, Timestamp) {
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let started_at = self.clock.now();
+        let exchange = match request {
+            Ok(request) => self.http.send(request, self.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        (read_token_answer(exchange, started_at, &sent).reply, started_at)
+    }
+
+    /// Makes what a consent brought the connection's grant. `asked` are the scopes that were asked for, if any were.
+    pub(crate) async fn store_consent(
         &self,
         consent: Consent<'_>,
         provider: &Provider,
-        authorization: Option<&Authorization>,
+        asked: Option<&[String]>,
     ) -> Result<Connected, Error> {
         let grant_id = GrantId::new(consent.started_at, &*self.entropy);
         let mut connection = consent.connection.clone();
@@ -208,7 +216,7 @@ impl Inner {
             };
             let mut tokens = self.seal_tokens(&consent.answer, to, None);
             // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
-            tokens.scope = tokens.scope.or_else(|| authorization.map(|asked| asked.scopes.join(" ")));
+            tokens.scope = tokens.scope.or_else(|| asked.map(|scopes| scopes.join(" ")));
             let connected = Connected {
                 name,
                 generation: tokens.generation,

@@ -169,7 +169,7 @@ pub(crate) fn verifier_place<'a>(
 }
 
 /// What is likely to go wrong with these scopes.
-fn advice(provider: &Provider, scopes: &[String]) -> Vec<String> {
+pub(crate) fn advice(provider: &Provider, scopes: &[String]) -> Vec<String> {
     match &provider.authorization.offline_scope {
         Some(offline) if !scopes.contains(&offline.value) => vec![format!(
             "{} gives no refresh token without the scope {}: the connection will end with its access token",

@@ -1,6 +1,7 @@
 //! What Vestal does, over the ports: one file per verb.
 //!
-//! - [`connect`](Engine::begin_connect): ask a person for consent; [`callback`](Engine::finish_connect): take it
+//! - [`connect`](Engine::begin_connect): ask a person for consent; [`callback`](Engine::finish_connect): take it;
+//!   [`device`](Engine::begin_device): the same on another device
 //! - [`issue_token`](Engine::issue_token): a fresh access token
 //! - [`refresh`](Engine::refresh): now, since somebody asked
 //! - [`look`](Engine::run_once): what the schedule says, now; [`serve`](Engine::serve): for as long as a service runs
@@ -17,6 +18,7 @@ mod change;
 mod client_trouble;
 mod connect;
 mod decision;
+mod device;
 mod disconnect;
 mod error;
 mod flight;
@@ -64,6 +66,7 @@ use vestal_oauth::http::Http;
 pub use callback::{Account, Connected};
 pub use catalogue::{Catalogue, CatalogueError};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
+pub use device::{BeginDevice, DeviceRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;
 pub use issue_token::{IssuedToken, Want};

@@ -3,6 +3,7 @@
 mod accounts;
 mod clients;
 mod consents;
+mod devices;
 mod faulty_store;
 mod isolation;
 mod journal;

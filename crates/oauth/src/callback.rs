@@ -153,6 +153,7 @@ mod tests {
             token: "https://as.example/token".parse().unwrap(),
             refresh: None,
             revocation: None,
+            device_authorization: None,
             sends_iss,
         }
     }

@@ -172,6 +172,7 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
                 .ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?,
             refresh: None,
             revocation: endpoint("revocation_endpoint")?,
+            device_authorization: endpoint("device_authorization_endpoint")?,
             sends_iss: fields.get("authorization_response_iss_parameter_supported")
                 == Some(&Value::Bool(true)),
         },

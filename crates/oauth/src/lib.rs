@@ -1,7 +1,7 @@
 //! The OAuth 2.0 client.
 //!
 //! Requests are built by pure functions, one file per grant ([`authorization_code`], [`refresh_token`],
-//! [`client_credentials`]) beside [`revocation`] and [`discovery`]; answers are read tolerantly by [`read`].
+//! [`client_credentials`], [`device`]) beside [`revocation`] and [`discovery`]; answers are read tolerantly by [`read`].
 //! In between lies the port [`http::Http`], from request bytes to response bytes, so that whatever stands in
 //! for the network in a test or a simulation goes through the real reader.
 //!
@@ -15,6 +15,7 @@ pub mod client_credentials;
 #[cfg(feature = "reqwest")]
 mod connected;
 pub mod departure;
+pub mod device;
 pub mod discovery;
 pub mod endpoint;
 pub mod http;

@@ -21,6 +21,7 @@ mod token_set;
 pub(crate) use body::{Body, redirect_target};
 use error_body::ErrorBody;
 use life::Reference;
+pub(crate) use life::take_seconds;
 
 /// How much of an answer is kept that could not be read, and in which no token is seen: no token set is as long, and a
 /// page that comes again at every try must not fill a disk.
@@ -88,7 +89,7 @@ fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Readin
 }
 
 /// What is wrong with an answer that could not be read.
-fn describe(answer: &Answer, body: &Body, sent: &Redactor) -> String {
+pub(crate) fn describe(answer: &Answer, body: &Body, sent: &Redactor) -> String {
     let Answer { status, body: bytes, end, .. } = answer;
     if let Some(target) = redirect_target(answer) {
         let target = sent.redact(&target);

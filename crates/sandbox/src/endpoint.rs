@@ -13,6 +13,8 @@ pub enum Endpoint {
     Authorize,
     /// `POST /token` (RFC 6749 §3.2).
     Token,
+    /// `POST /device_authorization` (RFC 8628 §3.1).
+    DeviceAuthorization,
     /// `POST /introspect` (RFC 7662).
     Introspect,
     /// `POST /revoke` (RFC 7009).
@@ -35,6 +37,7 @@ impl Endpoint {
             Some("/.well-known/openid-configuration") => Self::Metadata,
             Some("/authorize") => Self::Authorize,
             Some("/token") => Self::Token,
+            Some("/device_authorization") => Self::DeviceAuthorization,
             Some("/introspect") => Self::Introspect,
             Some("/revoke") => Self::Revoke,
             Some("/api/me") => Self::Resource,
@@ -46,7 +49,7 @@ impl Endpoint {
     pub(crate) fn method(self) -> Option<Method> {
         match self {
             Self::Metadata | Self::Authorize | Self::Resource => Some(Method::GET),
-            Self::Token | Self::Introspect | Self::Revoke => Some(Method::POST),
+            Self::Token | Self::DeviceAuthorization | Self::Introspect | Self::Revoke => Some(Method::POST),
             Self::Unknown => None,
         }
     }

@@ -6,7 +6,7 @@
 //! it on a loopback socket.
 //!
 //! It behaves as RFC 6749 (the framework), RFC 6750 (bearer tokens), RFC 7636 (PKCE), RFC 7009 (revocation),
-//! RFC 7662 (introspection), RFC 8252 (loopback redirects), RFC 8414 (metadata), RFC 9207 (issuer
+//! RFC 7662 (introspection), RFC 8252 (loopback redirects), RFC 8414 (metadata), RFC 8628 (devices), RFC 9207 (issuer
 //! identification) and RFC 9700 (security practice) say, and models what providers do differently from one
 //! another: lifetimes, rotation, grace, quotas and the shapes of their answers (see [`Settings`]). On top, it
 //! misbehaves on request (see [`Fault`]).
@@ -16,6 +16,7 @@
 mod answer;
 mod authorize;
 mod client_auth;
+mod device;
 mod endpoint;
 mod fault;
 mod form;
@@ -54,6 +55,7 @@ pub use shell::{Server, Shared, serve};
 pub use stats::{Families, Stats};
 
 use authorize::Code;
+use device::Device;
 use fault::Faults;
 use grants::Grants;
 use memory::Memory;
@@ -75,7 +77,8 @@ pub struct Reply {
     pub delivery: Delivery,
 }
 
-/// How many authorization codes are remembered, used ones included, so that a replay is recognised.
+/// How many authorization codes and how many devices' codes are remembered; used ones of the former included, so that a
+/// replay is recognised.
 const CODES: usize = 10_000;
 
 /// The authorization server: its settings and everything it has issued.
@@ -83,6 +86,7 @@ pub struct Sandbox {
     settings: Settings,
     random: Random,
     codes: Memory<Code>,
+    devices: Memory<Device>,
     grants: Grants,
     quotas: Quotas,
     faults: Faults,
@@ -96,6 +100,7 @@ impl Sandbox {
             settings,
             random: Random::new(seed),
             codes: Memory::new(CODES),
+            devices: Memory::new(CODES),
             grants: Grants::new(),
             quotas: Quotas::default(),
             faults: Faults::default(),
@@ -138,6 +143,7 @@ impl Sandbox {
             Endpoint::Metadata => self.metadata(),
             Endpoint::Authorize => self.authorize(request, now_ms),
             Endpoint::Token => self.token(request, now_ms),
+            Endpoint::DeviceAuthorization => self.device_authorization(request, now_ms),
             Endpoint::Introspect => self.introspect(request, now_ms),
             Endpoint::Revoke => self.revoke(request, now_ms),
             Endpoint::Resource => self.resource(request, now_ms),

@@ -34,6 +34,10 @@ impl<T> Memory<T> {
         self.values.get_mut(key)
     }
 
+    pub(crate) fn find_mut(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
+        self.values.values_mut().find(|value| is_it(value))
+    }
+
     pub(crate) fn remove(&mut self, key: &str) {
         self.values.remove(key);
     }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::{Response, Sandbox, answer};
+use crate::{Response, Sandbox, answer, device};
 
 impl Sandbox {
     pub(crate) fn metadata(&self) -> Response {
@@ -13,12 +13,14 @@ impl Sandbox {
             "issuer": issuer,
             "authorization_endpoint": format!("{base}/authorize"),
             "token_endpoint": format!("{base}/token"),
+            "device_authorization_endpoint": format!("{base}/device_authorization"),
             "introspection_endpoint": format!("{base}/introspect"),
             "revocation_endpoint": format!("{base}/revoke"),
             "scopes_supported": ["offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "grant_types_supported":
+                ["authorization_code", "refresh_token", "client_credentials", device::GRANT_TYPE],
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

@@ -28,6 +28,20 @@ impl Random {
         }
         format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
+
+    /// A new code for people to type: eight letters in two groups, none of them a vowel (RFC 8628 §6.1).
+    pub(crate) fn user_code(&mut self) -> String {
+        const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+        let mut rest = self.next();
+        let mut letter = || {
+            let letter = LETTERS[usize::try_from(rest % 20).unwrap_or_default()];
+            rest /= 20;
+            char::from(letter)
+        };
+        let first: String = std::iter::repeat_with(&mut letter).take(4).collect();
+        let second: String = std::iter::repeat_with(letter).take(4).collect();
+        format!("{first}-{second}")
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ pub struct Settings {
     pub consent: Consent,
     /// How long an authorization code lives.
     pub code_life_ms: u64,
+    /// How long a device's codes live (RFC 8628 §3.2).
+    pub device_code_life_ms: u64,
+    /// How long a device has to wait between two polls.
+    pub device_interval_ms: u64,
     /// How long an access token lives.
     pub access_token_life_ms: u64,
     /// How a token answer tells the access token's life.
@@ -40,6 +44,8 @@ impl Settings {
             subject: "vesta".to_owned(),
             consent: Consent::Given,
             code_life_ms: 60_000,
+            device_code_life_ms: 600_000,
+            device_interval_ms: 5_000,
             access_token_life_ms: 3_600_000,
             expires_in: ExpiresIn::Number,
             token_type: "Bearer",

@@ -15,6 +15,8 @@ pub struct Stats {
     pub denials: u64,
     /// Codes exchanged for tokens.
     pub exchanges: u64,
+    /// Device codes exchanged for tokens.
+    pub device_grants: u64,
     /// Tokens given to clients for themselves.
     pub client_credentials: u64,
     /// Refreshes granted, retries inside a grace included.

@@ -1,5 +1,5 @@
 //! The token endpoint (RFC 6749 §3.2): the authorization code and client credentials grants, and the shape of
-//! a token answer. The refresh token grant is in `refresh.rs`.
+//! a token answer. The refresh token grant is in `refresh.rs`, that of devices in `device.rs`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use crate::answer::OAuthError;
 use crate::client_auth::authenticate;
 use crate::form::Form;
 use crate::grants::{AccessToken, Death, GrantId, Holder, RefreshToken};
-use crate::{Client, DeathReason, ExpiresIn, Request, Response, Sandbox, answer};
+use crate::{Client, DeathReason, ExpiresIn, Request, Response, Sandbox, answer, device};
 
 /// What a successful token request brings.
 pub(crate) struct TokenSet {
@@ -41,6 +41,7 @@ impl Sandbox {
             "authorization_code" => self.exchange(&client, &form, now_ms),
             "refresh_token" => self.refresh(&client, &form, now_ms),
             "client_credentials" => self.client_credentials(&client, &form, now_ms),
+            device::GRANT_TYPE => self.poll(&client, &form, now_ms),
             _ => Err(OAuthError::unsupported_grant_type("the server has no such grant type")),
         }
     }
@@ -75,6 +76,11 @@ impl Sandbox {
         code.exchanged = Some(grant);
         let scope = code.scope.clone();
         self.stats.exchanges += 1;
+        Ok(self.first_tokens(grant, scope, now_ms))
+    }
+
+    /// The first tokens of a grant.
+    pub(crate) fn first_tokens(&mut self, grant: GrantId, scope: String, now_ms: u64) -> TokenSet {
         let access_token = self.issue_access_token(Holder::Grant(grant), &scope, now_ms);
         let refreshable = !self.settings.refresh_tokens.only_with_offline_access
             || scope.split(' ').any(|value| value == "offline_access");
@@ -82,7 +88,7 @@ impl Sandbox {
         if !refreshable {
             self.grants.never_refreshable(grant, now_ms.saturating_add(self.settings.access_token_life_ms));
         }
-        Ok(TokenSet { access_token, scope, refresh_token })
+        TokenSet { access_token, scope, refresh_token }
     }
 
     /// RFC 6749 §4.4: for confidential clients only, and never with a refresh token.

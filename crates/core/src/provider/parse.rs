@@ -72,6 +72,7 @@ impl Provider {
             fact("endpoints.token", endpoints.token.as_ref()),
             fact("endpoints.refresh", endpoints.refresh.as_ref()),
             fact("endpoints.revocation", endpoints.revocation.as_ref()),
+            fact("endpoints.device_authorization", endpoints.device_authorization.as_ref()),
             fact("client.auth", client.auth.as_ref()),
             fact("client.redirect_uri", client.redirect_uri.as_ref()),
             fact("requests.encoding", requests.encoding.as_ref()),

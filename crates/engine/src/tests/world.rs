@@ -459,6 +459,7 @@ pub(crate) fn client() -> NewClient {
             token: format!("{ISSUER}/token").parse().unwrap(),
             refresh: None,
             revocation: Some(format!("{ISSUER}/revoke").parse().unwrap()),
+            device_authorization: Some(format!("{ISSUER}/device_authorization").parse().unwrap()),
             sends_iss: true,
         },
     }

@@ -46,7 +46,7 @@ fn life(seconds: f64) -> Option<Duration> {
 }
 
 /// A field that is a number, or a number in a string. It is taken out if it is one, or null.
-fn take_seconds(fields: &mut Map<String, Value>, name: &str) -> Option<f64> {
+pub(crate) fn take_seconds(fields: &mut Map<String, Value>, name: &str) -> Option<f64> {
     let value = fields.get(name)?;
     let seconds = number(value);
     if seconds.is_some() || value.is_null() {

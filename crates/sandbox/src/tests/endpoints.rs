@@ -13,7 +13,7 @@ fn metadata_names_endpoints_that_exist() {
         let (status, body) = read(&world.get(path));
         assert_eq!((status, &body["issuer"]), (StatusCode::OK, &json!(ISSUER)));
         assert_eq!(body["authorization_response_iss_parameter_supported"], true);
-        for name in ["authorization", "token", "introspection", "revocation"] {
+        for name in ["authorization", "token", "device_authorization", "introspection", "revocation"] {
             let endpoint = body[format!("{name}_endpoint")].as_str().unwrap();
             let answer = world.get(endpoint.strip_prefix(ISSUER).unwrap());
             assert_ne!(answer.status(), StatusCode::NOT_FOUND, "{name}");

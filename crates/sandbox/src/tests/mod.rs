@@ -1,6 +1,7 @@
 //! Tables of rules, tried on the pure server at times of our choosing.
 
 mod authorization;
+mod device;
 mod endpoints;
 mod faults;
 mod lifetimes;

@@ -75,6 +75,7 @@ pub fn endpoints() -> Endpoints {
         token: "https://provider.example/token".parse().unwrap(),
         refresh: None,
         revocation: None,
+        device_authorization: None,
         sends_iss: true,
     }
 }

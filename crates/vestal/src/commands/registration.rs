@@ -51,6 +51,10 @@ pub(crate) struct ClientOptions {
     #[arg(long, value_name = "URL")]
     pub(crate) revocation_endpoint: Option<Url>,
 
+    /// The device authorization endpoint, where nothing is to be discovered
+    #[arg(long, value_name = "URL")]
+    pub(crate) device_authorization_endpoint: Option<Url>,
+
     /// The redirect URI, exactly as it is registered [default: http://localhost:8724/callback]
     #[arg(long, value_name = "URI")]
     pub(crate) redirect_uri: Option<Url>,
@@ -244,6 +248,10 @@ async fn endpoints(
             token,
             refresh: fact(&facts.refresh),
             revocation: options.revocation_endpoint.clone().or_else(|| fact(&facts.revocation)),
+            device_authorization: options
+                .device_authorization_endpoint
+                .clone()
+                .or_else(|| fact(&facts.device_authorization)),
             sends_iss: false,
         };
         (endpoints, vec![ClientAuth::ClientSecretBasic, ClientAuth::None])
@@ -271,6 +279,9 @@ async fn endpoints(
         }
         if let Some(revocation) = &options.revocation_endpoint {
             endpoints.revocation = Some(revocation.clone());
+        }
+        if let Some(device_authorization) = &options.device_authorization_endpoint {
+            endpoints.device_authorization = Some(device_authorization.clone());
         }
         (endpoints, found.auth_methods)
     };

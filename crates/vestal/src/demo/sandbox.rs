@@ -53,6 +53,7 @@ pub(crate) fn endpoints(issuer: &str) -> anyhow::Result<Endpoints> {
         token: below("token")?,
         refresh: None,
         revocation: Some(below("revoke")?),
+        device_authorization: Some(below("device_authorization")?),
         sends_iss: true,
     })
 }

@@ -1,0 +1,191 @@
+//! Asking a person for consent on another device (RFC 8628): what they type in there, and the polls for their answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use url::Url;
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::provider::Provider;
+use vestal_core::secret::SecretString;
+use vestal_core::token::{Renewal, saturating_add};
+use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::device::{self, Poll};
+use vestal_oauth::http::Exchange;
+use vestal_oauth::sent;
+
+use crate::callback::Consent;
+use crate::connect::advice;
+use crate::{Account, Connected, Engine, Error, Inner};
+
+/// What to ask consent for.
+#[derive(Clone, Debug)]
+pub struct BeginDevice {
+    /// The connection; created if it is new.
+    pub name: ConnectionName,
+    /// The name of the client.
+    pub client: String,
+    /// The scopes, if not the client's.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// What the person has to do, and what it is asked for with.
+#[derive(Debug)]
+pub struct DeviceRequest {
+    /// What to type in.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: Url,
+    /// The same with the code in it.
+    pub verification_uri_complete: Option<Url>,
+    /// After this it is too late.
+    pub expires_at: Timestamp,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// What is likely to go wrong, and how to avoid it.
+    pub advice: Vec<String>,
+    connection: Connection,
+    client: String,
+    device_code: SecretString,
+    interval: Duration,
+    /// When the codes end, in the clock's uptime, which nobody sets.
+    ends: Duration,
+}
+
+impl Engine {
+    /// Asks for a code for a person to type in. What the connection has is kept until the new grant is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchClient`]; [`Error::Client`] where the client has no device authorization endpoint, or the connection
+    /// was made with another one; [`Error::NoToken`] where the provider gives no code; [`Error::Store`].
+    pub async fn begin_device(&self, begin: BeginDevice) -> Result<DeviceRequest, Error> {
+        let inner = &self.inner;
+        let client = self.client_named(&begin.client).await?;
+        let provider = inner.catalogue.get(&client.provider)?;
+        let Some(endpoint) = &client.endpoints.device_authorization else {
+            let lacks = "has no device authorization endpoint: it cannot ask for consent on another device";
+            return Err(Error::Client { client: client.name, lacks: lacks.to_owned() });
+        };
+        let credentials = inner.credentials(&client)?;
+        let connection = inner.find_or_create(&begin.name, &client).await?;
+        let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
+
+        let request = device::request(endpoint, &credentials, &scopes, &provider.requests);
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let (now, uptime) = (inner.clock.now(), inner.clock.uptime());
+        let exchange = match request {
+            Ok(request) => inner.http.send(request, inner.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        let codes = device::read(exchange, &sent).map_err(|none| Error::NoToken {
+            provider: provider.name.clone(),
+            detail: none.detail,
+            transient: none.transient,
+        })?;
+        Ok(DeviceRequest {
+            user_code: codes.user_code,
+            verification_uri: codes.verification_uri,
+            verification_uri_complete: codes.verification_uri_complete,
+            expires_at: saturating_add(now, codes.expires_in),
+            advice: advice(&provider, &scopes),
+            scopes,
+            connection,
+            client: client.name,
+            device_code: codes.device_code,
+            interval: codes.interval,
+            ends: uptime + codes.expires_in,
+        })
+    }
+
+    /// Polls until the person has answered, and stores the grant. Going away ends that between two polls; one that is
+    /// under way goes on, since its answer may hold the tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Consent`] where the person said no, or took too long; and as [`Engine::finish_connect`].
+    pub async fn finish_device(&self, request: DeviceRequest, account: Account) -> Result<Connected, Error> {
+        let inner = &self.inner;
+        let client = self.client_named(&request.client).await?;
+        let provider = inner.catalogue.get(&client.provider)?;
+        let credentials = inner.credentials(&client)?;
+        let mut interval = request.interval;
+        let waiting = Arc::new(Waiting { request, client, provider, credentials, account });
+        loop {
+            let left = waiting.request.ends.saturating_sub(inner.clock.uptime());
+            if left.is_zero() {
+                return Err(expired());
+            }
+            inner.clock.sleep(interval.min(left)).await;
+            let (inner, waiting) = (Arc::clone(inner), Arc::clone(&waiting));
+            let under_way = Arc::clone(&inner.consents).read_owned().await;
+            let polling = tokio::spawn(async move {
+                let polled = inner.poll(&waiting, interval).await;
+                drop(under_way);
+                polled
+            });
+            match polling.await.unwrap_or(Err(Error::Ending))? {
+                Polled::Connected(connected) => return Ok(*connected),
+                Polled::Again { interval: longer } => interval = longer,
+            }
+        }
+    }
+}
+
+/// A device that waits for a person.
+struct Waiting {
+    request: DeviceRequest,
+    client: Client,
+    provider: Arc<Provider>,
+    credentials: Credentials,
+    account: Account,
+}
+
+/// What a poll came to.
+enum Polled {
+    Connected(Box<Connected>),
+    Again { interval: Duration },
+}
+
+impl Inner {
+    /// Asks once whether the person has answered, and stores what that brought.
+    async fn poll(&self, waiting: &Waiting, interval: Duration) -> Result<Polled, Error> {
+        let Waiting { request, client, provider, credentials, account } = waiting;
+        let asked = device::token_request(
+            &client.endpoints.token,
+            credentials,
+            &request.device_code,
+            &provider.requests,
+        );
+        let (reply, started_at) = self.ask_for_reply(asked).await;
+        let answer = match device::decide(reply, interval) {
+            Poll::Granted(answer) => *answer,
+            Poll::Again { interval } => return Ok(Polled::Again { interval }),
+            Poll::Denied => return Err(refused("the person who was asked said no")),
+            Poll::Expired => return Err(expired()),
+            Poll::Failed { detail } => {
+                return Err(Error::NoToken { provider: provider.name.clone(), detail, transient: false });
+            }
+        };
+        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
+        let consent = Consent {
+            connection: request.connection.clone(),
+            client,
+            answer,
+            renewal,
+            started_at,
+            account: *account,
+        };
+        let connected = self.store_consent(consent, provider, Some(&request.scopes)).await?;
+        Ok(Polled::Connected(Box::new(connected)))
+    }
+}
+
+fn expired() -> Error {
+    refused("nobody typed the code in before it ended")
+}
+
+fn refused(why: &str) -> Error {
+    Error::Consent { why: why.to_owned(), next: "connect again".to_owned() }
+}
