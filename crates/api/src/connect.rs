@@ -18,6 +18,23 @@ pub struct ConsentView {
     pub expires_at: Timestamp,
 }
 
+/// A person is asked for consent on another device (names of RFC 8628 §3.2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceConsentView {
+    /// The connection that is to get the grant.
+    pub name: ConnectionName,
+    /// To be typed in.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: Url,
+    /// The same with the code in it; `null` where the provider has none.
+    pub verification_uri_complete: Option<Url>,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// After this, the consent is not accepted any more.
+    pub expires_at: Timestamp,
+}
+
 /// A connection has a new grant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConnectedView {

@@ -20,7 +20,7 @@ mod status;
 mod token;
 
 pub use client::ClientView;
-pub use connect::{ConnectedView, ConsentView, DisconnectedView, Revocation};
+pub use connect::{ConnectedView, ConsentView, DeviceConsentView, DisconnectedView, Revocation};
 pub use connection::ConnectionView;
 pub use demo::{DemoSummary, LeftAloneSummary};
 pub use doctor::{DoctorView, Finding, Level};

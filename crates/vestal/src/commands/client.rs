@@ -196,8 +196,12 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     ] {
         output.line(format_args!("  {}{text}", pad(title, 16)))?;
     }
-    if let Some(refresh) = &endpoints.refresh {
-        output.line(format_args!("  {}{refresh}", pad("refreshes", 16)))?;
+    for (title, only_some_have) in
+        [("refreshes", &endpoints.refresh), ("devices", &endpoints.device_authorization)]
+    {
+        if let Some(url) = only_some_have {
+            output.line(format_args!("  {}{url}", pad(title, 16)))?;
+        }
     }
     if let Some(trouble) = &client.trouble {
         let refused = output.palette.bad("refused");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vestal_api::{ConnectedView, ConsentView};
 use vestal_core::client::Client;
 use vestal_core::connection::ConnectionName;
-use vestal_engine::{Account, BeginConnect, Connected, ConsentRequest, Error};
+use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error};
 
 use super::registration::{ClientOptions, open_or_set_up, register, split};
 use crate::context::{Context, Vestal};
@@ -15,6 +15,7 @@ use crate::terminal;
 use crate::when::Calendar;
 
 mod browser;
+mod device;
 mod redirected;
 
 /// Connect an account: from nothing to a token that is kept alive
@@ -26,6 +27,7 @@ Examples:
   vestal connect shop --provider constant-contact
   vestal connect shop                      renew its consent
   vestal connect shop --no-browser         print the URL, paste the final one
+  vestal connect shop --device             show a code to type in on another device
   vestal connect crm --provider custom --issuer https://login.example.com \\
       --client-id ID --client-secret-file secret.txt --scope offline_access
   vestal connect job --client crm --grant client-credentials")]
@@ -56,6 +58,10 @@ pub(crate) struct Args {
     /// Do not open a browser: print the URL, and read the final URL from stdin
     #[arg(long)]
     no_browser: bool,
+
+    /// Ask for consent on another device: show a code to type in there, and wait
+    #[arg(long, conflicts_with_all = ["grant", "no_browser", "parameters"])]
+    device: bool,
 
     /// Take the consent also if another account gives it than the one that was connected before
     #[arg(long)]
@@ -123,6 +129,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             }
             let connecting = vestal.engine.connect_client_credentials(&name, &client.name);
             context.to_its_end(connecting).await?
+        }
+        GrantType::AuthorizationCode if args.device => {
+            let begin = BeginDevice { name: name.clone(), client: client.name.clone(), scopes };
+            let account = if args.another_account { Account::Any } else { Account::AsBefore };
+            device::consent(&vestal, context, begin, account).await?
         }
         GrantType::AuthorizationCode => {
             let begin = BeginConnect {
