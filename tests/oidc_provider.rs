@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, Ended, Home, Kind, PAUSE, Peer, Secret, free_port, until};
+use vestal_api::{ConnectedView, DeviceConsentView};
+
+use crate::harness::{Browser, Ended, Home, Kind, PAUSE, Peer, Running, Secret, free_port, until};
 
 const READERS: usize = 8;
 const WATCH: Duration = Duration::from_secs(60);
@@ -124,6 +126,51 @@ fn client_credentials_need_nobody() {
     });
     assert!(peer.accepts(&second), "a new one is asked for when it is needed");
     assert_eq!(peer.stats()["granted"]["client_credentials"], 2);
+}
+
+#[test]
+fn a_person_consents_on_another_device() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({}));
+    for client in ["basic", "public"] {
+        let mut connect = begin_device(&home, &peer, client);
+        let asked: DeviceConsentView = connect.hear("a code to type in", |said| {
+            said.ends_with('\n').then(|| serde_json::from_str(said).ok()).flatten()
+        });
+        assert!(asked.verification_uri.as_str().starts_with(&peer.issuer), "{asked:?}");
+        assert!(peer.approve(&asked.user_code), "{asked:?}");
+        let connected = connect.end().ok();
+        let connected: ConnectedView =
+            serde_json::from_str(connected.stdout.lines().last().unwrap()).unwrap();
+        assert!(connected.refresh_token, "{connected:?}");
+        let first = token(&home, &["token", client]);
+        home.vestal(&["refresh", client]).ok();
+        let second = token(&home, &["token", client]);
+        assert!(second != first && peer.accepts(&second), "{client}");
+    }
+    let stats = peer.stats();
+    assert_eq!(stats["granted"]["urn:ietf:params:oauth:grant-type:device_code"], 2, "{stats}");
+    // Nobody polled too early.
+    assert_eq!(stats["refused"]["slow_down"], Value::Null, "{stats}");
+
+    let mut left = begin_device(&home, &peer, "post");
+    left.hear("a code to type in", |said| said.contains("user_code").then_some(()));
+    let told = left.stop().code(1);
+    assert!(told.took < Duration::from_secs(5) && told.stderr.contains("interrupted"), "{told}");
+}
+
+/// Begins to connect on another device, as the client that the peer knows by this name.
+fn begin_device(home: &Home, peer: &Peer, client: &str) -> Running {
+    let registered = peer.client(client);
+    let mut args =
+        vec!["connect", client, "--provider", "custom", "--issuer", &peer.issuer, "--client", client];
+    args.extend(["--client-id", &registered.id, "--auth", &registered.auth, "--device", "--json"]);
+    if !registered.secret.is_empty() {
+        args.extend(["--client-secret-stdin"]);
+    }
+    let mut connect = home.start(&args);
+    connect.say(&format!("{}\n", registered.secret));
+    connect
 }
 
 #[test]

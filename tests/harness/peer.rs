@@ -72,6 +72,13 @@ impl Peer {
         get(&url).json()["active"].as_bool().unwrap()
     }
 
+    /// Whether a person who types this code in is asked, and consents.
+    pub(crate) fn approve(&self, user_code: &str) -> bool {
+        let mut url = self.url("/_test/approve");
+        url.query_pairs_mut().append_pair("user_code", user_code);
+        get(&url).status == 200
+    }
+
     pub(crate) fn stats(&self) -> Value {
         get(&self.url("/_test/stats")).json()
     }

@@ -100,7 +100,8 @@ pub fn read(exchange: Exchange, sent: &Redactor) -> Result<DeviceAuthorization, 
     if let Some(error) = body.error(sent) {
         return Err(refused(error.detail, error.code));
     }
-    let unusable = |what: &str| NoCodes { detail: format!("answered {status} with {what}"), transient: false };
+    let unusable =
+        |what: &str| NoCodes { detail: format!("answered {status} with {what}"), transient: false };
     let mut fields = match body {
         Body::Object(fields) if (200..300).contains(&status) => fields,
         body => return Err(refused(describe(&answer, &body, sent), String::new())),

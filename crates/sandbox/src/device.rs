@@ -71,11 +71,10 @@ impl Sandbox {
     /// RFC 8628 §3.4 and §3.5.
     pub(crate) fn poll(&mut self, client: &Client, form: &Form, now_ms: u64) -> Result<TokenSet, OAuthError> {
         let value = form.need("device_code")?;
-        let device = self
-            .devices
-            .get_mut(value)
-            .filter(|device| device.client_id == client.id)
-            .ok_or_else(|| OAuthError::invalid_grant("the device code is unknown, used or another client's"))?;
+        let device =
+            self.devices.get_mut(value).filter(|device| device.client_id == client.id).ok_or_else(|| {
+                OAuthError::invalid_grant("the device code is unknown, used or another client's")
+            })?;
         if now_ms >= device.expires_ms {
             return Err(OAuthError::bad_request("expired_token", "the device code has expired"));
         }

@@ -24,7 +24,11 @@ async fn begin(world: &World) -> (Engine, DeviceRequest) {
 async fn a_person_answers_while_the_device_polls_at_its_interval() {
     let world = World::new(&Behaviour::strict());
     let (engine, request) = begin(&world).await;
-    assert_eq!(request.expires_at.duration_since(world.now()).as_secs(), 599, "10 min from the request's start");
+    assert_eq!(
+        request.expires_at.duration_since(world.now()).as_secs(),
+        599,
+        "10 min from the request's start"
+    );
     assert_eq!(world.shop().await.state, State::Pending);
     let user_code = request.user_code.clone();
     let (waits, started) = (engine.clone(), world.now());

@@ -71,8 +71,10 @@ fn the_codes_are_read_tolerantly() {
         assert_eq!((read.expires_in, read.interval), (seconds(expires_in), seconds(interval)), "{change:?}");
     }
     // Google's, <https://developers.google.com/identity/protocols/oauth2/limited-input-device>.
-    let google =
-        codes(&[("verification_uri", Value::Null), ("verification_url", json!("https://www.google.com/device"))]);
+    let google = codes(&[
+        ("verification_uri", Value::Null),
+        ("verification_url", json!("https://www.google.com/device")),
+    ]);
     assert_eq!(google.unwrap().verification_uri.as_str(), "https://www.google.com/device");
     // What cannot be opened is left out where nobody needs it.
     let evil = codes(&[("verification_uri_complete", json!("javascript:alert(1)"))]).unwrap();
@@ -144,7 +146,9 @@ fn what_follows_from_a_poll() {
         holds_tokens: false,
     };
     for (asked, waited) in [(3, 10), (40, 40), (86_400, 300)] {
-        let Poll::Again { interval } = decide(throttled(asked), Duration::from_secs(5)) else { panic!("{asked}") };
+        let Poll::Again { interval } = decide(throttled(asked), Duration::from_secs(5)) else {
+            panic!("{asked}")
+        };
         assert_eq!(interval.as_secs(), waited, "{asked}");
     }
 }

@@ -11,7 +11,10 @@ impl World {
     fn device(&mut self) -> (String, String) {
         let asked = request(Method::POST, "/device_authorization", Some(BASIC), "scope=read+offline_access");
         let (status, body) = read(&self.send(&asked));
-        assert_eq!((status, &body["interval"], &body["expires_in"]), (StatusCode::OK, &json!(5), &json!(600)));
+        assert_eq!(
+            (status, &body["interval"], &body["expires_in"]),
+            (StatusCode::OK, &json!(5), &json!(600))
+        );
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
         assert!(text("verification_uri_complete").ends_with(&text("user_code")));
         (text("device_code"), text("user_code"))
