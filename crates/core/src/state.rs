@@ -103,8 +103,8 @@ pub struct OutcomeUnknown {
     /// What came of the last try since; none where there was none, or the same was said.
     #[serde(default)]
     pub last: Option<String>,
-    /// The refresh token has not been looked at by the provider again since: it may be tried once at once where
-    /// nobody knows whether there is a grace.
+    /// The refresh token has not been looked at by the provider again since the last try that was not made at once: it may be
+    /// tried once at once where there may be a grace.
     #[serde(default)]
     pub untried: bool,
     /// The access token was rejected: nothing is held for its sake.

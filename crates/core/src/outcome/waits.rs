@@ -26,6 +26,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 /// How long after a doubted `invalid_grant` it is tried once more.
 const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 
+/// No grace that is known is shorter.
+const SHORTEST_GRACE: Duration = Duration::from_secs(30);
+
 /// How soon to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -100,10 +103,7 @@ impl Waits<'_> {
             return Transition::Fail { cause: Cause::Transient { detail }, next: self.at(Pace::Soon) };
         }
         match outcome_unknown(self.connection) {
-            Some(earlier) => {
-                let tried = OutcomeUnknown { untried: false, ..earlier.clone() };
-                self.while_unknown(tried.heard(detail), Pace::Soon)
-            }
+            Some(earlier) => self.after_another(earlier, detail),
             None => {
                 let unknown = OutcomeUnknown {
                     attempt: attempt.id,
@@ -117,6 +117,25 @@ impl Waits<'_> {
                 self.while_unknown(unknown, Pace::AtOnce)
             }
         }
+    }
+
+    /// The answer to another try was lost too. It may be this one that the provider has worked on: where the next would be
+    /// long after it, as in an outage, it is asked for again at once, once, since a grace that there may be begins with it.
+    fn after_another(&self, earlier: &OutcomeUnknown, detail: String) -> Transition {
+        let tried = OutcomeUnknown { untried: false, ..earlier.clone() }.heard(detail);
+        let at_once = self.at(Pace::AtOnce);
+        let next = self.next_try(&tried, Pace::Soon);
+        let punished = self.provider.reuse() == Reuse::Punished;
+        let at_risk = punished && self.hold(&tried, Pace::AtOnce) > at_once;
+        let late = next > saturating_add(at_once, SHORTEST_GRACE);
+        let may_begin_a_grace = match self.provider.grace() {
+            Grace::For(grace) => self.now > saturating_add(earlier.sent_at, grace),
+            grace => grace != Grace::None,
+        };
+        if !earlier.untried && may_begin_a_grace && late && !at_risk {
+            return self.while_unknown(OutcomeUnknown { untried: true, ..tried }, Pace::AtOnce);
+        }
+        self.while_unknown(tried, Pace::Soon)
     }
 
     /// An answer is lost, and stays so. `pace`: how soon to try again where nothing else speaks against it.
@@ -137,7 +156,8 @@ impl Waits<'_> {
         let rotates = self.provider.rotation() == Rotation::Always;
         // Undocumented graces are common: once, at once. What may not rotate at all is tried too, but not where that
         // is known to do harm if it does.
-        let once = self.provider.grace() == Grace::Unknown || (!rotates && !punished);
+        let grace = self.provider.grace();
+        let once = grace == Grace::Unknown || (!punished && (!rotates || matches!(grace, Grace::For(_))));
         match (unknown.untried && once, punished) {
             (true, _) => self.at(pace),
             (false, true) => self.hold(unknown, pace),

@@ -190,6 +190,34 @@ fn a_try_that_never_arrived_does_not_use_up_the_once() {
     assert_eq!(next, later(DAY - MINUTE), "held from now on");
 }
 
+/// After an outage it may be the last try that was worked on, and a grace began with it.
+#[test]
+fn an_answer_that_is_lost_long_after_others_is_asked_for_at_once_once() {
+    let over = later(DAY * 3);
+    let after_many =
+        |cause| shop().state(State::Failing(Failing { cause, since: start(), tries: 70, next: over }));
+    let lost = || after_many(lost_answer(5, start(), over));
+    for (provider, at_once) in [
+        (strict(Grace::Unknown), true),
+        (harmless(Grace::Unknown), true),
+        (strict(Grace::For(MINUTE)), true),
+        (harmless(Grace::For(MINUTE)), true),
+        (strict(Grace::None), false),
+        (harmless(Grace::None), false),
+    ] {
+        let what = format!("{:?}", provider.refresh_token);
+        let (second, next) = unknown(outcome(&lost(), &no_answer(), &provider, over));
+        assert_eq!((next == over, second.untried), (at_once, at_once), "{what}: {next}");
+        assert_eq!(second.sent_at, start(), "the first try counts");
+        let held = after_many(Cause::OutcomeUnknown(second));
+        let (third, next) = unknown(outcome(&held, &no_answer(), &provider, over));
+        assert!(next > over && !third.untried, "{what}: at once is not again and again");
+    }
+    // While the access token serves, it is not put at risk for that.
+    let (second, next) = unknown(outcome(&lost(), &no_answer(), &strict(Grace::For(MINUTE)), later(HOUR)));
+    assert_eq!((next, second.untried), (later(DAY - MINUTE), false));
+}
+
 #[test]
 fn what_happened_to_the_answer_is_told_and_trouble_meanwhile_is_not_hidden() {
     let provider = strict(Grace::None);
