@@ -16,6 +16,7 @@ pub mod dice;
 mod faults;
 mod journal;
 mod ledger;
+pub mod lives;
 mod machine;
 mod mutations;
 mod network;

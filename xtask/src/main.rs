@@ -1,4 +1,4 @@
-//! The workshop: `cargo xtask test|simulate|prove|bench|fuzz|generate|check`. It compiles in seconds, because
+//! The workshop: `cargo xtask test|simulate|lives|prove|bench|fuzz|generate|check`. It compiles in seconds, because
 //! everybody waits for it.
 
 #![expect(
@@ -32,11 +32,13 @@ Usage: cargo xtask VERB …
   test [ARG]…          install what the tests need, then build and run every test, the simulation's in release;
                        further arguments go to `cargo test`: cargo xtask test -p vestal-core -- schedule
   prove [NAME]…        the proofs at their full length, and one table of what came of them; exit 1 if one fails:
-                       simulation, kill, disk, race, answers, isolation
+                       simulation, providers, kill, disk, race, answers, isolation
   bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
   simulate [ARG]…      many nodes, providers of every kind and faults, in virtual time: --seeds 1000 --days 90,
                        or --seed 7 --days 90 to see one world; exit 1 where what must never happen did
-  simulate test        some hundred worlds, and mistakes that the checkers have to notice
+  lives [ARG]…         a year or more in the life of each provider of the catalogue, as its file has it; one with
+                       everything that happens: --provider slack --life 0
+  simulate test        some hundred worlds and the lives, shortened, and mistakes that the checkers have to notice
   fuzz [--seconds N] [--keep] [TARGET]
                        make up input for what reads from outside, N seconds (60) for each target: response,
                        provider, journal, sealed; exit 1 on a crash. --keep adds what was found to fuzz/corpus
@@ -96,6 +98,7 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
         ("bench", []) => bench::run(None),
         ("bench", [name]) if !name.starts_with('-') => bench::run(Some(name)),
         ("simulate", rest) => simulate::run(rest),
+        ("lives", rest) => simulate::lives(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("generate", []) => Ok(generate::rewrite()?),
         ("generate", ["--check"]) => Ok(generate::compare()?),

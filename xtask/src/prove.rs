@@ -1,5 +1,6 @@
 //! `cargo xtask prove`: every proof at its full length, and one table of what came of them.
 
+mod providers;
 mod simulation;
 mod table;
 mod tests;
@@ -17,6 +18,7 @@ struct Group {
 
 const GROUPS: &[Group] = &[
     Group { name: "simulation", prove: simulation::prove },
+    Group { name: "providers", prove: providers::prove },
     Group { name: "kill", prove: || tests::prove("proofs::kill::") },
     Group { name: "disk", prove: || tests::prove("proofs::disk::") },
     Group { name: "race", prove: || tests::prove("proofs::race::") },
@@ -70,6 +72,6 @@ mod checks {
         assert_eq!(names(&["race", "kill"]), ["kill", "race"]);
         assert_eq!(names(&[]).len(), GROUPS.len());
         let Err(Failure::Usage(told)) = choose(&["kil"]) else { panic!("it is chosen") };
-        assert!(told.contains("`kil`") && told.contains("simulation, kill, disk"), "{told}");
+        assert!(told.contains("`kil`") && told.contains("simulation, providers, kill"), "{told}");
     }
 }

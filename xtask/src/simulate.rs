@@ -1,5 +1,7 @@
 //! `cargo xtask simulate`: seeded worlds, in release, since a debug build takes ten times as long.
 
+use std::process::Command;
+
 use crate::Failure;
 use crate::process::{cargo, show};
 
@@ -11,14 +13,25 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
             command.args(rest);
             command
         }
-        args => {
-            let mut command =
-                cargo(&["run", "--release", "--locked", "--quiet", "-p", "vestal-simulation", "--"]);
-            command.args(args);
-            command
-        }
+        args => simulation("vestal-simulate", args),
     };
-    let status = show(&mut command)?;
+    show_to_the_end(&mut command)
+}
+
+/// The life of each provider of the catalogue, likewise.
+pub(crate) fn lives(args: &[&str]) -> Result<(), Failure> {
+    show_to_the_end(&mut simulation("vestal-lives", args))
+}
+
+/// A program of the simulation, built in release.
+pub(crate) fn simulation(program: &str, args: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "vestal-simulation", "--bin"]);
+    command.args([program, "--"]).args(args);
+    command
+}
+
+fn show_to_the_end(command: &mut Command) -> Result<(), Failure> {
+    let status = show(command)?;
     if status.success() {
         return Ok(());
     }

@@ -34,6 +34,7 @@ impl Sandbox {
             Standing::Current
                 if now_ms.saturating_sub(token.used_ms) < self.settings.refresh_tokens.minimum_age_ms =>
             {
+                self.stats.too_early += 1;
                 return Err(OAuthError::invalid_request("the token is too young to be refreshed"));
             }
             _ => {}

@@ -29,6 +29,8 @@ pub struct Stats {
     pub refusals: u64,
     /// Those among them that went over a quota.
     pub throttled: u64,
+    /// Those among them that came before a token was old enough to be refreshed.
+    pub too_early: u64,
     /// Tokens revoked by their clients.
     pub revocations: u64,
     /// Faults that struck.

@@ -26,13 +26,17 @@ fn simulate(seeds: &str, days: &str) -> Result<Row> {
         what: format!("simulated worlds of {days} days"),
         often: format!("{seeds} seeds, {} connection-years", told("connection-years")),
         result: format!("{violations} violations in {} refreshes", told("refreshes")),
-        time: if seconds < 120 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) },
+        time: time(seconds),
         holds: status.success() && violations == "0",
     })
 }
 
+pub(super) fn time(seconds: u64) -> String {
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", (seconds + 30) / 60) }
+}
+
 /// The last figure of this name: `name: figure`.
-fn figure<'a>(said: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn figure<'a>(said: &'a str, name: &str) -> Option<&'a str> {
     let mut figures = said.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'));
     figures.next_back().map(str::trim)
 }
