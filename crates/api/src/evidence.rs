@@ -6,7 +6,7 @@ use vestal_core::client::Client;
 use vestal_core::evidence::{Contradiction, Seen};
 use vestal_core::provider::Provider;
 
-use crate::provider::{facts, length};
+use crate::provider::length;
 
 /// What was seen of a provider through one client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +69,10 @@ impl EvidenceView {
                 about(|it| matches!(it, Contradiction::Grace { .. })),
             ),
         ];
-        let file = facts(provider);
-        let said = |name: &str| file.iter().find(|fact| fact.name == name).map(|fact| fact.value.clone());
+        let said = |name: &str| {
+            let mut stated = provider.stated.iter();
+            stated.find(|stated| stated.name == name).map(|stated| stated.value.clone())
+        };
         let seen: Vec<SeenView> = seen
             .into_iter()
             .flatten()

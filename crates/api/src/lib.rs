@@ -27,7 +27,10 @@ pub use doctor::{DoctorView, Finding, Level};
 pub use error::{Code, ErrorView};
 pub use event::EventView;
 pub use evidence::{EvidenceView, SeenView};
-pub use provider::{FactView, MeaningView, NoteView, Origin, ProviderView, RetiredView};
+pub use provider::{
+    DeprecationView, FactView, MeaningView, NoteView, Origin, ProviderView, QuotaView, RetiredView,
+    ShorterView,
+};
 pub use refresh::RefreshView;
 pub use schedule::{AbsoluteEndView, BasisView, FloorView, IdleEndView, ScheduleView, WishView};
 pub use state::StateView;

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestal_core::provider::{
-    Encoding, ErrorFact, Fact, Grace, Issuer, Life, Limit, Provider, Reuse, Rotation, Wait,
+    Deprecation, ErrorFact, Fact, Issuer, Provider, Quota, ShorterLife, Stated, Wait,
 };
 
 use crate::EvidenceView;
@@ -38,8 +38,16 @@ pub struct ProviderView {
     pub errors: Vec<MeaningView>,
     /// Endpoints that do not work any more.
     pub retired: Vec<RetiredView>,
+    /// When its refresh tokens die sooner than the facts say.
+    pub shorter: Vec<ShorterView>,
+    /// How many requests it answers.
+    pub quotas: Vec<QuotaView>,
+    /// What is going to end, and when.
+    pub deprecations: Vec<DeprecationView>,
     /// What else is worth knowing.
     pub notes: Vec<NoteView>,
+    /// The names of what your own file says, where one is laid over the one that comes with Vestal.
+    pub yours: Vec<String>,
     /// What was seen of it through each client that there is.
     pub evidence: Vec<EvidenceView>,
 }
@@ -69,6 +77,8 @@ pub struct FactView {
     pub name: String,
     /// What is so, as the file writes it.
     pub value: String,
+    /// Whether it is your own file that says so, laid over the one that comes with Vestal.
+    pub yours: bool,
     /// Where that comes from.
     #[serde(flatten)]
     pub origin: Origin,
@@ -108,6 +118,56 @@ pub struct RetiredView {
     pub instead: String,
 }
 
+/// A condition under which a refresh token dies sooner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShorterView {
+    /// So long after the consent.
+    pub after_seconds: u64,
+    /// When that is so.
+    pub when: String,
+    /// Not where no other scopes than these were asked for; empty where it is so whatever was asked for.
+    pub unless_only: Vec<String>,
+    /// What to do about it.
+    pub instead: String,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// How many requests a provider answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaView {
+    /// How many.
+    pub requests: u32,
+    /// In this time.
+    pub within_seconds: u64,
+    /// For each of what: `client`, `account`, …
+    pub per: String,
+    /// Which requests count.
+    pub counts: String,
+    /// Whether refreshes count.
+    pub refreshes_count: bool,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// Something that is going to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeprecationView {
+    /// What ends.
+    pub what: String,
+    /// When.
+    pub on: Date,
+    /// How the URLs begin that will not work any more; `null` where it is something else that ends.
+    pub prefix: Option<String>,
+    /// What to do until then.
+    pub instead: String,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
 impl From<&Provider> for ProviderView {
     fn from(provider: &Provider) -> Self {
         let issuer = match &provider.endpoints.issuer {
@@ -135,18 +195,17 @@ impl From<&Provider> for ProviderView {
                     instead: retired.instead.clone(),
                 })
                 .collect(),
-            notes: provider
-                .notes
-                .iter()
-                .map(|note| NoteView { text: note.value.clone(), origin: origin(provider, note) })
-                .collect(),
+            shorter: provider.refresh_token.shorter.iter().map(|it| shorter(provider, it)).collect(),
+            quotas: provider.quotas.iter().map(|it| quota(provider, it)).collect(),
+            deprecations: provider.deprecations.iter().map(|it| deprecation(provider, it)).collect(),
+            notes: provider.notes.iter().map(|it| note(provider, it)).collect(),
+            yours: provider.laid_over.clone(),
             evidence: Vec::new(),
         }
     }
 }
 
 fn meaning(provider: &Provider, error: &ErrorFact) -> MeaningView {
-    let source = error.source.as_ref().and_then(|name| provider.sources.get(name));
     MeaningView {
         code: error.code.clone(),
         status: error.status,
@@ -156,69 +215,64 @@ fn meaning(provider: &Provider, error: &ErrorFact) -> MeaningView {
             Wait::For(wait) => length(wait),
             Wait::UtcMidnight => "utc-midnight".to_owned(),
         }),
-        origin: Origin {
-            verified: !error.unverified,
-            source: source.map(|source| source.url.clone()),
-            verified_on: source.map(|source| source.verified_on),
-            note: error.note.clone(),
-        },
+        origin: origin(provider, error.source.as_ref(), error.unverified, error.note.as_ref()),
     }
 }
 
-pub(crate) fn facts(provider: &Provider) -> Vec<FactView> {
-    let (endpoints, client, requests) = (&provider.endpoints, &provider.client, &provider.requests);
-    let (access, refresh) = (&provider.access_token, &provider.refresh_token);
-    let auth = |methods: &Vec<vestal_core::client::ClientAuth>| {
-        let names: Vec<String> = methods.iter().map(ToString::to_string).collect();
-        names.join(", ")
+fn note(provider: &Provider, note: &Fact<String>) -> NoteView {
+    let origin = origin(provider, note.source.as_ref(), note.unverified, note.note.as_ref());
+    NoteView { text: note.value.clone(), origin }
+}
+
+fn shorter(provider: &Provider, it: &ShorterLife) -> ShorterView {
+    ShorterView {
+        after_seconds: it.life.0.as_secs(),
+        when: it.when.clone(),
+        unless_only: it.unless_only.clone(),
+        instead: it.instead.clone(),
+        origin: origin(provider, it.source.as_ref(), it.unverified, it.note.as_ref()),
+    }
+}
+
+fn quota(provider: &Provider, quota: &Quota) -> QuotaView {
+    QuotaView {
+        requests: quota.rate.requests,
+        within_seconds: quota.rate.within.as_secs(),
+        per: quota.per.words().to_owned(),
+        counts: quota.counts.words().to_owned(),
+        refreshes_count: quota.counts.refreshes(),
+        origin: origin(provider, quota.source.as_ref(), quota.unverified, quota.note.as_ref()),
+    }
+}
+
+fn deprecation(provider: &Provider, it: &Deprecation) -> DeprecationView {
+    DeprecationView {
+        what: it.what.clone(),
+        on: it.on,
+        prefix: it.prefix.clone(),
+        instead: it.instead.clone(),
+        origin: origin(provider, it.source.as_ref(), it.unverified, it.note.as_ref()),
+    }
+}
+
+/// Every fact that has a name of its own, as the file writes it.
+fn facts(provider: &Provider) -> Vec<FactView> {
+    let view = |stated: &Stated| FactView {
+        name: stated.name.clone(),
+        value: stated.value.clone(),
+        yours: provider.laid_over.contains(&stated.name),
+        origin: origin(provider, stated.source.as_ref(), stated.unverified, stated.note.as_ref()),
     };
-    [
-        fact(provider, "endpoints.authorization", &endpoints.authorization, Url::to_string),
-        fact(provider, "endpoints.token", &endpoints.token, Url::to_string),
-        fact(provider, "endpoints.refresh", &endpoints.refresh, Url::to_string),
-        fact(provider, "endpoints.revocation", &endpoints.revocation, Url::to_string),
-        fact(provider, "endpoints.device_authorization", &endpoints.device_authorization, Url::to_string),
-        fact(provider, "client.auth", &client.auth, auth),
-        fact(provider, "client.redirect_uri", &client.redirect_uri, String::clone),
-        fact(provider, "requests.encoding", &requests.encoding, encoding),
-        fact(provider, "requests.client_id", &requests.client_id, String::clone),
-        fact(provider, "requests.scope_separator", &requests.scope_separator, String::clone),
-        fact(provider, "requests.pkce", &requests.pkce, bool::to_string),
-        fact(provider, "authorization.offline_scope", &provider.authorization.offline_scope, String::clone),
-        fact(provider, "access_token.life", &access.life, |life: &Life| length(life.0)),
-        fact(provider, "access_token.minimum_age", &access.minimum_age, |life: &Life| length(life.0)),
-        fact(provider, "access_token.refresh_on_rejection", &access.refresh_on_rejection, bool::to_string),
-        fact(provider, "refresh_token.idle_limit", &refresh.idle_limit, limit),
-        fact(provider, "refresh_token.absolute_life", &refresh.absolute_life, limit),
-        fact(provider, "refresh_token.rotation", &refresh.rotation, rotation),
-        fact(provider, "refresh_token.grace", &refresh.grace, grace),
-        fact(provider, "refresh_token.reuse", &refresh.reuse, reuse),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    provider.stated.iter().map(view).collect()
 }
 
-fn fact<T>(
-    provider: &Provider,
-    name: &str,
-    fact: &Option<Fact<T>>,
-    value: impl FnOnce(&T) -> String,
-) -> Option<FactView> {
-    fact.as_ref().map(|fact| FactView {
-        name: name.to_owned(),
-        value: value(&fact.value),
-        origin: origin(provider, fact),
-    })
-}
-
-fn origin<T>(provider: &Provider, fact: &Fact<T>) -> Origin {
-    let source = fact.source.as_ref().and_then(|name| provider.sources.get(name));
+fn origin(provider: &Provider, source: Option<&String>, unverified: bool, note: Option<&String>) -> Origin {
+    let source = source.and_then(|name| provider.sources.get(name));
     Origin {
-        verified: fact.is_verified(),
+        verified: !unverified,
         source: source.map(|source| source.url.clone()),
         verified_on: source.map(|source| source.verified_on),
-        note: fact.note.clone(),
+        note: note.cloned(),
     }
 }
 
@@ -233,50 +287,6 @@ pub(crate) fn length(length: Duration) -> String {
         _ if seconds.is_multiple_of(60) => in_units(60, &"min"),
         _ => in_units(1, &"s"),
     }
-}
-
-fn limit(limit: &Limit) -> String {
-    match limit {
-        Limit::After(after) => length(*after),
-        Limit::Endless => "none".to_owned(),
-    }
-}
-
-fn encoding(encoding: &Encoding) -> String {
-    let name = match encoding {
-        Encoding::Form => "form",
-        Encoding::Json => "json",
-    };
-    name.to_owned()
-}
-
-fn rotation(rotation: &Rotation) -> String {
-    let name = match rotation {
-        Rotation::Never => "never",
-        Rotation::Always => "always",
-        Rotation::AppSetting => "app-setting",
-        Rotation::Unknown => "unknown",
-    };
-    name.to_owned()
-}
-
-fn grace(grace: &Grace) -> String {
-    match grace {
-        Grace::None => "none".to_owned(),
-        Grace::For(time) => length(*time),
-        Grace::UntilSuccessorUsed => "until-successor-used".to_owned(),
-        Grace::OldStaysValid => "old-stays-valid".to_owned(),
-        Grace::Unknown => "unknown".to_owned(),
-    }
-}
-
-fn reuse(reuse: &Reuse) -> String {
-    let name = match reuse {
-        Reuse::Punished => "punished",
-        Reuse::Harmless => "harmless",
-        Reuse::Unknown => "unknown",
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

@@ -12,14 +12,19 @@ use url::Url;
 
 use crate::client::ClientAuth;
 
+mod api;
+mod caps;
 pub mod catalogue;
 mod errors;
 mod fact;
 pub mod parse;
 mod requests;
 
+pub use api::ApiFacts;
+pub use caps::{Cap, Counts, Per, Quota, Rate};
 pub use errors::{ErrorFact, Means, Wait};
 pub use fact::{Fact, Life, Limit};
+pub use parse::Stated;
 pub use requests::{Encoding, RequestFacts};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
@@ -55,15 +60,30 @@ pub struct Provider {
     /// How its refresh tokens live and die.
     #[serde(default)]
     pub refresh_token: RefreshTokenFacts,
+    /// The API that its access tokens are for.
+    #[serde(default)]
+    pub api: ApiFacts,
+    /// How many requests it answers.
+    #[serde(default)]
+    pub quotas: Vec<Quota>,
     /// What its errors mean, where RFC 6749 §5.2 does not say it. The first one that fits counts.
     #[serde(default)]
     pub errors: Vec<ErrorFact>,
     /// Endpoints that do not work any more, and what to use instead.
     #[serde(default)]
     pub retired: Vec<Retired>,
+    /// What is going to end, and when.
+    #[serde(default)]
+    pub deprecations: Vec<Deprecation>,
     /// Further things that are worth knowing.
     #[serde(default)]
     pub notes: Vec<Fact<String>>,
+    /// Every fact that has a name of its own, as the file writes it, in order.
+    #[serde(skip)]
+    pub stated: Vec<Stated>,
+    /// The names of what a user's own file says, where one is laid over this one.
+    #[serde(skip)]
+    pub laid_over: Vec<String>,
 }
 
 /// Where facts come from.
@@ -110,10 +130,41 @@ pub enum Issuer {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ClientFacts {
+    /// By which grants it gives tokens, refreshes aside.
+    pub flows: Option<Fact<Vec<Flow>>>,
     /// How a client may prove itself; the first one is the default.
     pub auth: Option<Fact<Vec<ClientAuth>>>,
     /// Which redirect URIs it accepts, in a sentence.
     pub redirect_uri: Option<Fact<String>>,
+}
+
+/// A grant by which a provider gives tokens (names after RFC 7591 §2).
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// A person consents in a browser (RFC 6749 §4.1).
+    AuthorizationCode,
+    /// A person consents on another device (RFC 8628).
+    DeviceCode,
+    /// The client's own credentials (RFC 6749 §4.4).
+    ClientCredentials,
+    /// A signed assertion (RFC 7523 §2.1).
+    JwtBearer,
+    /// Another token (RFC 8693).
+    TokenExchange,
+}
+
+impl Flow {
+    /// The word that the files use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::DeviceCode => "device_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "jwt_bearer",
+            Self::TokenExchange => "token_exchange",
+        }
+    }
 }
 
 /// What an authorization request needs.
@@ -145,6 +196,8 @@ pub struct AccessTokenFacts {
     pub minimum_age: Option<Fact<Life>>,
     /// The provider wants a refresh when a token is rejected, not before.
     pub refresh_on_rejection: Option<Fact<bool>>,
+    /// How many of them live at once.
+    pub live_tokens: Option<Cap>,
 }
 
 /// How refresh tokens live and die.
@@ -161,6 +214,34 @@ pub struct RefreshTokenFacts {
     pub grace: Option<Fact<Grace>>,
     /// What happens when a replaced one is used outside of the grace.
     pub reuse: Option<Fact<Reuse>>,
+    /// How many of them live at once.
+    pub live_tokens: Option<Cap>,
+    /// Where it dies sooner, whatever is done.
+    #[serde(default)]
+    pub shorter: Vec<ShorterLife>,
+}
+
+/// A condition under which a refresh token dies sooner, whatever is done.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ShorterLife {
+    /// It dies this long after the consent.
+    #[serde(rename = "is")]
+    pub life: Life,
+    /// When that is so, as the end of a sentence.
+    pub when: String,
+    /// Not where no other scopes than these were asked for.
+    #[serde(default)]
+    pub unless_only: Vec<String>,
+    /// What to do about it.
+    pub instead: String,
+    /// The short name of its source, among the file's `sources`.
+    pub source: Option<String>,
+    /// Nobody has checked it: it comes from hearsay.
+    #[serde(default)]
+    pub unverified: bool,
+    /// What else has to be said about it.
+    pub note: Option<String>,
 }
 
 /// An endpoint that does not work any more.
@@ -173,6 +254,28 @@ pub struct Retired {
     pub since: Date,
     /// What to use instead.
     pub instead: String,
+}
+
+/// Something that is going to end.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Deprecation {
+    /// What ends, in a sentence.
+    #[serde(rename = "is")]
+    pub what: String,
+    /// When.
+    pub on: Date,
+    /// How the URLs begin that will not work any more, where it is endpoints that end.
+    pub prefix: Option<String>,
+    /// What to do until then.
+    pub instead: String,
+    /// The short name of its source, among the file's `sources`.
+    pub source: Option<String>,
+    /// Nobody has checked it: it comes from hearsay.
+    #[serde(default)]
+    pub unverified: bool,
+    /// What else has to be said about it.
+    pub note: Option<String>,
 }
 
 /// Whether a refresh replaces the refresh token.
@@ -298,5 +401,17 @@ impl Provider {
     /// The retired endpoint that a URL belongs to, if it does.
     pub fn retired(&self, url: &Url) -> Option<&Retired> {
         self.retired.iter().find(|retired| url.as_str().starts_with(&retired.prefix))
+    }
+
+    /// What is going to end that a URL belongs to, if anything is.
+    pub fn deprecated(&self, url: &Url) -> Option<&Deprecation> {
+        let fits =
+            |it: &&Deprecation| it.prefix.as_ref().is_some_and(|prefix| url.as_str().starts_with(prefix));
+        self.deprecations.iter().find(fits)
+    }
+
+    /// By which grants it gives tokens, where that is known.
+    pub fn flows(&self) -> Option<&[Flow]> {
+        self.client.flows.as_ref().map(|fact| fact.value.as_slice())
     }
 }

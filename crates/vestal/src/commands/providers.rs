@@ -1,6 +1,7 @@
 //! `vestal providers`: what is known of authorization servers.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use vestal_api::{Code, EvidenceView, MeaningView, Origin, ProviderView};
 use vestal_core::provider::{Provider, catalogue};
@@ -11,6 +12,7 @@ use crate::output::{JsonArray, Output};
 use crate::reasons;
 use crate::table::{self, Column};
 use crate::text::wrap;
+use crate::when::span;
 
 /// Look at what is known of providers
 #[derive(Debug, clap::Args)]
@@ -37,7 +39,7 @@ enum Verb {
         /// The provider's identifier
         provider: String,
     },
-    /// Check providers' files, and print every mistake as FILE:LINE: what
+    /// Check providers' files, and print every mistake as FILE:LINE:COLUMN: what
     #[command(after_help = "Example:\n  vestal providers check providers/*.toml")]
     Check {
         /// The files
@@ -153,6 +155,38 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
             tell(&reasons::seen(seen, &context.calendar()), 4, output)?;
         }
     }
+    if !view.shorter.is_empty() {
+        title("Shorter lives")?;
+    }
+    for it in &view.shorter {
+        let life = span(Duration::from_secs(it.after_seconds));
+        let unless = match it.unless_only.is_empty() {
+            true => String::new(),
+            false => format!(", unless no other scopes were asked for than {}", it.unless_only.join(" ")),
+        };
+        tell(
+            &format!(
+                "a refresh token dies {life} after the consent where {}{unless}: {}",
+                it.when, it.instead
+            ),
+            2,
+            output,
+        )?;
+        tell_origin(&it.origin, output)?;
+    }
+    if !view.quotas.is_empty() {
+        title("Quotas")?;
+    }
+    for it in &view.quotas {
+        let within = span(Duration::from_secs(it.within_seconds));
+        let refreshes = if it.refreshes_count { "" } else { "; refreshes do not count" };
+        tell(
+            &format!("{} {} in {within} for each {}{refreshes}", it.requests, it.counts, it.per),
+            2,
+            output,
+        )?;
+        tell_origin(&it.origin, output)?;
+    }
     if !view.errors.is_empty() {
         title("Errors")?;
     }
@@ -173,6 +207,13 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     for retired in &view.retired {
         output
             .line(format_args!("  {}… ended {}; use {}", retired.prefix, retired.since, retired.instead))?;
+    }
+    if !view.deprecations.is_empty() {
+        title("Going to end")?;
+    }
+    for it in &view.deprecations {
+        tell(&format!("{}: {} Until then: {}", it.on, it.what, it.instead), 2, output)?;
+        tell_origin(&it.origin, output)?;
     }
     if !view.notes.is_empty() {
         title("Notes")?;
@@ -234,8 +275,8 @@ fn check(files: &[PathBuf], output: Output) -> Result<(), Failure> {
         let mistakes = Provider::parse(&text).err().unwrap_or_default();
         mistaken += usize::from(!mistakes.is_empty());
         for mistake in mistakes {
-            // Editors and CI systems understand this form; a mistake of the whole file is shown at its top.
-            output.line(format_args!("{name}:{}: {}", mistake.line.max(1), mistake.what))?;
+            // Editors and CI systems understand this form.
+            output.line(format_args!("{name}:{}:{}: {}", mistake.line, mistake.column, mistake.what))?;
         }
     }
     if mistaken > 0 { Err(Failure::Quiet(Code::Failed)) } else { Ok(()) }
