@@ -12,6 +12,10 @@ use crate::{Engine, Error};
 const REPLAY_EVERY: Duration = Duration::from_secs(30);
 const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a flight's place may stay empty, so that several are filled together. A busy node lands ten flights in each
+/// millisecond: a longer wait would leave it with little to do.
+const FILL_UP_AT_MOST_EVERY: Duration = Duration::from_millis(2);
+
 impl Engine {
     /// Does everything that is due now, and waits for it: also for the attempts of processes that live, and may be stopped,
     /// to have had their time. Returns how many refreshes were started.
@@ -113,7 +117,7 @@ impl Engine {
                 () = &mut stop => break,
                 () = inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, longest.max(LOOK_AT_MOST_EVERY))) => {}
                 // What has landed may be due again soon, and has made room.
-                _ = landings.changed() => inner.clock.sleep(LOOK_AT_MOST_EVERY).await,
+                _ = landings.changed() => inner.clock.sleep(FILL_UP_AT_MOST_EVERY).await,
             }
         }
         self.drain().await;

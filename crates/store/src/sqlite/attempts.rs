@@ -7,31 +7,46 @@ use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, Finished, Renewe
 use vestal_core::token::{Candidate, CandidateAnswer};
 
 use super::connections;
+use super::current::current;
 use super::events;
 use super::failure::Failure;
-use super::procedures::{Called, Target, call};
 use super::query::query;
-use super::rows::{self, bind_tokens, json, revision, token_columns, whole, word};
-use crate::rules::kept_at_each_end;
+use super::rows::{self, bind_tokens, json, previous_columns, token_columns, whole, word};
+use crate::rules::{kept_at_each_end, no_grant};
 
-pub(super) const BEGIN: &str = "INSERT OR FAIL INTO begin_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-pub(super) const FINISH: &str = "INSERT OR FAIL INTO finish_attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-
+/// Takes the lease and writes the attempt down.
 pub(super) fn begin(db: &Db, begin: &Begin, until: Timestamp, now: Timestamp) -> Result<Write, Failure> {
-    let query = query(BEGIN)
+    let Some(before) = current(db, begin.id)? else { return Ok(Write::Gone) };
+    if !before.is(begin.expected) || before.is_leased(now) {
+        return connections::moved(db, begin.id, now);
+    }
+    if let Some(lease) = &before.lease {
+        // An attempt that is open is its lease's.
+        query("UPDATE attempts SET status = 'abandoned', closed_at = ? WHERE id = ? AND status = 'open'")
+            .bind(now)
+            .bind(lease.attempt.as_uuid())
+            .execute(db)?;
+    }
+    let attempt = &begin.attempt;
+    query(INSERT_ATTEMPT)
+        .bind(attempt.id.as_uuid())
         .bind(begin.id.as_uuid())
-        .bind(revision(begin.expected))
-        .bind(now)
-        .bind(begin.attempt.id.as_uuid())
-        .bind(begin.attempt.node.as_uuid())
-        .bind(begin.attempt.grant.as_uuid())
-        .bind(whole(begin.attempt.generation)?)
-        .bind(begin.attempt.fingerprint.as_ref().map(|fingerprint| fingerprint.as_bytes().as_slice()))
-        .bind(begin.attempt.started_at)
-        .bind(until);
-    let target = Target { connection: begin.id, expected: begin.expected, attempt: None, generation: None };
-    Ok(call(db, query, target, now)?.into_write())
+        .bind(attempt.node.as_uuid())
+        .bind(attempt.grant.as_uuid())
+        .bind(whole(attempt.generation)?)
+        .bind(attempt.fingerprint.as_ref().map(|fingerprint| fingerprint.as_bytes().as_slice()))
+        .bind(attempt.started_at)
+        .execute(db)?;
+    query(TAKE_LEASE).bind(begin.id.as_uuid()).bind(attempt.id.as_uuid()).bind(until).execute(db)?;
+    Ok(Write::Done)
 }
+
+pub(super) const INSERT_ATTEMPT: &str = "INSERT INTO attempts \
+     (id, connection, node, grant_id, generation, fingerprint, started_at, status) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, 'open')";
+
+pub(super) const TAKE_LEASE: &str = "INSERT INTO leases (connection, attempt, until, steps) VALUES (?, ?, ?, 1) \
+     ON CONFLICT (connection) DO UPDATE SET attempt = excluded.attempt, until = excluded.until, steps = steps + 1";
 
 pub(super) fn renew(db: &Db, attempt: AttemptId, until: Timestamp) -> Result<Renewed, Failure> {
     let sql = "UPDATE leases SET steps = steps + 1, until = ?1
@@ -51,44 +66,100 @@ pub(super) fn release(db: &Db, node: NodeId, now: Timestamp) -> Result<u64, Fail
     Ok(released as u64)
 }
 
+/// Stores an attempt's outcome. The attempt may have been pruned since it was given up, and its answer come only now: then
+/// it is kept like any other.
 pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finished, Failure> {
-    let (status, next) = match &finish.brought {
+    let Some(before) = current(db, finish.id)? else { return Ok(Finished::Gone) };
+    if is_stored(db, finish.attempt)? {
+        return Ok(Finished::Already);
+    }
+    if !before.is(finish.expected) {
+        return Ok(match connections::moved(db, finish.id, now)? {
+            Write::Moved(stored) => Finished::Moved(stored),
+            Write::Done | Write::Gone => Finished::Gone,
+        });
+    }
+    let (status, tokens) = match &finish.brought {
         Brought::Nothing | Brought::Candidate(_) => ("finished", None),
         Brought::Unknown => ("abandoned", None),
-        Brought::Tokens(tokens) => ("finished", Some(tokens.generation)),
+        Brought::Tokens(tokens) => ("finished", Some(&**tokens)),
     };
-    let query = query(FINISH)
-        .bind(finish.id.as_uuid())
-        .bind(revision(finish.expected))
-        .bind(finish.attempt.as_uuid())
-        .bind(next.map(whole).transpose()?)
-        .bind(finish.state.name())
+    if let Some(tokens) = tokens {
+        before.generation.ok_or_else(|| no_grant(finish.id))?;
+        before.check_follows(tokens.generation)?;
+    }
+    // The lease may be another attempt's by now, and then stays.
+    let lease = before.lease.as_ref().filter(|lease| lease.attempt == finish.attempt);
+    let steps = lease.map_or(0, |lease| lease.steps);
+    if lease.is_some() {
+        query(END_LEASE).bind(finish.id.as_uuid()).execute(db)?;
+    }
+    let chain = events::append(db, finish.id, before.events, &finish.events)?;
+    let outcome = query(if tokens.is_some() { STORE_TOKENS } else { STORE_OUTCOME })
+        .bind(whole(before.revision + 1 + steps)?)
         .bind(json(&finish.state)?)
         .bind(finish.plan.due_at)
         .bind(finish.plan.dies_at)
         .bind(finish.plan.warned_at)
-        .bind(status)
-        .bind(finish.at);
-    let target = Target {
-        connection: finish.id,
-        expected: finish.expected,
-        attempt: Some(finish.attempt),
-        generation: next,
-    };
-    match call(db, query, target, now)? {
-        Called::Done => {}
-        Called::Gone => return Ok(Finished::Gone),
-        Called::Already => return Ok(Finished::Already),
-        Called::Moved(current) => return Ok(Finished::Moved(current)),
+        .bind(chain.last)
+        .bind(chain.length);
+    match tokens {
+        Some(tokens) => bind_tokens(outcome, Some(tokens))?,
+        None => outcome,
     }
-    match &finish.brought {
-        Brought::Nothing | Brought::Unknown => {}
-        Brought::Tokens(tokens) => connections::store_tokens(db, finish.id, tokens)?,
-        Brought::Candidate(candidate) => keep(db, finish.id, finish.attempt, candidate)?,
+    .bind(finish.id.as_uuid())
+    .execute(db)?;
+    connections::name_state(db, &before, &finish.state)?;
+    query(CLOSE_ATTEMPT).bind(status).bind(finish.at).bind(finish.attempt.as_uuid()).execute(db)?;
+    if tokens.is_some() {
+        // That this one came proves that those of earlier grants are unneeded.
+        query(FORGET_EARLIER).bind(finish.id.as_uuid()).execute(db)?;
     }
-    events::record(db, finish.id, &finish.events)?;
+    if let Brought::Candidate(candidate) = &finish.brought {
+        keep(db, finish.id, finish.attempt, candidate)?;
+    }
+    events::cut(db, finish.id, chain)?;
     Ok(Finished::Done)
 }
+
+/// Whether an attempt's outcome is stored, or what it brought was kept aside.
+fn is_stored(db: &Db, attempt: AttemptId) -> Result<bool, Failure> {
+    Ok(query(IS_STORED).bind(attempt.as_uuid()).count(db)? > 0)
+}
+
+pub(super) const IS_STORED: &str = "SELECT EXISTS (SELECT 1 FROM attempts WHERE id = ?1 AND status = 'finished') \
+     OR EXISTS (SELECT 1 FROM candidates WHERE attempt = ?1)";
+
+pub(super) const END_LEASE: &str = "DELETE FROM leases WHERE connection = ?";
+
+pub(super) const CLOSE_ATTEMPT: &str = "UPDATE attempts SET status = ?, closed_at = ? WHERE id = ?";
+
+pub(super) const FORGET_EARLIER: &str = "DELETE FROM earlier_token_sets WHERE connection = ?";
+
+/// One statement for all that an outcome changes of its connection: each would write the whole row anew.
+macro_rules! outcome {
+    ($tokens:expr) => {
+        concat!(
+            "UPDATE connections SET revision = ?, state_data = ?, due_at = ?, dies_at = ?, warned_at = ?, ",
+            "last_event = ?, events = ?",
+            $tokens,
+            " WHERE id = ?"
+        )
+    };
+}
+
+pub(super) const STORE_OUTCOME: &str = outcome!("");
+
+/// Makes a token set the current one of its grant, and keeps the one before it.
+pub(super) const STORE_TOKENS: &str = outcome!(concat!(
+    ", (",
+    previous_columns!(),
+    ") = (",
+    token_columns!(),
+    "), (",
+    token_columns!(),
+    ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+));
 
 /// Keeps an answer that could not be applied. Of those that come again, the oldest and the newest are kept.
 fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candidate) -> Result<(), Failure> {

@@ -6,14 +6,15 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
+use vestal_core::state::State;
 use vestal_core::store::{Add, Filter, Page, StoreError, Update, Write};
-use vestal_core::token::{Grant, TokenSet};
+use vestal_core::token::Grant;
 
-use super::events;
+use super::current::{Current, current};
+use super::events::{self, Chain};
 use super::failure::Failure;
-use super::procedures::{Called, Target, call};
 use super::query::{Query, query};
-use super::rows::{self, bind_tokens, json, previous_columns, revision, token_columns, whole, word};
+use super::rows::{self, bind_tokens, json, previous_columns, revision, token_columns, word};
 
 /// One statement reads a connection with the attempt that its lease was taken for: one snapshot.
 macro_rules! connections_where {
@@ -125,43 +126,72 @@ fn bind_added<'q>(query: Query<'q>, connection: &'q Connection) -> Result<Query<
 }
 
 pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<Add, Failure> {
-    let query = query(
+    let add = query(
         "INSERT INTO connections (id, revision, name, client, external_id, tags, policy, created_at, last_read_at, state,
                                   state_data, due_at, dies_at, warned_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     );
-    let added = bind_added(query, connection)?.execute(db)?;
+    let added = bind_added(add, connection)?.execute(db)?;
     if added == 0 {
         return Ok(Add::Taken);
     }
     if let Some(grant) = &connection.grant {
         store_grant(db, connection.id, grant)?;
     }
-    events::record(db, connection.id, events)?;
+    let chain = events::append(db, connection.id, Chain::default(), events)?;
+    query("UPDATE connections SET last_event = ?, events = ? WHERE id = ?")
+        .bind(chain.last)
+        .bind(chain.length)
+        .bind(connection.id.as_uuid())
+        .execute(db)?;
     Ok(Add::Done)
 }
 
 pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, Failure> {
-    let generation = update.grant.as_ref().map(|grant| grant.tokens.generation);
-    let call_it = query("INSERT OR FAIL INTO update_connection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(update.id.as_uuid())
-        .bind(revision(update.expected))
-        .bind(generation.map(whole).transpose()?)
-        .bind(update.state.name())
-        .bind(json(&update.state)?)
-        .bind(word(&update.policy)?)
-        .bind(update.plan.due_at)
-        .bind(update.plan.dies_at)
-        .bind(update.plan.warned_at);
-    let target = Target { connection: update.id, expected: update.expected, attempt: None, generation };
-    let called = call(db, call_it, target, now)?;
-    if let Called::Done = called {
-        if let Some(grant) = &update.grant {
-            store_grant(db, update.id, grant)?;
-        }
-        events::record(db, update.id, &update.events)?;
+    let Some(before) = current(db, update.id)? else { return Ok(Write::Gone) };
+    if !before.is(update.expected) {
+        return moved(db, update.id, now);
     }
-    Ok(called.into_write())
+    if let Some(grant) = &update.grant {
+        before.check_follows(grant.tokens.generation)?;
+    }
+    let chain = events::append(db, update.id, before.events, &update.events)?;
+    query(
+        "UPDATE connections SET revision = revision + 1, state_data = ?, policy = ?, due_at = ?, dies_at = ?,
+             warned_at = ?, last_event = ?, events = ? WHERE id = ?",
+    )
+    .bind(json(&update.state)?)
+    .bind(word(&update.policy)?)
+    .bind(update.plan.due_at)
+    .bind(update.plan.dies_at)
+    .bind(update.plan.warned_at)
+    .bind(chain.last)
+    .bind(chain.length)
+    .bind(update.id.as_uuid())
+    .execute(db)?;
+    name_state(db, &before, &update.state)?;
+    if let Some(grant) = &update.grant {
+        store_grant(db, update.id, grant)?;
+    }
+    events::cut(db, update.id, chain)?;
+    Ok(Write::Done)
+}
+
+/// What is stored instead of what somebody has decided on.
+pub(super) fn moved(db: &Db, id: ConnectionId, now: Timestamp) -> Result<Write, Failure> {
+    Ok(by_id(db, id, now)?.map_or(Write::Gone, |stored| Write::Moved(Box::new(stored))))
+}
+
+/// Writes down which state a connection is in, where that is another one: SQLite writes an index anew also for a column
+/// that is set to what it was.
+pub(super) fn name_state(db: &Db, before: &Current, state: &State) -> Result<(), Failure> {
+    if before.state != state.name() {
+        query("UPDATE connections SET state = ? WHERE id = ?")
+            .bind(state.name())
+            .bind(before.id.as_uuid())
+            .execute(db)?;
+    }
+    Ok(())
 }
 
 /// Makes a grant the current one, and keeps the token sets of those before it.
@@ -189,24 +219,6 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
     .bind(grant.consented_at)
     .bind(word(&grant.renewal)?);
     bind_tokens(current, Some(&grant.tokens))?.bind(id.as_uuid()).execute(db)?;
-    Ok(())
-}
-
-pub(super) const STORE_TOKENS: &str = concat!(
-    "UPDATE connections SET (",
-    previous_columns!(),
-    ") = (",
-    token_columns!(),
-    "), (",
-    token_columns!(),
-    ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"
-);
-
-/// Makes a token set the current one of its grant, and keeps the one before it.
-pub(super) fn store_tokens(db: &Db, id: ConnectionId, tokens: &TokenSet) -> Result<(), Failure> {
-    bind_tokens(query(STORE_TOKENS), Some(tokens))?.bind(id.as_uuid()).execute(db)?;
-    // That this one came proves that those of earlier grants are unneeded.
-    query("DELETE FROM earlier_token_sets WHERE connection = ?").bind(id.as_uuid()).execute(db)?;
     Ok(())
 }
 

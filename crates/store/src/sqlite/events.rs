@@ -12,7 +12,7 @@ use crate::rules::{PRUNED_AT_ONCE, oldest_closed_attempt, oldest_event};
 
 /// The end of a connection's chain of events. Each names the one before it, so that writing one writes no index, of which
 /// each connection's part lies on another page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Chain {
     /// The newest event.
     pub(super) last: Option<i64>,
@@ -33,13 +33,14 @@ macro_rules! chain {
     };
 }
 
-/// Writes events into a connection's history, and drops what is too old in it now and then, for many events at once.
-pub(super) fn record(db: &Db, connection: ConnectionId, events: &[Event]) -> Result<(), Failure> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let end = query("SELECT last_event, events FROM connections WHERE id = ?").bind(connection.as_uuid());
-    let Some(mut chain) = end.optional(db, rows::chain)? else { return Ok(()) };
+/// Writes events at the end of a connection's history. Returns the new end, which belongs into the connection's row;
+/// [`cut`] follows.
+pub(super) fn append(
+    db: &Db,
+    connection: ConnectionId,
+    mut chain: Chain,
+    events: &[Event],
+) -> Result<Chain, Failure> {
     for event in events {
         query("INSERT INTO events (connection, previous, at, what) VALUES (?, ?, ?, ?)")
             .bind(connection.as_uuid())
@@ -49,19 +50,14 @@ pub(super) fn record(db: &Db, connection: ConnectionId, events: &[Event]) -> Res
             .execute(db)?;
         chain = Chain { last: Some(db.last_insert_rowid()), length: chain.length.saturating_add(1) };
     }
-    query("UPDATE connections SET last_event = ?, events = ? WHERE id = ?")
-        .bind(chain.last)
-        .bind(chain.length)
-        .bind(connection.as_uuid())
-        .execute(db)?;
-    if chain.length >= 2 * i64::from(KEPT_PER_CONNECTION) {
-        cut(db, connection)?;
-    }
-    Ok(())
+    Ok(chain)
 }
 
-/// Drops all but the newest events of a connection.
-fn cut(db: &Db, connection: ConnectionId) -> Result<(), Failure> {
+/// Drops all but the newest events of a connection, once there are twice as many as are kept: for many events at once.
+pub(super) fn cut(db: &Db, connection: ConnectionId, chain: Chain) -> Result<(), Failure> {
+    if chain.length < 2 * i64::from(KEPT_PER_CONNECTION) {
+        return Ok(());
+    }
     query(concat!(chain!(), "DELETE FROM events WHERE seq IN (SELECT seq FROM chain WHERE number > ?3)"))
         .bind(connection.as_uuid())
         .bind(u32::MAX)

@@ -35,8 +35,9 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 const WRITERS_CACHE: &str = "-8192";
 
 /// After how many pages of 4 KiB the log is moved into the database. Pages that are written again and again, as those of
-/// the indexes by time, are moved once; and a log of this size is read within a fraction of a second after a crash.
-const CHECKPOINT_PAGES: u64 = 8192;
+/// the indexes by time, are moved once; and a log of this size is read within a fraction of a second after a crash. A larger
+/// one would be written over less often: that costs less than to let it grow.
+const CHECKPOINT_PAGES: u64 = 4096;
 
 /// Where there is little room, the log is moved sooner, and takes a sixteenth of what is free; but no fewer pages.
 const FEWEST_CHECKPOINT_PAGES: u64 = 64;
@@ -262,7 +263,7 @@ fn connect(path: &Path, mode: Mode) -> Result<Db, rusqlite::Error> {
     }?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
-    // Of temporary things there are the procedures, and some megabytes of what is due, to be sorted.
+    // Of temporary things there are some megabytes of what is due, to be sorted.
     connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
     // Otherwise SQLite prepares a statement anew whenever other values are bound, in case there is a better plan for them.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -20,9 +20,9 @@ use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
 use vestal_core::store::{AttemptStatus, Authorization, Due, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
+use super::current::{Current, TakenLease};
 use super::due::Found;
 use super::events::Chain;
-use super::procedures::Refusal;
 use super::query::Query;
 use crate::rules::{damaged, from_ms, lease_valid};
 
@@ -169,10 +169,6 @@ fn time(raw: ValueRef<'_>) -> Result<Timestamp, String> {
 fn count(raw: ValueRef<'_>) -> Result<u64, String> {
     let raw = integer(raw)?;
     u64::try_from(raw).map_err(|_| format!("{raw} is no count"))
-}
-
-fn truth(raw: ValueRef<'_>) -> Result<bool, String> {
-    integer(raw).map(|raw| raw != 0)
 }
 
 fn sealed(raw: ValueRef<'_>) -> Result<Sealed, String> {
@@ -379,18 +375,30 @@ pub(super) fn state_count(row: &Row<'_>) -> Result<(String, u64), StoreError> {
     Ok((columns.value("state", text)?, columns.value("count", count)?))
 }
 
-pub(super) fn refusal(row: &Row<'_>) -> Result<Refusal, StoreError> {
+pub(super) fn current(row: &Row<'_>) -> Result<Current, StoreError> {
     let mut columns = Columns::of(row, "connections");
-    Ok(Refusal {
-        moved: columns.value("moved", truth)?,
-        before: columns.optional("generation", count)?,
-        already: columns.value("already", truth)?,
+    Ok(Current {
+        id: ConnectionId::from_uuid(columns.value("id", uuid)?),
+        revision: columns.value("revision", count)?,
+        state: columns.value("state", text)?,
+        generation: columns.optional("generation", count)?,
+        events: chain(&mut columns)?,
+        lease: taken_lease(&mut columns)?,
     })
 }
 
-pub(super) fn chain(row: &Row<'_>) -> Result<Chain, StoreError> {
-    let mut columns = Columns { key: "last_event", ..Columns::of(row, "connections") };
+fn chain(columns: &mut Columns<'_>) -> Result<Chain, StoreError> {
     Ok(Chain { last: columns.optional("last_event", integer)?, length: columns.value("events", integer)? })
+}
+
+fn taken_lease(columns: &mut Columns<'_>) -> Result<Option<TakenLease>, StoreError> {
+    let Some(attempt) = columns.optional("attempt", uuid)? else { return Ok(None) };
+    let attempt = AttemptId::from_uuid(attempt);
+    Ok(Some(TakenLease {
+        attempt,
+        until_ms: columns.value("until", integer)?,
+        steps: columns.value("steps", count)?,
+    }))
 }
 
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {

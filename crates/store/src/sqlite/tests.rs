@@ -308,7 +308,6 @@ async fn what_a_refresh_asks_is_prepared_once() {
     let opener = Opener::existing(&path).unwrap();
     let opened = opener.writer().map_err(StoreError::from).unwrap();
     let db = &opened.connection;
-    db.execute_batch(procedures::PROCEDURES).unwrap();
     let refresh = |n| -> Result<(), Failure> {
         let start = connections::by_id(db, connection_id(1), at(0))?.unwrap();
         attempts::begin(db, &begin(&start, n), at(60), at(0))?;
@@ -324,9 +323,14 @@ async fn what_a_refresh_asks_is_prepared_once() {
     }
     for sql in [
         connections::BY_ID,
-        attempts::BEGIN,
-        attempts::FINISH,
-        connections::STORE_TOKENS,
+        current::CURRENT,
+        attempts::INSERT_ATTEMPT,
+        attempts::TAKE_LEASE,
+        attempts::IS_STORED,
+        attempts::END_LEASE,
+        attempts::STORE_TOKENS,
+        attempts::CLOSE_ATTEMPT,
+        attempts::FORGET_EARLIER,
         due::DUE,
         due::NEXT,
     ] {

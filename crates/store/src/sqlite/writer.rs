@@ -15,7 +15,6 @@ use vestal_core::store::StoreError;
 
 use super::failure::{BUSY, FULL, Failure, meaning, primary_code, told};
 use super::open::{Opened, Opener, check_schema};
-use super::procedures::PROCEDURES;
 use super::query::query;
 use super::worker::{Ended, Job, Worker};
 
@@ -68,7 +67,7 @@ fn transact(
 ) -> Result<(), StoreError> {
     let opened = match kept.take() {
         Some(opened) => opened,
-        None => open(opener)?,
+        None => opener.writer()?,
     };
     let fate = match run(&opened, group) {
         Ok(()) => {
@@ -82,12 +81,6 @@ fn transact(
     // closed as the last one.
     *kept = Some(opened);
     fate
-}
-
-fn open(opener: &Opener) -> Result<Opened, Failure> {
-    let opened = opener.writer()?;
-    opened.connection.execute_batch(PROCEDURES)?;
-    Ok(opened)
 }
 
 /// Begins a transaction, on the files that are at the store's path and on no others, as long as this version knows their
