@@ -107,7 +107,7 @@ async fn a_process_that_lives_concludes_its_attempt_although_the_machine_slept()
 async fn an_end_that_no_refresh_moves_is_told_in_time() {
     let mut behaviour = Behaviour::strict();
     behaviour.facts = r#"
-        idle_limit = { is = "180d", unverified = true }
+        idle_limit = { is = "45d", unverified = true }
         absolute_life = { is = "60d", unverified = true }
         rotation = { is = "always", unverified = true }"#;
     let world = World::new(&behaviour);
