@@ -167,11 +167,11 @@ fn connection(
         expires_at: Some(issued_at + life),
         token_type: "Bearer".to_owned(),
         scope: Some("contacts".to_owned()),
-        access_token: vault.seal(
+        access_token: Some(vault.seal(
             &place(Field::AccessToken),
             b"an access token of a customary length, which is some 60 bytes",
             &RealEntropy,
-        ),
+        )),
         refresh_token: Some(StoredRefreshToken {
             sealed: vault.seal(
                 &Place { bound: &binding, ..place(Field::RefreshToken) },

@@ -98,6 +98,7 @@ macro_rules! with_plain_methods {
                 client(id: ClientId) -> Option<Client>;
                 client_named(name: &str) -> Option<Client>;
                 clients() -> Clients;
+                connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
                 count_states() -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
@@ -112,6 +113,7 @@ macro_rules! with_plain_methods {
                 update_client(update: &ClientUpdate) -> bool;
                 set_mark(mark: &Mark) -> ();
                 remove_client(id: ClientId) -> RemoveClient;
+                import_connections(imports: Vec<Import>) -> Vec<Add>;
                 remove_connection(id: ConnectionId) -> bool;
                     begin_authorization(authorization: &Authorization) -> ();
                 take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;

@@ -33,6 +33,9 @@ pub struct ConnectionView {
     pub generation: u64,
     /// How its access token is renewed; `null` before the first consent.
     pub renewal: Option<Renewal>,
+    /// Whether there is an access token; there is none until a refresh token is refreshed that was imported without one.
+    #[serde(default)]
+    pub access_token: bool,
     /// Whether there is a refresh token.
     pub refresh_token: bool,
     /// The scopes granted, separated by spaces; `null` where the provider did not say.
@@ -69,6 +72,7 @@ impl ConnectionView {
             state: StateView::from(&connection.state),
             generation: connection.generation(),
             renewal: grant.map(|grant| grant.renewal),
+            access_token: tokens.is_some_and(|tokens| tokens.access_token.is_some()),
             refresh_token: tokens.is_some_and(|tokens| tokens.refresh_token.is_some()),
             scope: tokens.and_then(|tokens| tokens.scope.clone()),
             issued_at: tokens.map(|tokens| tokens.issued_at),

@@ -27,7 +27,7 @@ impl From<&State> for StateView {
     fn from(state: &State) -> Self {
         let named = Self { state: state.name().to_owned(), ..Self::default() };
         match state {
-            State::Pending | State::Unverified | State::Active | State::Disconnecting => named,
+            State::Pending | State::Unverified { .. } | State::Active | State::Disconnecting => named,
             State::Paused { prior } => {
                 let behind = Self::from(&**prior);
                 Self { state: named.state, prior: Some(behind.state.clone()), ..behind }

@@ -183,6 +183,45 @@ pub fn check_name(name: &str) -> Result<(), BadName> {
     }
 }
 
+/// The most tags that a connection has.
+pub const MOST_TAGS: usize = 32;
+
+/// What cannot be a tag or an external id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLabel {
+    /// The external id is none.
+    #[error("its external id cannot be used: {0}")]
+    ExternalId(#[source] BadName),
+    /// There are more tags than a connection can have.
+    #[error("it has {0} tags, and a connection has at most {MOST_TAGS}")]
+    TooMany(usize),
+    /// A tag cannot be called so.
+    #[error("the tag {name:?} cannot be used: {why}")]
+    Tag {
+        /// Its name.
+        name: String,
+        /// What is wrong with it, or with its value.
+        #[source]
+        why: BadName,
+    },
+}
+
+/// Whether these can be a connection's external id and tags: each is written like a name, but a tag's value may be empty.
+///
+/// # Errors
+/// Where they cannot.
+pub fn check_labels(external_id: Option<&str>, tags: &BTreeMap<String, String>) -> Result<(), BadLabel> {
+    external_id.map_or(Ok(()), check_name).map_err(BadLabel::ExternalId)?;
+    if tags.len() > MOST_TAGS {
+        return Err(BadLabel::TooMany(tags.len()));
+    }
+    for (name, value) in tags {
+        let value = if value.is_empty() { Ok(()) } else { check_name(value) };
+        check_name(name).and(value).map_err(|why| BadLabel::Tag { name: name.clone(), why })?;
+    }
+    Ok(())
+}
+
 impl FromStr for ConnectionName {
     type Err = BadName;
 
@@ -213,6 +252,23 @@ impl fmt::Display for ConnectionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels() {
+        let tags = |tags: &[(&str, &str)]| {
+            tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let fit = |id, with: &[(&str, &str)]| check_labels(id, &tags(with));
+        assert_eq!(fit(Some("42"), &[("org", "7"), ("beta", "")]), Ok(()));
+        assert_eq!(fit(Some(""), &[]), Err(BadLabel::ExternalId(BadName::Empty)));
+        let bad = |name: &str, why| Err(BadLabel::Tag { name: name.to_owned(), why });
+        assert_eq!(fit(None, &[("", "7")]), bad("", BadName::Empty));
+        assert_eq!(fit(None, &[("org", "a\nb")]), bad("org", BadName::Control('\n')));
+        let many: Vec<String> = (0..33).map(|number| number.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|name| (name.as_str(), "")).collect();
+        assert_eq!(fit(None, &many[..32]), Ok(()));
+        assert_eq!(fit(None, &many), Err(BadLabel::TooMany(33)));
+    }
 
     #[test]
     fn names() {

@@ -56,6 +56,15 @@ pub enum What {
         /// The scopes granted, where the provider said.
         scope: Option<String>,
     },
+    /// A grant was stored that another keeper had.
+    Imported {
+        /// The new grant.
+        grant: GrantId,
+        /// Its first generation.
+        generation: u64,
+        /// Whether it came with a refresh token.
+        refresh_token: bool,
+    },
     /// A refresh was stored.
     Refreshed {
         /// The attempt.

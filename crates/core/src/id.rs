@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::{Entropy, random};
+use crate::seal::Fingerprint;
 
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -54,6 +55,16 @@ macro_rules! identifiers {
             }
         }
     )*};
+}
+
+impl GrantId {
+    /// The grant that another keeper's token makes when it is imported. It is the same whenever that token is imported, so
+    /// that whoever imports it again finds it there, however often it was refreshed since.
+    pub fn of_import(token: &Fingerprint) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&token.as_bytes()[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 identifiers! {

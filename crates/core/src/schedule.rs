@@ -15,12 +15,14 @@ use crate::connection::{Connection, Policy};
 use crate::id::ConnectionId;
 use crate::provider::{IdleLimit, Provider};
 use crate::state::{Cause, Failing, State};
-use crate::token::{Grant, RefreshEnd, Renewal, saturating_add};
+use crate::token::{Grant, LARGEST_SKEW, RefreshEnd, Renewal, saturating_add};
 
 mod ends;
 mod min_ttl;
+mod turns;
 pub use ends::{AbsoluteEnd, Basis, IdleEnd, absolute_end, idle_end};
 pub use min_ttl::{MinTtl, min_ttl};
+pub use turns::{LONGEST_SPREAD, turn};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -217,7 +219,7 @@ pub fn schedule(
         State::NeedsReauth { .. } => Some(WhyNever::NeedsReauth),
         State::Paused { .. } => Some(WhyNever::Paused),
         State::Disconnecting => Some(WhyNever::Disconnecting),
-        State::Unverified | State::Active | State::Failing(_) => None,
+        State::Unverified { .. } | State::Active | State::Failing(_) => None,
     };
     let Some(grant) = &connection.grant else {
         return never(stopped.unwrap_or(WhyNever::WaitingForConsent));
@@ -316,7 +318,13 @@ fn life(grant: &Grant, provider: &Provider) -> Option<Duration> {
 fn at_once(connection: &Connection, now: Timestamp) -> Option<Wish> {
     match &connection.state {
         State::Failing(failing) => Some(Wish { at: failing.since.min(now), why: Why::Retry }),
-        State::Unverified => Some(Wish { at: connection.created_at.min(now), why: Why::Verify }),
+        // Further away than those that are imported together are spread, it was put down by a clock that was wrong.
+        State::Unverified { verify_at }
+            if *verify_at > saturating_add(now, LONGEST_SPREAD + LARGEST_SKEW) =>
+        {
+            Some(Wish { at: now, why: Why::Verify })
+        }
+        State::Unverified { verify_at } => Some(Wish { at: *verify_at, why: Why::Verify }),
         _ => None,
     }
 }

@@ -15,7 +15,10 @@ pub enum State {
     /// Waiting for a person to consent.
     Pending,
     /// Imported, and not refreshed yet: nobody knows whether it works.
-    Unverified,
+    Unverified {
+        /// When to find out: those that are imported together take turns.
+        verify_at: Timestamp,
+    },
     /// Working.
     Active,
     /// The last try failed; another follows.
@@ -142,6 +145,11 @@ pub enum Reason {
 pub enum Transition {
     /// A new grant was stored.
     Consent,
+    /// A grant was stored that another keeper had, and that is to be tried at `verify_at`.
+    Import {
+        /// The first try.
+        verify_at: Timestamp,
+    },
     /// A refresh was stored.
     Succeed,
     /// A try failed; the next one is not before `next`.
@@ -211,6 +219,7 @@ impl State {
             (state, T::Resume) => state,
 
             (_, T::Consent) => Self::Active,
+            (_, T::Import { verify_at }) => Self::Unverified { verify_at },
             (Self::Pending, _) => return Err(illegal),
             (_, T::Succeed) => Self::Active,
 
@@ -230,10 +239,10 @@ impl State {
             (_, T::Release { .. }) => return Err(illegal),
             // A failed try tells nothing new about a grant that is known to be dead.
             (dead @ Self::NeedsReauth { .. }, T::Fail { .. } | T::Die { .. }) => dead,
-            (Self::Unverified | Self::Active, T::Fail { cause, next }) => {
+            (Self::Unverified { .. } | Self::Active, T::Fail { cause, next }) => {
                 Self::Failing(Failing { cause, since: now, tries: 1, next })
             }
-            (Self::Unverified | Self::Active | Self::Failing(_), T::Die { reason }) => {
+            (Self::Unverified { .. } | Self::Active | Self::Failing(_), T::Die { reason }) => {
                 Self::NeedsReauth { reason, since: now }
             }
         })
@@ -243,7 +252,7 @@ impl State {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Unverified => "unverified",
+            Self::Unverified { .. } => "unverified",
             Self::Active => "active",
             Self::Failing(_) => "failing",
             Self::NeedsReauth { .. } => "needs_reauth",
@@ -266,6 +275,7 @@ impl Transition {
     fn name(&self) -> &'static str {
         match self {
             Self::Consent => "take a consent",
+            Self::Import { .. } => "be imported",
             Self::Succeed => "be refreshed",
             Self::Fail { .. } => "fail",
             Self::Release { .. } => "be released from a hold",

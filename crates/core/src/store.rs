@@ -50,6 +50,9 @@ pub trait Store: Send + Sync + 'static {
     /// Adds a connection, as revision 1.
     async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError>;
 
+    /// Adds several, each as revision 1, all of them in one transaction. Returns what became of each, in their order.
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError>;
+
     /// One connection.
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
 
@@ -59,6 +62,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// One connection, by its name.
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError>;
+
+    /// One connection, by the user's own identifier.
+    async fn connection_with_external_id(
+        &self,
+        client: ClientId,
+        external_id: &str,
+    ) -> Result<Option<Connection>, StoreError>;
 
     /// Connections by name, those after `after`, at most `limit`. One that is damaged keeps none of the others from being
     /// read.
@@ -229,6 +239,17 @@ pub struct Filter {
     pub client: Option<ClientId>,
     /// Only those in the state of this name.
     pub state: Option<String>,
+    /// Only those with this tag: its name and its value.
+    pub tag: Option<(String, String)>,
+}
+
+/// A connection to add, with the beginning of its history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// The connection.
+    pub connection: Connection,
+    /// Its history.
+    pub events: Vec<Event>,
 }
 
 /// All clients.

@@ -78,7 +78,7 @@ pub(crate) fn connection(life: Option<Duration>) -> Connection {
         expires_at: life.map(later),
         token_type: "Bearer".into(),
         scope: None,
-        access_token: sealed(),
+        access_token: Some(sealed()),
         refresh_token: Some(refresh_token),
         id_token: None,
         extra: None,

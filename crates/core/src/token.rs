@@ -174,8 +174,8 @@ pub struct TokenSet {
     pub token_type: String,
     /// The scopes granted, as the provider said them last.
     pub scope: Option<String>,
-    /// The access token.
-    pub access_token: Sealed,
+    /// The access token; none where a refresh token was imported without one, until it is refreshed.
+    pub access_token: Option<Sealed>,
     /// The refresh token.
     pub refresh_token: Option<StoredRefreshToken>,
     /// An id token.

@@ -89,7 +89,7 @@ impl Inner {
     /// Makes every connection due now that failed because its client was refused.
     pub(crate) async fn resume_after_trouble(&self, client: ClientId) -> Result<(), Error> {
         self.holds.forget_clients();
-        let filter = Filter { client: Some(client), state: Some("failing".to_owned()) };
+        let filter = Filter { client: Some(client), state: Some("failing".to_owned()), tag: None };
         let mut after: Option<ConnectionName> = None;
         loop {
             let page = self.store.connections(&filter, after.as_ref(), PAGE).await?;
@@ -157,7 +157,7 @@ impl Inner {
     }
 
     async fn has_but_one(&self, client: ClientId) -> Result<bool, Error> {
-        let filter = Filter { client: Some(client), state: None };
+        let filter = Filter { client: Some(client), ..Filter::default() };
         let page = self.store.connections(&filter, None, 2).await?;
         Ok(page.connections.len() + page.damaged.len() == 1)
     }

@@ -126,7 +126,10 @@ impl Inner {
         let credentials = self.credentials(&client)?;
         let (token, hint) = match self.refresh_token(connection, grant, &client)? {
             Some(token) => (token, TokenKind::RefreshToken),
-            None => (self.access_token(connection, grant)?, TokenKind::AccessToken),
+            None => match self.access_token(connection, grant)? {
+                Some(token) => (token, TokenKind::AccessToken),
+                None => return Ok(Revocation::NothingToRevoke),
+            },
         };
         // Without the provider's file, a grant is revoked as RFC 7009 has it.
         let provider = self.catalogue.get(&client.provider).ok();

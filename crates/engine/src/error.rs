@@ -32,6 +32,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A connection cannot be imported as it is given.
+    #[error("{name:?} cannot be imported: {why}")]
+    Unimportable {
+        /// The connection.
+        name: ConnectionName,
+        /// What stands in the way.
+        why: String,
+    },
     /// A client cannot be called so.
     #[error("a client cannot be called {name:?}: {why}")]
     BadName {

@@ -154,8 +154,11 @@ impl Inner {
             Some(grant) if is_valid(connection, now) => grant,
             _ => return Err(self.why_not(connection)),
         };
+        let Some(access_token) = self.access_token(connection, grant)? else {
+            return Err(self.why_not(connection));
+        };
         let issued = IssuedToken {
-            access_token: self.access_token(connection, grant)?,
+            access_token,
             token_type: grant.tokens.token_type.clone(),
             expires_at: grant.tokens.expires_at,
             scope: grant.tokens.scope.clone(),
@@ -214,7 +217,7 @@ impl Inner {
             State::Failing(failing) => {
                 Error::Failing { name, cause: failing.cause.clone(), next: failing.next }
             }
-            State::Unverified | State::Active => match &connection.grant {
+            State::Unverified { .. } | State::Active => match &connection.grant {
                 None => Error::Pending { name },
                 Some(grant) if grant.renewal == Renewal::None => Error::NeedsReauth {
                     name,
@@ -233,7 +236,8 @@ pub(crate) fn is_fresh(connection: &Connection, wanted: Option<Duration>, now: T
     let Some(grant) = &connection.grant else { return false };
     let tokens = &grant.tokens;
     let wanted = min_ttl(wanted, tokens.life()).effective;
-    !tokens.is_from_the_future(now) && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
+    let is_there = tokens.access_token.is_some() && !tokens.is_from_the_future(now);
+    is_there && tokens.expires_at.is_none_or(|end| end > saturating_add(now, wanted))
 }
 
 /// Whether the access token serves at all, at this time.
@@ -244,5 +248,5 @@ fn is_valid(connection: &Connection, now: Timestamp) -> bool {
 /// Whether a refresh could help a reader.
 fn may_refresh(connection: &Connection) -> bool {
     let renewable = connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None);
-    renewable && matches!(connection.state, State::Active | State::Unverified | State::Failing(_))
+    renewable && matches!(connection.state, State::Active | State::Unverified { .. } | State::Failing(_))
 }

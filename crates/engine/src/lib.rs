@@ -6,6 +6,8 @@
 //! - [`refresh`](Engine::refresh): now, since somebody asked
 //! - [`look`](Engine::run_once): what the schedule says, now; [`serve`](Engine::serve): for as long as a service runs
 //! - [`disconnect`](Engine::disconnect): revoke and forget
+//! - [`import`](Engine::import): take over what another keeper had; [`export`](Engine::export): give it away
+//! - [`pause`](Engine::pause), and resume
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
@@ -21,16 +23,19 @@ mod decision;
 mod device;
 mod disconnect;
 mod error;
+mod export;
 mod flight;
 mod gate;
 mod holds;
 mod hosts;
+mod import;
 mod issue_token;
 mod journal;
 mod learn;
 mod look;
 mod manage;
 mod open_clients;
+mod pause;
 mod refresh;
 mod reject;
 mod replan;
@@ -69,6 +74,8 @@ pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use device::{BeginDevice, DeviceRequest};
 pub use disconnect::{Disconnected, Revocation};
 pub use error::Error;
+pub use export::Secrets;
+pub use import::{Imported, NewConnection};
 pub use issue_token::{IssuedToken, Want};
 pub use look::Pass;
 pub use manage::NewClient;
@@ -320,6 +327,6 @@ impl Inner {
 
 /// Whether a connection that works will need a person when its access token ends.
 fn cannot_be_renewed(connection: &Connection) -> bool {
-    let works = matches!(connection.state, State::Active | State::Unverified);
+    let works = matches!(connection.state, State::Active | State::Unverified { .. });
     works && connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::None)
 }

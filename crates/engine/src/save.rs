@@ -194,7 +194,7 @@ impl Inner {
                 What::Abandoned { attempt, .. } => given_up = Some(attempt),
                 What::Failed { why: Cause::OutcomeUnknown(unknown), .. } => given_up = Some(unknown.attempt),
                 What::Refreshed { .. } => late = given_up.take(),
-                What::Consented { .. } => (given_up, late) = (None, None),
+                What::Consented { .. } | What::Imported { .. } => (given_up, late) = (None, None),
                 _ => {}
             }
         }

@@ -42,11 +42,16 @@ impl Inner {
             .map_err(|missing| Error::Client { client: client.name.clone(), lacks: missing.to_string() })
     }
 
-    /// The access token of the current token set.
-    pub(crate) fn access_token(&self, connection: &Connection, grant: &Grant) -> Result<SecretString, Error> {
+    /// The access token of the current token set, if there is one.
+    pub(crate) fn access_token(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+    ) -> Result<Option<SecretString>, Error> {
+        let Some(sealed) = &grant.tokens.access_token else { return Ok(None) };
         let place = place(connection.id, Field::AccessToken, grant.id, grant.tokens.generation);
         let what = || format!("the access token of {:?}", connection.name);
-        self.open_text(&place, &grant.tokens.access_token, what)
+        self.open_text(&place, sealed, what).map(Some)
     }
 
     /// The refresh token of the current token set.
@@ -101,7 +106,7 @@ impl Inner {
                 .map(|life| saturating_add(to.issued_at, life.min(LONGEST_LIFE))),
             token_type: answer.token_type.clone(),
             scope: answer.scope.clone().or_else(|| before.and_then(|(tokens, _)| tokens.scope.clone())),
-            access_token: seal(Field::AccessToken, answer.access_token.expose_secret()),
+            access_token: Some(seal(Field::AccessToken, answer.access_token.expose_secret())),
             refresh_token: self.seal_refresh_token(answer, to, before),
             id_token: self
                 .id_token(answer, to, before.map(|(tokens, _)| tokens))

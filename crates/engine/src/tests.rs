@@ -5,6 +5,7 @@ mod clients;
 mod consents;
 mod devices;
 mod faulty_store;
+mod importing;
 mod isolation;
 mod journal;
 mod learning;

@@ -43,7 +43,7 @@ fn end_of(connection: &Connection, schedule: &Schedule) -> Option<AbsoluteEnd> {
             return None;
         }
         State::Paused { .. } | State::Failing(_) => true,
-        State::Unverified | State::Active => false,
+        State::Unverified { .. } | State::Active => false,
     };
     let from = connection.grant.as_ref()?.tokens.issued_at;
     let idle = schedule.idle_end.filter(|_| unused);

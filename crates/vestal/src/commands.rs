@@ -46,6 +46,14 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
     }
 }
 
+/// A tag on the command line.
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a tag is written as NAME=VALUE".to_owned()),
+    }
+}
+
 /// A length of time on the command line.
 fn length(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)

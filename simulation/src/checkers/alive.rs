@@ -28,14 +28,16 @@ pub(crate) fn at_the_end(books: &mut Books, account: usize, connection: &Connect
             return;
         }
         // Sent twice, and the first answer came after all: only the next refresh can tell.
-        (State::Active | State::Unverified, Some(DeathReason::RefreshTokenReused))
+        (State::Active | State::Unverified { .. }, Some(DeathReason::RefreshTokenReused))
             if connection.plan.due_at.is_some_and(|due_at| due_at > books.store_clock.now()) =>
         {
             return;
         }
         (_, Some(death)) => format!("its grant is dead ({death:?})"),
-        (State::Active | State::Unverified, None) if accepted => return,
-        (State::Active | State::Unverified, None) => "its refresh token is not accepted any more".to_owned(),
+        (State::Active | State::Unverified { .. }, None) if accepted => return,
+        (State::Active | State::Unverified { .. }, None) => {
+            "its refresh token is not accepted any more".to_owned()
+        }
         (State::Failing(failing), None) => format!("it still fails: {failing:?}"),
     };
     books.violation(RULE, format!("c{account} is {}, and {what}", connection.state.name()));

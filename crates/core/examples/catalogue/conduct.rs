@@ -150,7 +150,7 @@ fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
         expires_at: provider.access_token_life().map(|life| saturating_add(START, life)),
         token_type: "Bearer".into(),
         scope: None,
-        access_token: Sealed::from_bytes(vec![]),
+        access_token: Some(Sealed::from_bytes(vec![])),
         refresh_token: Some(refresh_token),
         id_token: None,
         extra: None,

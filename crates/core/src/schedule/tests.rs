@@ -229,11 +229,24 @@ fn states_that_are_not_refreshed_still_have_their_ends() {
 }
 
 #[test]
-fn an_imported_connection_is_tried_at_once() {
-    let connection = connection(None).state(State::Unverified).with(|it| it.created_at = start());
+fn an_imported_connection_is_tried_when_it_is_its_turn() {
+    let imported = |verify_at| connection(None).state(State::Unverified { verify_at });
     let held_by = Some(Hold::ShortestInterval);
-    let expected = Next::At { at: later(SECOND), why: Why::Verify, held_by };
-    assert_eq!(next(&connection, &endless(), start()), expected);
+    let at_once = Next::At { at: later(SECOND), why: Why::Verify, held_by };
+    assert_eq!(next(&imported(start()), &endless(), start()), at_once);
+    let in_an_hour = Next::At { at: later(HOUR), why: Why::Verify, held_by: None };
+    assert_eq!(next(&imported(later(HOUR)), &endless(), start()), in_an_hour);
+    assert_eq!(next(&imported(later(DAY * 7)), &endless(), start()), at_once, "that was a wrong clock");
+}
+
+#[test]
+fn a_refresh_token_that_dies_before_its_turn_is_tried_before() {
+    let short = provider(|it| it.refresh_token.idle_limit = fact(Limit::After(HOUR)));
+    let imported = connection(None).state(State::Unverified { verify_at: later(HOUR * 20) });
+    let Next::At { at, why: Why::KeepAlive { .. }, .. } = next(&imported, &short, start()) else {
+        panic!("{:?}", next(&imported, &short, start()))
+    };
+    assert!(at <= later(HOUR / 2));
 }
 
 #[test]

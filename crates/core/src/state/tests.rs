@@ -29,7 +29,7 @@ fn unknown() -> Cause {
 fn states() -> Vec<State> {
     vec![
         State::Pending,
-        State::Unverified,
+        State::Unverified { verify_at: at(7) },
         State::Active,
         State::Failing(Failing { cause: cause(), since: at(1), tries: 4, next: at(2) }),
         State::Failing(Failing { cause: unknown(), since: at(1), tries: 4, next: at(2) }),
@@ -43,6 +43,7 @@ fn transitions() -> Vec<Transition> {
     let attempt = AttemptId::from_uuid(Uuid::nil());
     vec![
         Transition::Consent,
+        Transition::Import { verify_at: at(9) },
         Transition::Succeed,
         Transition::Fail { cause: cause(), next: at(9) },
         Transition::Release { next: at(9) },
@@ -67,19 +68,19 @@ fn the_table() {
                 .collect()
         })
         .collect();
-    let (pen, act, fai, nee, pau, dis) =
-        ("pending", "active", "failing", "needs_reauth", "paused", "disconnecting");
+    let (pen, unv, act, fai, nee, pau, dis) =
+        ("pending", "unverified", "active", "failing", "needs_reauth", "paused", "disconnecting");
     #[rustfmt::skip]
     let expected = vec![
-        //            consent  succeed  fail release die  pause resume disconnect
-        /* pending */ vec![act, "-", "-", "-", "-", pau, pen, dis],
-        /* unverif */ vec![act, act, fai, "-", nee, pau, "unverified", dis],
-        /* active  */ vec![act, act, fai, "-", nee, pau, act, dis],
-        /* failing */ vec![act, act, fai, "-", nee, pau, fai, dis],
-        /* unknown */ vec![act, act, fai, fai, nee, pau, fai, dis],
-        /* reauth  */ vec![act, act, nee, "-", nee, pau, nee, dis],
-        /* paused  */ vec![pau, pau, pau, "-", pau, pau, act, dis],
-        /* discon. */ vec!["-", "-", "-", "-", "-", "-", "-", dis],
+        //            consent import succeed  fail release die  pause resume disconnect
+        /* pending */ vec![act, unv, "-", "-", "-", "-", pau, pen, dis],
+        /* unverif */ vec![act, unv, act, fai, "-", nee, pau, unv, dis],
+        /* active  */ vec![act, unv, act, fai, "-", nee, pau, act, dis],
+        /* failing */ vec![act, unv, act, fai, "-", nee, pau, fai, dis],
+        /* unknown */ vec![act, unv, act, fai, fai, nee, pau, fai, dis],
+        /* reauth  */ vec![act, unv, act, nee, "-", nee, pau, nee, dis],
+        /* paused  */ vec![pau, pau, pau, pau, "-", pau, pau, act, dis],
+        /* discon. */ vec!["-", "-", "-", "-", "-", "-", "-", "-", dis],
     ];
     assert_eq!(table, expected);
 }
@@ -108,6 +109,16 @@ fn a_pause_remembers_what_happened_meanwhile() {
     let paused = paused.apply(Transition::Die { reason: Reason::NothingToRenewWith }, at(2)).unwrap();
     let resumed = paused.apply(Transition::Resume, at(3)).unwrap();
     assert_eq!(resumed, State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(2) });
+}
+
+#[test]
+fn what_is_imported_anew_is_tried_anew() {
+    let again = Transition::Import { verify_at: at(9) };
+    let dead = State::NeedsReauth { reason: Reason::NothingToRenewWith, since: at(2) };
+    let imported = dead.apply(again.clone(), at(3)).unwrap();
+    assert_eq!(imported, State::Unverified { verify_at: at(9) });
+    let paused = State::Paused { prior: Box::new(State::Active) }.apply(again, at(3)).unwrap();
+    assert_eq!(paused, State::Paused { prior: Box::new(imported) }, "whoever paused it has the last word");
 }
 
 #[test]

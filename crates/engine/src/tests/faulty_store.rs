@@ -146,7 +146,9 @@ pass_on! {
         update_client(update: &ClientUpdate) -> bool;
         remove_client(id: ClientId) -> RemoveClient;
         add_connection(connection: &Connection, events: &[Event]) -> Add;
+        import_connections(imports: Vec<Import>) -> Vec<Add>;
         connection_named(name: &ConnectionName) -> Option<Connection>;
+        connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
         connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
         count_states() -> Vec<(String, u64)>;
         remove_connection(id: ConnectionId) -> bool;

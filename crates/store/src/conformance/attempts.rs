@@ -13,8 +13,7 @@ use super::{ManualClock, Subject};
 
 pub async fn tokens_are_stored_once(store: Arc<dyn Subject>, _: &ManualClock) {
     let held =
-        begun(&store, &added(&store, &Connection { state: State::Unverified, ..connection(1) }).await, 1)
-            .await;
+        begun(&store, &added(&store, &Connection { state: UNVERIFIED, ..connection(1) }).await, 1).await;
     let done = Finish {
         plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)), warned_at: Some(at(900)) },
         events: vec![event(held.id, 1)],
@@ -208,7 +207,7 @@ async fn given_up(store: &Arc<dyn Subject>, on: &Connection, n: u128) -> Connect
 }
 
 pub async fn an_attempt_is_given_up_and_its_late_answer_kept(store: Arc<dyn Subject>, _: &ManualClock) {
-    let start = added(&store, &Connection { state: State::Unverified, ..connection(1) }).await;
+    let start = added(&store, &Connection { state: UNVERIFIED, ..connection(1) }).await;
     let held = begun(&store, &start, 1).await;
     let unknown = Finish {
         plan: Plan { due_at: Some(at(1800)), dies_at: Some(at(9000)), warned_at: Some(at(900)) },

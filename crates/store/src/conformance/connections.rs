@@ -6,7 +6,7 @@ use vestal_core::connection::{Connection, Policy};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{Cause, Failing, OutcomeUnknown, Reason, State};
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Brought, Filter, Finished, Renewed, StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Brought, Filter, Finished, Import, Renewed, StoreError, Update, Write,
 };
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, RefreshEnd, Renewal, TokenSet, WhyCandidate};
 
@@ -81,6 +81,86 @@ pub async fn names_and_external_ids_are_unique(store: Arc<dyn Subject>, _: &Manu
     assert_eq!(store.add_connection(&other_client, &[]).await.unwrap(), Add::Done);
 }
 
+pub async fn one_is_found_by_its_external_id(store: Arc<dyn Subject>, _: &ManualClock) {
+    let shop = added(&store, &Connection { external_id: Some("a 1".to_owned()), ..connection(1) }).await;
+    store.add_client(&client(2)).await.unwrap();
+    let elsewhere = Connection { client: client_id(2), external_id: Some("a 1".to_owned()), ..connection(2) };
+    assert_eq!(store.add_connection(&elsewhere, &[]).await.unwrap(), Add::Done);
+    store.add_connection(&connection(3), &[]).await.unwrap();
+    let found = async |client, id: &str| store.connection_with_external_id(client, id).await.unwrap();
+    assert_eq!(found(client_id(1), "a 1").await, Some(shop));
+    assert_eq!(found(client_id(2), "a 1").await.map(|found| found.id), Some(elsewhere.id));
+    assert_eq!(found(client_id(1), "A 1").await, None);
+    assert_eq!(found(client_id(1), "").await, None);
+}
+
+pub async fn several_are_imported_at_once(store: Arc<dyn Subject>, _: &ManualClock) {
+    let import = |n: u128, connection: Connection| Import {
+        events: vec![event(connection_id(n), 1)],
+        connection: Connection { id: connection_id(n), ..connection },
+    };
+    let first = Connection { external_id: Some("shop".to_owned()), ..connection(1) };
+    let bare = TokenSet { access_token: None, expires_at: None, ..tokens(1) };
+    let without_access_token = Connection {
+        state: State::Paused { prior: Box::new(UNVERIFIED) },
+        grant: Some(Grant { tokens: bare, ..grant(2, 1) }),
+        ..connection(2)
+    };
+    let nowhere = store.import_connections(vec![import(1, first.clone())]).await;
+    assert!(matches!(nowhere, Err(StoreError::Corrupt { .. })), "there is no client: {nowhere:?}");
+    store.add_client(&client(1)).await.unwrap();
+    let imports = vec![
+        import(1, first.clone()),
+        import(2, without_access_token.clone()),
+        import(3, Connection { name: first.name.clone(), ..connection(3) }),
+        import(4, Connection { external_id: Some("shop".to_owned()), ..connection(4) }),
+        import(5, connection(5)),
+    ];
+    let (done, taken) = (Add::Done, Add::Taken);
+    assert_eq!(
+        store.import_connections(imports.clone()).await.unwrap(),
+        [done, done, taken, taken, done],
+        "also where both are in one import"
+    );
+    for added in [&first, &without_access_token] {
+        assert_eq!(read(&store, added.id).await, *added);
+        assert_eq!(store.events(Some(added.id), 0, 10).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.import_connections(imports).await.unwrap(), [taken; 5]);
+    assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 3);
+
+    let stray = Connection { client: client_id(9), ..connection(7) };
+    let all_or_none = vec![import(6, connection(6)), import(7, stray)];
+    let refused = store.import_connections(all_or_none).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(store.connection(connection_id(6)).await.unwrap(), None);
+}
+
+pub async fn connections_are_listed_by_tag(store: Arc<dyn Subject>, _: &ManualClock) {
+    store.add_client(&client(1)).await.unwrap();
+    let tags = |tags: &[(&str, &str)]| {
+        tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    for (n, state, tags) in [
+        (1, State::Active, tags(&[("batch", "7"), ("it's \"odd\"", "a.b")])),
+        (2, UNVERIFIED, tags(&[("batch", "7")])),
+        (3, State::Active, tags(&[("batch", "77"), ("other", "7")])),
+        (4, State::Active, tags(&[])),
+    ] {
+        store.add_connection(&Connection { state, tags, ..connection(n) }, &[]).await.unwrap();
+    }
+    let listed = async |name: &str, value: &str, state: Option<&str>| {
+        let tag = Some((name.to_owned(), value.to_owned()));
+        let filter = Filter { client: None, state: state.map(str::to_owned), tag };
+        let found = store.connections(&filter, None, 10).await.unwrap().connections;
+        found.iter().map(|found| found.name.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(listed("batch", "7", None).await, "connection-1 connection-2");
+    assert_eq!(listed("batch", "7", Some("active")).await, "connection-1");
+    assert_eq!(listed("it's \"odd\"", "a.b", None).await, "connection-1");
+    assert_eq!(listed("batch", "", None).await, "");
+}
+
 pub async fn the_client_must_be_there(store: Arc<dyn Subject>, _: &ManualClock) {
     let refused = store.add_connection(&connection(1), &[]).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
@@ -103,7 +183,7 @@ pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
     let mut current = added(&store, &connection(1)).await;
     for state in [
         State::Pending,
-        State::Unverified,
+        UNVERIFIED,
         State::Active,
         failing(Cause::Transient { detail: detail() }),
         failing(Cause::Client { detail: detail() }),
@@ -136,8 +216,8 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
     for (n, name, client, state) in [
         (1, "b", 1, State::Active),
         (2, "a", 2, State::Active),
-        (3, "é", 1, State::Unverified),
-        (4, "B", 2, State::Unverified),
+        (3, "é", 1, UNVERIFIED),
+        (4, "B", 2, UNVERIFIED),
         (5, "c", 1, State::Active),
     ] {
         let client = client_id(client);
@@ -145,7 +225,7 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
         assert_eq!(store.add_connection(&connection, &[]).await.unwrap(), Add::Done);
     }
     let names = async |client: Option<u128>, state: Option<&str>, after: Option<&str>, limit| {
-        let filter = Filter { client: client.map(client_id), state: state.map(str::to_owned) };
+        let filter = Filter { client: client.map(client_id), state: state.map(str::to_owned), tag: None };
         let after = after.map(|name| name.parse().unwrap());
         let found = store.connections(&filter, after.as_ref(), limit).await.unwrap();
         assert!(found.damaged.is_empty());
@@ -171,7 +251,7 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
 pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClock) {
     let before = added(&store, &connection(1)).await;
     let change = Update {
-        state: State::Unverified,
+        state: UNVERIFIED,
         plan: Plan { due_at: Some(at(5)), dies_at: Some(at(6)), warned_at: Some(at(4)) },
         policy: Policy::Always,
         events: vec![event(before.id, 1), event(before.id, 2)],
@@ -181,7 +261,7 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
     let after = read(&store, before.id).await;
     let expected = Connection {
         revision: 2,
-        state: State::Unverified,
+        state: UNVERIFIED,
         plan: change.plan,
         policy: Policy::Always,
         ..before.clone()

@@ -20,6 +20,7 @@ use super::Subject;
 
 pub const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 pub const LEASE: Duration = Duration::from_secs(60);
+pub const UNVERIFIED: State = State::Unverified { verify_at: START };
 
 /// So many seconds after [`START`].
 pub fn at(second: i64) -> Timestamp {
@@ -110,7 +111,7 @@ pub fn tokens(generation: u64) -> TokenSet {
         expires_at: Some(at(3601)),
         token_type: "Bearer".to_owned(),
         scope: Some("contact_data offline_access".to_owned()),
-        access_token: sealed(&format!("access {generation}")),
+        access_token: Some(sealed(&format!("access {generation}"))),
         refresh_token: Some(StoredRefreshToken {
             sealed: sealed(&format!("refresh {generation}")),
             fingerprint: Fingerprint::from_bytes([generation.to_le_bytes()[0]; 32]),

@@ -95,7 +95,8 @@ macro_rules! conformance_tests {
             clients: identity_is_claimed_once, clients_are_found_and_their_names_are_unique,
                 an_update_of_a_client_names_its_revision, a_client_in_use_stays, the_last_mark_stands;
             connections: a_connection_reads_back_as_it_was_added, several_are_read_at_once,
-                names_and_external_ids_are_unique,
+                names_and_external_ids_are_unique, one_is_found_by_its_external_id, several_are_imported_at_once,
+                connections_are_listed_by_tag,
                 the_client_must_be_there, every_state_reads_back, connections_are_listed_by_name,
                 an_update_names_its_revision, a_new_grant_leaves_the_old_one_until_it_works,
                 generations_only_grow, a_read_is_no_revision, times_are_kept_in_milliseconds,

@@ -14,7 +14,7 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
     Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
-    Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -96,6 +96,10 @@ impl Store for MemoryStore {
         self.tables()?.add_connection(connection, events)
     }
 
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError> {
+        self.tables()?.import(&imports)
+    }
+
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         Ok(self.tables()?.connection(id, self.now()))
     }
@@ -108,6 +112,14 @@ impl Store for MemoryStore {
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
         let tables = self.tables()?;
         Ok(tables.names.get(name).and_then(|id| tables.connection(*id, self.now())))
+    }
+
+    async fn connection_with_external_id(
+        &self,
+        client: ClientId,
+        external_id: &str,
+    ) -> Result<Option<Connection>, StoreError> {
+        Ok(self.tables()?.with_external_id(client, external_id, self.now()))
     }
 
     async fn connections(

@@ -110,6 +110,16 @@ impl Tables {
         self.connections.get(&id).map(|row| row.seen(now))
     }
 
+    pub(super) fn with_external_id(
+        &self,
+        client: ClientId,
+        external_id: &str,
+        now: Timestamp,
+    ) -> Option<Connection> {
+        let mut rows = self.connections.values().filter(|row| row.connection.client == client);
+        rows.find(|row| row.connection.external_id.as_deref() == Some(external_id)).map(|row| row.seen(now))
+    }
+
     pub(super) fn list(
         &self,
         filter: &Filter,
@@ -124,6 +134,10 @@ impl Tables {
             .filter_map(|(_, id)| self.connections.get(id))
             .filter(|row| filter.client.is_none_or(|client| row.connection.client == client))
             .filter(|row| filter.state.as_ref().is_none_or(|state| row.connection.state.name() == state))
+            .filter(|row| {
+                let has = |(name, value): &(String, String)| row.connection.tags.get(name) == Some(value);
+                filter.tag.as_ref().is_none_or(has)
+            })
             .take(limit as usize)
             .map(|row| row.seen(now))
             .collect();

@@ -5,7 +5,8 @@ use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Event;
 use vestal_core::id::{AttemptId, NodeId};
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Renewed, StoreError, Update, Write,
+    Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Import, Renewed, StoreError, Update,
+    Write,
 };
 use vestal_core::token::{Candidate, WhyCandidate};
 
@@ -29,10 +30,7 @@ impl Tables {
             return Ok(Add::Taken);
         }
         if !self.clients.contains_key(&connection.client) {
-            return Err(damaged(format!(
-                "connection {} refers to client {}, which is not there",
-                connection.id, connection.client
-            )));
+            return Err(no_client(connection));
         }
         let row = Row {
             connection: Connection {
@@ -52,6 +50,16 @@ impl Tables {
         self.connections.insert(connection.id, row);
         self.record(events);
         Ok(Add::Done)
+    }
+
+    /// Adds all of them, or, where one cannot be added, none.
+    pub(super) fn import(&mut self, imports: &[Import]) -> Result<Vec<Add>, StoreError> {
+        if let Some(lost) =
+            imports.iter().find(|import| !self.clients.contains_key(&import.connection.client))
+        {
+            return Err(no_client(&lost.connection));
+        }
+        imports.iter().map(|import| self.add_connection(&import.connection, &import.events)).collect()
     }
 
     pub(super) fn update(&mut self, update: &Update, now: Timestamp) -> Result<Write, StoreError> {
@@ -187,6 +195,13 @@ impl Tables {
         self.record(&finish.events);
         Ok(Finished::Done)
     }
+}
+
+fn no_client(connection: &Connection) -> StoreError {
+    damaged(format!(
+        "connection {} refers to client {}, which is not there",
+        connection.id, connection.client
+    ))
 }
 
 /// Drops those in the middle of the candidates that were kept for this reason.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Connection as Db;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
-use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::id::{ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
 use vestal_core::state::State;
 use vestal_core::store::{Add, Filter, Page, StoreError, Update, Write};
@@ -18,7 +18,7 @@ use super::rows::{self, bind_tokens, json, previous_columns, revision, token_col
 
 /// One statement reads a connection with the attempt that its lease was taken for: one snapshot.
 macro_rules! connections_where {
-    ($condition:literal) => {
+    ($condition:expr) => {
         concat!(
             "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, ",
             "c.created_at, c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, ",
@@ -60,6 +60,18 @@ pub(super) fn by_name(db: &Db, name: &ConnectionName, now: Timestamp) -> Result<
     query(BY_NAME).bind(name.as_str()).optional(db, |row| rows::connection(row, now))
 }
 
+pub(super) fn by_external_id(
+    db: &Db,
+    client: ClientId,
+    external_id: &str,
+    now: Timestamp,
+) -> Result<Option<Connection>, Failure> {
+    query(connections_where!("c.client = ? AND c.external_id = ?"))
+        .bind(client.as_uuid())
+        .bind(external_id)
+        .optional(db, |row| rows::connection(row, now))
+}
+
 pub(super) fn list(
     db: &Db,
     filter: &Filter,
@@ -68,18 +80,27 @@ pub(super) fn list(
     now: Timestamp,
 ) -> Result<Page, Failure> {
     // Two statements, so that each goes along an index that is in order already.
+    macro_rules! listed {
+        ($state:literal) => {
+            query(connections_where!(concat!(
+                $state,
+                "c.name > ?1 AND (?2 IS NULL OR c.client = ?2) AND (?4 IS NULL OR EXISTS (",
+                "SELECT 1 FROM json_each(c.tags) WHERE json_each.key = ?4 AND json_each.value = ?5)) ",
+                "ORDER BY c.name LIMIT ?3"
+            )))
+        };
+    }
     let query = match &filter.state {
-        None => query(connections_where!(
-            "c.name > ?1 AND (?2 IS NULL OR c.client = ?2) ORDER BY c.name LIMIT ?3"
-        )),
-        Some(_) => query(connections_where!(
-            "c.state = ?4 AND c.name > ?1 AND (?2 IS NULL OR c.client = ?2) ORDER BY c.name LIMIT ?3"
-        )),
+        None => listed!(""),
+        Some(_) => listed!("c.state = ?6 AND "),
     };
+    let tag = filter.tag.as_ref();
     let query = query
         .bind(after.map_or("", ConnectionName::as_str))
         .bind(filter.client.map(|client| client.as_uuid()))
-        .bind(limit);
+        .bind(limit)
+        .bind(tag.map(|(name, _)| name.as_str()))
+        .bind(tag.map(|(_, value)| value.as_str()));
     let query = match &filter.state {
         None => query,
         Some(state) => query.bind(state.as_str()),

@@ -20,7 +20,7 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
     Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
-    Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -176,6 +176,11 @@ impl Store for SqliteStore {
         self.writer.write(move |db| connections::add(db, &connection, &events)).await
     }
 
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError> {
+        let add = move |db: &Db, import: &Import| connections::add(db, &import.connection, &import.events);
+        self.writer.write(move |db| imports.iter().map(|import| add(db, import)).collect()).await
+    }
+
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
         let now = self.now();
         self.readers.row(move |db| connections::by_id(db, id, now)).await
@@ -189,6 +194,15 @@ impl Store for SqliteStore {
     async fn connection_named(&self, name: &ConnectionName) -> Result<Option<Connection>, StoreError> {
         let (name, now) = (name.clone(), self.now());
         self.readers.row(move |db| connections::by_name(db, &name, now)).await
+    }
+
+    async fn connection_with_external_id(
+        &self,
+        client: ClientId,
+        external_id: &str,
+    ) -> Result<Option<Connection>, StoreError> {
+        let (external_id, now) = (external_id.to_owned(), self.now());
+        self.readers.row(move |db| connections::by_external_id(db, client, &external_id, now)).await
     }
 
     async fn connections(

@@ -73,6 +73,9 @@ macro_rules! previous_columns {
 }
 pub(super) use previous_columns;
 
+/// What is stored for the access token of a refresh token that was imported without one. A null is damage.
+const NONE_YET: &[u8] = &[];
+
 /// Binds the values of a token set, or as many nulls.
 pub(super) fn bind_tokens<'q>(
     query: Query<'q>,
@@ -86,7 +89,7 @@ pub(super) fn bind_tokens<'q>(
         .bind(tokens.and_then(|tokens| tokens.expires_at))
         .bind(tokens.map(|tokens| tokens.token_type.as_str()))
         .bind(tokens.and_then(|tokens| tokens.scope.as_deref()))
-        .bind(tokens.map(|tokens| &tokens.access_token))
+        .bind(tokens.map(|tokens| tokens.access_token.as_ref().map_or(NONE_YET, Sealed::as_bytes)))
         .bind(refresh.map(|token| &token.sealed))
         .bind(refresh.map(|token| token.fingerprint.as_bytes().as_slice()))
         .bind(end)
@@ -323,7 +326,8 @@ fn tokens(columns: &mut Columns<'_>) -> Result<TokenSet, StoreError> {
         expires_at: columns.optional("expires_at", time)?,
         token_type: columns.value("token_type", text)?,
         scope: columns.optional("scope", text)?,
-        access_token: columns.value("access_token", sealed)?,
+        access_token: Some(columns.value("access_token", sealed)?)
+            .filter(|token| token.as_bytes() != NONE_YET),
         refresh_token: refresh_token(columns)?,
         id_token: columns.optional("id_token", sealed)?,
         extra: columns.optional("extra", sealed)?,

@@ -375,7 +375,8 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!((connection.revision, &connection.state, connection.plan), (5, &State::Active, plan));
     assert_eq!(connection.lease.as_ref().unwrap().until, "1970-01-01T00:00:00.009Z".parse().unwrap());
     let grant = connection.grant.as_ref().unwrap();
-    assert_eq!((grant.tokens.generation, grant.tokens.access_token.as_bytes()), (4, &[4][..]));
+    let access_token = grant.tokens.access_token.as_ref().unwrap();
+    assert_eq!((grant.tokens.generation, access_token.as_bytes()), (4, &[4][..]));
     let attempt = connection.lease.as_ref().unwrap().attempt.id;
     let finish = Finish { attempt, ..finish(&connection, 1, next_tokens(&connection)) };
     assert_eq!(store.finish_attempt(&finish).await.unwrap(), Finished::Done);

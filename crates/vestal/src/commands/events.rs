@@ -91,6 +91,10 @@ fn sentence(what: &What, calendar: &Calendar) -> String {
             let scope = scope.as_ref().map(|scope| format!(", for {scope}")).unwrap_or_default();
             format!("consented: generation {generation}, {with} a refresh token{scope}")
         }
+        What::Imported { generation, refresh_token, .. } => {
+            let without = if *refresh_token { "" } else { ", without a refresh token" };
+            format!("imported as generation {generation}{without}")
+        }
         What::Refreshed { generation, rotated, expires_at, trigger, .. } => {
             let why = match trigger {
                 Trigger::Schedule => "by schedule",

@@ -33,6 +33,10 @@ pub(crate) struct Args {
     /// Only those made with this client
     #[arg(long, value_name = "CLIENT")]
     client: Option<String>,
+
+    /// Only those with this tag
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::tag)]
+    tag: Option<(String, String)>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
@@ -52,7 +56,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             }
         },
     };
-    let filter = Filter { client, state: args.state };
+    let filter = Filter { client, state: args.state, tag: args.tag };
     let output = context.output;
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     let mut pages = Pages { damage, ..Pages::new(&vestal, filter) };

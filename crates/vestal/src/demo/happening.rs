@@ -47,7 +47,12 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
         What::Contradiction { .. } => {
             (Tone::Warning, "what the provider's file says does not fit".to_owned())
         }
-        What::Created | What::Paused | What::Resumed | What::PolicySet { .. } | What::Disconnecting => {
+        What::Created
+        | What::Imported { .. }
+        | What::Paused
+        | What::Resumed
+        | What::PolicySet { .. }
+        | What::Disconnecting => {
             return None;
         }
     })

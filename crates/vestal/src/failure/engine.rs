@@ -29,6 +29,9 @@ impl Failure {
             Error::Taken { what, name } => {
                 Self::failed(format!("{what} {name:?} exists already")).next("choose another name")
             }
+            Error::Unimportable { name, why } => {
+                Self::failed(format!("{:?} was not imported", name.as_str())).why(why)
+            }
             Error::BadName { name, why } => {
                 Self::usage(format!("a client cannot be called {name:?}")).why(why).next("choose another name")
             }
@@ -49,7 +52,8 @@ impl Failure {
                     .next(format!("vestal connect {}", word(name.as_str())))
             }
             Error::Paused { name } => Self::failed(waits(&name, "is paused, and its access token has ended"))
-                .why("no refreshes are made while a connection is paused"),
+                .why("no refreshes are made while a connection is paused")
+                .next(format!("vestal resume {}", word(name.as_str()))),
             Error::Disconnecting { name } => Self::failed(waits(&name, "is being disconnected"))
                 .next(format!("finish that with: vestal disconnect {}", word(name.as_str()))),
             Error::Failing { name, cause, next } => {

@@ -50,7 +50,7 @@ fn any_state() -> impl Strategy<Value = State> {
     let lost = (any_time(), any_time(), any_time());
     prop_oneof![
         Just(State::Active),
-        Just(State::Unverified),
+        Just(State::Unverified { verify_at: start() }),
         Just(State::NeedsReauth { reason: Reason::NothingToRenewWith, since: start() }),
         (any_time(), any_time()).prop_map(move |(since, next)| failing(doubted.clone(), since, next)),
         lost.prop_map(|(sent_at, since, next)| failing(lost_answer(5, sent_at, next), since, next)),

@@ -22,7 +22,7 @@ fn any_state() -> impl Strategy<Value = State> {
     let lost = (any_time(), any_time(), any_time(), any_time());
     prop_oneof![
         4 => Just(State::Active),
-        1 => Just(State::Unverified),
+        1 => any_time().prop_map(|verify_at| State::Unverified { verify_at }),
         2 => (any_time(), any_time()).prop_map(|(since, next)| failing(transient(), since, next)),
         2 => lost.prop_map(|(sent, hold, since, next)| failing(lost_answer(5, sent, hold), since, next)),
         1 => Just(State::Paused { prior: Box::new(State::Active) }),

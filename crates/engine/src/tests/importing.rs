@@ -1,0 +1,252 @@
+//! Taking over what another keeper had.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use vestal_core::connection::{Connection, Policy};
+use vestal_core::event::What;
+use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::state::State;
+use vestal_core::store::Filter;
+use vestal_core::token::Renewal;
+
+use super::world::{Behaviour, DAY, World, client, shop};
+use crate::{Engine, Error, Imported, NewConnection, Want};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What another keeper had: a refresh token that is good.
+async fn elsewhere(world: &World, engine: &Engine) -> SecretString {
+    world.consent(engine, &["contacts", "offline_access"]).await.unwrap();
+    let client = engine.client_named("sandbox").await.unwrap();
+    let token = engine.export(&world.shop().await, &client).unwrap().refresh_token.unwrap();
+    engine.disconnect(&shop(), true).await.unwrap();
+    token
+}
+
+async fn world() -> (World, Engine) {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(client()).await.unwrap();
+    (world, engine)
+}
+
+fn new(name: &str, refresh_token: impl Into<SecretString>) -> NewConnection {
+    NewConnection {
+        name: name.parse().unwrap(),
+        client: "sandbox".to_owned(),
+        external_id: None,
+        tags: BTreeMap::new(),
+        policy: Policy::Auto,
+        renewal: Renewal::RefreshToken,
+        refresh_token: Some(refresh_token.into()),
+        refresh_token_expires_at: None,
+        access_token: None,
+        token_type: "Bearer".to_owned(),
+        expires_at: None,
+        scope: None,
+        id_token: None,
+        extra: serde_json::Map::new(),
+        issued_at: None,
+        consented_at: None,
+        paused: false,
+        position: 0,
+    }
+}
+
+async fn import(engine: &Engine, new: NewConnection, replace: bool) -> Result<Imported, Error> {
+    engine.import(vec![new], replace).await.unwrap().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_a_token_finds_out_whether_an_import_works() {
+    let (world, engine) = world().await;
+    let token = elsewhere(&world, &engine).await;
+    assert_eq!(import(&engine, new("shop", token), false).await.unwrap(), Imported::Added);
+    let imported = world.shop().await;
+    assert!(matches!(imported.state, State::Unverified { .. }), "{:?}", imported.state);
+    assert_eq!(
+        (imported.generation(), imported.plan.due_at),
+        (1, Some(world.now() + Duration::from_secs(1)))
+    );
+    world.pass(Duration::from_secs(2)).await;
+    let issued = engine.issue_token(&shop(), Want::default()).await.unwrap();
+    assert_eq!((issued.generation, world.shop().await.state), (2, State::Active));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_dead_is_told_as_such() {
+    let (world, engine) = world().await;
+    import(&engine, new("shop", "a token that is good nowhere"), false).await.unwrap();
+    world.serve(&engine, HOUR).await;
+    assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }), "{:?}", world.shop().await.state);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_again_changes_nothing_however_often_it_was_refreshed_since() {
+    let (world, engine) = world().await;
+    let token = elsewhere(&world, &engine).await;
+    import(&engine, new("shop", token.clone()), false).await.unwrap();
+    world.serve(&engine, 3 * DAY).await;
+    let before = world.shop().await;
+    assert!(before.generation() >= 4 && before.state == State::Active, "{before:?}");
+    for replace in [false, true] {
+        let again = import(&engine, new("shop", token.clone()), replace).await;
+        assert_eq!(again.unwrap(), Imported::AlreadyThere, "a dead token must not replace a living one");
+    }
+    assert_eq!(world.shop().await, before);
+
+    let other = import(&engine, new("shop", "another"), false).await;
+    assert_eq!(other.unwrap(), Imported::HasAnother);
+    assert_eq!(world.shop().await, before);
+    assert_eq!(import(&engine, new("shop", "another"), true).await.unwrap(), Imported::Replaced);
+    let after = world.shop().await;
+    assert!(matches!(after.state, State::Unverified { .. }) && after.generation() > before.generation());
+    assert_eq!((after.id, after.created_at), (before.id, before.created_at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_imported_paused_is_left_alone_until_it_is_resumed() {
+    let (world, engine) = world().await;
+    let token = elsewhere(&world, &engine).await;
+    import(&engine, NewConnection { paused: true, ..new("shop", token) }, false).await.unwrap();
+    let sent = world.wire.refreshes_sent();
+    world.serve(&engine, 2 * DAY).await;
+    let refused = engine.issue_token(&shop(), Want::default()).await.unwrap_err();
+    assert!(matches!(refused, Error::Paused { .. }), "{refused:?}");
+    assert_eq!(world.wire.refreshes_sent(), sent, "two refreshers on one rotating token would kill it");
+
+    assert!(!engine.pause(world.shop().await).await.unwrap(), "it is paused");
+    assert!(engine.resume(world.shop().await, 0).await.unwrap());
+    assert!(!engine.resume(world.shop().await, 0).await.unwrap());
+    world.serve(&engine, HOUR).await;
+    assert_eq!(world.shop().await.state, State::Active);
+    assert!(engine.pause(world.shop().await).await.unwrap());
+    world.serve(&engine, 2 * DAY).await;
+    assert_eq!(world.shop().await.generation(), 2);
+    let events = world.store.events(Some(world.shop().await.id), 0, 100).await.unwrap();
+    let told = |what: &What| events.iter().filter(|stored| stored.event.what == *what).count();
+    assert_eq!((told(&What::Paused), told(&What::Resumed)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_access_token_that_still_lives_is_served_and_one_of_unknown_age_is_not() {
+    let (world, engine) = world().await;
+    let known = NewConnection {
+        access_token: Some("at".into()),
+        expires_at: Some(world.now() + HOUR),
+        paused: true,
+        ..new("known", "rt")
+    };
+    import(&engine, known, false).await.unwrap();
+    let issued = engine.issue_token(&"known".parse().unwrap(), Want::default()).await.unwrap();
+    assert_eq!(issued.access_token.expose_secret(), "at");
+
+    // Google's live an hour, and nobody knows when this one was issued.
+    let mut google = client();
+    (google.name, google.provider) = ("google".into(), "google".into());
+    engine.add_client(google).await.unwrap();
+    let unknown = NewConnection {
+        client: "google".to_owned(),
+        access_token: Some("at".into()),
+        ..new("unknown", "rt")
+    };
+    import(&engine, unknown, false).await.unwrap();
+    assert_eq!(world.named("unknown").await.grant.unwrap().tokens.access_token, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_another_connection_is_refused() {
+    let (_world, engine) = world().await;
+    let other = crate::NewClient { name: "other".into(), ..client() };
+    engine.add_client(other).await.unwrap();
+    let with_id = |name, id: &str| NewConnection { external_id: Some(id.to_owned()), ..new(name, "rt") };
+    import(&engine, with_id("a", "1"), false).await.unwrap();
+    import(&engine, new("b", "rt-b"), false).await.unwrap();
+    assert_eq!(import(&engine, with_id("new name", "1"), false).await.unwrap(), Imported::AlreadyThere);
+    for refused in [
+        with_id("b", "1"),
+        with_id("a", "2"),
+        NewConnection { client: "other".to_owned(), ..new("a", "rt") },
+        NewConnection { refresh_token: None, ..new("c", "") },
+        NewConnection { tags: [(String::new(), String::new())].into(), ..new("c", "rt") },
+        with_id("c", "a\nb"),
+    ] {
+        let told = import(&engine, refused, true).await.unwrap_err();
+        assert!(matches!(told, Error::Unimportable { .. }), "{told:?}");
+    }
+    let nowhere = import(&engine, NewConnection { client: "nobody".into(), ..new("c", "rt") }, false).await;
+    assert!(matches!(nowhere, Err(Error::NoSuchClient { .. })), "{nowhere:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_are_imported_together_take_turns() {
+    const TOGETHER: u64 = 3_000;
+    let (world, engine) = world().await;
+    let batch = (0..TOGETHER).map(|position| NewConnection {
+        position,
+        ..new(&format!("shop-{position}"), format!("token {position}"))
+    });
+    let outcomes = engine.import(batch.collect(), false).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Imported::Added))));
+    let mut busiest = 0;
+    for _ in 0..300 {
+        let before = world.wire.refreshes_sent();
+        world.serve(&engine, Duration::from_secs(1)).await;
+        busiest = busiest.max(world.wire.refreshes_sent() - before);
+    }
+    assert!(busiest <= 25, "{busiest} requests in a second");
+    assert!(world.wire.refreshes_sent() as u64 >= TOGETHER - 50, "{}", world.wire.refreshes_sent());
+}
+
+/// All that is stored of all connections.
+async fn everything(engine: &Engine) -> Vec<Connection> {
+    engine.store().connections(&Filter::default(), None, 1_000).await.unwrap().connections
+}
+
+fn any_new() -> impl Strategy<Value = NewConnection> {
+    let few = |names: &'static [&'static str]| prop::sample::select(names);
+    let id = prop::option::of(few(&["1", "2"]));
+    let which = (few(&["sandbox", "other", "nobody"]), few(&["a", "b", "c", "d"]), id);
+    (which, few(&["", "rt-1", "rt-2", "rt-3"]), any::<bool>()).prop_map(
+        |((client, name, id), token, paused)| NewConnection {
+            client: client.to_owned(),
+            external_id: id.map(str::to_owned),
+            refresh_token: (!token.is_empty()).then(|| token.into()),
+            paused,
+            ..new(name, "")
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Also in pieces, as where it was killed in between: whatever the lines are, and however they contradict each other.
+    #[test]
+    fn to_import_again_changes_nothing(
+        lines in prop::collection::vec(any_new(), 1..24),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (_world, engine) = world().await;
+            let other = crate::NewClient { name: "other".into(), ..client() };
+            engine.add_client(other).await.unwrap();
+            let killed_at = cut.index(lines.len());
+            engine.import(lines[..killed_at].to_vec(), false).await.unwrap();
+            let first = engine.import(lines.clone(), false).await.unwrap();
+            let stored = everything(&engine).await;
+            let added = first.iter().filter(|outcome| matches!(outcome, Ok(Imported::Added))).count();
+            prop_assert!(added <= stored.len());
+            let again = engine.import(lines.clone(), false).await.unwrap();
+            for (first, again) in first.iter().zip(&again) {
+                prop_assert!(!matches!(again, Ok(Imported::Added | Imported::Replaced)), "{again:?}");
+                prop_assert_eq!(first.is_err(), again.is_err(), "{:?} {:?}", first, again);
+            }
+            prop_assert_eq!(everything(&engine).await, stored);
+            Ok(())
+        })?;
+    }
+}
