@@ -2,7 +2,8 @@
 //!
 //! Times are RFC 3339 in UTC. Lengths of time are whole seconds in fields that end in `_seconds`, except for
 //! `expires_in`, whose name is RFC 6749's. A field that may be missing is `null`, never absent, and its
-//! documentation says what that means. No type holds a secret but [`TokenView`], whose purpose it is.
+//! documentation says what that means. No type holds a secret but [`TokenView`] and
+//! [`ConnectionRecord`], whose purpose it is.
 
 mod client;
 mod connect;
@@ -12,7 +13,9 @@ mod doctor;
 mod error;
 mod event;
 mod evidence;
+mod import;
 mod provider;
+mod record;
 mod refresh;
 mod schedule;
 mod state;
@@ -27,10 +30,12 @@ pub use doctor::{DoctorView, Finding, Level};
 pub use error::{Code, ErrorView};
 pub use event::EventView;
 pub use evidence::{EvidenceView, SeenView};
+pub use import::{ChangedView, ImportResult, ImportView};
 pub use provider::{
     DeprecationView, FactView, MeaningView, NoteView, Origin, ProviderView, QuotaView, RetiredView,
     ShorterView,
 };
+pub use record::{BadRecord, ConnectionRecord, RECORD_FIELDS};
 pub use refresh::RefreshView;
 pub use schedule::{AbsoluteEndView, BasisView, FloorView, IdleEndView, ScheduleView, WishView};
 pub use state::StateView;
