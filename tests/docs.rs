@@ -1,4 +1,4 @@
-//! Every command of the README does what it says, with a sandbox in place of the real providers.
+//! Every command of the README, and of the page on importing, does what it says, with a sandbox in place of the real providers.
 
 use std::path::Path;
 
@@ -62,6 +62,64 @@ fn run(home: &Home, provider: &Provider, args: &str) {
     }
 }
 
+#[test]
+fn every_command_of_the_page_on_importing_works() {
+    let page = include_str!("../docs/import.md");
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    for client in ["acme", "google"] {
+        let add = ["client", "add", client, "--provider", "custom", "--issuer", &provider.issuer];
+        let client_id = if client == "acme" { CLIENT_ID } else { "google's" };
+        let registered = ["--client-id", client_id, "--client-secret-stdin"];
+        home.vestal_reading(&[&add[..], &registered].concat(), &format!("{CLIENT_SECRET}\n")).ok();
+    }
+    // What is good is consented to; what the page names is only as it would be.
+    home.consent("shop", &["--client", "acme"], "").ok();
+    let line = r#"{"name": "a customer", "client": "acme", "refresh_token": "good nowhere", "paused": true}"#;
+    let google = r#"{"type": "authorized_user", "client_id": "google's", "client_secret": "s", "refresh_token": "good nowhere"}"#;
+    for (file, text) in [
+        ("connections.jsonl", line),
+        ("customers.csv", "external_id,refresh_token\n42,good nowhere\n"),
+        ("token.txt", "good nowhere\n"),
+        ("key.txt", "the key\n"),
+        ("application_default_credentials.json", google),
+    ] {
+        std::fs::write(home.path().join(file), text).unwrap();
+    }
+    let account = format!(
+        r#"{{"name": "wlcg", "issuer_url": "{}", "client_id": "{CLIENT_ID}", "refresh_token": "good nowhere"}}"#,
+        provider.issuer
+    );
+    let mut ran = 0;
+    for command in commands(page) {
+        ran += 1;
+        let (printed, args) = match command.split_once(" | vestal ") {
+            Some((other, args)) => (other, args),
+            None => ("", command.strip_prefix("vestal ").expect("a command of vestal's")),
+        };
+        let args = words(args);
+        match (printed, args[0]) {
+            ("oidc-gen --print wlcg", _) => drop(home.vestal_reading(&args, &account).ok()),
+            // There is no such server, nor a dump that others could not read: the command itself is understood.
+            ("pizauth dump", _) => {
+                assert!(home.vestal_reading(&args, "no dump").code(1).stderr.contains("pizauth dump"));
+            }
+            _ if args.contains(&"nango") => {
+                let elsewhere = [&args[..], &["--nango-url", "http://127.0.0.1:1"]].concat();
+                assert!(
+                    home.vestal(&elsewhere).code(1).stderr.contains("Nango did not list its connections")
+                );
+            }
+            _ if args.contains(&"-") => drop(home.vestal_reading(&args, line).ok()),
+            // It is there since somebody consented to it, and its token is the better one.
+            (_, "import" | "refresh" | "resume" | "list" | "export") => drop(home.vestal(&args).ok()),
+            _ => panic!("nobody runs {command}"),
+        }
+    }
+    assert!(ran >= 14, "only {ran} commands were found");
+    std::fs::remove_file(home.path().join("backup.jsonl")).unwrap();
+}
+
 /// The lines of all shell blocks, without their comments.
 fn commands(page: &str) -> Vec<String> {
     let mut inside = false;
@@ -84,7 +142,9 @@ fn words(line: &str) -> Vec<&str> {
 fn every_local_link_of_the_documents_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut followed = 0;
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions/README.md"] {
+    for page in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions/README.md", "docs/import.md"]
+    {
         let page = root.join(page);
         let text = std::fs::read_to_string(&page).unwrap();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

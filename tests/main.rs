@@ -19,6 +19,7 @@ mod dialects;
 mod docs;
 mod errors;
 mod fleet;
+mod importing;
 mod oidc_provider;
 mod processes;
 mod proofs;

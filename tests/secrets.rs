@@ -121,7 +121,77 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
     until("the daemon to refresh", || (provider.sandbox().stats().refreshes > refreshes).then_some(()));
     daemon.stop().ok();
     trace(&["disconnect", "json"]).ok();
+    everything_there_is_to_say_of_imports(home, provider);
     // What is left is what the store is searched for.
+}
+
+/// Imports that go well and that go wrong, in every format; and exports with and without secrets.
+fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
+    let planted = |text: &str| home.record().add_secret(Secret::new(Kind::RefreshToken, text));
+    let outside = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = outside.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let token = "planted/imported+refresh=token";
+    planted(token);
+    let good = newest(home, Kind::RefreshToken, provider);
+    let lines = [
+        format!(r#"{{"name":"one","client":"okta","refresh_token":"{good}","access_token":"{token}-at"}}"#),
+        format!(r#"{{"name":"one","client":"okta","refresh_token":"{token}"}}"#),
+        format!(r#"{{"name":"two","client":"okta","refresh_token":"{token}"#),
+        format!(r#"{{"name":"two","client":"okta","refresh_token":["{token}"]}}"#),
+        format!(r#"{{"name":"two","client":"okta","expires_at":"{token}"}}"#),
+        format!(r#"{{"name":"two","client":"okta","{token}":1}}"#),
+        format!(r#"{{"name":"two","client":"okta","policy":"{token}","refresh_token":"x"}}"#),
+        format!(
+            r#"{{"name":"two","client":"okta","id_token":"{token}","extra":{{"x":"{token}"}},"refresh_token":"{token}"}}"#
+        ),
+        token.to_owned(),
+    ];
+    let jsonl = file("lines.jsonl", &lines.join("\n"));
+    let csv = file(
+        "rows.csv",
+        &format!("name,client,refresh_token\n{token}\nthree,okta,{token}\nfour,okta,{token},\n"),
+    );
+    let google = file(
+        "google.json",
+        &format!(
+            r#"{{"type":"authorized_user","client_id":"{CLIENT_ID}","refresh_token":"{token}","client_secret":7}}"#
+        ),
+    );
+    let dump = file("dump", token);
+    for json in [&[][..], &["--json"]] {
+        for import in [
+            &["import", "--file", &jsonl][..],
+            &["import", "--file", &jsonl, "--replace", "--tag", "batch=7"],
+            &["import", "--from", "csv", "--file", &csv],
+            &["import", "--from", "csv", "--file", &jsonl],
+            &["import", "five", "--from", "google-authorized-user", "--file", &google],
+            &["import", "--from", "oidc-agent", "--file", &google],
+            &["import", "--from", "pizauth", "--file", &dump],
+            &["import", "--from", "nango", "--nango-url", &provider.issuer, "--nango-secret-key-file", &dump],
+        ] {
+            home.vestal(&[import, json, &["--log", "trace"]].concat());
+        }
+        home.vestal_reading(
+            &[&["import", "six", "--client", "okta", "--log", "trace"], json].concat(),
+            token,
+        )
+        .ok();
+        home.vestal(&[&["refresh", "six", "--log", "trace"], json].concat());
+        home.vestal(&[&["pause", "--tag", "batch=7", "--log", "trace"], json].concat()).ok();
+        home.vestal(&[&["resume", "--tag", "batch=7", "--log", "trace"], json].concat()).ok();
+        home.vestal(&[&["export", "--log", "trace"], json].concat()).ok();
+    }
+    let exported = outside.path().join("export.jsonl");
+    let to = ["export", "--log", "trace", "--with-secrets", "--file", exported.to_str().unwrap()];
+    home.vestal(&to).ok();
+    assert!(
+        fs::read_to_string(&exported).unwrap().contains(token),
+        "it is exported where somebody asks for it"
+    );
 }
 
 /// An error of a provider that repeats what it was sent.

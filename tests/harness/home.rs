@@ -19,6 +19,11 @@ impl Home {
         Self { folder: tempfile::tempdir().unwrap(), record: Arc::default() }
     }
 
+    /// Another machine, of which the same must not be said or written as of this one.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), record: Arc::clone(&other.record) }
+    }
+
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.record
     }

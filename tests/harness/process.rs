@@ -96,6 +96,13 @@ impl Running {
         self.child.try_wait().unwrap().is_some() && self.readers.iter().all(JoinHandle::is_finished)
     }
 
+    /// The most memory that it has had so far (`VmHWM`); nothing where it has ended.
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

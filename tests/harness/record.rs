@@ -46,9 +46,14 @@ pub(crate) struct Emission {
 }
 
 impl Emission {
-    /// The one place where an access token belongs.
-    fn is_a_token_for_its_reader(&self) -> bool {
-        self.stream == "stdout" && self.what.iter().any(|arg| arg == "token")
+    /// Whether somebody asked for what this secret is: an access token, or an export with its tokens.
+    fn is_asked_for(&self, kind: Kind) -> bool {
+        let asked = |for_what: &str| self.stream == "stdout" && self.what.iter().any(|arg| arg == for_what);
+        match kind {
+            Kind::AccessToken => asked("token") || asked("--with-secrets"),
+            Kind::RefreshToken => asked("--with-secrets"),
+            _ => false,
+        }
     }
 }
 
@@ -90,7 +95,7 @@ impl Record {
         for emission in self.emissions.lock().unwrap().iter() {
             let bytes = self.without_consents(&emission.bytes);
             for leak in needles.find(&bytes) {
-                if leak.kind != Kind::AccessToken || !emission.is_a_token_for_its_reader() {
+                if !emission.is_asked_for(leak.kind) {
                     leaks.push(format!(
                         "{leak}, in {} of `vestal {}`",
                         emission.stream,

@@ -6,6 +6,7 @@
 mod answers;
 mod disk;
 mod fleet;
+mod import;
 mod isolation;
 mod kill;
 mod race;

@@ -23,6 +23,7 @@ const GROUPS: &[Group] = &[
     Group { name: "disk", prove: || tests::prove("proofs::disk::") },
     Group { name: "race", prove: || tests::prove("proofs::race::") },
     Group { name: "answers", prove: || tests::prove("proofs::answers::") },
+    Group { name: "import", prove: || tests::prove("proofs::import::") },
     Group { name: "isolation", prove: || tests::prove("proofs::isolation::") },
 ];
 

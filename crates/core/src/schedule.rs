@@ -339,8 +339,10 @@ fn floors(
     let mut floors = Vec::new();
     if !grant.tokens.is_from_the_future(now) {
         let issued_at = grant.tokens.issued_at;
+        // What was imported and not tried yet was not refreshed just now, whenever it was issued.
+        let imported = matches!(connection.state, State::Unverified { .. });
         // Issued by a clock that is ahead, nobody knows that it is new; and a floor must not move along with the time.
-        if issued_at <= saturating_add(now, SHORTEST_INTERVAL) {
+        if !imported && issued_at <= saturating_add(now, SHORTEST_INTERVAL) {
             let at = saturating_add(issued_at, SHORTEST_INTERVAL);
             floors.push(Floor { at, why: Hold::ShortestInterval });
         }

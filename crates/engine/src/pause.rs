@@ -1,6 +1,6 @@
 //! Pausing a connection, and resuming it.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vestal_core::connection::Connection;
 use vestal_core::event::{Event, What};
@@ -41,16 +41,17 @@ impl Engine {
         let inner = &self.inner;
         let provider = inner.provider_of(&connection).await?;
         let name = connection.name.clone();
-        let (changed, gone) = (Cell::new(false), Cell::new(false));
+        let (changed, gone) = (AtomicBool::new(false), AtomicBool::new(false));
         let is_there = inner
             .change_connection(connection, |stored| {
                 let now = inner.clock.now();
                 let Ok(state) = stored.state.clone().apply(transition.clone(), now) else {
-                    gone.set(true);
+                    gone.store(true, Ordering::Relaxed);
                     return None;
                 };
-                changed.set(state != stored.state);
-                if !changed.get() {
+                // Decided anew where somebody wrote in between: the last time counts.
+                changed.store(state != stored.state, Ordering::Relaxed);
+                if state == stored.state {
                     return None;
                 }
                 let state = match state {
@@ -62,10 +63,10 @@ impl Engine {
                 Some(update_to(&after, vec![Event { connection: after.id, at: now, what: what.clone() }]))
             })
             .await?;
-        match (is_there, gone.get()) {
+        match (is_there, gone.into_inner()) {
             (false, _) => Err(Error::NoSuchConnection { name: name.to_string() }),
             (true, true) => Err(Error::Disconnecting { name }),
-            (true, false) => Ok(changed.get()),
+            (true, false) => Ok(changed.into_inner()),
         }
     }
 }

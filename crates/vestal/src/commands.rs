@@ -15,8 +15,11 @@ pub(crate) mod disconnect;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod pause;
 pub(crate) mod providers;
 pub(crate) mod refresh;
 mod registration;
@@ -39,6 +42,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::List(args) => Box::pin(list::run(args, context)).await,
         Command::Explain(args) => Box::pin(explain::run(args, context)).await,
         Command::Events(args) => Box::pin(events::run(args, context)).await,
+        Command::Import(args) => Box::pin(import::run(*args, context)).await,
+        Command::Export(args) => Box::pin(export::run(args, context)).await,
+        Command::Pause(args) => Box::pin(pause::pause(args, context)).await,
+        Command::Resume(args) => Box::pin(pause::resume(args, context)).await,
         Command::Disconnect(args) => Box::pin(disconnect::run(args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
         Command::Providers(args) => Box::pin(providers::run(args, context)).await,

@@ -16,6 +16,7 @@ mod loopback;
 mod node;
 mod open_files;
 mod output;
+mod progress;
 mod reasons;
 mod signals;
 mod table;

@@ -231,8 +231,7 @@ fn states_that_are_not_refreshed_still_have_their_ends() {
 #[test]
 fn an_imported_connection_is_tried_when_it_is_its_turn() {
     let imported = |verify_at| connection(None).state(State::Unverified { verify_at });
-    let held_by = Some(Hold::ShortestInterval);
-    let at_once = Next::At { at: later(SECOND), why: Why::Verify, held_by };
+    let at_once = Next::At { at: start(), why: Why::Verify, held_by: None };
     assert_eq!(next(&imported(start()), &endless(), start()), at_once);
     let in_an_hour = Next::At { at: later(HOUR), why: Why::Verify, held_by: None };
     assert_eq!(next(&imported(later(HOUR)), &endless(), start()), in_an_hour);

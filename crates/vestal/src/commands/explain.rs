@@ -119,6 +119,7 @@ fn text(
                 let verb = if end <= calendar.now() { "ended" } else { "ends" };
                 paragraph(2, &format!("the access token {verb} {}", calendar.moment_and_away(end)));
             }
+            None if grant.tokens.access_token.is_none() => paragraph(2, "there is no access token yet"),
             None => paragraph(2, "the access token: nobody says when"),
         }
         if let Some(end) = schedule.idle_end {

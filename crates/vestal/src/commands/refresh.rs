@@ -350,7 +350,9 @@ async fn refresh_unless_done(
 /// or somebody is at it.
 fn is_well(connection: &Connection) -> bool {
     let is_renewable = connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None);
-    is_renewable && connection.lease.is_none() && connection.state == State::Active
+    is_renewable
+        && connection.lease.is_none()
+        && matches!(connection.state, State::Active | State::Unverified { .. })
 }
 
 /// Tells of those that need a person, or else are failing: also of those that have been for long.

@@ -212,7 +212,7 @@ fn introduce(provider: &Provider, redirect_uri: &Url, scopes: &[String], context
     output.note("");
 }
 
-fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
+pub(super) fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
     let uri = match wanted {
         Some(uri) => uri,
         None => Url::parse(REDIRECT_URI).map_err(Failure::failed)?,
@@ -223,7 +223,7 @@ fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
 }
 
 /// Where the provider is, and how its server says that clients may prove themselves.
-async fn endpoints(
+pub(super) async fn endpoints(
     vestal: &Vestal,
     provider: &Provider,
     options: &ClientOptions,
@@ -328,7 +328,7 @@ fn refuse_retired(text: &str) -> Result<(), Failure> {
 
 /// How the client proves itself: as asked, or else by the first way that the provider accepts and that fits whether
 /// there is a secret.
-fn choose_auth(
+pub(super) fn choose_auth(
     asked: Option<ClientAuth>,
     has_secret: bool,
     accepted: &[ClientAuth],

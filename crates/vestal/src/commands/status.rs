@@ -142,7 +142,7 @@ async fn one(
     field(
         "access token",
         match (view.generation, view.expires_at) {
-            (0, _) => "none yet".to_owned(),
+            _ if !view.access_token => "none yet".to_owned(),
             (generation, None) => format!("generation {generation}; nobody says when it ends"),
             (generation, Some(end)) => {
                 let verb = if end <= calendar.now() { "ended" } else { "ends" };

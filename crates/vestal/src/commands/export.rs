@@ -1,0 +1,182 @@
+//! `vestal export`: all connections as lines of JSON, which `vestal import` reads again.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use vestal_api::ConnectionRecord;
+use vestal_core::client::Client;
+use vestal_core::connection::Connection;
+use vestal_core::secret::{ExposeSecret as _, SecretString};
+use vestal_core::state::State;
+use vestal_core::store::Filter;
+use vestal_core::token::RefreshEnd;
+use vestal_engine::Error;
+
+use super::list::Pages;
+use crate::context::{Context, Vestal};
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// Write all connections as lines of JSON
+///
+/// Without --with-secrets, no token is in them. With it, vestal import reads them again, into another store, say, where the clients have the same names. Two stores must not refresh one rotating token: pause the connections first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal export | jq -r .name
+  vestal export --with-secrets --file connections.jsonl
+  vestal export --tag batch=7 --with-secrets | age -r RECIPIENT -o batch-7.age")]
+pub(crate) struct Args {
+    /// The file to write, which must not exist yet; only this user can read it [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// With the tokens: whoever has them has the accounts
+    #[arg(long)]
+    with_secrets: bool,
+
+    /// Only those made with this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+
+    /// Only those with this tag
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::tag)]
+    tag: Option<(String, String)>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    if args.with_secrets && args.file.is_none() && io::stdout().is_terminal() {
+        return Err(Failure::usage("tokens are not written to a terminal")
+            .why("whoever looks at it, or at what it keeps, has the accounts")
+            .next("name a file with --file FILE, or pipe it into a program"));
+    }
+    let vestal = context.open().await?;
+    let calendar = context.calendar();
+    let client = match &args.client {
+        Some(name) => {
+            let client = vestal.engine.client_named(name).await;
+            Some(client.map_err(|error| Failure::of(error, None, &calendar))?.id)
+        }
+        None => None,
+    };
+    let filter = Filter { client, tag: args.tag, ..Filter::default() };
+    let exporting = async {
+        match &args.file {
+            None => write(&vestal, filter, args.with_secrets, io::stdout().lock(), context).await,
+            Some(path) => {
+                let file = create(path)?;
+                let written = write(&vestal, filter, args.with_secrets, &file, context).await;
+                let written = written.and_then(|count| {
+                    file.sync_all()?;
+                    Ok(count)
+                });
+                if written.is_err() {
+                    // What is cut off is not left for the whole.
+                    let _ = std::fs::remove_file(path);
+                }
+                written
+            }
+        }
+    };
+    let count = context.or_interrupted(Box::pin(exporting)).await??;
+    if args.with_secrets {
+        tracing::warn!(connections = count, "connections were exported with their secrets");
+    }
+    if let Some(path) = &args.file {
+        context.output.note(format_args!("{count} connections are in {}", path.display()));
+    }
+    Ok(())
+}
+
+/// A file of one's own: 0600, and none that was there.
+fn create(path: &Path) -> Result<File, Failure> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+        let failure = Failure::failed(format!("{} cannot be written", path.display()));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => failure
+                .why("it exists already, and others may be able to read it")
+                .next("name another file, or remove this one"),
+            _ => failure.why(error).next("name another file"),
+        }
+    })
+}
+
+/// Writes them all. Returns how many there are.
+async fn write(
+    vestal: &Vestal,
+    filter: Filter,
+    with_secrets: bool,
+    to: impl Write,
+    context: &Context,
+) -> Result<u64, Failure> {
+    let all = vestal.engine.store().clients().await?;
+    let clients: HashMap<_, _> = all.clients.into_iter().map(|client| (client.id, client)).collect();
+    let progress = Progress::new(context.output, None);
+    let mut to = BufWriter::new(to);
+    let mut pages = Pages::new(vestal, filter);
+    let (mut count, mut failure) = (0, None);
+    while let Some(page) = pages.next().await? {
+        for connection in &page {
+            let Some(client) = clients.get(&connection.client) else { continue };
+            // There is nothing that could be imported.
+            if with_secrets && (connection.grant.is_none() || connection.state == State::Disconnecting) {
+                continue;
+            }
+            match record(vestal, connection, client, with_secrets) {
+                Ok(record) => {
+                    serde_json::to_writer(&mut to, &record).map_err(io::Error::from)?;
+                    to.write_all(b"\n")?;
+                    count += 1;
+                }
+                // One that is damaged keeps none of the others from being written.
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        progress.show(count, None);
+    }
+    to.flush()?;
+    progress.end();
+    pages.damage()?;
+    match failure.into_iter().next() {
+        None => Ok(count),
+        Some(error) => Err(Failure::of(error, None, &context.calendar())),
+    }
+}
+
+fn record(
+    vestal: &Vestal,
+    connection: &Connection,
+    client: &Client,
+    with_secrets: bool,
+) -> Result<ConnectionRecord, Error> {
+    let grant = connection.grant.as_ref();
+    let tokens = grant.map(|grant| &grant.tokens);
+    let end = tokens.and_then(|tokens| tokens.refresh_token.as_ref()?.end).and_then(RefreshEnd::at);
+    let mut record = ConnectionRecord {
+        client: Some(client.name.clone()),
+        external_id: connection.external_id.clone(),
+        tags: connection.tags.clone(),
+        policy: Some(connection.policy),
+        paused: matches!(connection.state, State::Paused { .. }),
+        renewal: grant.map(|grant| grant.renewal),
+        scope: tokens.and_then(|tokens| tokens.scope.clone()),
+        consented_at: grant.map(|grant| grant.consented_at),
+        issued_at: tokens.map(|tokens| tokens.issued_at),
+        expires_at: tokens.and_then(|tokens| tokens.expires_at),
+        refresh_token_expires_at: end,
+        token_type: tokens.map(|tokens| tokens.token_type.clone()),
+        ..ConnectionRecord::named(connection.name.clone())
+    };
+    if with_secrets {
+        let secrets = vestal.engine.export(connection, client)?;
+        let text = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
+        record.refresh_token = text(secrets.refresh_token);
+        record.access_token = text(secrets.access_token);
+        record.id_token = text(secrets.id_token);
+        record.extra = secrets.extra;
+    }
+    Ok(record)
+}

@@ -1,0 +1,96 @@
+//! What is told of an import: line by line for programs, in sum for people.
+
+use std::io::{self, BufWriter, Stdout, Write as _};
+
+use vestal_api::{ImportResult, ImportView};
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// Of so many that fail it is told why; the others are counted. `--json` tells of each.
+const TOLD: u64 = 50;
+
+/// Tells what became of each.
+pub(super) struct Report {
+    output: Output,
+    /// Whose lines are told, for programs.
+    lines: Option<BufWriter<Stdout>>,
+    bar: Progress,
+    imported: u64,
+    replaced: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl Report {
+    /// `bytes`: how many there are to be read, if that is known. A bar is drawn for a person who watches.
+    pub(super) fn new(output: Output, bytes: Option<u64>) -> Self {
+        let bar = Progress::new(output, bytes);
+        let lines = output.json.then(|| BufWriter::new(io::stdout()));
+        Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, failed: 0 }
+    }
+
+    /// So many bytes were read.
+    pub(super) fn read(&self, bytes: u64) {
+        self.bar.show(self.all(), Some(bytes));
+    }
+
+    /// One is done.
+    pub(super) fn tell(&mut self, view: &ImportView) -> Result<(), Failure> {
+        match view.result {
+            ImportResult::Imported => self.imported += 1,
+            ImportResult::Replaced => self.replaced += 1,
+            ImportResult::Skipped => self.skipped += 1,
+            ImportResult::Failed => self.failed += 1,
+        }
+        if let Some(lines) = &mut self.lines {
+            serde_json::to_writer(&mut *lines, view).map_err(io::Error::from)?;
+            lines.write_all(b"\n")?;
+        } else if let Some(error) = &view.error
+            && self.failed <= TOLD
+        {
+            let why = error.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let next = error.next.as_ref().map(|next| format!(" (next: {next})")).unwrap_or_default();
+            self.bar.aside(|| {
+                self.output.warn(format_args!("line {}: {}{why}{next}", view.line, error.error));
+                if self.failed == TOLD {
+                    self.output.note("what fails from here on is only counted; --json tells of each line");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> u64 {
+        self.imported + self.replaced + self.skipped + self.failed
+    }
+
+    /// All are done; `advice` is what to do next where all is well.
+    pub(super) fn end(mut self, advice: &str) -> Result<(), Failure> {
+        self.bar.end();
+        if let Some(lines) = &mut self.lines {
+            lines.flush()?;
+        } else {
+            let mut parts = vec![format!("{} imported", self.imported)];
+            for (count, what) in
+                [(self.replaced, "replaced"), (self.skipped, "there already"), (self.failed, "not imported")]
+            {
+                if count > 0 {
+                    parts.push(format!("{count} {what}"));
+                }
+            }
+            self.output.line(parts.join(", "))?;
+            if self.imported + self.replaced > 0 {
+                self.output.note(advice);
+            }
+        }
+        match self.failed {
+            0 => Ok(()),
+            failed => {
+                Err(Failure::failed(format!("{failed} of {} connections were not imported", self.all()))
+                    .next("mend them, and run the same command again: what is there already stays as it is"))
+            }
+        }
+    }
+}

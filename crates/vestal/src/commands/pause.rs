@@ -1,0 +1,170 @@
+//! `vestal pause` and `vestal resume`: whether connections are refreshed.
+
+use tokio::task::JoinSet;
+use vestal_api::ChangedView;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::store::Filter;
+use vestal_engine::Error;
+
+use super::list::Pages;
+use crate::context::{Context, Vestal};
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// How many are written at once: a store commits together what comes together.
+const AT_ONCE: usize = 64;
+
+/// Have connections not be refreshed for a while
+///
+/// An access token that is still valid is served, and ends that come are told of. Whoever else keeps the same refresh token alive can do so meanwhile.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal pause shop
+  vestal pause --tag batch=7")]
+pub(crate) struct PauseArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Have connections be refreshed again
+///
+/// Those that were imported and not tried yet are tried in turn, a few each second, so that a million that are cut over at once come evenly.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  vestal resume shop
+  vestal resume --tag batch=7            once the other keeper has stopped")]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which connections.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The connection
+    name: Option<ConnectionName>,
+
+    /// All with this tag
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::tag)]
+    tag: Option<(String, String)>,
+
+    /// All that were made with this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Pause,
+    Resume,
+}
+
+impl What {
+    fn done(self) -> &'static str {
+        match self {
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+        }
+    }
+}
+
+pub(crate) async fn pause(args: PauseArgs, context: &Context) -> Result<(), Failure> {
+    run(args.which, What::Pause, context).await
+}
+
+pub(crate) async fn resume(args: ResumeArgs, context: &Context) -> Result<(), Failure> {
+    run(args.which, What::Resume, context).await
+}
+
+async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure> {
+    let vestal = context.open().await?;
+    let calendar = context.calendar();
+    let failed = |error: Error| Failure::of(error, None, &calendar);
+    let Some(name) = which.name else {
+        let client = match which.client {
+            Some(client) => Some(vestal.engine.client_named(&client).await.map_err(failed)?.id),
+            None => None,
+        };
+        let filter = Filter { client, tag: which.tag, ..Filter::default() };
+        return context.or_interrupted(Box::pin(many(&vestal, filter, what, context))).await?;
+    };
+    let connection = vestal.engine.store().connection_named(&name).await?;
+    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: name.to_string() }))?;
+    let changed = match change(&vestal, connection, what, 0).await {
+        Ok(changed) => changed,
+        Err(error) => return Err(vestal.failure(error, Some(&name), &calendar).await),
+    };
+    let output = context.output;
+    if output.json {
+        output.json(&ChangedView { changed: changed.into(), unchanged: (!changed).into() })?;
+    } else if changed {
+        output.line(format_args!("{:?} is {}", name.as_str(), what.done()))?;
+    } else {
+        let was = if what == What::Pause { "paused already" } else { "not paused" };
+        output.line(format_args!("{:?} is {was}: nothing was changed", name.as_str()))?;
+    }
+    Ok(())
+}
+
+async fn change(vestal: &Vestal, connection: Connection, what: What, position: u64) -> Result<bool, Error> {
+    match what {
+        What::Pause => vestal.engine.pause(connection).await,
+        What::Resume => vestal.engine.resume(connection, position).await,
+    }
+}
+
+async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) -> Result<(), Failure> {
+    let output = context.output;
+    let progress = Progress::new(output, None);
+    let mut pages = Pages::new(vestal, filter);
+    let mut writes = JoinSet::new();
+    let (mut seen, mut view) = (0_u64, ChangedView::default());
+    let mut failures = 0_u64;
+    let mut note = |written: Option<Result<Result<bool, Error>, tokio::task::JoinError>>| match written {
+        Some(Ok(Ok(true))) => view.changed += 1,
+        Some(Ok(Ok(false))) => view.unchanged += 1,
+        Some(Ok(Err(error))) => {
+            failures += 1;
+            // One that cannot be changed holds up no other.
+            tracing::warn!(%error, "a connection stays as it is");
+        }
+        Some(Err(_)) | None => {}
+    };
+    while let Some(page) = pages.next().await? {
+        for connection in page {
+            let (engine, position) = (vestal.engine.clone(), seen);
+            seen += 1;
+            writes.spawn(async move {
+                match what {
+                    What::Pause => engine.pause(connection).await,
+                    What::Resume => engine.resume(connection, position).await,
+                }
+            });
+            if writes.len() >= AT_ONCE {
+                note(writes.join_next().await);
+            }
+        }
+        progress.show(seen, None);
+    }
+    while !writes.is_empty() {
+        note(writes.join_next().await);
+    }
+    progress.end();
+    if output.json {
+        output.json(&view)?;
+    } else {
+        let already = if what == What::Pause { "paused already" } else { "not paused" };
+        output.line(format_args!("{} {}, {} {already}", view.changed, what.done(), view.unchanged))?;
+    }
+    pages.damage()?;
+    match failures {
+        0 => Ok(()),
+        failures => Err(Failure::failed(format!("{failures} connections stay as they are"))
+            .why("each has been told of above")
+            .next("run the same command again")),
+    }
+}

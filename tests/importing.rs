@@ -1,0 +1,390 @@
+//! Refresh tokens that exist already: imported, refreshed, and exported again.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vestal_api::{ChangedView, ClientView, ConnectionView, ErrorView, ImportResult, ImportView};
+
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret};
+
+/// What another keeper had: so many connections with refresh tokens that are good, as lines of JSON outside of any home.
+struct Elsewhere {
+    folder: TempDir,
+    lines: Vec<Value>,
+}
+
+impl Elsewhere {
+    fn new(home: &Home, provider: &Provider, names: &[&str]) -> Self {
+        for (number, name) in names.iter().enumerate() {
+            match number {
+                0 => home.connect(name, provider),
+                _ => home.consent(name, &["--client", "custom"], "").ok(),
+            };
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("export.jsonl");
+        home.vestal(&["export", "--with-secrets", "--file", file.to_str().unwrap()]).ok();
+        let lines = std::fs::read_to_string(&file).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Self { folder, lines }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) -> String {
+        let path = self.path(file);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn refresh_token(&self, name: &str) -> String {
+        let line = self.lines.iter().find(|line| line["name"] == name).unwrap();
+        line["refresh_token"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A home beside another, whose only content is the client "acme".
+fn with_client(beside: &Home, provider: &Provider) -> Home {
+    let home = Home::beside(beside);
+    let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID];
+    home.vestal_reading(
+        &[&["client", "add", "acme", "--client-secret-stdin"][..], &to].concat(),
+        &format!("{CLIENT_SECRET}\n"),
+    )
+    .ok();
+    home
+}
+
+fn status(home: &Home, name: &str) -> ConnectionView {
+    home.vestal(&["status", name, "--json"]).ok().json()
+}
+
+fn results(stdout: &str) -> Vec<ImportView> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn one_refresh_token_is_imported_from_stdin_and_works() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    let elsewhere = Elsewhere::new(&old, &provider, &["shop"]);
+    let home = with_client(&old, &provider);
+    let token = elsewhere.refresh_token("shop");
+    let args = ["import", "shop", "--client", "acme", "--external-id", "42", "--tag", "org=7"];
+    let told = home.vestal_reading(&args, &format!("{token}\n")).ok();
+    assert!(
+        told.stdout.contains("\"shop\" is imported") && told.stdout.contains("vestal refresh shop"),
+        "{told}"
+    );
+    let imported = status(&home, "shop");
+    assert_eq!((imported.state.state.as_str(), imported.access_token), ("unverified", false));
+    assert_eq!((imported.external_id.as_deref(), imported.tags["org"].as_str()), (Some("42"), "7"));
+
+    let again = home.vestal_reading(&args, &format!("{token}\n")).ok();
+    assert!(again.stdout.contains("it is there already"), "{again}");
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    assert!(provider.accepts(token.trim()), "whoever asks gets one at once");
+    assert_eq!(status(&home, "shop").state.state, "active");
+
+    let file = elsewhere.write("token.txt", "planted-elsewhere-9\n");
+    let other = ["import", "shop", "--client", "acme", "--refresh-token-file", &file];
+    let kept = home.vestal(&other).ok();
+    assert!(kept.stdout.contains("--replace"), "{kept}");
+    assert_eq!(status(&home, "shop").generation, 2);
+    home.vestal(&[&other[..], &["--replace"]].concat()).ok();
+    home.vestal(&["refresh", "shop"]).code(3);
+    let missing = home.vestal_reading(&["import", "x", "--client", "nobody"], "rt\n").code(1);
+    assert!(missing.stderr.contains("there is no client \"nobody\""), "{missing}");
+    home.vestal_reading(&["import", "x"], "rt\n").code(2);
+    home.vestal(&["import"]).code(2);
+}
+
+#[test]
+fn what_is_exported_with_its_secrets_is_imported_again() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    old.connect("a", &provider);
+    old.consent("b / c", &["--client", "custom"], "").ok();
+    old.vestal(&["pause", "b / c"]).ok();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("export.jsonl");
+    let path = file.to_str().unwrap();
+    let export = ["export", "--with-secrets", "--file", path];
+    let told = old.vestal(&export).ok();
+    assert!(
+        told.stderr.contains("2 connections were exported with their secrets")
+            || told.stderr.contains("connections=2"),
+        "{told}"
+    );
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let twice = old.vestal(&export).code(1);
+    assert!(twice.stderr.contains("it exists already"), "{twice}");
+
+    let new = with_client(&old, &provider);
+    let text = std::fs::read_to_string(&file).unwrap().replace(r#""client":"custom""#, r#""client":"acme""#);
+    std::fs::write(&file, &text).unwrap();
+    let told = new.vestal(&["import", "--file", path]).ok();
+    assert_eq!(told.stdout, "2 imported\n");
+    // Until then, not even a time is another one.
+    let copy = new.vestal(&["export", "--with-secrets"]).ok();
+    assert_eq!(copy.stdout, text);
+    let bare = new.vestal(&["export"]).ok();
+    assert_eq!(bare.stdout.lines().count(), 2);
+    assert!(!bare.stdout.contains("_token\":\""), "{bare}");
+
+    let token = new.vestal(&["token", "a"]).ok().stdout;
+    assert!(provider.accepts(token.trim()), "its access token still lives");
+    new.vestal(&["refresh", "a"]).ok();
+    assert_eq!(status(&new, "b / c").state.state, "paused");
+    new.vestal(&["resume", "b / c"]).ok();
+    new.vestal(&["refresh", "b / c"]).ok();
+}
+
+#[test]
+fn each_line_tells_what_became_of_it() {
+    let recorded = Home::new();
+    let provider = Provider::start(recorded.record(), |_| {});
+    let home = with_client(&recorded, &provider);
+    let planted = "planted-refresh-token/+=";
+    home.record().add_secret(Secret::new(Kind::RefreshToken, planted));
+    let lines = [
+        json!({"name": "a", "client": "acme", "refresh_token": planted}).to_string(),
+        String::new(),
+        format!(r#"{{"name": "b", "client": "acme", "refreshToken": "{planted}"}}"#),
+        format!(r#"{{"name": "c", "client": "acme", "refresh_token": "{planted}"#),
+        json!({"name": "d", "client": "acme"}).to_string(),
+        json!({"name": "e", "client": "nobody", "refresh_token": planted}).to_string(),
+        json!({"name": "a", "client": "acme", "refresh_token": "another"}).to_string(),
+        json!({"name": "f", "refresh_token": planted}).to_string(),
+        format!(r#"{{"name": "g", "extra": "{}"}}"#, "x".repeat(1024 * 1024)),
+        json!({"name": "h", "client": "acme", "renewal": "client_credentials", "external_id": 8}).to_string(),
+    ];
+    let file = lines.join("\n");
+    let told = home.vestal_reading(&["import", "--file", "-", "--json"], &file).code(1);
+    let views = results(&told.stdout);
+    let of = |line: u64| views.iter().find(|view| view.line == line).unwrap();
+    let error = |line: u64| of(line).error.as_ref().unwrap();
+    assert_eq!(views.len(), 9, "an empty line is nothing");
+    assert_eq!((of(1).result, of(1).name.as_deref()), (ImportResult::Imported, Some("a")));
+    assert_eq!(error(3).why.as_deref(), Some("it has a field that means nothing: `refreshToken`"));
+    assert!(error(3).next.as_ref().unwrap().contains("refresh_token"));
+    assert!(error(4).why.as_ref().unwrap().starts_with("it is not JSON"));
+    assert_eq!(error(5).why.as_deref(), Some("it has no refresh token"));
+    assert_eq!(error(6).error, "there is no client \"nobody\"");
+    assert_eq!((of(7).result, of(7).why.is_some()), (ImportResult::Skipped, true));
+    assert_eq!(error(8).why.as_deref(), Some("it does not say which client it was made with"));
+    assert_eq!(error(9).why.as_deref(), Some("it has more than 1024 KiB"));
+    assert_eq!(of(10).result, ImportResult::Imported);
+    let last: ErrorView = serde_json::from_str(told.stderr.trim()).unwrap();
+    assert_eq!(last.error, "6 of 9 connections were not imported");
+
+    let told = home.vestal_reading(&["import", "--file", "-"], &file).code(1);
+    assert_eq!(told.stdout, "0 imported, 3 there already, 6 not imported\n");
+    assert!(told.stderr.contains("line 5: \"d\" was not imported: it has no refresh token"), "{told}");
+    assert!(told.stderr.contains("line 9: "), "{told}");
+}
+
+#[test]
+fn what_is_resumed_by_its_tag_takes_turns() {
+    const LINES: usize = 600;
+    let recorded = Home::new();
+    let provider = Provider::start(recorded.record(), |_| {});
+    let home = with_client(&recorded, &provider);
+    let line = |number: usize| json!({"name": format!("c-{number}"), "client": "acme", "refresh_token": format!("rt-{number}")});
+    let file = (0..LINES).map(|number| format!("{}\n", line(number))).collect::<String>();
+    let told = home.vestal_reading(&["import", "--file", "-", "--paused", "--tag", "batch=7"], &file).ok();
+    assert!(told.stderr.contains("vestal resume --tag batch=7"), "{told}");
+    let none: ChangedView = home.vestal(&["resume", "--tag", "batch=8", "--json"]).ok().json();
+    assert_eq!(none, ChangedView::default());
+    let resumed: ChangedView = home.vestal(&["resume", "--tag", "batch=7", "--json"]).ok().json();
+    assert_eq!(resumed, ChangedView { changed: LINES as u64, unchanged: 0 });
+    let all: Vec<ConnectionView> = home.vestal(&["list", "--tag", "batch=7", "--json"]).ok().json();
+    let mut due: Vec<_> = all.iter().map(|view| view.next_refresh_at.unwrap()).collect();
+    due.sort_unstable();
+    let spread = due[LINES - 1].duration_since(due[0]);
+    assert!((58..70).contains(&spread.as_secs()), "they take turns, for {spread}");
+    let paused: ChangedView = home.vestal(&["pause", "--client", "acme", "--json"]).ok().json();
+    assert_eq!(paused, ChangedView { changed: LINES as u64, unchanged: 0 });
+    let again = home.vestal(&["pause", "c-1"]).ok();
+    assert!(again.stdout.contains("paused already"), "{again}");
+}
+
+#[test]
+fn a_table_finds_its_clients_by_their_ids() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    let elsewhere = Elsewhere::new(&old, &provider, &["shop"]);
+    let home = with_client(&old, &provider);
+    let token = elsewhere.refresh_token("shop");
+    let table = format!(
+        "name,client_id,refresh_token,tag:batch,scope\nshop,{CLIENT_ID},\"{token}\",7,\"a b\"\nother,unknown,rt,,\nshort,1\n"
+    );
+    let file = elsewhere.write("customers.csv", &table);
+    let told = home.vestal(&["import", "--from", "csv", "--file", &file]).code(1);
+    assert_eq!(told.stdout, "1 imported, 2 not imported\n");
+    assert!(told.stderr.contains("line 3: \"other\" was not imported"), "{told}");
+    assert!(
+        told.stderr.contains("line 4: it was not imported: it has 2 values, and there are 5 columns"),
+        "{told}"
+    );
+    home.vestal(&["refresh", "shop"]).ok();
+    assert_eq!(status(&home, "shop").tags["batch"], "7");
+}
+
+#[test]
+fn an_account_of_oidc_agent_brings_its_client() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    let elsewhere = Elsewhere::new(&old, &provider, &["shop"]);
+    let home = Home::beside(&old);
+    let printed = json!({
+        "name": "wlcg", "client_name": "oidc-agent:wlcg", "issuer_url": provider.issuer, "daeSetByUser": 0,
+        "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": elsewhere.refresh_token("shop"),
+        "cert_path": "", "scope": "contacts offline_access", "audience": "",
+    });
+    let import = ["import", "--from", "oidc-agent", "--file", "-"];
+    let told = home.vestal_reading(&import, &printed.to_string()).ok();
+    assert!(told.stderr.contains("added the client \"127.0.0.1\" (custom)"), "{told}");
+    home.vestal(&["refresh", "wlcg"]).ok();
+    let again = home.vestal_reading(&import, &printed.to_string()).ok();
+    assert_eq!(again.stdout, "0 imported, 1 there already\n");
+    let clients: Vec<ClientView> = home.vestal(&["client", "list", "--json"]).ok().json();
+    assert_eq!(clients.len(), 1);
+    let none = home.vestal_reading(&import, "Error: wrong password\n").code(1);
+    assert!(none.stderr.contains("oidc-gen --print ACCOUNT"), "{none}");
+}
+
+#[test]
+fn a_google_file_brings_its_client() {
+    let recorded = Home::new();
+    let home = Home::beside(&recorded);
+    home.record().add_secret(Secret::new(Kind::RefreshToken, "1//planted-refresh-token"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("application_default_credentials.json");
+    let text = json!({
+        "account": "", "client_id": "1-a.apps.googleusercontent.com", "client_secret": CLIENT_SECRET,
+        "refresh_token": "1//planted-refresh-token", "type": "authorized_user", "universe_domain": "googleapis.com",
+    });
+    std::fs::write(&file, text.to_string()).unwrap();
+    let from = ["--from", "google-authorized-user", "--file", file.to_str().unwrap()];
+    home.vestal(&[&["import", "drive", "--paused"], &from[..]].concat()).ok();
+    let client: ClientView = home.vestal(&["client", "show", "google", "--json"]).ok().json();
+    assert_eq!((client.provider.as_str(), client.has_secret), ("google", true));
+    assert_eq!(client.endpoints.token.as_str(), "https://oauth2.googleapis.com/token");
+    assert_eq!(status(&home, "drive").state.state, "paused");
+    let nameless = home.vestal(&[&["import"], &from[..]].concat()).code(1);
+    assert!(nameless.stderr.contains("vestal import NAME"), "{nameless}");
+}
+
+/// Answers as Nango does, once for each path.
+fn nango(answers: Vec<(String, Value)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for _ in 0..answers.len() {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let path = request.split(' ').nth(1).unwrap().to_owned();
+            let authorized = request.to_lowercase().contains("authorization: bearer nango-secret-key");
+            let answer = answers.iter().find(|(asked, _)| *asked == path && authorized);
+            let (status, body) = answer
+                .map_or(("404 Not Found", json!({"error": {"code": "not_found"}})), |(_, body)| {
+                    ("200 OK", body.clone())
+                });
+            let body = body.to_string();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            asked.push(path);
+        }
+        asked
+    });
+    (base, serving)
+}
+
+#[test]
+fn nango_is_asked_for_its_connections() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    let elsewhere = Elsewhere::new(&old, &provider, &["shop"]);
+    let home = with_client(&old, &provider);
+    let listed = |id: &str| {
+        json!({"id": 1, "connection_id": id, "provider": "custom", "provider_config_key": "acme",
+               "created": "2026-06-03T14:53:22.051+00:00", "metadata": null, "tags": {}, "errors": [], "end_user": null})
+    };
+    let full = |id: &str, credentials: Value| {
+        json!({"id": 1, "connection_id": id, "provider": "custom", "provider_config_key": "acme", "errors": [],
+               "end_user": null, "tags": {"end_user_id": "u-1"}, "metadata": null, "connection_config": {},
+               "created_at": "2026-06-03T14:53:22.051Z", "updated_at": "2026-11-03T14:53:22.051Z",
+               "last_fetched_at": "2026-11-03T14:53:22.051Z", "credentials": credentials})
+    };
+    let path = |id: &str| format!("/connections/{id}?provider_config_key=acme&refresh_token=true");
+    let token = elsewhere.refresh_token("shop");
+    let credentials = json!({"type": "OAUTH2", "access_token": "at", "refresh_token": token,
+        "expires_at": "2026-11-03T15:53:22.051Z",
+        "raw": {"access_token": "at", "refresh_token": token, "token_type": "bearer", "expires_in": 3600,
+                "scope": "contacts offline_access", "instance_url": "https://eu.example"}});
+    let (base, serving) = nango(vec![
+        (
+            "/connections".to_owned(),
+            json!({"connections": [listed("test-1"), listed("test-2"), listed("gone")]}),
+        ),
+        (path("test-1"), full("test-1", credentials)),
+        (path("test-2"), full("test-2", json!({"type": "API_KEY", "apiKey": "k"}))),
+        ("/never-asked".to_owned(), Value::Null),
+    ]);
+    let key = elsewhere.write("key.txt", "nango-secret-key\n");
+    let import =
+        ["import", "--from", "nango", "--nango-url", &base, "--nango-secret-key-file", &key, "--paused"];
+    let told = home.vestal(&import).code(1);
+    assert_eq!(told.stdout, "1 imported, 2 not imported\n");
+    assert!(
+        told.stderr.contains("\"acme/test-2\" was not imported: Nango has no OAuth 2.0 tokens for it"),
+        "{told}"
+    );
+    assert!(told.stderr.contains("\"acme/gone\" was not imported: Nango answered 404"), "{told}");
+    assert_eq!(serving.join().unwrap().len(), 4);
+
+    let imported = status(&home, "acme/test-1");
+    assert_eq!(imported.external_id.as_deref(), Some("test-1"));
+    assert_eq!((imported.state.state.as_str(), imported.tags["end_user_id"].as_str()), ("paused", "u-1"));
+    assert_eq!(imported.scope.as_deref(), Some("contacts offline_access"));
+    assert_eq!(imported.consented_at, Some("2026-06-03T14:53:22.051Z".parse().unwrap()));
+    home.vestal(&["resume", "acme/test-1"]).ok();
+    home.vestal(&["refresh", "acme/test-1"]).ok();
+    let refused = home.vestal(&["import", "--from", "nango", "--nango-url", "http://127.0.0.1:1"]).code(2);
+    assert!(refused.stderr.contains("NANGO_SECRET_KEY"), "{refused}");
+}
+
+#[test]
+fn tokens_are_not_written_to_a_terminal() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let terminal =
+        rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&terminal).unwrap();
+    rustix::pty::unlockpt(&terminal).unwrap();
+    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
+    let end = || std::fs::OpenOptions::new().write(true).open(Path::new(name.to_str().unwrap())).unwrap();
+    let mut command = home.command(&["export", "--with-secrets"]);
+    let refused = command.stdin(Stdio::null()).stdout(end()).stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("tokens are not written to a terminal") && told.contains("--file"), "{told}");
+}
