@@ -23,4 +23,5 @@ mod importing;
 mod oidc_provider;
 mod processes;
 mod proofs;
+mod providers;
 mod secrets;

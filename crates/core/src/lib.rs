@@ -22,6 +22,7 @@ pub mod secret;
 pub mod state;
 pub mod store;
 pub mod token;
+pub mod warnings;
 
 #[cfg(test)]
 mod testing;

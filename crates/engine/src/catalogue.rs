@@ -1,6 +1,6 @@
-//! What is known of providers: the files that come with Vestal, read when they are needed.
+//! What is known of providers: the files that come with Vestal, read when they are needed, and those that users have written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -11,6 +11,44 @@ use vestal_core::provider::{Provider, catalogue};
 #[derive(Default)]
 pub struct Catalogue {
     read: Mutex<HashMap<String, Arc<Provider>>>,
+    /// What users have written themselves, by the providers' identifiers.
+    own: BTreeMap<String, OwnFile>,
+}
+
+/// A file that a user has written: a provider of its own, or what is laid over one that comes with Vestal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnFile {
+    /// Its name, for people.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// What is wrong with a user's file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}:{}:{}: {}", mistake.line, mistake.column, mistake.what)]
+pub struct OwnMistake {
+    /// The file's name.
+    pub name: String,
+    /// What is wrong with it.
+    pub mistake: Mistake,
+}
+
+impl OwnFile {
+    /// The provider that it describes, laid over the one of that identifier that comes with Vestal, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake there is.
+    pub fn read(&self) -> Result<Provider, Vec<OwnMistake>> {
+        let beneath = Provider::id_in(&self.text).and_then(|id| catalogue::text(&id));
+        let read = match beneath {
+            Some(beneath) => Provider::overlay(beneath, &self.text),
+            None => Provider::parse(&self.text),
+        };
+        let own = |mistake| OwnMistake { name: self.name.clone(), mistake };
+        read.map_err(|mistakes| mistakes.into_iter().map(own).collect())
+    }
 }
 
 /// Why there is no such provider.
@@ -22,7 +60,7 @@ pub enum CatalogueError {
         /// What was asked for.
         id: String,
         /// The identifier most like it.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
     },
     /// Its file has mistakes.
     #[error("the file of the provider {id:?} cannot be used: {}", first(mistakes))]
@@ -44,6 +82,49 @@ impl Catalogue {
         Self::default()
     }
 
+    /// The providers that come with Vestal, and those of these files: each is a provider of its own, or is laid over one that
+    /// comes with Vestal.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in every file.
+    pub fn with_own(files: Vec<OwnFile>) -> Result<Self, Vec<OwnMistake>> {
+        let mut catalogue = Self::default();
+        let mut mistakes = Vec::new();
+        for file in files {
+            let provider = match file.read() {
+                Ok(provider) => provider,
+                Err(found) => {
+                    mistakes.extend(found);
+                    continue;
+                }
+            };
+            let id = provider.id.clone();
+            if let Some(other) = catalogue.own.get(&id) {
+                let what =
+                    format!("{} describes the provider {id:?} too: put both into one file", other.name);
+                let mistake = Mistake { line: 1, column: 1, what };
+                mistakes.push(OwnMistake { name: file.name, mistake });
+                continue;
+            }
+            catalogue.insert(provider);
+            catalogue.own.insert(id, file);
+        }
+        if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
+    }
+
+    /// The identifiers of all providers, in order.
+    pub fn ids(&self) -> Vec<String> {
+        let builtin = catalogue::ids().map(str::to_owned);
+        let all: BTreeSet<String> = builtin.chain(self.own.keys().cloned()).collect();
+        all.into_iter().collect()
+    }
+
+    /// The user's own file about a provider, where there is one.
+    pub fn own(&self, id: &str) -> Option<&OwnFile> {
+        self.own.get(id)
+    }
+
     /// Adds a provider, or replaces the one of that identifier.
     pub fn insert(&self, provider: Provider) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,14 +133,22 @@ impl Catalogue {
 
     /// What tells this catalogue's facts from those of another version: plans that were made by others are made anew.
     pub fn fingerprint(&self) -> String {
-        static FINGERPRINT: OnceLock<String> = OnceLock::new();
+        static BUILTIN: OnceLock<u64> = OnceLock::new();
         let compute = || {
             let mut hash = DefaultHasher::new();
             env!("CARGO_PKG_VERSION").hash(&mut hash);
             catalogue::ids().map(catalogue::text).for_each(|text| text.hash(&mut hash));
-            format!("{:016x}", hash.finish())
+            hash.finish()
         };
-        FINGERPRINT.get_or_init(compute).clone()
+        let mut hash = DefaultHasher::new();
+        BUILTIN.get_or_init(compute).hash(&mut hash);
+        self.own.values().for_each(|file| file.text.hash(&mut hash));
+        format!("{:016x}", hash.finish())
+    }
+
+    /// The known identifier that is most like this one, if any is like it.
+    fn nearest(&self, id: &str) -> Option<String> {
+        catalogue::nearest_of(id, self.own.keys().map(String::as_str)).map(str::to_owned)
     }
 
     /// One provider.
@@ -73,7 +162,7 @@ impl Catalogue {
             return Ok(Arc::clone(provider));
         }
         match catalogue::builtin(id) {
-            None => Err(CatalogueError::Unknown { id: id.to_owned(), nearest: catalogue::nearest(id) }),
+            None => Err(CatalogueError::Unknown { id: id.to_owned(), nearest: self.nearest(id) }),
             Some(Err(mistakes)) => Err(CatalogueError::Mistaken { id: id.to_owned(), mistakes }),
             Some(Ok(provider)) => {
                 let provider = Arc::new(provider);
@@ -81,5 +170,48 @@ impl Catalogue {
                 Ok(provider)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> OwnFile {
+        OwnFile { name: name.to_owned(), text: text.to_owned() }
+    }
+
+    const ACME: &str = "id = \"acme\"\nname = \"Acme\"\nregister = \"Ask Acme.\"\n[endpoints]\nissuer = { kind = \"ask\" }\n";
+    const OVER_OKTA: &str =
+        "id = \"okta\"\n[refresh_token]\nidle_limit = { is = \"30d\", unverified = true }\n";
+
+    #[test]
+    fn own_files_add_providers_and_are_laid_over_those_that_come_with_vestal() {
+        let builtin = Catalogue::builtin();
+        let own = Catalogue::with_own(vec![file("a.toml", ACME), file("okta.toml", OVER_OKTA)]).unwrap();
+        assert_eq!(own.get("acme").unwrap().name, "Acme");
+        let (ours, theirs) = (builtin.get("okta").unwrap(), own.get("okta").unwrap());
+        assert_eq!(
+            (&theirs.name, &theirs.laid_over),
+            (&ours.name, &vec!["refresh_token.idle_limit".to_owned()])
+        );
+        assert_ne!(theirs.idle_limit(), ours.idle_limit());
+        assert_eq!(own.ids().len(), builtin.ids().len() + 1);
+        assert_ne!(own.fingerprint(), builtin.fingerprint(), "plans are made anew");
+        let unknown = own.get("acne").unwrap_err();
+        assert!(
+            matches!(&unknown, CatalogueError::Unknown { nearest: Some(it), .. } if it == "acme"),
+            "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn mistakes_of_all_own_files_are_told_with_their_places() {
+        let mistaken = OVER_OKTA.replace("idle_limit", "idle_limt");
+        let files = vec![file("a.toml", ACME), file("b.toml", ACME), file("okta.toml", &mistaken)];
+        let told: Vec<String> =
+            Catalogue::with_own(files).err().unwrap().iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("b.toml:1:1: a.toml describes the provider \"acme\" too"), "{told:?}");
+        assert!(told[1].starts_with("okta.toml:3:1: unknown field `idle_limt`"), "{told:?}");
     }
 }

@@ -69,7 +69,7 @@ use vestal_core::token::Renewal;
 use vestal_oauth::http::Http;
 
 pub use callback::{Account, Connected};
-pub use catalogue::{Catalogue, CatalogueError};
+pub use catalogue::{Catalogue, CatalogueError, OwnFile, OwnMistake};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use device::{BeginDevice, DeviceRequest};
 pub use disconnect::{Disconnected, Revocation};

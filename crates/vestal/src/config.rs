@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use vestal_engine::Limits;
+use vestal_engine::{Catalogue, Limits, OwnFile};
 
 use crate::failure::Failure;
 use crate::lazy_http::HttpSettings;
@@ -15,8 +15,9 @@ mod create;
 mod environment;
 mod file;
 mod master_key;
+mod providers;
 
-pub(crate) use create::create;
+pub(crate) use create::{create, write_new};
 pub(crate) use environment::Environment;
 pub(crate) use master_key::{KeySource, read_secret_file};
 
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) master_key: KeySource,
     /// The variable that the file says the master key is in, whether or not it is read from there.
     pub(crate) key_variable: Option<String>,
+    /// Where the user's own files about providers are.
+    pub(crate) providers: PathBuf,
     /// The engine's bounds.
     pub(crate) limits: Limits,
     /// How to reach providers.
@@ -82,9 +85,26 @@ impl Config {
             ca_file: file.http.ca_file.map(|path| place.beside(&path)),
         };
         let serve_log = file.serve.log.unwrap_or(Level::Info);
+        let providers = place.beside(&file.providers.folder.unwrap_or_else(|| "providers".into()));
         let path = place.config;
         let states = states(environment);
-        Ok(Self { states, path, exists, store, master_key, key_variable, limits, http, serve_log })
+        Ok(Self { states, providers, path, exists, store, master_key, key_variable, limits, http, serve_log })
+    }
+
+    /// What is known of providers: what comes with Vestal, and what the user's own files say.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Catalogue::with_own(self.own_files()?).map_err(|mistakes| {
+            let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
+            Failure::failed(first).next(match mistakes.len() {
+                0 | 1 => "correct that line; see: vestal providers check".to_owned(),
+                all => format!("correct that line; to see all {all} mistakes: vestal providers check"),
+            })
+        })
+    }
+
+    /// The user's own files about providers.
+    pub(crate) fn own_files(&self) -> Result<Vec<OwnFile>, Failure> {
+        providers::own_files(&self.providers)
     }
 
     /// Where the nodes of the store's processes show that they live.

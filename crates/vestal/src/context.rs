@@ -12,7 +12,7 @@ use vestal_core::id::{NodeId, StoreId};
 use vestal_core::journal::Journal as _;
 use vestal_core::seal::{KeyRing, OpenError, Vault};
 use vestal_core::store::Store;
-use vestal_engine::{Catalogue, Engine, Error, Parts};
+use vestal_engine::{Engine, Error, Parts};
 use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
 use vestal_store::journal::FileJournal;
@@ -112,7 +112,7 @@ impl Context {
             entropy: Arc::new(SystemEntropy),
             http: Arc::clone(&http),
             vault,
-            catalogue: Catalogue::builtin(),
+            catalogue: config.catalogue()?,
             node: node.id,
             nodes: Arc::clone(&node) as _,
             journal: Arc::clone(&journal) as _,

@@ -23,6 +23,7 @@ mod table;
 mod terminal;
 mod text;
 mod timeline;
+mod warnings;
 mod when;
 
 use std::io::Write;

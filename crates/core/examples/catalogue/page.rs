@@ -25,7 +25,7 @@ The redirect URI that a text calls *shown here* is the one that `vestal connect`
 `--redirect-uri`. Where that is https, or on another machine, paste the URL that the browser ends at.
 ";
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "Provider",
     "Access token lives",
     "Refresh token dies",
@@ -33,6 +33,7 @@ const COLUMNS: [&str; 7] = [
     "Needed for a refresh token",
     "Vestal refreshes",
     "After a lost answer, it tries again",
+    "What else ends it",
 ];
 
 /// The whole page.
@@ -52,7 +53,7 @@ fn line(cells: &[String]) -> String {
     format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
 }
 
-fn row(provider: &Provider, conduct: &Conduct) -> [String; 7] {
+fn row(provider: &Provider, conduct: &Conduct) -> [String; 8] {
     [
         format!("[{}](#{})", provider.name, anchor(&provider.name)),
         words::access_token(provider),
@@ -61,6 +62,7 @@ fn row(provider: &Provider, conduct: &Conduct) -> [String; 7] {
         words::needed(provider),
         words::refreshes(provider, conduct),
         words::after_loss(provider, conduct),
+        words::what_else_ends_it(provider),
     ]
 }
 
@@ -91,6 +93,9 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
     );
     let parts = [
         ("Worth knowing", worth_knowing(provider)),
+        ("Limits", words::limits(provider)),
+        ("Its API", words::api(provider)),
+        ("Going to end", words::deprecations(provider)),
         ("Ended", retired(provider)),
         ("Sources", sources(provider)),
     ];
@@ -113,6 +118,7 @@ fn worth_knowing(provider: &Provider) -> Vec<String> {
     let redirect_uri = provider.client.redirect_uri.as_ref();
     [
         redirect_uri.map(|fact| format!("Redirect URI: {}{}", fact.value, words::mark(fact.unverified))),
+        words::flows(provider),
         note("Client authentication", &provider.client.auth),
         note("Offline scope", &provider.authorization.offline_scope),
         note("Access token", &access.life),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestal_core::provider::{Fact, Grace, Life, Limit, Provider, Reuse, Rotation};
+use vestal_core::provider::{Deprecation, Fact, Grace, Life, Limit, Provider, Reuse, Rotation};
 use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
 
 use crate::conduct::{Conduct, START, Step};
@@ -218,6 +218,100 @@ pub(crate) fn warnings(conduct: &Conduct) -> Option<String> {
         mark(unverified),
         days.join(", ")
     ))
+}
+
+/// What ends a refresh token besides disuse and age, in short.
+pub(crate) fn what_else_ends_it(provider: &Provider) -> String {
+    let facts = &provider.refresh_token;
+    let cap = facts.live_tokens.as_ref();
+    let cap = cap
+        .map(|cap| format!("more than {} for each {}{}", cap.tokens, cap.per.words(), mark(cap.unverified)));
+    let shorter = facts
+        .shorter
+        .iter()
+        .map(|it| format!("after {}, where {}{}", span(it.life.0), it.when, mark(it.unverified)));
+    let ends: Vec<String> = cap.into_iter().chain(shorter).collect();
+    if ends.is_empty() { "—".to_owned() } else { ends.join("; ") }
+}
+
+/// By which grants it gives tokens.
+pub(crate) fn flows(provider: &Provider) -> Option<String> {
+    let fact = provider.client.flows.as_ref()?;
+    let names: Vec<String> = fact.value.iter().map(|flow| flow.as_str().replace('_', " ")).collect();
+    Some(format!("Grants: {}{}", names.join(", "), mark(fact.unverified)))
+}
+
+/// How many tokens and requests it bears, and what Vestal does about it.
+pub(crate) fn limits(provider: &Provider) -> Vec<String> {
+    let note = |note: &Option<String>| note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+    let caps = [
+        ("refresh tokens", &provider.refresh_token.live_tokens),
+        ("access tokens", &provider.access_token.live_tokens),
+    ];
+    let caps = caps.into_iter().filter_map(|(what, cap)| {
+        let cap = cap.as_ref()?;
+        let (mark, note) = (mark(cap.unverified), note(&cap.note));
+        Some(format!(
+            "{} live {what} for each {}{mark}: a further one silently ends the oldest.{note}",
+            cap.tokens,
+            cap.per.words()
+        ))
+    });
+    let shorter = provider.refresh_token.shorter.iter().map(|it| {
+        let unless = match it.unless_only.is_empty() {
+            true => String::new(),
+            false => format!(", unless only {} were asked for", it.unless_only.join(", ")),
+        };
+        format!(
+            "A refresh token dies {} after the consent where {}{unless}{}. What helps: {}.",
+            span(it.life.0),
+            it.when,
+            mark(it.unverified),
+            it.instead
+        )
+    });
+    let quotas = provider.quotas.iter().map(|quota| {
+        let (mark, note) = (mark(quota.unverified), note(&quota.note));
+        let conduct = match quota.counts.refreshes() {
+            true => "",
+            false => " Refreshes do not count.",
+        };
+        format!(
+            "{} {} in {} for each {}{mark}.{conduct}{note}",
+            quota.rate.requests,
+            quota.counts.words(),
+            span(quota.rate.within),
+            quota.per.words()
+        )
+    });
+    caps.chain(shorter).chain(quotas).collect()
+}
+
+/// Where its API is, and how it takes a token where that is not as RFC 6750 has it.
+pub(crate) fn api(provider: &Provider) -> Vec<String> {
+    let api = &provider.api;
+    let listed = |fact: &Fact<Vec<String>>| {
+        let quoted: Vec<String> = fact.value.iter().map(|text| format!("`{text}`")).collect();
+        let note = fact.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+        format!("{}{}.{note}", quoted.join(", "), mark(fact.unverified))
+    };
+    let hosts = api.hosts.as_ref().map(|fact| format!("At {}", listed(fact)));
+    let headers = api.headers.as_ref().map(|fact| format!("A call carries {}", listed(fact)));
+    hosts.into_iter().chain(headers).collect()
+}
+
+/// What is going to end, and when.
+pub(crate) fn deprecations(provider: &Provider) -> Vec<String> {
+    let line = |it: &Deprecation| {
+        format!(
+            "{}: {}{} Until then: {}.",
+            it.on.strftime("%-d %b %Y"),
+            it.what,
+            mark(it.unverified),
+            it.instead
+        )
+    };
+    provider.deprecations.iter().map(line).collect()
 }
 
 #[cfg(test)]

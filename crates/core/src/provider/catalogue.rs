@@ -64,8 +64,15 @@ pub fn builtin(id: &str) -> Option<Result<Provider, Vec<Mistake>>> {
 
 /// The known identifier that is most like this one, if any is like it.
 pub fn nearest(id: &str) -> Option<&'static str> {
+    nearest_of(id, std::iter::empty())
+}
+
+/// The same, where `others` are known too.
+pub fn nearest_of<'a>(id: &str, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &&str| strsim::jaro_winkler(id, known);
-    ids().filter(|known| likeness(known) > 0.7).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    let all = ids().map(|id| -> &'a str { id }).chain(others);
+    let likely: Vec<&str> = all.filter(|known| likeness(known) > 0.7).collect();
+    likely.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 #[cfg(test)]

@@ -61,6 +61,12 @@ impl Provider {
         }
     }
 
+    /// The identifier in a file, also where the file has mistakes.
+    pub fn id_in(text: &str) -> Option<String> {
+        let document = Document::read(text).ok()?;
+        document.top().get("id")?.get_ref().as_str().map(str::to_owned)
+    }
+
     /// `own` is how much of the text is the file that another one is laid over.
     fn read(text: &str, document: &Document<'_>, own: usize) -> Result<Self, Vec<Mistake>> {
         let (readable, provider, mut found) = read_on(document.clone());

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::output::{JsonArray, Output};
 use crate::table::{self, Column};
 use crate::text::pad;
+use crate::warnings;
 
 /// Manage clients: our registrations with providers
 #[derive(Debug, clap::Args)]
@@ -117,6 +118,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let vestal = context.open().await?;
             let client = vestal.engine.client_named(&client).await.map_err(failed)?;
             show(&ClientView::from(&client), output)?;
+            for told in warnings::of_client(&vestal, &client, None).await? {
+                told.say(output);
+            }
         }
         Verb::SetSecret { client, secret, keep_old } => {
             let vestal = context.open().await?;

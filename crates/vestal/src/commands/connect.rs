@@ -12,6 +12,7 @@ use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
 use crate::loopback::Loopback;
 use crate::terminal;
+use crate::warnings;
 use crate::when::Calendar;
 
 mod browser;
@@ -163,7 +164,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
     };
     match outcome {
-        Ok(connected) => conclude(&vestal, connected, context, &calendar).await,
+        Ok(connected) => {
+            conclude(&vestal, connected, context, &calendar).await?;
+            for told in warnings::of_client(&vestal, &client, None).await? {
+                told.say(context.output);
+            }
+            Ok(())
+        }
         Err(error) => {
             let wants_another = matches!(error, Error::Consent { .. });
             let failure = vestal.failure(error, Some(&name), &calendar).await;

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use vestal_api::{Code, DoctorView, ErrorView, Finding, Level};
 use vestal_core::client::Client;
 use vestal_core::clock::Clock;
-use vestal_core::provider::catalogue;
 use vestal_core::store::{Held, Store};
 use vestal_core::token::saturating_add;
 use vestal_engine::Engine;
@@ -24,6 +23,8 @@ use crate::hardening;
 use crate::lazy_http;
 use crate::output::Output;
 use crate::text::pad;
+
+mod fleet;
 
 /// The program was not there before this day.
 const FIRST_DAY: &str = "2026-01-01T00:00:00Z";
@@ -85,6 +86,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
     };
     findings.push(configuration(&config));
     findings.extend(authorities(&config));
+    findings.extend(own_providers(&config));
     findings.push(match config.master_key.read(&context.environment) {
         Ok(key) => ok("master key", format!("{} holds the key {}", config.master_key.describe(), key.id())),
         Err(failure) => failed("master key", failure),
@@ -104,6 +106,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
             findings.extend(store(&vestal).await);
             findings.extend(skew(&vestal).await);
             findings.extend(clients(&vestal).await);
+            findings.extend(fleet::look_over(&vestal).await);
         }
     }
     findings
@@ -149,6 +152,19 @@ fn authorities(config: &Config) -> Option<Finding> {
             format!("{} cannot be used: {error}", path.display()),
             "correct [http] ca_file in the configuration",
         ),
+    })
+}
+
+/// Whether the user's own files about providers can be read, where there are some.
+fn own_providers(config: &Config) -> Option<Finding> {
+    let files = match config.own_files() {
+        Ok(files) if files.is_empty() => return None,
+        Ok(files) => files,
+        Err(failure) => return Some(failed("providers", failure)),
+    };
+    Some(match config.catalogue() {
+        Ok(_) => ok("providers", format!("{} of your own, in {}", files.len(), config.providers.display())),
+        Err(failure) => failed("providers", failure),
     })
 }
 
@@ -345,9 +361,9 @@ fn client(client: &Client, engine: &Engine) -> Finding {
     let about = "client";
     let name = &client.name;
     let again = format!("add it anew with: vestal client add, and remove {name:?}");
-    let provider = match catalogue::builtin(&client.provider) {
-        Some(Ok(provider)) => provider,
-        _ => {
+    let provider = match engine.catalogue().get(&client.provider) {
+        Ok(provider) => provider,
+        Err(_) => {
             return fail(
                 about,
                 format!("{name}: nothing is known of its provider {:?}", client.provider),

@@ -1,18 +1,22 @@
 //! `vestal providers`: what is known of authorization servers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_api::{Code, EvidenceView, MeaningView, Origin, ProviderView};
-use vestal_core::provider::{Provider, catalogue};
+use vestal_core::provider::Provider;
+use vestal_engine::{Catalogue, OwnFile};
 
 use crate::context::Context;
-use crate::failure::{Failure, unknown_provider};
+use crate::failure::Failure;
 use crate::output::{JsonArray, Output};
 use crate::reasons;
 use crate::table::{self, Column};
 use crate::text::wrap;
 use crate::when::span;
+
+mod new;
 
 /// Look at what is known of providers
 #[derive(Debug, clap::Args)]
@@ -40,51 +44,59 @@ enum Verb {
         provider: String,
     },
     /// Check providers' files, and print every mistake as FILE:LINE:COLUMN: what
-    #[command(after_help = "Example:\n  vestal providers check providers/*.toml")]
+    ///
+    /// A file with the identifier of a provider that comes with Vestal is checked as it is used: laid over that, key by key.
+    #[command(after_help = "\
+Examples:
+  vestal providers check
+  vestal providers check acme.toml")]
     Check {
-        /// The files
-        #[arg(required = true, value_name = "FILE")]
+        /// The files [default: those of your own providers folder]
+        #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Write a provider's file from its metadata (RFC 8414), into your own providers folder
+    ///
+    /// What metadata cannot say, such as how long refresh tokens live, is yours to add. Every fact is marked as not verified.
+    #[command(after_help = "\
+Examples:
+  vestal providers new https://login.acme.example
+  vestal providers new https://login.acme.example --id acme --stdout")]
+    New(new::Args),
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.verb {
-        Verb::List => list(context.output),
+        Verb::List => list(context),
         Verb::Show { provider } => show(&provider, context).await,
-        Verb::Check { files } => check(&files, context.output),
+        Verb::Check { files } => check(&files, context),
+        Verb::New(args) => new::run(args, context).await,
     }
 }
 
-fn builtin(id: &str) -> Result<Provider, Failure> {
-    match catalogue::builtin(id) {
-        None => Err(unknown_provider(id, catalogue::nearest(id))),
-        Some(provider) => provider.map_err(|mistakes| {
-            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            Failure::failed(format!("the file of the provider {id:?} cannot be used"))
-                .why(mistakes.join("\n"))
-        }),
-    }
-}
-
-fn list(output: Output) -> Result<(), Failure> {
-    let providers = catalogue::ids().map(builtin).collect::<Result<Vec<_>, _>>()?;
+fn list(context: &Context) -> Result<(), Failure> {
+    let output = context.output;
+    let catalogue = context.config()?.catalogue()?;
+    let known = catalogue.ids().into_iter().map(|id| one(&id, &catalogue, context));
+    let providers = known.collect::<Result<Vec<_>, _>>()?;
     if output.json {
         let mut array = JsonArray::begin(std::io::stdout().lock())?;
-        providers.iter().try_for_each(|provider| array.push(&ProviderView::from(provider)))?;
+        providers.iter().try_for_each(|provider| array.push(&ProviderView::from(&**provider)))?;
         array.end()?;
         return Ok(());
     }
     let columns = [
         Column { title: "PROVIDER", matters: 9 },
         Column { title: "NAME", matters: 8 },
+        Column { title: "FILE", matters: 3 },
         Column { title: "DOCUMENTATION", matters: 1 },
     ];
     let rows: Vec<Vec<String>> = providers
         .into_iter()
         .map(|provider| {
-            let docs = provider.docs.map_or_else(String::new, |url| url.to_string());
-            vec![provider.id, provider.name, docs]
+            let docs = provider.docs.as_ref().map_or_else(String::new, |url| url.to_string());
+            let own = if catalogue.own(&provider.id).is_some() { "yours" } else { "" };
+            vec![provider.id.clone(), provider.name.clone(), own.to_owned(), docs]
         })
         .collect();
     let tint = |title: &str, text: String| match title {
@@ -107,10 +119,16 @@ async fn evidence(provider: &Provider, context: &Context) -> Result<Vec<Evidence
     Ok(of_this_one.filter_map(|client| EvidenceView::new(client, provider)).collect())
 }
 
+fn one(id: &str, catalogue: &Catalogue, context: &Context) -> Result<Arc<Provider>, Failure> {
+    catalogue.get(id).map_err(|error| Failure::of(error.into(), None, &context.calendar()))
+}
+
 async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     let output = context.output;
-    let provider = builtin(id)?;
-    let mut view = ProviderView::from(&provider);
+    let config = context.config()?;
+    let catalogue = config.catalogue()?;
+    let provider = one(id, &catalogue, context)?;
+    let mut view = ProviderView::from(&*provider);
     match evidence(&provider, context).await {
         Ok(evidence) => view.evidence = evidence,
         // The file can be shown without.
@@ -129,6 +147,13 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     if let Some(docs) = &view.docs {
         output.line(docs)?;
     }
+    if let Some(own) = catalogue.own(id) {
+        title("Your own file")?;
+        output.line(format_args!("  {}", own.name))?;
+        if !view.yours.is_empty() {
+            tell(&format!("lays over what comes with Vestal: {}", view.yours.join(", ")), 2, output)?;
+        }
+    }
     title("How to register a client")?;
     tell(&view.register, 2, output)?;
     if let Some(issuer) = &view.issuer {
@@ -143,7 +168,8 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
         title("Facts")?;
     }
     for fact in &view.facts {
-        output.line(format_args!("  {} = {}", fact.name, fact.value))?;
+        let yours = if fact.yours { palette.warning("  yours") } else { String::new() };
+        output.line(format_args!("  {} = {}{yours}", fact.name, fact.value))?;
         tell_origin(&fact.origin, output)?;
     }
     if !view.evidence.is_empty() {
@@ -266,18 +292,32 @@ fn tell_origin(origin: &Origin, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check(files: &[PathBuf], output: Output) -> Result<(), Failure> {
-    let mut mistaken = 0;
-    for file in files {
-        let name = file.display();
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::failed(format!("{name} cannot be read")).why(error))?;
-        let mistakes = Provider::parse(&text).err().unwrap_or_default();
-        mistaken += usize::from(!mistakes.is_empty());
-        for mistake in mistakes {
+fn check(files: &[PathBuf], context: &Context) -> Result<(), Failure> {
+    let files = match files {
+        [] => context.config()?.own_files()?,
+        files => files.iter().map(|file| read(file)).collect::<Result<_, _>>()?,
+    };
+    let mut mistaken = false;
+    for file in &files {
+        for mistake in file.read().err().unwrap_or_default() {
+            mistaken = true;
             // Editors and CI systems understand this form.
-            output.line(format_args!("{name}:{}:{}: {}", mistake.line, mistake.column, mistake.what))?;
+            context.output.line(mistake)?;
         }
     }
-    if mistaken > 0 { Err(Failure::Quiet(Code::Failed)) } else { Ok(()) }
+    if !mistaken {
+        // Each is sound by itself; together they may still describe one provider twice.
+        for mistake in Catalogue::with_own(files).err().unwrap_or_default() {
+            mistaken = true;
+            context.output.line(mistake)?;
+        }
+    }
+    if mistaken { Err(Failure::Quiet(Code::Failed)) } else { Ok(()) }
+}
+
+fn read(file: &Path) -> Result<OwnFile, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::failed(format!("{name} cannot be read")).why(error))?;
+    Ok(OwnFile { name, text })
 }

@@ -13,7 +13,7 @@ use vestal_oauth::endpoint::{self, UnfitEndpoint};
 use crate::config::{create, read_secret_file};
 use crate::context::{Context, Vestal};
 use crate::entropy::SystemEntropy;
-use crate::failure::{Failure, unknown_provider};
+use crate::failure::Failure;
 use crate::terminal;
 use crate::text::wrap;
 
@@ -105,10 +105,11 @@ impl ClientOptions {
 ///
 /// Nothing is made for a `provider` that nobody knows.
 pub(crate) async fn open_or_set_up(context: &Context, provider: &str) -> Result<Vestal, Failure> {
-    if catalogue::text(provider).is_none() {
-        return Err(unknown_provider(provider, catalogue::nearest(provider)));
-    }
     let config = context.config()?;
+    config
+        .catalogue()?
+        .get(provider)
+        .map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
     let made = create(&config, &SystemEntropy)?;
     let config = if made.config.is_some() { context.config()? } else { config };
     for (path, what) in

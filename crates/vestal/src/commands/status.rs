@@ -12,6 +12,7 @@ use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::reasons;
 use crate::text::{pad, wrap};
+use crate::warnings;
 use crate::when::Calendar;
 
 /// Show how all connections are, or one
@@ -162,6 +163,9 @@ async fn one(
     field("next", reasons::next(&schedule, calendar))?;
     if matches!(connection.state, State::NeedsReauth { .. } | State::Pending) {
         field("do", format!("vestal connect {}", word(name.as_str())))?;
+    }
+    for told in warnings::of_client(vestal, &client, None).await? {
+        told.say(output);
     }
     Ok(code)
 }

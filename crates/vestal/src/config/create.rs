@@ -34,6 +34,9 @@ const TEMPLATE: &str = r#"# Vestal's configuration. Paths are relative to this f
 #proxy = "http://proxy.example.com:3128"
 #ca_file = "authorities.pem" # certificate authorities to trust besides the machine's own
 
+#[providers]
+#folder = "providers"        # your own files about providers: new ones, and what is laid over those that come with Vestal
+
 #[serve]
 #log = "info"                # off, error, warn, info, debug, trace
 "#;
@@ -79,7 +82,7 @@ pub(crate) fn create(config: &Config, entropy: &dyn Entropy) -> Result<Made, Fai
 }
 
 /// Writes a file that nobody else may read, in a folder that nobody else may enter, and makes sure that it lasts.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || -> io::Result<()> {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;

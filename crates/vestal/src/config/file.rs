@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) limits: Limits,
     pub(super) serve: Serve,
     pub(super) http: Http,
+    pub(super) providers: Providers,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +57,12 @@ pub(super) struct Serve {
 pub(super) struct Http {
     pub(super) proxy: Option<Proxy>,
     pub(super) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Providers {
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// A length of time, as `"30s"`; not 0, and at most an hour.

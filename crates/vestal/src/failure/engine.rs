@@ -154,7 +154,9 @@ impl Failure {
                 let (why, next) = why_sealed(&source);
                 Self::failed(format!("{what} cannot be opened")).why(why).next(next)
             }
-            Error::Provider(CatalogueError::Unknown { id, nearest }) => unknown_provider(&id, nearest),
+            Error::Provider(CatalogueError::Unknown { id, nearest }) => {
+                unknown_provider(&id, nearest.as_deref())
+            }
             Error::Provider(CatalogueError::Mistaken { id, mistakes }) => {
                 let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
                 Self::failed(format!("the file of the provider {id:?} cannot be used"))
@@ -235,7 +237,7 @@ impl Failure {
 }
 
 /// Nobody has described this provider.
-pub(crate) fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
+fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
     let failure = Failure::usage(format!("there is no provider {id:?}"));
     match nearest {
         Some(nearest) => failure.next(format!("did you mean {nearest}? See them all with: vestal providers list")),

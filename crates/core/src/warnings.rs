@@ -1,0 +1,242 @@
+//! What a person should know before it hurts: it follows from a provider's facts and from what the store knows. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use url::Url;
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::provider::{Cap, Per, Provider, ShorterLife};
+use crate::schedule::absolute_end;
+use crate::state::{Reason, State};
+
+mod demand;
+pub use demand::Demand;
+
+/// From this share of a cap on, it is told that it is near.
+const NEAR_TENTHS: u64 = 8;
+
+/// Two deaths are at the same age when they differ by no more than this share of it, or than [`NOTICED_WITHIN`]: a death is
+/// noticed at the next refresh.
+const SAME_AGE_SHARE: u32 = 20;
+const NOTICED_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Deaths at an earlier age have other reasons.
+const YOUNGEST_DEATH: Duration = Duration::from_secs(24 * 3600);
+
+/// What is going to end is told of this long before.
+const TOLD_BEFORE_DAYS: i64 = 365;
+
+/// Something that a person should know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// The provider's file says that refresh tokens may die sooner, and this is seen, or cannot be ruled out.
+    ShorterLife {
+        /// What the file says.
+        fact: ShorterLife,
+        /// What speaks for it.
+        sign: Sign,
+    },
+    /// Grants died at the same age: there is an end that the provider's file does not tell of.
+    HiddenEnd {
+        /// How old they were.
+        age: Duration,
+        /// How many.
+        grants: usize,
+    },
+    /// As many connections as the provider keeps refresh tokens, or nearly: a further one silently ends the oldest.
+    Cap {
+        /// What the file says.
+        cap: Cap,
+        /// How many connections count.
+        connections: u64,
+    },
+    /// An endpoint of the client does not work any more, or will not.
+    Endpoint {
+        /// The endpoint.
+        url: Url,
+        /// Since when, or from when on.
+        on: Date,
+        /// Whether that day has come.
+        ended: bool,
+        /// What to do.
+        instead: String,
+    },
+    /// Something else of the provider is going to end.
+    Ends {
+        /// What.
+        what: String,
+        /// When.
+        on: Date,
+        /// What to do.
+        instead: String,
+    },
+    /// Refreshes as the schedule wants them do not fit into a quota.
+    Quota {
+        /// How many times longer the waits become.
+        stretch: f64,
+        /// How many refreshes a day there is room for.
+        room_a_day: f64,
+    },
+}
+
+/// What speaks for a shorter life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// An answer said that the refresh token ends that soon.
+    Said,
+    /// As many grants died at that age.
+    Died(usize),
+    /// Nothing: nobody has lived longer yet.
+    NotRuledOut,
+}
+
+/// What the store knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// Connections of the client: some, or one.
+    pub connections: &'a [Connection],
+    /// How many connections the client has.
+    pub count: u64,
+    /// How refreshes fit into the provider's quotas.
+    pub fit: Option<Fit>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// How a client's refreshes fit into a quota.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// How many times longer the waits become; 1 where all fit.
+    pub stretch: f64,
+    /// How many refreshes a day there is room for.
+    pub room_a_day: f64,
+}
+
+/// Everything that a person should know of a client and its connections.
+pub fn warnings(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
+    let lives = shorter_lives(provider, known);
+    let explained = |age: Duration| {
+        lives
+            .iter()
+            .any(|it| matches!(it, Warning::ShorterLife { fact, .. } if is_same_age(fact.life.0, age)))
+    };
+    let hidden = hidden_end(provider, known).filter(|(age, _)| !explained(*age));
+    let hidden = hidden.map(|(age, grants)| Warning::HiddenEnd { age, grants });
+    let quota = known.fit.filter(|fit| fit.stretch > 1.0);
+    let quota = quota.map(|fit| Warning::Quota { stretch: fit.stretch, room_a_day: fit.room_a_day });
+    let (cap, ends) = (cap(provider, known), ends(provider, known));
+    lives.into_iter().chain(hidden).chain(cap).chain(quota).chain(ends).collect()
+}
+
+/// The ages at which grants died, as far as the provider has said so.
+fn deaths(known: &Known<'_>) -> Vec<Duration> {
+    let age = |connection: &Connection| {
+        let State::NeedsReauth { since, reason } = &connection.state else { return None };
+        let age = since.duration_since(connection.grant.as_ref()?.consented_at);
+        Duration::try_from(age)
+            .ok()
+            .filter(|age| matches!(reason, Reason::InvalidGrant { .. }) && *age >= YOUNGEST_DEATH)
+    };
+    known.connections.iter().filter_map(age).collect()
+}
+
+fn is_same_age(one: Duration, other: Duration) -> bool {
+    one.abs_diff(other) <= NOTICED_WITHIN.max(one.max(other) / SAME_AGE_SHARE)
+}
+
+fn shorter_lives(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
+    let deaths = deaths(known);
+    let warning = |fact: &ShorterLife| {
+        let life = fact.life.0;
+        let concerned = |connection: &&Connection| {
+            let scope = connection.grant.as_ref().and_then(|grant| grant.tokens.scope.as_deref());
+            let asked = || known.client.scopes.iter().map(String::as_str);
+            let is_more = |asked: &str| !fact.unless_only.iter().any(|known| known == asked);
+            match scope {
+                Some(scope) => scope.split_whitespace().any(is_more),
+                None => asked().any(is_more),
+            }
+        };
+        let concerned: Vec<&Connection> =
+            known.connections.iter().filter(|it| fact.unless_only.is_empty() || concerned(it)).collect();
+        let said = concerned.iter().any(|connection| {
+            let end = connection.grant.as_ref().and_then(|grant| {
+                let end = grant.tokens.refresh_token.as_ref()?.end?.at()?;
+                Duration::try_from(end.duration_since(grant.consented_at)).ok()
+            });
+            end.is_some_and(|end| end <= life + life / SAME_AGE_SHARE && end + life / SAME_AGE_SHARE >= life)
+        });
+        let died = deaths.iter().filter(|age| **age >= life && is_same_age(life, **age)).count();
+        // Whoever has lived longer shows that it is not so.
+        let outlived = concerned.iter().any(|connection| {
+            let lives = matches!(connection.state, State::Active);
+            let proven = connection
+                .grant
+                .as_ref()
+                .map(|grant| Duration::try_from(grant.tokens.issued_at.duration_since(grant.consented_at)));
+            lives && proven.is_some_and(|age| age.is_ok_and(|age| age > life + NOTICED_WITHIN))
+        });
+        let sign = match (said, died) {
+            (true, _) => Sign::Said,
+            (false, 1..) => Sign::Died(died),
+            // What depends on nothing that can be seen would be told of every client.
+            (false, 0) if outlived || concerned.is_empty() || fact.unless_only.is_empty() => return None,
+            (false, 0) => Sign::NotRuledOut,
+        };
+        Some(Warning::ShorterLife { fact: fact.clone(), sign })
+    };
+    provider.refresh_token.shorter.iter().filter_map(warning).collect()
+}
+
+/// The age at which two grants or more died, unless the provider's file tells of that end.
+fn hidden_end(provider: &Provider, known: &Known<'_>) -> Option<(Duration, usize)> {
+    let mut deaths = deaths(known);
+    deaths.sort();
+    let known_end = |age: Duration| {
+        let told = known.connections.iter().filter_map(|it| absolute_end(it.grant.as_ref()?, provider));
+        told.filter_map(|end| Duration::try_from(end.at.duration_since(end.from)).ok())
+            .any(|life| is_same_age(life, age))
+    };
+    let alike = |age: Duration| deaths.iter().filter(|other| is_same_age(age, **other)).count();
+    let most = deaths.iter().copied().max_by_key(|age| alike(*age))?;
+    (alike(most) >= 2 && !known_end(most)).then(|| (most, alike(most)))
+}
+
+/// Whether a cap is near: of an account's tokens it is not known whose account a connection is, so that all are counted.
+fn cap(provider: &Provider, known: &Known<'_>) -> Option<Warning> {
+    let cap = provider.refresh_token.live_tokens.as_ref()?;
+    let counted = matches!(cap.per, Per::Account | Per::AccountAndClient | Per::Client);
+    let near = known.count * 10 >= u64::from(cap.tokens) * NEAR_TENTHS;
+    (counted && near).then(|| Warning::Cap { cap: cap.clone(), connections: known.count })
+}
+
+fn ends(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
+    let today = known.now.to_zoned(TimeZone::UTC).date();
+    let soon = |on: Date| {
+        let days = on.since(today).map(|span| i64::from(span.get_days()));
+        days.is_ok_and(|days| days <= TOLD_BEFORE_DAYS)
+    };
+    let urls = known.client.endpoints.all();
+    let endpoints = urls.filter_map(|url| {
+        if let Some(it) = provider.retired(url) {
+            let instead = format!("use {}", it.instead);
+            return Some(Warning::Endpoint { url: url.clone(), on: it.since, ended: true, instead });
+        }
+        let it = provider.deprecated(url)?;
+        let (url, instead) = (url.clone(), it.instead.clone());
+        Some(Warning::Endpoint { url, on: it.on, ended: it.on <= today, instead })
+    });
+    let others = provider.deprecations.iter().filter(|it| it.prefix.is_none() && soon(it.on));
+    let others =
+        others.map(|it| Warning::Ends { what: it.what.clone(), on: it.on, instead: it.instead.clone() });
+    endpoints.chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests;

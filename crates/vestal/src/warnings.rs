@@ -1,0 +1,171 @@
+//! What a person should know of a client before it hurts, in words.
+
+use vestal_core::client::Client;
+use vestal_core::provider::Provider;
+use vestal_core::store::Filter;
+use vestal_core::warnings::{Fit, Known, Sign, Warning, warnings};
+
+use crate::context::Vestal;
+use crate::failure::{Failure, word};
+use crate::output::Output;
+use crate::when::span;
+
+/// As many connections are looked at where it has to be quick.
+const LOOKED_AT: u32 = 500;
+
+/// As many that need a person are looked at: their ages at death are compared.
+const DEAD_LOOKED_AT: u32 = 100;
+
+/// A warning, in words.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// What is or will be.
+    pub(crate) what: String,
+    /// Why.
+    pub(crate) why: String,
+    /// What to do.
+    pub(crate) next: String,
+}
+
+impl Told {
+    /// Says it beside what a command prints.
+    pub(crate) fn say(&self, output: Output) {
+        let title = |text: &str| output.error_palette.strong(text);
+        output.warn(format_args!(
+            "{}\n  {}  {}\n  {} {}",
+            self.what,
+            title("why:"),
+            self.why,
+            title("next:"),
+            self.next
+        ));
+    }
+}
+
+/// What a person should know of a client. `fit` is known to whoever has looked at all of its connections.
+pub(crate) async fn of_client(
+    vestal: &Vestal,
+    client: &Client,
+    fit: Option<Fit>,
+) -> Result<Vec<Told>, Failure> {
+    // What is said of a provider that nobody knows is said elsewhere.
+    let Ok(provider) = vestal.engine.catalogue().get(&client.provider) else { return Ok(Vec::new()) };
+    let store = vestal.engine.store();
+    let all = Filter { client: Some(client.id), ..Filter::default() };
+    let dead = Filter { state: Some("needs_reauth".to_owned()), ..all.clone() };
+    let mut connections = store.connections(&all, None, LOOKED_AT).await?.connections;
+    let count = connections.len() as u64;
+    for one in store.connections(&dead, None, DEAD_LOOKED_AT).await?.connections {
+        if !connections.iter().any(|known| known.id == one.id) {
+            connections.push(one);
+        }
+    }
+    let known = Known { client, connections: &connections, count, fit, now: vestal.engine.now() };
+    Ok(warnings(&provider, &known).iter().map(|warning| in_words(warning, &provider, client)).collect())
+}
+
+fn in_words(warning: &Warning, provider: &Provider, client: &Client) -> Told {
+    let name = &provider.name;
+    let again = format!("add it anew with: vestal client add, and remove {}", word(&client.name));
+    let (what, why, next) = match warning {
+        Warning::ShorterLife { fact, sign } => {
+            let life = span(fact.life.0);
+            let unverified = if fact.unverified { ", as hearsay has it" } else { "" };
+            let rule = format!(
+                "{name} ends refresh tokens {life} after the consent where {}{unverified}",
+                fact.when
+            );
+            let (what, sign) = match sign {
+                Sign::Said => (
+                    format!("refresh tokens end {life} after the consent, whatever is done"),
+                    format!("{name}'s answer said so; {rule}"),
+                ),
+                Sign::Died(1) => (format!("a grant died {life} after its consent"), rule),
+                Sign::Died(grants) => (format!("{grants} grants died {life} after their consents"), rule),
+                Sign::NotRuledOut => (format!("refresh tokens may end {life} after the consent"), rule),
+            };
+            (what, sign, fact.instead.clone())
+        }
+        Warning::HiddenEnd { age, grants } => (
+            format!("{grants} grants died at the same age, {} after their consents", span(*age)),
+            format!("{name} seems to end them then, whatever is done; its file does not tell of it"),
+            "look at the settings of the registration; until then, connect again before that age".to_owned(),
+        ),
+        Warning::Cap { cap, connections } => {
+            let unverified = if cap.unverified { ", as hearsay has it" } else { "" };
+            (
+                format!("{connections} connections; a further consent may silently end an older one"),
+                format!(
+                    "{name} keeps {} live refresh tokens for each {}{unverified}",
+                    cap.tokens,
+                    cap.per.words()
+                ),
+                "disconnect those that nobody needs, or spread the accounts over several clients".to_owned(),
+            )
+        }
+        Warning::Endpoint { url, on, ended, instead } => (
+            format!(
+                "{} {} on {}",
+                vestal_oauth::endpoint::bare(url.as_str()),
+                if *ended { "ended" } else { "ends" },
+                on.strftime("%-d %b %Y")
+            ),
+            format!("{name} says so"),
+            format!("{instead}; {again}"),
+        ),
+        Warning::Ends { what, on, instead } => (
+            format!("from {} on, these end: {}", on.strftime("%-d %b %Y"), what.trim_end_matches('.')),
+            format!("{name} says so"),
+            instead.clone(),
+        ),
+        Warning::Quota { stretch, room_a_day } => (
+            format!("the refreshes that are wished for are {stretch:.1} times as many as there is room for"),
+            format!(
+                "{name}'s quota leaves room for {room_a_day:.0} refreshes a day; the other half is left to readers, retries and calls"
+            ),
+            "ask the provider for a larger quota, or spread the accounts over several clients".to_owned(),
+        ),
+    };
+    Told { what, why, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_says_what_and_why_and_what_to_do() {
+        let provider = vestal_core::provider::catalogue::builtin("google").unwrap().unwrap();
+        let fact = provider.refresh_token.shorter[0].clone();
+        let endpoints = vestal_core::client::Endpoints {
+            issuer: None,
+            authorization: None,
+            token: "https://oauth2.googleapis.com/token".parse().unwrap(),
+            refresh: None,
+            revocation: None,
+            device_authorization: None,
+            sends_iss: false,
+        };
+        let client = Client {
+            id: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
+            revision: 1,
+            name: "g".to_owned(),
+            provider: "google".to_owned(),
+            client_id: "id".to_owned(),
+            auth: vestal_core::client::ClientAuth::None,
+            secret: None,
+            second_secret: None,
+            redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
+            scopes: vec![],
+            endpoints,
+            created_at: "2026-11-03T12:00:00Z".parse().unwrap(),
+            notes: vestal_core::client::ClientNotes::default(),
+        };
+        let told = in_words(&Warning::ShorterLife { fact, sign: Sign::Died(2) }, &provider, &client);
+        assert_eq!(told.what, "2 grants died 7 days after their consents");
+        assert!(told.why.contains("in testing") && told.next.contains("publish the app"), "{told:?}");
+        let age = std::time::Duration::from_secs(30 * 86_400);
+        let told = in_words(&Warning::HiddenEnd { age, grants: 3 }, &provider, &client);
+        assert!(told.what.contains("3 grants died at the same age, 30 days"), "{told:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Files about providers that users write themselves.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+use vestal_api::{DoctorView, Level, ProviderView};
+
+use crate::harness::{Home, Peer};
+
+/// Writes a file into the user's own folder.
+fn own(home: &Home, name: &str, text: &str) -> PathBuf {
+    let folder = home.config().with_file_name("providers");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn show(home: &Home, id: &str) -> ProviderView {
+    serde_json::from_str(&home.vestal(&["providers", "show", id, "--json"]).ok().stdout).unwrap()
+}
+
+#[test]
+fn an_own_file_is_laid_over_what_comes_with_vestal() {
+    let home = Home::new();
+    let over = "id = \"okta\"\n\n[refresh_token]\nidle_limit = { is = \"30d\", unverified = true }\n";
+    let path = own(&home, "okta.toml", over);
+    home.vestal(&["providers", "check"]).ok();
+    let shown = show(&home, "okta");
+    let fact = |name: &str| shown.facts.iter().find(|fact| fact.name == name).unwrap();
+    let (idle, grace) = (fact("refresh_token.idle_limit"), fact("refresh_token.grace"));
+    assert_eq!((idle.value.as_str(), idle.yours, idle.origin.verified), ("30d", true, false));
+    assert_eq!((grace.value.as_str(), grace.yours, grace.origin.verified), ("30s", false, true));
+    assert_eq!(shown.yours, ["refresh_token.idle_limit"]);
+    let said = home.vestal(&["providers", "show", "okta"]).ok().stdout;
+    assert!(
+        said.contains(&format!("{}", path.display())) && said.contains("idle_limit = 30d  yours"),
+        "{said}"
+    );
+
+    // A mistake stops whatever would work with other facts than its user thinks.
+    own(&home, "okta.toml", &over.replace("idle_limit", "idle_limt"));
+    let told = home.vestal(&["providers", "check"]).code(1);
+    let expected = format!("{}:4:1: unknown field `idle_limt`", path.display());
+    assert!(
+        told.stdout.starts_with(&expected) && told.stdout.contains("did you mean `idle_limit`?"),
+        "{told}"
+    );
+    let told = home.vestal(&["providers", "list"]).code(1);
+    assert!(told.stderr.contains(&expected) && told.stderr.contains("vestal providers check"), "{told}");
+    home.vestal(&["init"]).ok();
+    let doctor: DoctorView =
+        serde_json::from_str(&home.vestal(&["doctor", "--json"]).code(1).stdout).unwrap();
+    let about = |it: &&vestal_api::Finding| it.about == "providers" && it.level == Level::Fail;
+    assert!(doctor.findings.iter().find(about).unwrap().found.contains(&expected), "{doctor:?}");
+}
+
+#[test]
+fn a_file_is_written_from_a_real_servers_metadata() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({}));
+    let printed = home.vestal(&["providers", "new", &peer.issuer, "--id", "acme", "--stdout"]).ok().stdout;
+    assert!(printed.contains("unverified = true") && printed.lines().count() >= 10, "{printed}");
+    home.vestal(&["providers", "new", &peer.issuer, "--id", "acme"]).ok();
+    let path = home.config().with_file_name("providers").join("acme.toml");
+    assert_eq!(fs::read_to_string(&path).unwrap().trim_end(), printed.trim_end());
+    home.vestal(&["providers", "check"]).ok();
+    let shown = show(&home, "acme");
+    assert_eq!(shown.issuer.as_deref(), Some(peer.issuer.as_str()));
+    assert!(
+        shown.facts.iter().any(|fact| fact.name == "endpoints.token" && !fact.origin.verified),
+        "{shown:?}"
+    );
+    // What is there is not overwritten.
+    home.vestal(&["providers", "new", &peer.issuer, "--id", "acme"]).code(1);
+    let list = home.vestal(&["providers", "list"]).ok().stdout;
+    assert!(list.lines().any(|line| line.starts_with("acme") && line.contains("yours")), "{list}");
+
+    // And with it, a client can be added, whose provider is known from then on.
+    let client = peer.client("public");
+    let added = ["client", "add", "a", "--provider", "acme", "--client-id", &client.id, "--auth", "none"];
+    home.vestal(&added).ok();
+    home.vestal(&["client", "show", "a"]).ok();
+}
