@@ -24,6 +24,7 @@ fn show(home: &Home, id: &str) -> ProviderView {
 #[test]
 fn an_own_file_is_laid_over_what_comes_with_vestal() {
     let home = Home::new();
+    home.vestal(&["init"]).ok();
     let over = "id = \"okta\"\n\n[refresh_token]\nidle_limit = { is = \"30d\", unverified = true }\n";
     let path = own(&home, "okta.toml", over);
     home.vestal(&["providers", "check"]).ok();
@@ -49,7 +50,6 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
     );
     let told = home.vestal(&["providers", "list"]).code(1);
     assert!(told.stderr.contains(&expected) && told.stderr.contains("vestal providers check"), "{told}");
-    home.vestal(&["init"]).ok();
     let doctor: DoctorView =
         serde_json::from_str(&home.vestal(&["doctor", "--json"]).code(1).stdout).unwrap();
     let about = |it: &&vestal_api::Finding| it.about == "providers" && it.level == Level::Fail;
