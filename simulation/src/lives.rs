@@ -13,6 +13,7 @@ mod people;
 mod promise;
 mod summary;
 mod wire;
+mod wordings;
 mod world;
 
 #[cfg(test)]

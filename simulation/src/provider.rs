@@ -9,8 +9,8 @@ use vestal_core::client::{ClientAuth, Endpoints};
 use vestal_core::provider::Provider;
 use vestal_engine::NewClient;
 use vestal_sandbox::{
-    Client, Grace, GrantFacts, GrantId, Quota, RefreshTokens, Request, RetryAfter, Reuse, Rotation, Sandbox,
-    Settings,
+    Client, Grace, GrantFacts, GrantId, Per, Quota, RefreshTokens, Request, RetryAfter, Reuse, Rotation,
+    Sandbox, Settings,
 };
 
 use crate::dice::Dice;
@@ -93,7 +93,7 @@ impl Place {
         let quota = dice.chance(0.3).then(|| {
             let (requests, window) = dice.pick(&[(30, MINUTE), (60, HOUR), (4, 10 * SECOND)]);
             let retry_after = dice.pick(&[RetryAfter::Absent, RetryAfter::Seconds, RetryAfter::HttpDate]);
-            Quota { requests, window_ms: ms(window), retry_after }
+            Quota { per: Per::Client, requests, window_ms: ms(window), retry_after }
         });
         let returns_old = dice.chance(0.5);
 
@@ -101,7 +101,7 @@ impl Place {
         let mut settings =
             Settings::new(&issuer).client(Client::confidential("vestal", SECRET).redirect_uri(REDIRECT_URI));
         settings.access_token_life_ms = ms(access_token_life);
-        settings.quota = quota;
+        settings.quotas = quota.into_iter().collect();
         settings.refresh_tokens = RefreshTokens {
             rotation: rotation(kind, returns_old),
             idle_limit_ms: idle_limit.map(ms),

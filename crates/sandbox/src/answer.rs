@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::Response;
+use crate::{Response, Wordings};
 
 /// A JSON answer that no cache may keep (RFC 6749 §5.1).
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
@@ -103,9 +103,12 @@ impl OAuthError {
         error
     }
 
-    pub(crate) fn into_response(self) -> Response {
-        let mut response =
-            json(self.status, &json!({"error": self.code, "error_description": self.description}));
+    /// In the words of the RFC, or those that the provider has for it.
+    pub(crate) fn into_response(self, wordings: &Wordings) -> Response {
+        let mut response = match wordings.of(self.status, self.code) {
+            Some(wording) => json(wording.status, &wording.body()),
+            None => json(self.status, &json!({"error": self.code, "error_description": self.description})),
+        };
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

@@ -32,7 +32,7 @@ impl Sandbox {
     pub(crate) fn device_authorization(&mut self, request: &Request, now_ms: u64) -> Response {
         match self.begin_device(request, now_ms) {
             Ok(body) => json_answer(StatusCode::OK, &body),
-            Err(error) => error.into_response(),
+            Err(error) => error.into_response(&self.settings.wordings),
         }
     }
 

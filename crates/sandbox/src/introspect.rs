@@ -13,7 +13,7 @@ impl Sandbox {
     pub(crate) fn introspect(&mut self, request: &Request, now_ms: u64) -> Response {
         match self.try_introspect(request, now_ms) {
             Ok(body) => json_answer(StatusCode::OK, &body),
-            Err(error) => error.into_response(),
+            Err(error) => error.into_response(&self.settings.wordings),
         }
     }
 

@@ -34,6 +34,7 @@ mod settings;
 mod shell;
 mod stats;
 mod token;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -48,11 +49,12 @@ pub use endpoint::Endpoint;
 pub use fault::{Delivery, Fault, GrantType, Trouble};
 pub use grants::{Death, DeathReason, GrantFacts, GrantId};
 pub use settings::{
-    Consent, Dialect, ExpiresIn, Grace, Quota, RefreshTokens, RetryAfter, Reuse, Rotation, Settings,
+    Consent, Dialect, ExpiresIn, Grace, Per, Quota, RefreshTokens, RetryAfter, Reuse, Rotation, Settings,
 };
 #[cfg(feature = "http")]
 pub use shell::{Server, Shared, serve};
 pub use stats::{Families, Stats};
+pub use wording::{Wording, Wordings};
 
 use authorize::Code;
 use device::Device;

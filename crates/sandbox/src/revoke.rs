@@ -11,7 +11,7 @@ impl Sandbox {
     pub(crate) fn revoke(&mut self, request: &Request, now_ms: u64) -> Response {
         match self.try_revoke(request, now_ms) {
             Ok(()) => text(StatusCode::OK, ""),
-            Err(error) => error.into_response(),
+            Err(error) => error.into_response(&self.settings.wordings),
         }
     }
 

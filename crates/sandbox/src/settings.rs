@@ -1,6 +1,6 @@
 //! What kind of provider the sandbox plays.
 
-use crate::Client;
+use crate::{Client, Wordings};
 
 /// How the server behaves. All times are in milliseconds, so that a demo may let a "day" last seconds.
 #[derive(Clone, Debug)]
@@ -28,8 +28,10 @@ pub struct Settings {
     pub token_type: &'static str,
     /// What refresh tokens there are and how they live.
     pub refresh_tokens: RefreshTokens,
-    /// How many token requests a client may make. `None`: any number.
-    pub quota: Option<Quota>,
+    /// How many token requests are answered: each of these counts for itself. Without any: all.
+    pub quotas: Vec<Quota>,
+    /// How it words its errors.
+    pub wordings: Wordings,
     /// How it wants its requests.
     pub dialect: Dialect,
 }
@@ -50,7 +52,8 @@ impl Settings {
             expires_in: ExpiresIn::Number,
             token_type: "Bearer",
             refresh_tokens: RefreshTokens::default(),
-            quota: None,
+            quotas: Vec::new(),
+            wordings: Wordings::default(),
             dialect: Dialect::default(),
         }
     }
@@ -105,8 +108,8 @@ pub enum ExpiresIn {
 /// Which refresh tokens are issued and how they live and die.
 #[derive(Clone, Debug)]
 pub struct RefreshTokens {
-    /// Issue one only when the granted scope has `offline_access`; without it silently issue none.
-    pub only_with_offline_access: bool,
+    /// Issue one only when this is among the granted scopes, `offline_access` mostly; without it silently issue none.
+    pub only_with_scope: Option<String>,
     /// What happens to a refresh token when it is used.
     pub rotation: Rotation,
     /// A refresh token not used for this long is dead. `None`: disuse does no harm.
@@ -127,7 +130,7 @@ impl Default for RefreshTokens {
     /// Always one; rotates at every use, reuse is punished; no other limit.
     fn default() -> Self {
         Self {
-            only_with_offline_access: false,
+            only_with_scope: None,
             rotation: Rotation::Always { grace: Grace::None, reuse: Reuse::Punished },
             idle_limit_ms: None,
             absolute_limit_ms: None,
@@ -180,15 +183,26 @@ pub enum Reuse {
     Refused,
 }
 
-/// How many token requests a client may make. Windows are fixed; a client's begins with its first request.
+/// How many token requests may be made. Windows are fixed, and begin with a first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
+    /// By whom.
+    pub per: Per,
     /// The number of requests answered within a window, granted or not.
     pub requests: u32,
     /// The length of a window.
     pub window_ms: u64,
     /// How the 429 tells when to come back.
     pub retry_after: RetryAfter,
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A client's, whatever they ask for.
+    Client,
+    /// The refreshes of one grant.
+    Grant,
 }
 
 /// The form of the `Retry-After` header (RFC 9110 §10.2.3), rounded up to whole seconds.

@@ -11,6 +11,7 @@ use crate::answer::OAuthError;
 use crate::client_auth::authenticate;
 use crate::form::Form;
 use crate::grants::{AccessToken, Death, GrantId, Holder, RefreshToken};
+use crate::quota::Whose;
 use crate::{Client, DeathReason, ExpiresIn, Request, Response, Sandbox, answer, device};
 
 /// What a successful token request brings.
@@ -26,7 +27,7 @@ impl Sandbox {
             Ok(set) => self.token_answer(set, now_ms),
             Err(error) => {
                 self.stats.refusals += 1;
-                error.into_response()
+                error.into_response(&self.settings.wordings)
             }
         }
     }
@@ -34,9 +35,9 @@ impl Sandbox {
     fn try_token(&mut self, request: &Request, now_ms: u64) -> Result<TokenSet, OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
         let client = authenticate(&self.settings.clients, request, &form)?;
-        if let Some(quota) = &self.settings.quota {
-            self.quotas.count(&client.id, quota, now_ms).inspect_err(|_| self.stats.throttled += 1)?;
-        }
+        let used = form.get("refresh_token").and_then(|value| self.grants.refresh_token(value));
+        let whose = Whose { client: &client.id, grant: used.map(|token| token.grant) };
+        self.quotas.count(whose, &self.settings.quotas, now_ms).inspect_err(|_| self.stats.throttled += 1)?;
         match form.need("grant_type")? {
             "authorization_code" => self.exchange(&client, &form, now_ms),
             "refresh_token" => self.refresh(&client, &form, now_ms),
@@ -82,8 +83,8 @@ impl Sandbox {
     /// The first tokens of a grant.
     pub(crate) fn first_tokens(&mut self, grant: GrantId, scope: String, now_ms: u64) -> TokenSet {
         let access_token = self.issue_access_token(Holder::Grant(grant), &scope, now_ms);
-        let refreshable = !self.settings.refresh_tokens.only_with_offline_access
-            || scope.split(' ').any(|value| value == "offline_access");
+        let needed = self.settings.refresh_tokens.only_with_scope.as_deref();
+        let refreshable = needed.is_none_or(|needed| scope.split(' ').any(|value| value == needed));
         let refresh_token = refreshable.then(|| self.issue_refresh_token(grant, None, now_ms));
         if !refreshable {
             self.grants.never_refreshable(grant, now_ms.saturating_add(self.settings.access_token_life_ms));

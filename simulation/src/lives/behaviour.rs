@@ -10,6 +10,7 @@ use vestal_sandbox::{
     Authentication, Client, Dialect, ExpiresIn, Grace, RefreshTokens, Reuse, Rotation, Settings,
 };
 
+use crate::lives::wordings;
 use crate::time::{DAY, HOUR, SECOND};
 
 /// Where the sandbox thinks that it is.
@@ -55,7 +56,7 @@ pub fn behaviours(provider: &Provider) -> Vec<Behaviour> {
     for (life_said, life) in access_tokens(provider) {
         for (rotation_said, rotation) in rotations(provider) {
             for (idle_said, idle_limit) in idle_limits(provider) {
-                let told = if all.len() % 2 == 0 { Told::Yes } else { Told::No };
+                let told = if all.len().is_multiple_of(2) { Told::Yes } else { Told::No };
                 let absolute_life = provider.absolute_life().map(|known| known.life);
                 // Where there is an end, whether answers say it decides who has to know it.
                 let tolds = if absolute_life.is_some() { vec![Told::Yes, Told::No] } else { vec![told] };
@@ -71,7 +72,11 @@ pub fn behaviours(provider: &Provider) -> Vec<Behaviour> {
                         absolute_end_is_inherited: true,
                         minimum_age_ms: provider.minimum_age().map_or(0, ms),
                         tells_expires_in: tells,
-                        ..RefreshTokens::default()
+                        only_with_scope: provider
+                            .authorization
+                            .offline_scope
+                            .as_ref()
+                            .map(|fact| fact.value.clone()),
                     };
                     all.push(Behaviour {
                         chosen,
@@ -79,7 +84,10 @@ pub fn behaviours(provider: &Provider) -> Vec<Behaviour> {
                         idle_limit,
                         absolute_life,
                         survives_lost_answers: survives_lost_answers(rotation),
-                        settings: settings(provider, life, tokens),
+                        settings: Settings {
+                            wordings: wordings::of(provider, all.len()),
+                            ..settings(provider, life, tokens)
+                        },
                     });
                 }
             }

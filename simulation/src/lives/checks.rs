@@ -134,6 +134,9 @@ fn judge_death(world: &World, account: usize, grant: &GrantFacts, death: Death) 
     let habit = Habit::ALL[account];
     let (begun, ended) = (world.since_ms(grant.begun_ms), world.since_ms(death.at_ms));
     world.ledger.note(|| format!("{habit:?}: its grant died at {:.1} d: {:?}", in_days(ended), death.reason));
+    if death.reason == DeathReason::RevokedByUser {
+        return;
+    }
     if !matches!(death.reason, DeathReason::AbsoluteEnd | DeathReason::NeverRefreshable) {
         let what = format!("{habit:?}: its grant died, and could have been kept: {:?}", death.reason);
         world.ledger.violation("kept", what);

@@ -32,6 +32,7 @@ pub(crate) fn begin(world: &Arc<World>, dice: &mut Dice) {
     }
     tokio::spawn(read_often(Arc::clone(world), dice.fork()));
     tokio::spawn(read_seldom(Arc::clone(world)));
+    tokio::spawn(withdraw(Arc::clone(world), dice.fork()));
 }
 
 fn policy(habit: Habit) -> Policy {
@@ -110,6 +111,17 @@ async fn set_policy(world: &World, account: usize) {
     let (id, expected, plan, state) = (connection.id, connection.revision, connection.plan, connection.state);
     let update = Update { id, expected, plan, state, policy, grant: None, events: vec![] };
     world.store.update_connection(&update).await.expect("a store in memory");
+}
+
+/// A user withdraws the consent in the provider's own pages, once. Nobody can keep that connection; but it is to be known.
+async fn withdraw(world: Arc<World>, mut dice: Dice) {
+    const ACCOUNT: usize = 1;
+    sleep(dice.between(100 * DAY, 250 * DAY)).await;
+    let grants = world.wire.grants();
+    if let Some(grant) = grants.iter().rev().find(|grant| grant.subject == ACCOUNT.to_string()) {
+        world.ledger.note(|| format!("{:?}: its user withdraws the consent", Habit::ALL[ACCOUNT]));
+        world.wire.withdraw(grant.id);
+    }
 }
 
 async fn read_often(world: Arc<World>, mut dice: Dice) {

@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode, Uri, header};
 use url::Url;
 use vestal_core::client::Endpoints;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
-use vestal_sandbox::{GrantFacts, Sandbox, Stats};
+use vestal_sandbox::{GrantFacts, GrantId, Sandbox, Stats};
 
 use crate::dice::Dice;
 use crate::lives::books::Ledger;
@@ -101,6 +101,11 @@ impl Wire {
     /// Every grant, as the provider knows it.
     pub(crate) fn grants(&self) -> Vec<GrantFacts> {
         lock(&self.sandbox).grants(self.timeline.unix_ms())
+    }
+
+    /// The user withdraws a consent in the provider's own pages.
+    pub(crate) fn withdraw(&self, grant: GrantId) {
+        lock(&self.sandbox).revoke_by_user(grant, self.timeline.unix_ms());
     }
 
     pub(crate) fn stats(&self) -> Stats {

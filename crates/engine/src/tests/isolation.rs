@@ -9,7 +9,7 @@ use vestal_core::id::ConnectionId;
 use vestal_core::schedule::Plan;
 use vestal_core::state::State;
 use vestal_core::store::Filter;
-use vestal_sandbox::{Fault, Quota, RetryAfter, Trouble};
+use vestal_sandbox::{Fault, Per, Quota, RetryAfter, Trouble};
 
 use super::world::{Behaviour, DAY, Sickness, World};
 use crate::agenda::READ_AHEAD;
@@ -160,8 +160,8 @@ async fn whoever_waits_for_the_next_try_leaves_the_host_to_others() {
 async fn patience_that_a_provider_asks_of_a_client_is_had_by_all_its_connections() {
     for retry_after in [RetryAfter::Seconds, RetryAfter::HttpDate] {
         let (world, engine) = two_hosts().await;
-        let quota = Quota { requests: 20, window_ms: 600_000, retry_after };
-        world.wire.sandbox.lock().unwrap().settings_mut().quota = Some(quota);
+        let quota = Quota { per: Per::Client, requests: 20, window_ms: 600_000, retry_after };
+        world.wire.sandbox.lock().unwrap().settings_mut().quotas = vec![quota];
         world.serve(&engine, 12 * HOUR).await;
         refreshed_in_time(&world, "sick", 2).await;
         refreshed_in_time(&world, "well", 2).await;

@@ -267,7 +267,7 @@ impl World {
         settings.refresh_tokens = RefreshTokens {
             rotation: behaviour.rotation,
             idle_limit_ms: Some(ms(behaviour.idle_limit)),
-            only_with_offline_access: true,
+            only_with_scope: Some("offline_access".into()),
             ..RefreshTokens::default()
         };
         let profile = format!(

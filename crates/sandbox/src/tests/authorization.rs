@@ -141,7 +141,8 @@ fn a_code_used_twice_takes_its_grant_with_it() {
 #[test]
 fn a_refresh_token_may_depend_on_offline_access() {
     for (scope, expected) in [("read offline_access", true), ("read", false), ("not_offline_access", false)] {
-        let mut world = World::new(|settings| settings.refresh_tokens.only_with_offline_access = true);
+        let mut world =
+            World::new(|settings| settings.refresh_tokens.only_with_scope = Some("offline_access".into()));
         let code = parameter(&world.authorize(&[("scope", Some(scope))]), "code").unwrap();
         let (status, body) = world.exchange(&code);
         assert_eq!((status, body["refresh_token"].is_string()), (StatusCode::OK, expected), "{scope}");

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Death, DeathReason, ExpiresIn, Quota, RefreshTokens, RetryAfter};
+use crate::{Death, DeathReason, ExpiresIn, Per, Quota, RefreshTokens, RetryAfter};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -187,7 +187,7 @@ fn a_quota_refuses_until_its_window_ends() {
         (RetryAfter::HttpDate, Some("Tue, 14 Nov 2023 22:14:21 GMT")),
     ] {
         let mut world = World::new(|settings| {
-            settings.quota = Some(Quota { requests: 2, window_ms: 60_000, retry_after });
+            settings.quotas = vec![Quota { per: Per::Client, requests: 2, window_ms: 60_000, retry_after }];
         });
         let grant = [("grant_type", "client_credentials")];
         // The window ends within a second, which is rounded up.
@@ -205,6 +205,23 @@ fn a_quota_refuses_until_its_window_ends() {
         world.wait(1);
         world.refreshed(&second.refresh);
     }
+}
+
+#[test]
+fn a_quota_may_count_each_grant_by_itself() {
+    let mut world = World::new(|settings| {
+        let retry_after = RetryAfter::Absent;
+        settings.quotas = vec![
+            Quota { per: Per::Client, requests: 100, window_ms: 60_000, retry_after },
+            Quota { per: Per::Grant, requests: 1, window_ms: 60_000, retry_after },
+        ];
+    });
+    let (first, other) = (world.connect(), world.connect());
+    let first = world.refreshed(&first.refresh);
+    assert_eq!(world.refresh(&first.refresh).0, StatusCode::TOO_MANY_REQUESTS);
+    world.refreshed(&other.refresh);
+    world.wait(60_000);
+    world.refreshed(&first.refresh);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod lifetimes;
 mod rotation;
 #[cfg(feature = "http")]
 mod shell;
+mod wordings;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +17,7 @@ use http::{Method, StatusCode, header};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use crate::{Client, Fault, Grace, Reply, Request, Response, Reuse, Rotation, Sandbox, Settings};
+use crate::{Client, Fault, Grace, Per, Reply, Request, Response, Reuse, Rotation, Sandbox, Settings};
 
 const ISSUER: &str = "http://127.0.0.1:9000";
 const REDIRECT: &str = "https://app.example/cb";

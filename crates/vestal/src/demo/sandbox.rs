@@ -38,7 +38,7 @@ pub(crate) async fn start(
     let day_ms = u64::try_from(day.as_millis()).unwrap_or(u64::MAX);
     settings.access_token_life_ms = day_ms;
     settings.refresh_tokens.idle_limit_ms = Some(day_ms.saturating_mul(IDLE_LIMIT_DAYS.into()));
-    settings.refresh_tokens.only_with_offline_access = true;
+    settings.refresh_tokens.only_with_scope = Some("offline_access".into());
     let sandbox = Sandbox::new(settings, u64::from_be_bytes(random(entropy)));
     let server = serve(listener, Arc::new(Mutex::new(sandbox)))?;
     Ok((server, issuer))
