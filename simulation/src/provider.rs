@@ -89,6 +89,8 @@ impl Place {
         let minimum_age = (access_token_life >= 10 * DAY && dice.chance(0.5)).then_some(DAY);
         let idle_limit = dice.pick(&[None, Some(14 * DAY), Some(30 * DAY), Some(180 * DAY)]);
         let absolute_life = dice.chance(0.2).then(|| dice.pick(&[40 * DAY, 180 * DAY, 365 * DAY]));
+        // A file cannot say that something may lie unused for longer than it lives.
+        let idle_limit = idle_limit.filter(|idle| absolute_life.is_none_or(|life| *idle <= life));
         let tells = dice.chance(0.3) && (idle_limit.is_some() || absolute_life.is_some());
         let quota = dice.chance(0.3).then(|| {
             let (requests, window) = dice.pick(&[(30, MINUTE), (60, HOUR), (4, 10 * SECOND)]);
