@@ -15,6 +15,7 @@
 mod harness;
 
 mod cli;
+mod client_auth;
 mod dialects;
 mod docs;
 mod errors;

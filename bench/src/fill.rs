@@ -124,15 +124,7 @@ fn client(number: usize, spread: &Spread, vault: &Vault, now: Timestamp) -> Resu
         second_secret: None,
         redirect_uri: "http://localhost:8724/callback".parse()?,
         scopes: vec!["contacts".to_owned()],
-        endpoints: Endpoints {
-            issuer: None,
-            authorization: None,
-            token: spread.token_endpoint(number)?,
-            refresh: None,
-            revocation: None,
-            device_authorization: None,
-            sends_iss: false,
-        },
+        endpoints: Endpoints::at(spread.token_endpoint(number)?),
         created_at: now,
         notes: ClientNotes::default(),
     };

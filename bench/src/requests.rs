@@ -16,8 +16,8 @@ use vestal_oauth::refresh_token;
 use vestal_oauth::reqwest_http::{ReqwestHttp, Settings};
 
 use crate::node::cpu_time;
-use crate::real;
-use crate::spread::{Spread, credentials};
+use crate::real::{self, RealEntropy};
+use crate::spread::{Spread, prover};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(3);
@@ -69,8 +69,8 @@ pub(crate) async fn run(spread: &Spread) -> Result<()> {
 }
 
 async fn request(http: &ReqwestHttp, endpoint: &url::Url, token: &SecretString) -> Result<SecretString> {
-    let credentials = credentials()?;
-    let request = refresh_token::token_request(endpoint, &credentials, token, &RequestFacts::default())?;
+    let credentials = prover()?.credentials(now(), &RealEntropy)?;
+    let request = refresh_token::token_request(endpoint, &credentials, token, &[], &RequestFacts::default())?;
     let sent = vestal_oauth::sent::redactor(&request);
     let exchange = http.send(request, Duration::from_secs(30)).await;
     match vestal_oauth::read::read_token_answer(exchange, now(), &sent).reply {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestal_core::client::ClientAuth;
-use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::client_auth::Prover;
 
 pub(crate) const HOSTS: u8 = 64;
 pub(crate) const CLIENT_ID: &str = "bench";
@@ -27,8 +27,9 @@ impl Spread {
     }
 }
 
-pub(crate) fn credentials() -> Result<Credentials> {
-    Ok(Credentials::new(CLIENT_ID.to_owned(), ClientAuth::ClientSecretPost, Some(CLIENT_SECRET.into()))?)
+pub(crate) fn prover() -> Result<Prover> {
+    let (id, secret) = (CLIENT_ID.to_owned(), Some(CLIENT_SECRET.into()));
+    Ok(Prover::new(id, ClientAuth::ClientSecretPost, secret, String::new())?)
 }
 
 /// The refresh tokens in a file, one a line.

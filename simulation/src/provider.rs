@@ -179,11 +179,9 @@ impl Place {
             endpoints: Endpoints {
                 issuer: Some(issuer.clone()),
                 authorization: Some(at("authorize")),
-                token: at("token"),
-                refresh: None,
                 revocation: Some(at("revoke")),
-                device_authorization: None,
                 sends_iss: true,
+                ..Endpoints::at(at("token"))
             },
         }
     }

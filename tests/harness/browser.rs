@@ -35,6 +35,9 @@ pub(crate) fn get(url: &Url) -> Answer {
     Browser::default().get(url)
 }
 
+/// Where a person is sent unless somebody wants it otherwise.
+const REDIRECT_URI: &str = "http://localhost:8724/callback";
+
 #[derive(Default)]
 pub(crate) struct Browser {
     cookies: BTreeMap<String, String>,
@@ -46,7 +49,8 @@ impl Browser {
     #[track_caller]
     pub(crate) fn consent(&mut self, authorization: &Url) -> Url {
         let redirect_uri = authorization.query_pairs().find(|(key, _)| key == "redirect_uri");
-        let redirect_uri = redirect_uri.expect("the URL names a redirect URI").1.into_owned();
+        // A request that was pushed names none here.
+        let redirect_uri = redirect_uri.map_or_else(|| REDIRECT_URI.to_owned(), |(_, uri)| uri.into_owned());
         let mut url = authorization.clone();
         for _ in 0..REDIRECTS {
             let answer = self.get(&url);

@@ -48,7 +48,7 @@ impl Home {
 fn authorization_url(text: &str) -> Option<String> {
     let start = text.match_indices("http").map(|(at, _)| at).find(|at| {
         let end = text[*at..].find(is_end).map_or(text.len(), |length| at + length);
-        text[*at..end].contains("response_type=code")
+        ["response_type=code", "request_uri=urn"].iter().any(|part| text[*at..end].contains(part))
     })?;
     let length = text[start..].find(is_end)?;
     Some(text[start..start + length].to_owned())

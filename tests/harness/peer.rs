@@ -22,7 +22,7 @@ pub(crate) struct Registered {
     pub(crate) id: String,
     /// Empty for a public client.
     pub(crate) secret: String,
-    /// `client_secret_basic`, `client_secret_post` or `none`.
+    /// Its method, as `client_secret_basic`.
     pub(crate) auth: String,
 }
 
@@ -48,13 +48,13 @@ impl Peer {
             issuer: ready["issuer"].as_str().unwrap().to_owned(),
             clients: ready["clients"].clone(),
         };
-        for name in ["basic", "post"] {
+        for name in ["basic", "post", "secret_jwt"] {
             record.add_secret(Secret::new(Kind::ClientSecret, peer.client(name).secret));
         }
         peer
     }
 
-    /// The client registered as `basic`, `post` or `public`.
+    /// A registered client, by the name that the peer has for it.
     pub(crate) fn client(&self, name: &str) -> Registered {
         let client = &self.clients[name];
         let text = |field: &str| client[field].as_str().unwrap_or_default().to_owned();

@@ -22,6 +22,10 @@ pub struct ClientView {
     /// Whether another one is stored that is tried should that be refused.
     #[serde(default)]
     pub has_second_secret: bool,
+    /// The public keys to register with the provider (RFC 7517 §4), where it signs with a private one: the one that is
+    /// used, and the one that is tried should that be refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_keys: Vec<serde_json::Map<String, serde_json::Value>>,
     /// The provider refuses the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
@@ -45,6 +49,7 @@ impl From<&Client> for ClientView {
             auth: client.auth,
             has_secret: client.secret.is_some(),
             has_second_secret: client.second_secret.is_some(),
+            public_keys: Vec::new(),
             trouble: client.notes.trouble.clone(),
             redirect_uri: client.redirect_uri.clone(),
             scopes: client.scopes.clone(),

@@ -110,15 +110,7 @@ mod tests {
             second_secret: None,
             redirect_uri: url(),
             scopes: vec![],
-            endpoints: Endpoints {
-                issuer: None,
-                authorization: None,
-                token: url(),
-                refresh: None,
-                revocation: None,
-                device_authorization: None,
-                sends_iss: false,
-            },
+            endpoints: Endpoints::at(url()),
             created_at: Timestamp::UNIX_EPOCH,
             notes: ClientNotes::default(),
         };

@@ -26,7 +26,7 @@ pub struct Client {
     pub client_id: String,
     /// How it proves itself at the token endpoint.
     pub auth: ClientAuth,
-    /// The client secret that is used; none for a public client.
+    /// What it proves itself with: a secret, a private key, or a certificate with its key. None for a public client.
     pub secret: Option<Sealed>,
     /// Another one that may be the right one, while secrets are being exchanged (RFC 7591 knows one; most providers
     /// accept two for a while).
@@ -81,14 +81,24 @@ impl Client {
         if let Some(refresh) = refresh {
             binding.extend(["\n", refresh.as_str()]);
         }
-        if let Some(device_authorization) = device_authorization {
-            binding.extend(["\ndevice_authorization ", device_authorization.as_str()]);
+        // Named, since each of them may be missing: what was sealed before there were any stays as it was.
+        let Endpoints { pushed_authorization, introspection, userinfo, jwks, .. } = &self.endpoints;
+        for (name, url) in [
+            ("device_authorization", device_authorization),
+            ("pushed_authorization", pushed_authorization),
+            ("introspection", introspection),
+            ("userinfo", userinfo),
+            ("jwks", jwks),
+        ] {
+            if let Some(url) = url {
+                binding.extend(["\n", name, " ", url.as_str()]);
+            }
         }
         binding
     }
 }
 
-/// How a client proves itself at the token endpoint (RFC 6749 §2.3; names of RFC 7591 §2).
+/// How a client proves itself at the token endpoint (RFC 6749 §2.3; names of RFC 7591 §2 and RFC 8705 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
@@ -96,46 +106,101 @@ pub enum ClientAuth {
     ClientSecretBasic,
     /// Identifier and secret in the body.
     ClientSecretPost,
+    /// A JWT that is signed with the secret (RFC 7523 §2.2).
+    ClientSecretJwt,
+    /// A JWT that is signed with a private key (RFC 7523 §2.2).
+    PrivateKeyJwt,
+    /// A TLS certificate that an authority has issued (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A TLS certificate that is registered itself (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
     /// The identifier alone: a public client.
     None,
 }
 
+/// What a client proves itself with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A secret that the provider knows too.
+    Secret,
+    /// A private key.
+    Key,
+    /// A TLS certificate and its private key.
+    Certificate,
+    /// Nothing: a public client.
+    Nothing,
+}
+
 impl ClientAuth {
-    /// Whether it needs a client secret.
+    const ALL: [Self; 7] = [
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::ClientSecretJwt,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+        Self::None,
+    ];
+
+    /// What it needs.
+    pub fn proof(self) -> Proof {
+        match self {
+            Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt => Proof::Secret,
+            Self::PrivateKeyJwt => Proof::Key,
+            Self::TlsClientAuth | Self::SelfSignedTlsClientAuth => Proof::Certificate,
+            Self::None => Proof::Nothing,
+        }
+    }
+
+    /// Whether it needs anything that has to be kept.
     pub fn needs_secret(self) -> bool {
-        self != Self::None
+        self.proof() != Proof::Nothing
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret => "a client secret",
+            Self::Key => "a private key",
+            Self::Certificate => "a certificate and its private key",
+            Self::Nothing => "nothing",
+        })
     }
 }
 
 impl fmt::Display for ClientAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ClientSecretBasic => "client_secret_basic",
-            Self::ClientSecretPost => "client_secret_post",
-            Self::None => "none",
-        })
+        f.write_str(self.name())
     }
 }
 
 /// A text that names no client authentication method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("client authentication is client_secret_basic, client_secret_post or none; {0:?} is none of them")]
+#[error("{0:?} is no client authentication; there are {all}", all = ClientAuth::ALL.map(ClientAuth::name).join(", "))]
 pub struct UnknownAuth(String);
 
 impl FromStr for ClientAuth {
     type Err = UnknownAuth;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "client_secret_basic" => Ok(Self::ClientSecretBasic),
-            "client_secret_post" => Ok(Self::ClientSecretPost),
-            "none" => Ok(Self::None),
-            _ => Err(UnknownAuth(text.to_owned())),
-        }
+        Self::ALL.into_iter().find(|auth| auth.name() == text).ok_or_else(|| UnknownAuth(text.to_owned()))
     }
 }
 
-/// Where a provider is (names of RFC 8414 §2).
+/// Where a provider is (names of RFC 8414 §2), and the APIs that its tokens are for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The issuer identifier, where the provider has one; what `iss` must be (RFC 9207).
@@ -154,9 +219,51 @@ pub struct Endpoints {
     pub device_authorization: Option<Url>,
     /// Whether the provider promised to send `iss` on every redirect (RFC 9207 §3).
     pub sends_iss: bool,
+    /// Where authorization requests are pushed (RFC 9126).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization: Option<Url>,
+    /// Whether they are: the provider takes no others, or somebody wants it so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub push: bool,
+    /// The introspection endpoint (RFC 7662).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Url>,
+    /// The userinfo endpoint (OpenID Connect Core §5.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo: Option<Url>,
+    /// The keys that id tokens are signed with (RFC 7517 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Url>,
+    /// The APIs that tokens are asked for (RFC 8707); none: whichever the provider thinks fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Endpoints {
+    /// A token endpoint alone.
+    pub fn at(token: Url) -> Self {
+        Self {
+            issuer: None,
+            authorization: None,
+            token,
+            refresh: None,
+            revocation: None,
+            device_authorization: None,
+            sends_iss: false,
+            pushed_authorization: None,
+            push: false,
+            introspection: None,
+            userinfo: None,
+            jwks: None,
+            resources: Vec::new(),
+        }
+    }
+
     /// Where a refresh is asked for.
     pub fn for_refreshes(&self) -> &Url {
         self.refresh.as_ref().unwrap_or(&self.token)
@@ -164,7 +271,16 @@ impl Endpoints {
 
     /// All that a browser or a request is sent to.
     pub fn all(&self) -> impl Iterator<Item = &Url> {
-        let others = [&self.authorization, &self.refresh, &self.revocation, &self.device_authorization];
+        let others = [
+            &self.authorization,
+            &self.refresh,
+            &self.revocation,
+            &self.device_authorization,
+            &self.pushed_authorization,
+            &self.introspection,
+            &self.userinfo,
+            &self.jwks,
+        ];
         others.into_iter().flatten().chain([&self.token])
     }
 }
@@ -187,15 +303,7 @@ mod tests {
             second_secret: None,
             redirect_uri: url("http://localhost:8724/callback"),
             scopes: vec![],
-            endpoints: Endpoints {
-                issuer: None,
-                authorization: None,
-                token: url("https://as.example/token"),
-                refresh: None,
-                revocation: None,
-                device_authorization: None,
-                sends_iss: false,
-            },
+            endpoints: Endpoints::at(url("https://as.example/token")),
             created_at: Timestamp::UNIX_EPOCH,
             notes: ClientNotes::default(),
         };
@@ -216,12 +324,33 @@ mod tests {
         other = client.clone();
         other.endpoints.token = url("https://elsewhere.example/token");
         bindings.push(other.binding());
-        other = client;
+        other = client.clone();
         other.auth = ClientAuth::None;
         bindings.push(other.binding());
+        for set in [
+            |endpoints: &mut Endpoints, url| endpoints.pushed_authorization = Some(url),
+            |endpoints: &mut Endpoints, url| endpoints.introspection = Some(url),
+            |endpoints: &mut Endpoints, url| endpoints.userinfo = Some(url),
+            |endpoints: &mut Endpoints, url| endpoints.jwks = Some(url),
+        ] {
+            let mut other = client.clone();
+            set(&mut other.endpoints, url("https://as.example/refresh"));
+            bindings.push(other.binding());
+        }
         let all = bindings.len();
         bindings.sort();
         bindings.dedup();
         assert_eq!(bindings.len(), all, "{bindings:#?}");
+    }
+
+    #[test]
+    fn each_way_to_prove_oneself_is_called_as_in_json() {
+        for auth in ClientAuth::ALL {
+            assert_eq!(serde_json::to_value(auth).unwrap(), auth.to_string());
+            assert_eq!(auth.to_string().parse(), Ok(auth));
+        }
+        assert!(
+            "secret".parse::<ClientAuth>().unwrap_err().to_string().contains("self_signed_tls_client_auth")
+        );
     }
 }

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use url::Url;
 
-use crate::client::ClientAuth;
+use crate::client::{ClientAuth, Endpoints};
 
 mod api;
 mod caps;
@@ -114,6 +114,14 @@ pub struct ProviderEndpoints {
     pub revocation: Option<Fact<Url>>,
     /// The device authorization endpoint (RFC 8628).
     pub device_authorization: Option<Fact<Url>>,
+    /// Where authorization requests are pushed (RFC 9126).
+    pub pushed_authorization: Option<Fact<Url>>,
+    /// The introspection endpoint (RFC 7662): asked how long a token lives, where answers do not say.
+    pub introspection: Option<Fact<Url>>,
+    /// The userinfo endpoint (OpenID Connect Core §5.3): asked whose a token is, where no id token says it.
+    pub userinfo: Option<Fact<Url>>,
+    /// The keys that id tokens are signed with (RFC 7517 §5).
+    pub jwks: Option<Fact<Url>>,
 }
 
 /// How to learn a provider's issuer.
@@ -134,6 +142,8 @@ pub struct ClientFacts {
     pub flows: Option<Fact<Vec<Flow>>>,
     /// How a client may prove itself; the first one is the default.
     pub auth: Option<Fact<Vec<ClientAuth>>>,
+    /// Whom a client's assertions are for (RFC 7523 §3); the issuer where there is one, unless this says otherwise.
+    pub assertion_audience: Option<Fact<AssertionAudience>>,
     /// Which redirect URIs it accepts, in a sentence.
     pub redirect_uri: Option<Fact<String>>,
 }
@@ -167,10 +177,40 @@ impl Flow {
     }
 }
 
+impl AuthorizationFacts {
+    /// Whether authorization requests have to be pushed.
+    pub fn must_be_pushed(&self) -> bool {
+        self.push.as_ref().is_some_and(|fact| fact.value)
+    }
+}
+
+impl ClientFacts {
+    /// Whom the assertions of a client are for that was registered where these endpoints are.
+    pub fn assertion_audience<'a>(&self, endpoints: &'a Endpoints) -> &'a str {
+        let wanted = self.assertion_audience.as_ref().map(|fact| fact.value);
+        match (&endpoints.issuer, wanted) {
+            (Some(issuer), None | Some(AssertionAudience::Issuer)) => issuer,
+            (None, _) | (_, Some(AssertionAudience::TokenEndpoint)) => endpoints.token.as_str(),
+        }
+    }
+}
+
+/// Whom a client's assertions are for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssertionAudience {
+    /// The issuer. Another server cannot have an assertion made for it by naming its token endpoint as its own.
+    Issuer,
+    /// The token endpoint.
+    TokenEndpoint,
+}
+
 /// What an authorization request needs.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorizationFacts {
+    /// Whether authorization requests have to be pushed (RFC 9126 §5).
+    pub push: Option<Fact<bool>>,
     /// Parameters to add to every authorization request.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,

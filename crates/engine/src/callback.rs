@@ -21,7 +21,7 @@ use vestal_oauth::read::read_token_answer;
 use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::change::{CONTENTION_TRIES, update_to};
-use crate::connect::verifier_place;
+use crate::connect::{asks_for_an_id_token, verifier_place};
 use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
 use crate::{Engine, Error, Inner};
@@ -85,12 +85,13 @@ impl Engine {
         let inner = &self.inner;
         let client: Client = self.client_named(client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
-        let credentials = inner.credentials(&client)?;
+        let credentials = inner.credentials(&client, &inner.prover(&client, &provider.client)?)?;
         let connection = inner.find_or_create(name, &client).await?;
         let request = client_credentials::token_request(
             &client.endpoints.token,
             &credentials,
             &client.scopes,
+            &client.endpoints.resources,
             &provider.requests,
         );
         let (answer, started_at) = inner.ask(request, &provider).await?;
@@ -135,20 +136,29 @@ impl Inner {
         let client = self.store.client(authorization.client).await?;
         let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
         let provider = self.catalogue.get(&client.provider)?;
-        let credentials = self.credentials(&client)?;
+        let prover = self.prover(&client, &provider.client)?;
+        let credentials = self.credentials(&client, &prover)?;
         let binding = client.binding();
         let place = verifier_place(authorization.connection, &state_hash, &binding);
         let verifier =
             self.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
+        let asked_for_an_id_token = asks_for_an_id_token(&authorization.scopes);
+        let keys = if asked_for_an_id_token { self.signing_keys(&client).await? } else { None };
         let request = authorization_code::token_request(
             &client.endpoints.token,
             &credentials,
             &code,
             &authorization.redirect_uri,
             &verifier,
+            &authorization.endpoints.resources,
             &provider.requests,
         );
-        let (answer, started_at) = self.ask(request, &provider).await?;
+        let (mut answer, started_at) = self.ask(request, &provider).await?;
+        if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
+            let nonce = authorization_code::nonce(&verifier);
+            self.check_id_token(&client, &prover, keys, &nonce, id_token).await?;
+        }
+        self.learn_life(&mut answer, &client, &prover, &provider).await;
         let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
         let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
         self.store_consent(consent, &provider, Some(&authorization.scopes)).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use vestal_core::client::Client;
@@ -12,12 +13,15 @@ use vestal_core::id::ConnectionId;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Field, Place};
-use vestal_core::secret::ExposeSecret;
+use vestal_core::secret::{ExposeSecret, Redactor, SecretString};
 use vestal_core::state::State;
 use vestal_core::store::{Add, Authorization};
 use vestal_core::token::saturating_add;
-use vestal_oauth::authorization_code::{AuthorizationRequest, new_state, state_hash};
-use vestal_oauth::pkce;
+use vestal_oauth::authorization_code::{self, AuthorizationRequest, new_state, state_hash};
+use vestal_oauth::document::NoDocument;
+use vestal_oauth::http::Exchange;
+use vestal_oauth::pushed_authorization::{self, Pushed};
+use vestal_oauth::{UnsendableUrl, pkce, sent};
 
 use crate::{Engine, Error, Inner};
 
@@ -42,6 +46,8 @@ pub struct BeginConnect {
 pub struct ConsentRequest {
     /// The page to open.
     pub url: Url,
+    /// What comes back with them (`state`, RFC 6749 §4.1.1). It is in the page's URL too, unless the request was pushed.
+    pub state: SecretString,
     /// Where they will come back to.
     pub redirect_uri: Url,
     /// After this the answer is not accepted any more.
@@ -87,31 +93,77 @@ impl Engine {
             created_at: now,
             expires_at: saturating_add(now, CONSENT_WITHIN),
         };
-        inner.store.begin_authorization(&authorization).await?;
-
         let mut parameters = provider.authorization.parameters.clone();
         parameters.extend(begin.parameters);
+        let nonce = asks_for_an_id_token(&scopes).then(|| authorization_code::nonce(&verifier));
         let request = AuthorizationRequest {
             endpoint: &endpoint,
             client_id: &client.client_id,
             redirect_uri: &client.redirect_uri,
             scopes: &scopes,
+            resources: &client.endpoints.resources,
             state: &state,
             code_challenge: &pkce::challenge(&verifier),
+            nonce: nonce.as_deref(),
             requests: &provider.requests,
             parameters: &parameters,
         };
+        let mut advice = advice(&provider, &scopes);
+        let url = match &client.endpoints.pushed_authorization {
+            Some(at) if client.endpoints.push || provider.authorization.must_be_pushed() => {
+                let Pushed { request_uri, expires_in } = inner.push(at, &client, &provider, &request).await?;
+                advice.push(format!("the page has to be opened within {} s", expires_in.as_secs()));
+                request.pushed_url(&request_uri)
+            }
+            _ => request.url(),
+        };
+        inner.store.begin_authorization(&authorization).await?;
         Ok(ConsentRequest {
-            url: request.url(),
+            url,
+            state,
             redirect_uri: client.redirect_uri,
             expires_at: authorization.expires_at,
-            advice: advice(&provider, &scopes),
+            advice,
             scopes,
         })
     }
 }
 
+/// Whether these scopes bring an id token (OpenID Connect Core §3.1.2.1).
+pub(crate) fn asks_for_an_id_token(scopes: &[String]) -> bool {
+    scopes.iter().any(|scope| scope == "openid")
+}
+
 impl Inner {
+    /// Pushes an authorization request (RFC 9126). The browser is sent nowhere where the provider does not take it.
+    async fn push(
+        &self,
+        endpoint: &Url,
+        client: &Client,
+        provider: &Provider,
+        authorization: &AuthorizationRequest<'_>,
+    ) -> Result<Pushed, Error> {
+        let credentials = self.credentials(client, &self.prover(client, &provider.client)?)?;
+        let request = pushed_authorization::request(endpoint, &credentials, authorization);
+        let (exchange, sent) = self.exchange(request).await;
+        pushed_authorization::read(exchange, &sent).map_err(|NoDocument { detail, transient }| {
+            Error::NotPushed { provider: provider.name.clone(), detail, transient }
+        })
+    }
+
+    /// Sends a request that may be repeated, and returns what became of it with what knows its secrets.
+    pub(crate) async fn exchange(
+        &self,
+        request: Result<http::Request<Bytes>, UnsendableUrl>,
+    ) -> (Exchange, Redactor) {
+        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
+        let exchange = match request {
+            Ok(request) => self.http.send(request, self.limits.answer).await,
+            Err(error) => Exchange::from(error),
+        };
+        (exchange, sent)
+    }
+
     /// The connection of this name, made with this client; a new one is `pending`.
     pub(crate) async fn find_or_create(
         &self,

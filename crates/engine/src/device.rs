@@ -10,7 +10,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
 use vestal_core::token::{Renewal, saturating_add};
-use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::sent;
@@ -68,7 +68,7 @@ impl Engine {
             let lacks = "has no device authorization endpoint: it cannot ask for consent on another device";
             return Err(Error::Client { client: client.name, lacks: lacks.to_owned() });
         };
-        let credentials = inner.credentials(&client)?;
+        let credentials = inner.credentials(&client, &inner.prover(&client, &provider.client)?)?;
         let connection = inner.find_or_create(&begin.name, &client).await?;
         let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
 
@@ -109,9 +109,9 @@ impl Engine {
         let inner = &self.inner;
         let client = self.client_named(&request.client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
-        let credentials = inner.credentials(&client)?;
+        let prover = inner.prover(&client, &provider.client)?;
         let mut interval = request.interval;
-        let waiting = Arc::new(Waiting { request, client, provider, credentials, account });
+        let waiting = Arc::new(Waiting { request, client, provider, prover, account });
         loop {
             let left = waiting.request.ends.saturating_sub(inner.clock.uptime());
             if left.is_zero() {
@@ -138,7 +138,7 @@ struct Waiting {
     request: DeviceRequest,
     client: Client,
     provider: Arc<Provider>,
-    credentials: Credentials,
+    prover: Prover,
     account: Account,
 }
 
@@ -151,10 +151,12 @@ enum Polled {
 impl Inner {
     /// Asks once whether the person has answered, and stores what that brought.
     async fn poll(&self, waiting: &Waiting, interval: Duration) -> Result<Polled, Error> {
-        let Waiting { request, client, provider, credentials, account } = waiting;
+        let Waiting { request, client, provider, prover, account } = waiting;
+        // Made anew for each poll: an assertion is good for one request.
+        let credentials = self.credentials(client, prover)?;
         let asked = device::token_request(
             &client.endpoints.token,
-            credentials,
+            &credentials,
             &request.device_code,
             &provider.requests,
         );

@@ -123,7 +123,6 @@ impl Inner {
         let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
         let client = self.client_of(connection).await?;
         let Some(endpoint) = &client.endpoints.revocation else { return Ok(Revocation::NotOffered) };
-        let credentials = self.credentials(&client)?;
         let (token, hint) = match self.refresh_token(connection, grant, &client)? {
             Some(token) => (token, TokenKind::RefreshToken),
             None => match self.access_token(connection, grant)? {
@@ -133,7 +132,9 @@ impl Inner {
         };
         // Without the provider's file, a grant is revoked as RFC 7009 has it.
         let provider = self.catalogue.get(&client.provider).ok();
-        let requests = provider.as_ref().map(|provider| provider.requests.clone()).unwrap_or_default();
+        let facts = provider.as_ref().map(|provider| (provider.client.clone(), provider.requests.clone()));
+        let (facts, requests) = facts.unwrap_or_default();
+        let credentials = self.credentials(&client, &self.prover(&client, &facts)?)?;
         let request = revocation::request(endpoint, &credentials, &token, hint, &requests);
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {

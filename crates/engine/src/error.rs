@@ -112,6 +112,16 @@ pub enum Error {
         /// Whether trying again may help.
         transient: bool,
     },
+    /// The provider did not take a pushed authorization request (RFC 9126).
+    #[error("{provider} did not take the request for consent: {detail}")]
+    NotPushed {
+        /// The provider's name, for people.
+        provider: String,
+        /// What it said, redacted.
+        detail: String,
+        /// Whether trying again may help.
+        transient: bool,
+    },
     /// The provider did not revoke the grant. The connection was kept, so that it can be tried again.
     #[error("{provider} did not revoke the grant of {name:?}: {detail}")]
     NotRevoked {

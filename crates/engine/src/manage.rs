@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use url::Url;
-use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints};
+use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints, Proof};
 use vestal_core::connection::{Connection, check_name};
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
@@ -55,7 +56,7 @@ impl Engine {
         let id = ClientId::new(now, &*inner.entropy);
         let secret = new.secret.filter(|_| new.auth.needs_secret());
         if new.auth.needs_secret() && secret.is_none() {
-            let lacks = format!("needs a secret for {}", new.auth);
+            let lacks = format!("needs {} for {}", new.auth.proof(), new.auth);
             return Err(Error::Client { client: new.name, lacks });
         }
         let mut client = Client {
@@ -74,6 +75,8 @@ impl Engine {
             notes: ClientNotes::default(),
         };
         client.secret = secret.map(|secret| inner.seal_client_secret(&client, &secret));
+        // A key that cannot be used is told of before it is kept.
+        self.check_client(&client)?;
         match inner.store.add_client(&client).await? {
             Add::Done => Ok(client),
             Add::Taken => Err(Error::Taken { what: "the client", name: client.name }),
@@ -96,11 +99,33 @@ impl Engine {
     ///
     /// [`Error::Client`], or whatever keeps a secret from being opened.
     pub fn check_client(&self, client: &Client) -> Result<(), Error> {
-        self.inner.credentials(client)?;
+        let facts = &self.inner.catalogue.get(&client.provider)?.client;
+        self.inner.prover(client, facts)?;
         match &client.second_secret {
             None => Ok(()),
-            second => self.inner.credentials(&Client { secret: second.clone(), ..client.clone() }).map(drop),
+            second => {
+                self.inner.prover(&Client { secret: second.clone(), ..client.clone() }, facts).map(drop)
+            }
         }
+    }
+
+    /// The public keys to register with a client's provider, as JWKs (RFC 7517): the one that is signed with, and the one
+    /// before where that is kept. None where the client does not sign.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Client`], or whatever keeps a key from being opened.
+    pub fn public_jwks(&self, client: &Client) -> Result<Vec<Map<String, Value>>, Error> {
+        if client.auth.proof() != Proof::Key {
+            return Ok(vec![]);
+        }
+        let second =
+            client.second_secret.clone().map(|second| Client { secret: Some(second), ..client.clone() });
+        let each = [Some(client.clone()), second].into_iter().flatten().map(|client| {
+            let facts = &self.inner.catalogue.get(&client.provider)?.client;
+            Ok(self.inner.prover(&client, facts)?.public_jwk())
+        });
+        Ok(each.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
     }
 
     /// Replaces a client's secret. Refreshes that failed for the old one are due at once. With `keep_old`, the old one is
@@ -123,6 +148,7 @@ impl Engine {
             return Err(Error::Client { client: client.name, lacks });
         }
         let sealed = inner.seal_client_secret(&client, secret);
+        self.check_client(&Client { secret: Some(sealed.clone()), second_secret: None, ..client.clone() })?;
         let replace = |client: &Client| {
             let mut update = unchanged(client);
             update.second_secret = update.secret.replace(sealed.clone()).filter(|_| keep_old);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use vestal_core::client::Client;
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
-use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::client_auth::Prover;
 
 use crate::{Error, Inner};
 
@@ -20,8 +20,8 @@ const OPEN_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct OpenClient {
     pub(crate) client: Arc<Client>,
     pub(crate) provider: Arc<Provider>,
-    /// Or why there are none.
-    pub(crate) credentials: Result<Credentials, Error>,
+    /// Or why there is none.
+    pub(crate) prover: Result<Prover, Error>,
     /// When it was read, in the clock's uptime.
     read_at: Duration,
 }
@@ -58,9 +58,8 @@ impl Inner {
         }
         let client = self.client_with_id(id).await?;
         let provider = self.facts_of(&client)?;
-        let credentials = self.credentials(&client);
-        let opened =
-            Arc::new(OpenClient { client: Arc::new(client), provider, credentials, read_at: uptime });
+        let prover = self.prover(&client, &provider.client);
+        let opened = Arc::new(OpenClient { client: Arc::new(client), provider, prover, read_at: uptime });
         let mut by_id = self.open_clients.by_id();
         // No secret stays open that is not used any more.
         by_id.retain(|_, known| known.is_known(uptime));

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
 use vestal_core::id::{ConnectionId, GrantId};
+use vestal_core::provider::ClientFacts;
 use vestal_core::seal::{Field, OpenError, Place, Sealed};
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::token::{
     Grant, LONGEST_LIFE, RefreshEnd, StoredRefreshToken, TokenAnswer, TokenSet, saturating_add,
 };
-use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::client_auth::{Credentials, Prover};
 use vestal_oauth::id_token::subject;
 
 use crate::{Error, Inner};
@@ -31,15 +32,23 @@ pub(crate) struct Destination<'a> {
 }
 
 impl Inner {
-    /// A client's credentials, opened.
-    pub(crate) fn credentials(&self, client: &Client) -> Result<Credentials, Error> {
+    /// What a client proves itself with, opened.
+    pub(crate) fn prover(&self, client: &Client, facts: &ClientFacts) -> Result<Prover, Error> {
         let secret = client.secret.as_ref().map(|sealed| {
             let binding = client.binding();
             let place = Client::secret_place(client.id, &binding);
             self.open_text(&place, sealed, || format!("the secret of the client {:?}", client.name))
         });
-        Credentials::new(client.client_id.clone(), client.auth, secret.transpose()?)
-            .map_err(|missing| Error::Client { client: client.name.clone(), lacks: missing.to_string() })
+        let audience = facts.assertion_audience(&client.endpoints).to_owned();
+        Prover::new(client.client_id.clone(), client.auth, secret.transpose()?, audience)
+            .map_err(|unfit| Error::Client { client: client.name.clone(), lacks: unfit.to_string() })
+    }
+
+    /// What proves a client in one request that is made now.
+    pub(crate) fn credentials(&self, client: &Client, prover: &Prover) -> Result<Credentials, Error> {
+        prover
+            .credentials(self.clock.now(), &*self.entropy)
+            .map_err(|error| Error::Client { client: client.name.clone(), lacks: error.to_string() })
     }
 
     /// The access token of the current token set, if there is one.
@@ -103,6 +112,7 @@ impl Inner {
             expires_at: answer
                 .expires_in
                 .or(to.default_life)
+                .or_else(|| before.and_then(|(tokens, _)| life_of(tokens)))
                 .map(|life| saturating_add(to.issued_at, life.min(LONGEST_LIFE))),
             token_type: answer.token_type.clone(),
             scope: answer.scope.clone().or_else(|| before.and_then(|(tokens, _)| tokens.scope.clone())),
@@ -156,6 +166,11 @@ impl Inner {
         let sealed = self.vault.seal(&place, token.expose_secret().as_bytes(), &*self.entropy);
         Some(StoredRefreshToken { sealed, fingerprint, end })
     }
+}
+
+/// How long an access token was said to live: as long as the next one, of which nothing is said.
+fn life_of(tokens: &TokenSet) -> Option<Duration> {
+    Duration::try_from(tokens.expires_at?.duration_since(tokens.issued_at)).ok()
 }
 
 /// Where a value of a token set is sealed for.

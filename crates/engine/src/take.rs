@@ -239,19 +239,27 @@ impl Inner {
         opened: &OpenClient,
     ) -> Result<(Cargo, Result<http::Request<bytes::Bytes>, UnsendableUrl>), Error> {
         let OpenClient { client, provider, .. } = opened;
-        let credentials = opened.credentials.as_ref().map_err(Clone::clone)?;
+        let credentials = &self.credentials(client, opened.prover.as_ref().map_err(Clone::clone)?)?;
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });
         };
         let (endpoints, requests) = (&client.endpoints, &provider.requests);
         let refresh_token = self.refresh_token(connection, grant, client)?;
         let request = match (grant.renewal, &refresh_token) {
-            (Renewal::RefreshToken, Some(token)) => {
-                refresh_token::token_request(endpoints.for_refreshes(), credentials, token, requests)
-            }
-            (Renewal::ClientCredentials, _) => {
-                client_credentials::token_request(&endpoints.token, credentials, &client.scopes, requests)
-            }
+            (Renewal::RefreshToken, Some(token)) => refresh_token::token_request(
+                endpoints.for_refreshes(),
+                credentials,
+                token,
+                &endpoints.resources,
+                requests,
+            ),
+            (Renewal::ClientCredentials, _) => client_credentials::token_request(
+                &endpoints.token,
+                credentials,
+                &client.scopes,
+                &endpoints.resources,
+                requests,
+            ),
             (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
         };
         let (client, provider) = (Arc::clone(client), Arc::clone(provider));

@@ -14,7 +14,7 @@ use vestal_core::clock::{Entropy, random};
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post};
+use crate::form::{UnsendableUrl, post, resource_parameters};
 
 /// A new `state`, which ties the redirect to the request: 32 unpredictable bytes, as 43 characters.
 pub fn new_state(entropy: &dyn Entropy) -> SecretString {
@@ -24,6 +24,13 @@ pub fn new_state(entropy: &dyn Entropy) -> SecretString {
 /// SHA-256 of a `state`: what is stored of it.
 pub fn state_hash(state: &SecretString) -> [u8; 32] {
     Sha256::digest(state.expose_secret()).into()
+}
+
+/// What ties an id token to the request that it was asked for with (OpenID Connect Core §3.1.2.1). Made from the code
+/// verifier, which is stored already, and which it does not give away.
+pub fn nonce(code_verifier: &SecretString) -> String {
+    let digest = Sha256::new_with_prefix("nonce of ").chain_update(code_verifier.expose_secret()).finalize();
+    BASE64_URL_SAFE_NO_PAD.encode(digest)
 }
 
 /// What a person is asked to consent to.
@@ -36,10 +43,14 @@ pub struct AuthorizationRequest<'a> {
     pub redirect_uri: &'a Url,
     /// The scopes. None: the provider's default.
     pub scopes: &'a [String],
+    /// The APIs that tokens are to be for (RFC 8707). None: the provider's default.
+    pub resources: &'a [String],
     /// From [`new_state`].
     pub state: &'a SecretString,
     /// From [`crate::pkce::challenge`]. Left out where the provider takes none.
     pub code_challenge: &'a str,
+    /// From [`nonce`], where an id token is asked for.
+    pub nonce: Option<&'a str>,
     /// How the provider's requests differ from RFC 6749's.
     pub requests: &'a RequestFacts,
     /// Parameters that the provider needs besides. They replace none of those above.
@@ -47,32 +58,57 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// The URL to open in a browser. It holds `state`, so it is not for logs.
-    pub fn url(&self) -> Url {
+    /// Everything that is asked for, but for what the endpoint's own query says.
+    pub(crate) fn parameters(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         let scope = self.scopes.join(self.requests.scope_separator());
-        let mut query = vec![
-            ("response_type", "code"),
-            (self.requests.name("client_id"), self.client_id),
-            ("redirect_uri", self.redirect_uri.as_str()),
-            ("state", self.state.expose_secret()),
+        let mut query: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
+            ("response_type".into(), "code".into()),
+            (self.requests.name("client_id").into(), self.client_id.into()),
+            ("redirect_uri".into(), self.redirect_uri.as_str().into()),
+            ("state".into(), self.state.expose_secret().into()),
         ];
         if self.requests.pkce() {
-            query.extend([("code_challenge", self.code_challenge), ("code_challenge_method", "S256")]);
+            query.push(("code_challenge".into(), self.code_challenge.into()));
+            query.push(("code_challenge_method".into(), "S256".into()));
         }
         if !scope.is_empty() {
-            query.push(("scope", &scope));
+            query.push(("scope".into(), scope.into()));
         }
-        // The endpoint's own query stays (RFC 6749 §3.1), and no parameter may come twice.
-        let own: Vec<(Cow<'_, str>, Cow<'_, str>)> = self.endpoint.query_pairs().collect();
-        let added = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in added.chain(own.iter().map(|(name, value)| (&**name, &**value))) {
-            if query.iter().all(|(taken, _)| *taken != name) {
-                query.push((name, value));
-            }
-        }
+        query.extend(self.nonce.map(|nonce| ("nonce".into(), nonce.into())));
+        query.extend(resource_parameters(self.resources).map(|(name, value)| (name.into(), value.into())));
+        add_missing(&mut query, self.parameters.iter().map(|(name, value)| (name.into(), value.into())));
+        query
+    }
+
+    /// The URL to open in a browser. It holds `state`, so it is not for logs.
+    pub fn url(&self) -> Url {
+        self.at_the_endpoint(self.parameters())
+    }
+
+    /// The same for a request that was pushed (RFC 9126 §4): what stands for it is all that a browser carries.
+    pub fn pushed_url(&self, request_uri: &str) -> Url {
+        let client_id = (self.requests.name("client_id").into(), self.client_id.into());
+        self.at_the_endpoint(vec![client_id, ("request_uri".into(), request_uri.into())])
+    }
+
+    /// The endpoint with these parameters. Its own query stays (RFC 6749 §3.1).
+    fn at_the_endpoint<'a>(&'a self, mut query: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Url {
+        add_missing(&mut query, self.endpoint.query_pairs());
         let mut url = self.endpoint.clone();
         url.query_pairs_mut().clear().extend_pairs(query);
         url
+    }
+}
+
+/// Adds those parameters that are not there yet: none may be given another value, or come twice (RFC 6749 §3.1).
+fn add_missing<'a>(
+    query: &mut Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    more: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+) {
+    for (name, value) in more {
+        if query.iter().all(|(taken, _)| *taken != name) {
+            query.push((name, value));
+        }
     }
 }
 
@@ -86,6 +122,7 @@ pub fn token_request(
     code: &SecretString,
     redirect_uri: &Url,
     code_verifier: &SecretString,
+    resources: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let mut fields = vec![
@@ -96,6 +133,7 @@ pub fn token_request(
     if requests.pkce() {
         fields.push(("code_verifier", code_verifier.expose_secret()));
     }
+    fields.extend(resource_parameters(resources));
     post(endpoint, credentials, &fields, requests)
 }
 
@@ -121,8 +159,10 @@ mod tests {
             client_id: "an id",
             redirect_uri: &"http://localhost:8724/callback?a=b&c".parse().unwrap(),
             scopes: &scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>(),
+            resources: &[],
             state: &"st".into(),
             code_challenge: "ch",
+            nonce: None,
             requests: &RequestFacts::default(),
             parameters: &parameters,
         }
@@ -172,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn a_nonce_belongs_to_its_verifier_and_is_not_its_challenge() {
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into();
+        assert_eq!(nonce(&verifier), nonce(&verifier));
+        assert_eq!(nonce(&verifier).len(), 43);
+        assert_ne!(nonce(&verifier), crate::pkce::challenge(&verifier));
+        assert_ne!(nonce(&verifier), nonce(&"another".into()));
+    }
+
+    #[test]
     fn a_state_is_all_the_randomness_and_its_hash_is_stored() {
         let state = new_state(&Sevens);
         assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(state.expose_secret()).unwrap(), [7; 32]);
@@ -189,6 +238,7 @@ mod tests {
             &"c/d".into(),
             &"http://localhost:8724/callback".parse().unwrap(),
             &"ver".into(),
+            &["https://api.example/".to_owned(), "https://files.example/".to_owned()],
             &RequestFacts::default(),
         )
         .unwrap();
@@ -200,7 +250,7 @@ mod tests {
         assert_eq!(
             request.body(),
             "grant_type=authorization_code&code=c%2Fd&redirect_uri=http%3A%2F%2Flocalhost%3A8724%2Fcallback\
-             &code_verifier=ver&client_id=an+id&client_secret=s%26t"
+             &code_verifier=ver&resource=https%3A%2F%2Fapi.example%2F&resource=https%3A%2F%2Ffiles.example%2F&client_id=an+id&client_secret=s%26t"
         );
     }
 }

@@ -149,12 +149,8 @@ mod tests {
     fn endpoints(issuer: Option<&str>, sends_iss: bool) -> Endpoints {
         Endpoints {
             issuer: issuer.map(Into::into),
-            authorization: None,
-            token: "https://as.example/token".parse().unwrap(),
-            refresh: None,
-            revocation: None,
-            device_authorization: None,
             sends_iss,
+            ..Endpoints::at("https://as.example/token".parse().unwrap())
         }
     }
 

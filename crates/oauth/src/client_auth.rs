@@ -1,13 +1,148 @@
-//! How the client proves itself (RFC 6749 §2.3).
+//! How the client proves itself (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2).
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 use vestal_core::client::ClientAuth;
+use vestal_core::clock::{Entropy, random};
 
-/// A client's identifier and what proves it.
+use crate::certificate::{CertificateError, ClientCertificate, thumbprint};
+use crate::jwt::{KeyError, SigningError, SigningKey, sign_with_secret};
+
+/// A client assertion is of use for so long: as much as the strictest of providers take, and more than a request needs.
+const ASSERTION_LIFE_S: i64 = 60;
+
+/// `client_assertion_type` (RFC 7523 §2.2).
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a client proves itself with, opened.
+pub struct Prover {
+    client_id: String,
+    /// Whom its assertions are for.
+    audience: String,
+    means: Means,
+}
+
+enum Means {
+    Basic(SecretString),
+    Post(SecretString),
+    SecretJwt(SecretString),
+    KeyJwt(Box<SigningKey>, Option<String>),
+    Certificate(ClientCertificate),
+    Nothing,
+}
+
+/// What is stored does not do for the client's method. It repeats nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitProof {
+    /// There is nothing.
+    #[error("{method} needs {needed}, and none is stored", needed = method.proof())]
+    Missing {
+        /// The method.
+        method: ClientAuth,
+    },
+    /// It is no key to sign with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// It is no certificate with its key.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl Prover {
+    /// What `secret` is depends on `auth`: a client secret, a private key ([`SigningKey::read`]) or a certificate and its
+    /// key ([`ClientCertificate::read`]). A public client's secret, should there be one, is not used. `audience` is whom
+    /// assertions are for.
+    ///
+    /// # Errors
+    /// Where `auth` needs something that `secret` is not.
+    pub fn new(
+        client_id: String,
+        auth: ClientAuth,
+        secret: Option<SecretString>,
+        audience: String,
+    ) -> Result<Self, UnfitProof> {
+        let needed = || secret.ok_or(UnfitProof::Missing { method: auth });
+        let means = match auth {
+            ClientAuth::ClientSecretBasic => Means::Basic(needed()?),
+            ClientAuth::ClientSecretPost => Means::Post(needed()?),
+            ClientAuth::ClientSecretJwt => Means::SecretJwt(needed()?),
+            ClientAuth::PrivateKeyJwt => {
+                let key = needed()?;
+                // Some providers know a key by the certificate that it was registered with.
+                Means::KeyJwt(Box::new(SigningKey::read(&key)?), thumbprint(&key))
+            }
+            ClientAuth::TlsClientAuth | ClientAuth::SelfSignedTlsClientAuth => {
+                Means::Certificate(ClientCertificate::read(needed()?)?)
+            }
+            ClientAuth::None => Means::Nothing,
+        };
+        Ok(Self { client_id, audience, means })
+    }
+
+    /// The public key to register with the provider, where the client signs with a private one.
+    pub fn public_jwk(&self) -> Option<Map<String, Value>> {
+        match &self.means {
+            Means::KeyJwt(key, _) => Some(key.registration()),
+            _ => None,
+        }
+    }
+
+    /// The secret that the provider knows too, if there is one.
+    pub fn shared_secret(&self) -> Option<&SecretString> {
+        match &self.means {
+            Means::Basic(secret) | Means::Post(secret) | Means::SecretJwt(secret) => Some(secret),
+            Means::KeyJwt(..) | Means::Certificate(_) | Means::Nothing => None,
+        }
+    }
+
+    /// What goes into one request. An assertion is made for it, which a provider may take once only.
+    ///
+    /// # Errors
+    /// Where an assertion cannot be signed.
+    pub fn credentials(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<Credentials, SigningError> {
+        let typ = ("typ", "JWT".into());
+        let proof = match &self.means {
+            Means::Basic(secret) => Proof::Basic(secret.clone()),
+            Means::Post(secret) => Proof::Post(secret.clone()),
+            Means::SecretJwt(secret) => {
+                Proof::Assertion(sign_with_secret(secret, &[typ], &self.claims(now, entropy)))
+            }
+            Means::KeyJwt(key, certificate) => {
+                let certificate =
+                    certificate.as_ref().map(|thumbprint| ("x5t#S256", thumbprint.clone().into()));
+                let header: Vec<_> =
+                    [typ, ("kid", key.kid().into())].into_iter().chain(certificate).collect();
+                Proof::Assertion(key.sign(&header, &self.claims(now, entropy))?)
+            }
+            Means::Certificate(certificate) => Proof::Certificate(certificate.clone()),
+            Means::Nothing => Proof::None,
+        };
+        Ok(Credentials { client_id: self.client_id.clone(), proof })
+    }
+
+    /// The claims of RFC 7523 §3.
+    fn claims(&self, now: Timestamp, entropy: &dyn Entropy) -> Map<String, Value> {
+        let now = now.as_second();
+        [
+            ("iss", self.client_id.as_str().into()),
+            ("sub", self.client_id.as_str().into()),
+            ("aud", self.audience.as_str().into()),
+            ("jti", BASE64_URL_SAFE_NO_PAD.encode(random::<16>(entropy)).into()),
+            ("iat", now.into()),
+            ("exp", now.saturating_add(ASSERTION_LIFE_S).into()),
+        ]
+        .into_iter()
+        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+        .collect()
+    }
+}
+
+/// A client's identifier and what proves it in one request.
 pub struct Credentials {
     client_id: String,
     proof: Proof,
@@ -16,35 +151,12 @@ pub struct Credentials {
 enum Proof {
     Basic(SecretString),
     Post(SecretString),
+    Assertion(SecretString),
+    Certificate(ClientCertificate),
     None,
 }
 
-/// The method needs a client secret, and there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{method} needs a client secret, and none is stored")]
-pub struct MissingSecret {
-    method: ClientAuth,
-}
-
 impl Credentials {
-    /// The credentials of a client. A public client's secret, should there be one, is not used.
-    ///
-    /// # Errors
-    /// Where `auth` needs a secret and there is none.
-    pub fn new(
-        client_id: String,
-        auth: ClientAuth,
-        secret: Option<SecretString>,
-    ) -> Result<Self, MissingSecret> {
-        let needed = || secret.ok_or(MissingSecret { method: auth });
-        let proof = match auth {
-            ClientAuth::ClientSecretBasic => Proof::Basic(needed()?),
-            ClientAuth::ClientSecretPost => Proof::Post(needed()?),
-            ClientAuth::None => Proof::None,
-        };
-        Ok(Self { client_id, proof })
-    }
-
     /// The value of the `Authorization` header, if there is to be one.
     pub(crate) fn header(&self) -> Option<Zeroizing<String>> {
         let Proof::Basic(secret) = &self.proof else { return None };
@@ -60,55 +172,48 @@ impl Credentials {
 
     /// What to add to the body.
     pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
+        let client_id = ("client_id", self.client_id.as_str());
         match &self.proof {
             Proof::Basic(_) => vec![],
-            Proof::Post(secret) => {
-                vec![("client_id", &self.client_id), ("client_secret", secret.expose_secret())]
-            }
-            Proof::None => vec![("client_id", &self.client_id)],
+            Proof::Post(secret) => vec![client_id, ("client_secret", secret.expose_secret())],
+            Proof::Assertion(assertion) => vec![
+                client_id,
+                ("client_assertion_type", ASSERTION_TYPE),
+                ("client_assertion", assertion.expose_secret()),
+            ],
+            Proof::Certificate(_) | Proof::None => vec![client_id],
         }
+    }
+
+    /// The certificate to show, if there is one.
+    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+        match &self.proof {
+            Proof::Certificate(certificate) => Some(certificate),
+            Proof::Basic(_) | Proof::Post(_) | Proof::Assertion(_) | Proof::None => None,
+        }
+    }
+
+    /// Those of a client at some time, for tests of what they go into.
+    #[cfg(test)]
+    pub(crate) fn new(
+        client_id: String,
+        auth: ClientAuth,
+        secret: Option<SecretString>,
+    ) -> Result<Self, UnfitProof> {
+        let prover = Prover::new(client_id, auth, secret, "https://as.example".to_owned())?;
+        Ok(prover.credentials(Timestamp::UNIX_EPOCH, &Sevens).unwrap())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+struct Sevens;
 
-    fn credentials(auth: ClientAuth, id: &str, secret: &str) -> Credentials {
-        Credentials::new(id.to_owned(), auth, Some(secret.into())).unwrap()
-    }
-
-    #[test]
-    fn basic_form_encodes_first() {
-        // RFC 6749 §2.3.1's own example, then Appendix B's characters.
-        for (id, secret, encoded) in [
-            ("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw", "s6BhdRkqt3:7Fjfp0ZBr1KtDRbnfVdmIw"),
-            ("a:b", " %&+£€", "a%3Ab:+%25%26%2B%C2%A3%E2%82%AC"),
-            ("id", "", "id:"),
-        ] {
-            let basic = credentials(ClientAuth::ClientSecretBasic, id, secret);
-            let header = basic.header().unwrap();
-            let sent = BASE64_STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
-            assert_eq!(String::from_utf8(sent).unwrap(), encoded);
-            assert!(basic.fields().is_empty(), "one method at a time (RFC 6749 §2.3)");
-        }
-    }
-
-    #[test]
-    fn post_and_none_speak_in_the_body() {
-        let post = credentials(ClientAuth::ClientSecretPost, "id", "secret");
-        assert!(post.header().is_none());
-        assert_eq!(post.fields(), [("client_id", "id"), ("client_secret", "secret")]);
-        let none = credentials(ClientAuth::None, "id", "secret");
-        assert!(none.header().is_none());
-        assert_eq!(none.fields(), [("client_id", "id")]);
-    }
-
-    #[test]
-    fn a_missing_secret_is_an_error_where_one_is_needed() {
-        for auth in [ClientAuth::ClientSecretBasic, ClientAuth::ClientSecretPost] {
-            assert!(Credentials::new("id".into(), auth, None).is_err());
-        }
-        assert!(Credentials::new("id".into(), ClientAuth::None, None).is_ok());
+#[cfg(test)]
+impl Entropy for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use url::Url;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post};
+use crate::form::{UnsendableUrl, post, resource_parameters};
 
 /// The request. Without scopes, the provider's default applies.
 ///
@@ -16,6 +16,7 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     scopes: &[String],
+    resources: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let scope = scopes.join(" ");
@@ -23,6 +24,7 @@ pub fn token_request(
     if !scope.is_empty() {
         fields.push(("scope", &scope));
     }
+    fields.extend(resource_parameters(resources));
     post(endpoint, credentials, &fields, requests)
 }
 
@@ -38,7 +40,8 @@ mod tests {
             Credentials::new("id".into(), ClientAuth::ClientSecretPost, Some("s".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
         for (scopes, scope) in [(vec![], ""), (vec!["a".to_owned(), "b:c".to_owned()], "&scope=a+b%3Ac")] {
-            let request = token_request(&endpoint, &credentials, &scopes, &RequestFacts::default()).unwrap();
+            let request =
+                token_request(&endpoint, &credentials, &scopes, &[], &RequestFacts::default()).unwrap();
             assert_eq!(
                 request.body(),
                 format!("grant_type=client_credentials{scope}&client_id=id&client_secret=s").as_bytes()

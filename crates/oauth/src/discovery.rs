@@ -18,6 +18,8 @@ use crate::words::shown;
 pub struct Discovered {
     /// Where it is.
     pub endpoints: Endpoints,
+    /// The same for a client that shows a certificate (`mtls_endpoint_aliases`, RFC 8705 §5).
+    pub mtls: Endpoints,
     /// Those ways for a client to prove itself that are known here, in the provider's order
     /// (`token_endpoint_auth_methods_supported`).
     pub auth_methods: Vec<ClientAuth>,
@@ -151,7 +153,8 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
         return Err(DiscoveryError::OtherIssuer { url, issuer, found: shown(found) });
     }
     let unusable = |detail: String| DiscoveryError::Unusable { url: url.to_string(), detail };
-    let endpoint = |name: &str| match text(name) {
+    let flag = |name: &str| fields.get(name) == Some(&Value::Bool(true));
+    let at = |fields: &Map<String, Value>, name: &str| match fields.get(name).and_then(Value::as_str) {
         None => Ok(None),
         Some(text) => {
             let url =
@@ -164,18 +167,37 @@ fn read(url: &Url, issuer: &str, fields: &Map<String, Value>) -> Result<Discover
         let items = fields.get(name)?.as_array()?;
         Some(items.iter().filter_map(Value::as_str))
     };
+    let endpoint = |name: &str| at(fields, name);
+    let token =
+        endpoint("token_endpoint")?.ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?;
+    let endpoints = Endpoints {
+        issuer: Some(issuer.to_owned()),
+        authorization: endpoint("authorization_endpoint")?,
+        revocation: endpoint("revocation_endpoint")?,
+        device_authorization: endpoint("device_authorization_endpoint")?,
+        sends_iss: flag("authorization_response_iss_parameter_supported"),
+        pushed_authorization: endpoint("pushed_authorization_request_endpoint")?,
+        push: flag("require_pushed_authorization_requests"),
+        // What is a help only does not keep a client from being used.
+        introspection: endpoint("introspection_endpoint").ok().flatten(),
+        userinfo: endpoint("userinfo_endpoint").ok().flatten(),
+        jwks: endpoint("jwks_uri").ok().flatten(),
+        ..Endpoints::at(token)
+    };
+    let mut mtls = endpoints.clone();
+    if let Some(Value::Object(aliases)) = fields.get("mtls_endpoint_aliases") {
+        let alias = |name: &str, usual: Option<Url>| Ok(at(aliases, name)?.or(usual));
+        mtls.token = at(aliases, "token_endpoint")?.unwrap_or(mtls.token);
+        mtls.revocation = alias("revocation_endpoint", mtls.revocation)?;
+        mtls.pushed_authorization =
+            alias("pushed_authorization_request_endpoint", mtls.pushed_authorization)?;
+        mtls.device_authorization = alias("device_authorization_endpoint", mtls.device_authorization)?;
+        mtls.introspection = alias("introspection_endpoint", mtls.introspection)?;
+        mtls.userinfo = alias("userinfo_endpoint", mtls.userinfo)?;
+    }
     Ok(Discovered {
-        endpoints: Endpoints {
-            issuer: Some(issuer.to_owned()),
-            authorization: endpoint("authorization_endpoint")?,
-            token: endpoint("token_endpoint")?
-                .ok_or_else(|| unusable("it names no token_endpoint".to_owned()))?,
-            refresh: None,
-            revocation: endpoint("revocation_endpoint")?,
-            device_authorization: endpoint("device_authorization_endpoint")?,
-            sends_iss: fields.get("authorization_response_iss_parameter_supported")
-                == Some(&Value::Bool(true)),
-        },
+        endpoints,
+        mtls,
         auth_methods: match list("token_endpoint_auth_methods_supported") {
             Some(methods) => methods.filter_map(|name| name.parse().ok()).collect(),
             // What RFC 8414 §2 says a missing list means.

@@ -52,7 +52,15 @@ pub(crate) fn post(
         proof.set_sensitive(true);
         headers.insert(AUTHORIZATION, proof);
     }
+    if let Some(certificate) = credentials.certificate() {
+        request.extensions_mut().insert(certificate.clone());
+    }
     Ok(request)
+}
+
+/// The APIs that a token is asked for (RFC 8707 §2), as parameters.
+pub(crate) fn resource_parameters(resources: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    resources.iter().map(|resource| ("resource", resource.as_str()))
 }
 
 /// A document, asked for.

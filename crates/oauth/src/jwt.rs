@@ -34,6 +34,11 @@ pub fn sign_with_secret(
     compact(&input, &algorithm::hmac_sha256(secret.expose_secret().as_bytes(), input.as_bytes()))
 }
 
+/// Whether a signature by HS256 over `message` was made with this secret.
+pub(crate) fn is_signed_with_secret(secret: &str, message: &str, signature: &[u8]) -> bool {
+    algorithm::is_hmac_sha256(secret.as_bytes(), message.as_bytes(), signature)
+}
+
 /// What is signed (RFC 7515 §5.1).
 fn signing_input(algorithm: Algorithm, header: &[(&str, Value)], claims: &Map<String, Value>) -> String {
     let mut all = Map::from_iter([("alg".to_owned(), algorithm.name().into())]);

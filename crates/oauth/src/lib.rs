@@ -1,7 +1,8 @@
 //! The OAuth 2.0 client.
 //!
 //! Requests are built by pure functions, one file per grant ([`authorization_code`], [`refresh_token`],
-//! [`client_credentials`], [`device`]) beside [`revocation`] and [`discovery`]; answers are read tolerantly by [`read`].
+//! [`client_credentials`], [`device`]) beside [`revocation`], [`introspection`], [`userinfo`] and [`discovery`]; how a client proves
+//! itself is in [`client_auth`]; answers are read tolerantly by [`read`].
 //! In between lies the port [`http::Http`], from request bytes to response bytes, so that whatever stands in
 //! for the network in a test or a simulation goes through the real reader.
 //!
@@ -10,6 +11,7 @@
 
 pub mod authorization_code;
 pub mod callback;
+pub mod certificate;
 pub mod client_auth;
 pub mod client_credentials;
 #[cfg(feature = "reqwest")]
@@ -17,19 +19,24 @@ mod connected;
 pub mod departure;
 pub mod device;
 pub mod discovery;
+pub mod document;
 pub mod endpoint;
 pub mod http;
 pub mod id_token;
+pub mod introspection;
+pub mod jwks;
 pub mod jwt;
 #[cfg(feature = "reqwest")]
 mod patience;
 pub mod pkce;
+pub mod pushed_authorization;
 pub mod read;
 pub mod refresh_token;
 #[cfg(feature = "reqwest")]
 pub mod reqwest_http;
 pub mod revocation;
 pub mod sent;
+pub mod userinfo;
 
 mod form;
 mod http_date;

@@ -7,7 +7,7 @@ use url::Url;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post};
+use crate::form::{UnsendableUrl, post, resource_parameters};
 
 /// The request. It names no scope: what was granted stays granted.
 ///
@@ -17,9 +17,11 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     refresh_token: &SecretString,
+    resources: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    fields.extend(resource_parameters(resources));
     post(endpoint, credentials, &fields, requests)
 }
 
@@ -33,7 +35,7 @@ mod tests {
     fn request(auth: ClientAuth, requests: &RequestFacts) -> Request<Bytes> {
         let credentials = Credentials::new("id".into(), auth, Some("se cret".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
-        let request = token_request(&endpoint, &credentials, &"r+t/=".into(), requests).unwrap();
+        let request = token_request(&endpoint, &credentials, &"r+t/=".into(), &[], requests).unwrap();
         assert_eq!(request.method(), "POST");
         request
     }

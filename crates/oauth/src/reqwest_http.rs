@@ -1,19 +1,23 @@
 //! The real HTTP.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::iter::successors;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::Request;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, NoProxy, Proxy, Response};
+use reqwest::{Certificate, Identity, NoProxy, Proxy, Response};
+use secrecy::ExposeSecret;
 use tower::util::AndThenLayer;
 use url::Url;
 use vestal_core::secret::redact;
 
+use crate::certificate::ClientCertificate;
 use crate::connected::{connected, in_time};
 use crate::departure::Departure;
 use crate::endpoint;
@@ -29,8 +33,14 @@ const HEADERS_MAX: usize = 1000;
 /// HTTP/1.1 over rustls: one connection for each request, no redirects, no retries, no cookies, no
 /// compression, and no proxy unless it is named.
 pub struct ReqwestHttp {
+    settings: Settings,
     client: reqwest::Client,
+    /// For requests that show a certificate: one for each, by its fingerprint, so that none is shown with another's.
+    with_certificates: Mutex<HashMap<[u8; 32], reqwest::Client>>,
 }
+
+/// So many clients with certificates are kept; building one takes a while, and a process uses few.
+const CERTIFICATES_MAX: usize = 64;
 
 /// What the real HTTP is to be like.
 #[derive(Clone, Default)]
@@ -54,6 +64,12 @@ pub enum SettingsError {
         /// What is wrong.
         detail: String,
     },
+    /// A client's certificate or its key cannot be used.
+    #[error("the client's certificate and key cannot be used: {detail}")]
+    Certificate {
+        /// What is wrong.
+        detail: String,
+    },
     /// Anything else.
     #[error("the HTTP client cannot be set up: {detail}")]
     Setup {
@@ -68,33 +84,64 @@ impl ReqwestHttp {
     /// # Errors
     /// Where the settings cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let setup = |error: reqwest::Error| SettingsError::Setup { detail: cause(error) };
-        let roots = read_roots(&settings.extra_roots)?;
-        // Whatever the resolver says, what is sent in the clear stays on this machine.
-        let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
-        #[expect(clippy::disallowed_methods, reason = "this is the one place where an HTTP client is built")]
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
-            .http1_only()
-            .http1_max_headers(HEADERS_MAX)
-            // A bad line in its head must not hide the tokens in an answer. No connection is used twice, so nothing can
-            // be taken for the beginning of another answer.
-            .http1_ignore_invalid_headers_in_responses(true)
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .resolve_to_addrs("localhost", &loopback)
-            .tls_certs_merge(roots)
-            .connector_layer(AndThenLayer::new(connected));
-        if let Some(proxy) = &settings.proxy {
-            let directly = NoProxy::from_string("localhost,127.0.0.0/8,::1");
-            builder = builder.proxy(Proxy::all(proxy.clone()).map_err(setup)?.no_proxy(directly));
-        }
-        Ok(Self { client: builder.build().map_err(setup)? })
+        Ok(Self {
+            settings: settings.clone(),
+            client: client(settings, None)?,
+            with_certificates: Mutex::default(),
+        })
     }
+
+    /// The client for a request: the one with its certificate, if it has one.
+    fn client_for(&self, certificate: Option<&ClientCertificate>) -> Result<reqwest::Client, SettingsError> {
+        let Some(certificate) = certificate else { return Ok(self.client.clone()) };
+        let mut known = self.with_certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known.get(&certificate.fingerprint()) {
+            return Ok(client.clone());
+        }
+        let client = client(&self.settings, Some(certificate))?;
+        if known.len() >= CERTIFICATES_MAX {
+            known.clear();
+        }
+        known.insert(certificate.fingerprint(), client.clone());
+        Ok(client)
+    }
+}
+
+fn client(
+    settings: &Settings,
+    certificate: Option<&ClientCertificate>,
+) -> Result<reqwest::Client, SettingsError> {
+    let setup = |error: reqwest::Error| SettingsError::Setup { detail: cause(error) };
+    let unusable = |error: reqwest::Error| SettingsError::Certificate { detail: cause(error) };
+    let roots = read_roots(&settings.extra_roots)?;
+    // Whatever the resolver says, what is sent in the clear stays on this machine.
+    let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where an HTTP client is built")]
+    let mut builder = reqwest::Client::builder()
+        .user_agent(&settings.user_agent)
+        .http1_only()
+        .http1_max_headers(HEADERS_MAX)
+        // A bad line in its head must not hide the tokens in an answer. No connection is used twice, so nothing can
+        // be taken for the beginning of another answer.
+        .http1_ignore_invalid_headers_in_responses(true)
+        .no_proxy()
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .pool_max_idle_per_host(0)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .resolve_to_addrs("localhost", &loopback)
+        .tls_certs_merge(roots)
+        .connector_layer(AndThenLayer::new(connected));
+    if let Some(proxy) = &settings.proxy {
+        let directly = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+        builder = builder.proxy(Proxy::all(proxy.clone()).map_err(setup)?.no_proxy(directly));
+    }
+    if let Some(certificate) = certificate {
+        let identity = Identity::from_pem(certificate.pem().expose_secret().as_bytes());
+        builder = builder.identity(identity.map_err(unusable)?);
+    }
+    builder.build().map_err(if certificate.is_some() { unusable } else { setup })
 }
 
 fn read_roots(pem: &[u8]) -> Result<Vec<Certificate>, SettingsError> {
@@ -113,6 +160,10 @@ impl Http for ReqwestHttp {
     /// then is [`Exchange::NoAnswer`] all the same: the cautious side.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
         let departure = Departure::of(&request).cloned();
+        let client = match self.client_for(ClientCertificate::of(&request)) {
+            Ok(client) => client,
+            Err(error) => return Exchange::NotSent { detail: error.to_string() },
+        };
         let request = match reqwest::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => return Exchange::NotSent { detail: cause(error) },
@@ -125,7 +176,7 @@ impl Http for ReqwestHttp {
         let late = || Exchange::NoAnswer {
             detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
         };
-        let sending = in_time(departure, self.client.execute(request));
+        let sending = in_time(departure, client.execute(request));
         let Some(answered) = patience.wait(sending).await else { return late() };
         match answered {
             Ok(response) => Exchange::Answered(read(response, &patience).await),

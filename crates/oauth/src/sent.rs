@@ -11,7 +11,18 @@ use url::form_urlencoded;
 use vestal_core::secret::{Redactor, SecretString};
 
 /// Parameters that are no secret. What is not named here is taken for one.
-const PUBLIC: [&str; 5] = ["grant_type", "client_id", "redirect_uri", "scope", "token_type_hint"];
+const PUBLIC: [&str; 10] = [
+    "grant_type",
+    "client_id",
+    "client_assertion_type",
+    "redirect_uri",
+    "resource",
+    "response_type",
+    "code_challenge_method",
+    "scope",
+    "prompt",
+    "token_type_hint",
+];
 
 /// Removes from an answer's words every secret of its request: tokens, codes and the client's proof.
 pub fn redactor(request: &Request<Bytes>) -> Redactor {
@@ -68,7 +79,8 @@ mod tests {
             for encoding in [Encoding::Form, Encoding::Json] {
                 let encoding = Some(Fact { value: encoding, source: None, unverified: true, note: None });
                 let requests = RequestFacts { encoding, ..RequestFacts::default() };
-                let request = token_request(&endpoint, &credentials, &"wanderer".into(), &requests).unwrap();
+                let request =
+                    token_request(&endpoint, &credentials, &"wanderer".into(), &[], &requests).unwrap();
                 assert_eq!(redactor(&request).redact(said), kept, "{auth}");
             }
         }

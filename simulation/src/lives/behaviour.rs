@@ -224,9 +224,14 @@ fn parameter(name: &str) -> &'static str {
     }
 }
 
-/// How the client proves itself: as the file says first.
+/// How the client proves itself: as the file says first, of what the sandbox knows.
 pub(crate) fn auth(provider: &Provider) -> ClientAuth {
-    let stated = provider.client.auth.as_ref().and_then(|fact| fact.value.first());
+    let stated = provider.client.auth.as_ref().and_then(|fact| {
+        let known = |auth: &&ClientAuth| {
+            matches!(auth, ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost | ClientAuth::None)
+        };
+        fact.value.iter().find(known)
+    });
     stated.copied().unwrap_or(ClientAuth::ClientSecretBasic)
 }
 
@@ -235,7 +240,7 @@ fn client(provider: &Provider) -> Client {
     let auth = auth(provider);
     let authentication = match auth {
         ClientAuth::None => Authentication::None,
-        ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => Authentication::Secret {
+        _ => Authentication::Secret {
             secrets: vec![SECRET.to_owned()],
             basic: auth == ClientAuth::ClientSecretBasic,
             post: auth == ClientAuth::ClientSecretPost,

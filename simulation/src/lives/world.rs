@@ -239,12 +239,11 @@ fn endpoints(provider: &Provider) -> Endpoints {
         |fact: &Option<vestal_core::provider::Fact<url::Url>>| fact.as_ref().map(|fact| fact.value.clone());
     Endpoints {
         issuer: Some(ISSUER.to_owned()),
-        device_authorization: None,
         authorization: Some(stated(&facts.authorization).unwrap_or_else(|| at("/authorize"))),
-        token: stated(&facts.token).unwrap_or_else(|| at("/token")),
         refresh: stated(&facts.refresh),
         revocation: stated(&facts.revocation),
         sends_iss: true,
+        ..Endpoints::at(stated(&facts.token).unwrap_or_else(|| at("/token")))
     }
 }
 

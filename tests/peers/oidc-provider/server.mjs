@@ -6,12 +6,16 @@
 // Signing in and consenting happen by themselves: an HTTP client that keeps cookies and follows redirects from the
 // authorization endpoint ends at the redirect URI.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 
 // stdout belongs to the ready line.
 console.log = console.info = console.error;
-const { default: Provider } = await import('oidc-provider');
+const {
+  default: Provider,
+  errors: { InvalidTarget },
+} = await import('oidc-provider');
 const { setStorage } = await import('oidc-provider/lib/adapters/memory_adapter.js');
 
 const DEFAULTS = {
@@ -22,6 +26,12 @@ const DEFAULTS = {
   refresh_tokens: 'always', // 'offline_access': only for openid, offline_access and prompt=consent together, silently
   pkce_required: true,
   redirect_uris: [], // further ones
+  jwks: {}, // the public keys of the client that signs with a private one
+  tls: {}, // PEM, for clients that show a certificate: key, cert, client_ca, client_cert
+  par_required: false, // true: authorization requests have to be pushed
+  resources: [], // the APIs that tokens may be asked for
+  says_expires_in: true, // false: a token answer says no word of how long its access token lives
+  forge_id_tokens: false, // true: an id token says something else than what was signed
 };
 const ACCOUNT_ID = 'vesta';
 
@@ -30,18 +40,24 @@ const clients = registerClients();
 // The default store forgets the oldest of a thousand entries; a forgotten token would look revoked.
 setStorage(new Map());
 
-const server = createServer();
-server.on('error', (error) => fail(`cannot listen on port ${settings.port}: ${error.message}`));
-server.listen(settings.port, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = createProvider(issuer);
-  const stats = watch(provider);
-  server.on('request', route(provider, stats));
-  process.stdout.write(`${JSON.stringify({ issuer, clients })}\n`);
-});
+const server = await listening(createServer(), settings.port);
+const { key, cert, client_ca: ca } = settings.tls;
+// Whoever shows no certificate, or one that nobody knows, is told so by the provider.
+const tlsServer =
+  key && (await listening(createTlsServer({ key, cert, ca, requestCert: true, rejectUnauthorized: false }), 0));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+const provider = createProvider(issuer);
+const stats = watch(provider);
+for (const each of [server, tlsServer]) each?.on('request', route(provider, stats));
+process.stdout.write(`${JSON.stringify({ issuer, clients })}\n`);
 
 process.stdin.on('end', () => process.exit(0)).resume();
 process.on('SIGTERM', () => process.exit(0));
+
+function listening(server, port) {
+  server.on('error', (error) => fail(`cannot listen on port ${port}: ${error.message}`));
+  return new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(server)));
+}
 
 function readSettings(args) {
   if (args.length > 1) fail('expected at most one argument, a JSON object of settings');
@@ -85,13 +101,46 @@ function registerClients() {
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token', device],
     },
+    secret_jwt: {
+      ...common,
+      client_id: 'vestal-secret-jwt',
+      client_secret: 'a secret of at least 256 bits, to sign with',
+      token_endpoint_auth_method: 'client_secret_jwt',
+    },
+    ...(settings.jwks.keys && {
+      key_jwt: {
+        ...common,
+        client_id: 'vestal-key-jwt',
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: settings.jwks,
+      },
+    }),
+    ...(settings.tls.client_cert && {
+      tls: {
+        ...common,
+        client_id: 'vestal-tls',
+        token_endpoint_auth_method: 'tls_client_auth',
+        tls_client_auth_subject_dn: new X509Certificate(settings.tls.client_cert).subject,
+      },
+      self_signed: {
+        ...common,
+        client_id: 'vestal-self-signed',
+        token_endpoint_auth_method: 'self_signed_tls_client_auth',
+        jwks: { keys: [asJwk(new X509Certificate(settings.tls.client_cert))] },
+      },
+    }),
   };
+}
+
+function asJwk(certificate) {
+  return { ...certificate.publicKey.export({ format: 'jwk' }), x5c: [certificate.raw.toString('base64')] };
 }
 
 function createProvider(issuer) {
   const always = settings.refresh_tokens === 'always';
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return new Provider(issuer, {
+  const tlsOrigin = tlsServer && `https://localhost:${tlsServer.address().port}`;
+  const provider = new Provider(issuer, {
     clients: Object.values(clients),
     jwks: { keys: [privateKey.export({ format: 'jwk' })] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -109,6 +158,20 @@ function createProvider(issuer) {
     },
     rotateRefreshToken: settings.rotate,
     ...(always && { issueRefreshToken: () => true, expiresWithSession: () => false }),
+    ...(tlsOrigin && {
+      clientAuthMethods: [
+        ...['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
+        ...['tls_client_auth', 'self_signed_tls_client_auth'],
+      ],
+      discovery: {
+        mtls_endpoint_aliases: {
+          token_endpoint: `${tlsOrigin}/token`,
+          revocation_endpoint: `${tlsOrigin}/token/revocation`,
+          introspection_endpoint: `${tlsOrigin}/token/introspection`,
+          pushed_authorization_request_endpoint: `${tlsOrigin}/request`,
+        },
+      },
+    }),
     pkce: { required: () => settings.pkce_required },
     findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -118,10 +181,44 @@ function createProvider(issuer) {
       deviceFlow: { enabled: true },
       dPoP: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
-      pushedAuthorizationRequests: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: settings.par_required },
+      resourceIndicators: { enabled: settings.resources.length > 0, getResourceServerInfo },
       revocation: { enabled: true },
+      ...(tlsOrigin && { mTLS: certificates() }),
     },
   });
+  provider.use(async (ctx, next) => {
+    await next();
+    if (ctx.oidc?.route === 'introspection') stats.introspected += 1;
+    if (ctx.oidc?.route !== 'token' || !ctx.body?.access_token) return;
+    if (!settings.says_expires_in) delete ctx.body.expires_in;
+    if (settings.forge_id_tokens && ctx.body.id_token) ctx.body.id_token = forged(ctx.body.id_token);
+  });
+  return provider;
+}
+
+function certificates() {
+  return {
+    enabled: true,
+    tlsClientAuth: true,
+    selfSignedTlsClientAuth: true,
+    getCertificate: ({ socket }) => socket.getPeerX509Certificate?.()?.toString(),
+    certificateAuthorized: ({ socket }) => socket.authorized,
+    certificateSubjectMatches: ({ socket }, property, expected) =>
+      property === 'tls_client_auth_subject_dn' && socket.getPeerX509Certificate().subject === expected,
+  };
+}
+
+function getResourceServerInfo(_ctx, resource) {
+  if (!settings.resources.includes(resource)) throw new InvalidTarget();
+  return { scope: 'contacts', audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } } };
+}
+
+// The same header and signature around other claims.
+function forged(token) {
+  const [header, claims, signature] = token.split('.');
+  const changed = { ...JSON.parse(Buffer.from(claims, 'base64url')), sub: 'mallory' };
+  return [header, Buffer.from(JSON.stringify(changed)).toString('base64url'), signature].join('.');
 }
 
 // What a test wants to know afterwards. `refresh_reuses` counts every consumed refresh token that was presented again,
@@ -132,6 +229,8 @@ function watch(provider) {
     refused: {},
     refresh_reuses: 0,
     grants_revoked: 0,
+    introspected: 0,
+    pushed: 0,
   };
   const consumed = new Set();
   provider.on('refresh_token.consumed', (token) => consumed.add(token.jti));
@@ -140,6 +239,7 @@ function watch(provider) {
     count(stats.refused, error.message);
     if (consumed.has(oidc.params?.refresh_token)) stats.refresh_reuses += 1;
   });
+  provider.on('pushed_authorization_request.success', () => (stats.pushed += 1));
   provider.on('grant.revoked', () => (stats.grants_revoked += 1));
   provider.on('server_error', (_ctx, error) => console.error(error));
   return stats;
@@ -185,9 +285,10 @@ async function signInAndConsent(provider, request, response) {
   await provider.interactionFinished(request, response, { login: { accountId: ACCOUNT_ID }, consent: { grantId } });
 }
 
-async function grantAll(provider, { client_id: clientId, scope = '' }) {
+async function grantAll(provider, { client_id: clientId, scope = '', resource = [] }) {
   const grant = new provider.Grant({ accountId: ACCOUNT_ID, clientId });
   grant.addOIDCScope(scope);
+  for (const each of [resource].flat()) grant.addResourceScope(each, scope);
   return grant.save();
 }
 

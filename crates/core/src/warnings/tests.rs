@@ -19,15 +19,7 @@ fn client(scopes: &[&str], token: &str) -> Client {
         second_secret: None,
         redirect_uri: url("http://localhost:8724/callback"),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        endpoints: Endpoints {
-            issuer: None,
-            authorization: None,
-            token: url(token),
-            refresh: None,
-            revocation: None,
-            device_authorization: None,
-            sends_iss: false,
-        },
+        endpoints: Endpoints::at(url(token)),
         created_at: start(),
         notes: ClientNotes::default(),
     }

@@ -276,7 +276,10 @@ async fn a_refresh_token_opens_for_its_own_client_and_endpoints_only() {
     forged[2].auth = vestal_core::client::ClientAuth::None;
     for client in forged {
         assert!(matches!(inner.refresh_token(&shop, grant, &client), Err(Error::Sealed { .. })));
-        assert!(client.secret.is_none() || inner.credentials(&client).is_err());
+        assert!(
+            client.secret.is_none()
+                || inner.prover(&client, &vestal_core::provider::ClientFacts::default()).is_err()
+        );
     }
 }
 

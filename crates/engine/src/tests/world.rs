@@ -456,11 +456,10 @@ pub(crate) fn client() -> NewClient {
         endpoints: Endpoints {
             issuer: Some(ISSUER.into()),
             authorization: Some(format!("{ISSUER}/authorize").parse().unwrap()),
-            token: format!("{ISSUER}/token").parse().unwrap(),
-            refresh: None,
             revocation: Some(format!("{ISSUER}/revoke").parse().unwrap()),
             device_authorization: Some(format!("{ISSUER}/device_authorization").parse().unwrap()),
             sends_iss: true,
+            ..Endpoints::at(format!("{ISSUER}/token").parse().unwrap())
         },
     }
 }

@@ -77,23 +77,46 @@ fn a_full_document() {
         "authorization_response_iss_parameter_supported": true,
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_post", "none", "tls_client_auth"],
         "code_challenge_methods_supported": ["S256", "plain"],
+        "pushed_authorization_request_endpoint": "https://as.example/par",
+        "require_pushed_authorization_requests": true,
+        "introspection_endpoint": "https://as.example/introspect",
+        "userinfo_endpoint": "http://as.example/me",
         "jwks_uri": "https://as.example/jwks",
+        "mtls_endpoint_aliases": {
+            "token_endpoint": "https://mtls.as.example/token",
+            "introspection_endpoint": "https://mtls.as.example/introspect",
+        },
     });
     let found = Web::with(OAUTH, 200, &document).discover(ISSUER).unwrap();
     let url = |url: &str| url.parse::<Url>().unwrap();
+    let endpoints = Endpoints {
+        issuer: Some(ISSUER.into()),
+        authorization: Some(url("https://as.example/authorize?tenant=7")),
+        revocation: Some(url("https://as.example/revoke")),
+        device_authorization: Some(url("https://as.example/device")),
+        sends_iss: true,
+        pushed_authorization: Some(url("https://as.example/par")),
+        push: true,
+        introspection: Some(url("https://as.example/introspect")),
+        userinfo: None,
+        jwks: Some(url("https://as.example/jwks")),
+        ..Endpoints::at(url("https://tokens.example/token"))
+    };
     assert_eq!(
         found,
         Discovered {
-            endpoints: Endpoints {
-                issuer: Some(ISSUER.into()),
-                authorization: Some(url("https://as.example/authorize?tenant=7")),
-                token: url("https://tokens.example/token"),
-                refresh: None,
-                revocation: Some(url("https://as.example/revoke")),
-                device_authorization: Some(url("https://as.example/device")),
-                sends_iss: true,
+            mtls: Endpoints {
+                token: url("https://mtls.as.example/token"),
+                introspection: Some(url("https://mtls.as.example/introspect")),
+                ..endpoints.clone()
             },
-            auth_methods: vec![ClientAuth::ClientSecretPost, ClientAuth::None],
+            endpoints,
+            auth_methods: vec![
+                ClientAuth::PrivateKeyJwt,
+                ClientAuth::ClientSecretPost,
+                ClientAuth::None,
+                ClientAuth::TlsClientAuth,
+            ],
             code_challenge_methods: vec!["S256".into(), "plain".into()],
         }
     );

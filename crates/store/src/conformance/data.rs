@@ -73,11 +73,9 @@ pub fn endpoints() -> Endpoints {
     Endpoints {
         issuer: Some("https://provider.example".to_owned()),
         authorization: Some("https://provider.example/authorize?tenant=a%20b".parse().unwrap()),
-        token: "https://provider.example/token".parse().unwrap(),
-        refresh: None,
-        revocation: None,
-        device_authorization: None,
         sends_iss: true,
+        resources: vec!["https://api.provider.example".to_owned()],
+        ..Endpoints::at("https://provider.example/token".parse().unwrap())
     }
 }
 

@@ -3,7 +3,7 @@
 use vestal_api::ClientView;
 use vestal_core::secret::SecretString;
 
-use super::registration::{self, ClientOptions, SecretOptions};
+use super::registration::{self, ClientOptions, SecretOptions, flags_for};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{JsonArray, Output};
@@ -35,25 +35,30 @@ enum Verb {
 Examples:
   vestal client add shops --provider constant-contact
   pass show acme | vestal client add acme --provider custom \\
-      --issuer https://login.acme.example --client-id ID --client-secret-stdin")]
+      --issuer https://login.acme.example --client-id ID --client-secret-stdin
+  vestal client add bank --provider custom --issuer https://login.bank.example \\
+      --client-id ID --auth private_key_jwt --key-file key.pem")]
     Add(Box<Add>),
     /// List the clients
     #[command(after_help = "Example:\n  vestal client list --json")]
     List,
     /// Show a client; never its secret
+    ///
+    /// Of a client that signs with a private key, the public key is shown, to be registered with the provider.
     #[command(after_help = "Example:\n  vestal client show google")]
     Show {
         /// The client
         client: String,
     },
-    /// Replace a client's secret
+    /// Replace a client's secret, or its key
     ///
     /// Connections that waited because the provider refused the old one are refreshed by vestal serve within half a minute, or at the next run of vestal refresh --due.
     #[command(after_help = "\
 Examples:
   vestal client set-secret google
   vestal client set-secret google --client-secret-file new-secret.txt
-  vestal client set-secret google --keep-old     the provider takes both for a while")]
+  vestal client set-secret google --keep-old     the provider takes both for a while
+  vestal client set-secret acme --key-file new-key.pem --keep-old")]
     SetSecret {
         /// The client
         client: String,
@@ -117,17 +122,19 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Verb::Show { client } => {
             let vestal = context.open().await?;
             let client = vestal.engine.client_named(&client).await.map_err(failed)?;
-            show(&ClientView::from(&client), output)?;
+            let keys = vestal.engine.public_jwks(&client).map_err(failed)?;
+            show(&ClientView { public_keys: keys, ..ClientView::from(&client) }, output)?;
             for told in warnings::of_client(&vestal, &client, None).await? {
                 told.say(output);
             }
         }
         Verb::SetSecret { client, secret, keep_old } => {
             let vestal = context.open().await?;
-            vestal.engine.client_named(&client).await.map_err(failed)?;
-            let secret: SecretString = secret.read()?.ok_or_else(|| {
-                Failure::usage("there is no new secret")
-                    .next("give it with --client-secret-file FILE or --client-secret-stdin")
+            let auth = vestal.engine.client_named(&client).await.map_err(failed)?.auth;
+            secret.check(auth)?;
+            let secret: SecretString = secret.read(Some(auth))?.ok_or_else(|| {
+                Failure::usage(format!("there is no new secret: {auth} needs {}", auth.proof()))
+                    .next(format!("give it with {}", flags_for(auth.proof())))
             })?;
             let client = vestal.engine.set_client_secret(&client, &secret, keep_old).await.map_err(failed)?;
             if output.json {
@@ -206,6 +213,22 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
         if let Some(url) = only_some_have {
             output.line(format_args!("  {}{url}", pad(title, 16)))?;
         }
+    }
+    for (title, url) in [
+        ("pushes to", endpoints.pushed_authorization.as_ref().filter(|_| endpoints.push)),
+        ("introspection", endpoints.introspection.as_ref()),
+        ("userinfo", endpoints.userinfo.as_ref()),
+        ("id token keys", endpoints.jwks.as_ref()),
+    ] {
+        if let Some(url) = url {
+            output.line(format_args!("  {}{url}", pad(title, 16)))?;
+        }
+    }
+    if !endpoints.resources.is_empty() {
+        output.line(format_args!("  {}{}", pad("resources", 16), endpoints.resources.join(" ")))?;
+    }
+    for (key, title) in client.public_keys.iter().zip(["public key", "and before"]) {
+        output.line(format_args!("  {}{}", pad(title, 16), serde_json::Value::Object(key.clone())))?;
     }
     if let Some(trouble) = &client.trouble {
         let refused = output.palette.bad("refused");

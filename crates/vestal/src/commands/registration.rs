@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use url::Url;
-use vestal_core::client::{Client, ClientAuth, Endpoints};
+use vestal_core::client::{Client, ClientAuth, Endpoints, Proof};
 use vestal_core::provider::{Issuer, Provider, catalogue};
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_engine::NewClient;
-use vestal_oauth::discovery::{DiscoveryError, discover};
+use vestal_oauth::discovery::{Discovered, DiscoveryError, discover};
 use vestal_oauth::endpoint::{self, UnfitEndpoint};
 
 use crate::config::{create, read_secret_file};
@@ -31,7 +31,7 @@ pub(crate) struct ClientOptions {
     #[command(flatten)]
     pub(crate) secret: SecretOptions,
 
-    /// How the client proves itself: client_secret_basic, client_secret_post or none [default: what the provider accepts]
+    /// How the client proves itself: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none [default: what the provider accepts]
     #[arg(long, value_name = "METHOD")]
     pub(crate) auth: Option<ClientAuth>,
 
@@ -55,12 +55,20 @@ pub(crate) struct ClientOptions {
     #[arg(long, value_name = "URL")]
     pub(crate) device_authorization_endpoint: Option<Url>,
 
+    /// An API that tokens are to be for, as the provider names it (RFC 8707); can be given again
+    #[arg(long = "resource", value_name = "URI", value_parser = resource)]
+    pub(crate) resources: Vec<String>,
+
+    /// Push what is asked for to the provider (RFC 9126), also where it takes it from the browser
+    #[arg(long)]
+    pub(crate) push: bool,
+
     /// The redirect URI, exactly as it is registered [default: http://localhost:8724/callback]
     #[arg(long, value_name = "URI")]
     pub(crate) redirect_uri: Option<Url>,
 }
 
-/// Where a secret comes from.
+/// Where what proves a client comes from.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct SecretOptions {
     /// A file that holds the client secret
@@ -70,22 +78,68 @@ pub(crate) struct SecretOptions {
     /// Read the client secret from stdin, as a line
     #[arg(long, conflicts_with = "client_secret_file")]
     pub(crate) client_secret_stdin: bool,
+
+    /// A file that holds the client's private key, as PEM or JWK
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_secret_file", "client_secret_stdin"])]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// A file that holds the client's certificate as PEM, its own first
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(crate) certificate_file: Option<PathBuf>,
 }
 
 impl SecretOptions {
-    /// The secret; `None` where none is given and nobody can be asked, or the person has none.
-    pub(crate) fn read(&self) -> Result<Option<SecretString>, Failure> {
+    /// What there is for a client that proves itself so; `None` where nothing is given and nobody can be asked, or the
+    /// person has none.
+    pub(crate) fn read(&self, auth: Option<ClientAuth>) -> Result<Option<SecretString>, Failure> {
+        if let Some(path) = &self.key_file {
+            let key = read_secret_file(path)?;
+            let Some(path) = &self.certificate_file else { return Ok(Some(key)) };
+            let certificate = read_secret_file(path)?;
+            let pem = format!("{}\n{}", certificate.expose_secret().trim(), key.expose_secret());
+            return Ok(Some(pem.into()));
+        }
+        let is_a_secret = auth.is_none_or(|auth| auth.proof() == Proof::Secret);
         let secret = match &self.client_secret_file {
             Some(path) => Some(read_secret_file(path)?.expose_secret().trim().into()),
             None if self.client_secret_stdin => Some(terminal::read_line()?.into()),
-            None if terminal::has_person() => Some(terminal::ask_secret("Client secret (does not show): ")?),
+            None if is_a_secret && terminal::has_person() => {
+                Some(terminal::ask_secret("Client secret (does not show): ")?)
+            }
             None => None,
         };
         Ok(secret.filter(|secret: &SecretString| !secret.expose_secret().is_empty()))
     }
 
-    fn is_given(&self) -> bool {
-        self.client_secret_stdin || self.client_secret_file.is_some()
+    /// What kind of thing is given.
+    pub(crate) fn given(&self) -> Option<Proof> {
+        match (&self.key_file, &self.certificate_file) {
+            (Some(_), Some(_)) => Some(Proof::Certificate),
+            (Some(_), None) => Some(Proof::Key),
+            _ if self.client_secret_stdin || self.client_secret_file.is_some() => Some(Proof::Secret),
+            _ => None,
+        }
+    }
+
+    /// Refuses what does not go with a client's method.
+    pub(crate) fn check(&self, auth: ClientAuth) -> Result<(), Failure> {
+        match (auth.proof(), self.given()) {
+            // A key may come with its certificate, by which some providers know it.
+            (_, None) | (Proof::Key, Some(Proof::Certificate)) => Ok(()),
+            (needed, Some(given)) if needed == given => Ok(()),
+            (needed, Some(given)) => Err(Failure::usage(format!("{auth} needs {needed}, not {given}"))
+                .next(format!("give it with {}", flags_for(needed)))),
+        }
+    }
+}
+
+/// The flags that give such a thing.
+pub(crate) fn flags_for(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Secret => "--client-secret-file FILE or --client-secret-stdin",
+        Proof::Key => "--key-file FILE",
+        Proof::Certificate => "--certificate-file FILE and --key-file FILE",
+        Proof::Nothing => "no flag at all",
     }
 }
 
@@ -93,11 +147,20 @@ impl ClientOptions {
     /// Whether anything is said of a client.
     pub(crate) fn say_something(&self) -> bool {
         self.client_id.is_some()
-            || self.secret.is_given()
+            || self.secret.given().is_some()
             || self.auth.is_some()
             || self.issuer.is_some()
             || self.token_endpoint.is_some()
             || self.redirect_uri.is_some()
+    }
+}
+
+/// An absolute URI without a fragment (RFC 8707 §2), to the letter: providers compare it so.
+fn resource(text: &str) -> Result<String, String> {
+    let uri = Url::parse(text).map_err(|error| error.to_string())?;
+    match uri.fragment() {
+        Some(_) => Err("it must not have a fragment (#…)".to_owned()),
+        None => Ok(text.to_owned()),
     }
 }
 
@@ -142,7 +205,7 @@ pub(crate) async fn register(
     if options.client_id.is_none() && terminal::has_person() {
         introduce(&provider, &redirect_uri, &scopes, context);
     }
-    let (endpoints, discovered) = endpoints(vestal, &provider, &options).await?;
+    let Found { endpoints, mtls, methods } = endpoints(vestal, &provider, &options).await?;
     let client_id = match options.client_id {
         Some(client_id) => client_id,
         None if terminal::has_person() => terminal::ask("Client id: ")?,
@@ -153,17 +216,32 @@ pub(crate) async fn register(
     }
     let accepted = match &provider.client.auth {
         Some(fact) => fact.value.clone(),
-        None => discovered,
+        None => methods,
     };
+    if let Some(auth) = options.auth {
+        options.secret.check(auth)?;
+    }
     let secret = match options.auth {
         Some(ClientAuth::None) => None,
-        _ => options.secret.read()?,
+        asked => options.secret.read(asked)?,
     };
     if secret.is_none() && options.auth.is_none() && !terminal::has_person() {
         // A public client is a choice: at the terminal by an empty answer, otherwise in so many words.
-        return Err(needs_secret());
+        return Err(needs(Proof::Secret));
     }
-    let auth = choose_auth(options.auth, secret.is_some(), &accepted)?;
+    let given = match &secret {
+        Some(_) => options.secret.given().unwrap_or(Proof::Secret),
+        None => Proof::Nothing,
+    };
+    let auth = choose_auth(options.auth, given, &accepted)?;
+    let mut endpoints = if auth.proof() == Proof::Certificate { mtls } else { endpoints };
+    endpoints.resources = options.resources.clone();
+    endpoints.push |= options.push || provider.authorization.must_be_pushed();
+    if endpoints.push && endpoints.pushed_authorization.is_none() && endpoints.authorization.is_some() {
+        return Err(Failure::usage(format!("{} names no endpoint to push to", provider.name))
+            .why("neither its metadata nor what is known of it has a pushed_authorization_request_endpoint")
+            .next("leave out --push"));
+    }
     let new = NewClient {
         name,
         provider: provider.id.clone(),
@@ -182,11 +260,14 @@ pub(crate) fn split(scopes: &[String]) -> Vec<String> {
     scopes.iter().flat_map(|scopes| scopes.split_whitespace()).map(str::to_owned).collect()
 }
 
-fn needs_secret() -> Failure {
-    missing(
-        "the client needs a secret",
-        "--client-secret-file FILE or --client-secret-stdin; for a public client, --auth none",
-    )
+fn needs(proof: Proof) -> Failure {
+    match proof {
+        Proof::Secret => missing(
+            "the client needs a secret",
+            &format!("{}; for a public client, --auth none", flags_for(proof)),
+        ),
+        _ => missing(&format!("the client needs {proof}"), flags_for(proof)),
+    }
 }
 
 fn missing(what: &str, flags: &str) -> Failure {
@@ -223,12 +304,19 @@ pub(super) fn redirect_uri(wanted: Option<Url>) -> Result<Url, Failure> {
     Ok(uri)
 }
 
-/// Where the provider is, and how its server says that clients may prove themselves.
+/// Where a provider is, and how its server says that clients may prove themselves.
+pub(super) struct Found {
+    pub(super) endpoints: Endpoints,
+    /// For a client that shows a certificate.
+    mtls: Endpoints,
+    pub(super) methods: Vec<ClientAuth>,
+}
+
 pub(super) async fn endpoints(
     vestal: &Vestal,
     provider: &Provider,
     options: &ClientOptions,
-) -> Result<(Endpoints, Vec<ClientAuth>), Failure> {
+) -> Result<Found, Failure> {
     let facts = &provider.endpoints;
     let is_said = |said: &Option<Issuer>| match said {
         Some(Issuer::Is(issuer)) => Some(issuer.clone()),
@@ -238,7 +326,7 @@ pub(super) async fn endpoints(
         let fact = facts.token.as_ref().filter(|_| options.issuer.is_none());
         fact.map(|fact| fact.value.clone())
     });
-    let (endpoints, methods) = if let Some(token) = named {
+    let found = if let Some(token) = named {
         let fact = |fact: &Option<vestal_core::provider::Fact<Url>>| {
             // The provider's other endpoints do not belong to a token endpoint that somebody else named.
             fact.as_ref().filter(|_| options.token_endpoint.is_none()).map(|fact| fact.value.clone())
@@ -246,16 +334,20 @@ pub(super) async fn endpoints(
         let endpoints = Endpoints {
             issuer: is_said(&facts.issuer).filter(|_| options.token_endpoint.is_none()),
             authorization: options.authorization_endpoint.clone().or_else(|| fact(&facts.authorization)),
-            token,
             refresh: fact(&facts.refresh),
             revocation: options.revocation_endpoint.clone().or_else(|| fact(&facts.revocation)),
             device_authorization: options
                 .device_authorization_endpoint
                 .clone()
                 .or_else(|| fact(&facts.device_authorization)),
-            sends_iss: false,
+            pushed_authorization: fact(&facts.pushed_authorization),
+            introspection: fact(&facts.introspection),
+            userinfo: fact(&facts.userinfo),
+            jwks: fact(&facts.jwks),
+            ..Endpoints::at(token)
         };
-        (endpoints, vec![ClientAuth::ClientSecretBasic, ClientAuth::None])
+        let methods = vec![ClientAuth::ClientSecretBasic, ClientAuth::None];
+        Found { mtls: endpoints.clone(), endpoints, methods }
     } else {
         let issuer = match options.issuer.clone().or_else(|| is_said(&facts.issuer)) {
             Some(issuer) => issuer,
@@ -272,25 +364,26 @@ pub(super) async fn endpoints(
             }
         };
         refuse_retired(&issuer)?;
-        let found =
+        let Discovered { mut endpoints, mut mtls, auth_methods, .. } =
             discover(&*vestal.http, &issuer, vestal.config.limits.answer).await.map_err(undiscovered)?;
-        let mut endpoints = found.endpoints;
-        if let Some(authorization) = &options.authorization_endpoint {
-            endpoints.authorization = Some(authorization.clone());
+        for endpoints in [&mut endpoints, &mut mtls] {
+            if let Some(authorization) = &options.authorization_endpoint {
+                endpoints.authorization = Some(authorization.clone());
+            }
+            if let Some(revocation) = &options.revocation_endpoint {
+                endpoints.revocation = Some(revocation.clone());
+            }
+            if let Some(device_authorization) = &options.device_authorization_endpoint {
+                endpoints.device_authorization = Some(device_authorization.clone());
+            }
         }
-        if let Some(revocation) = &options.revocation_endpoint {
-            endpoints.revocation = Some(revocation.clone());
-        }
-        if let Some(device_authorization) = &options.device_authorization_endpoint {
-            endpoints.device_authorization = Some(device_authorization.clone());
-        }
-        (endpoints, found.auth_methods)
+        Found { endpoints, mtls, methods: auth_methods }
     };
-    for url in endpoints.all() {
+    for url in found.endpoints.all().chain(found.mtls.all()) {
         refuse_retired(url.as_str())?;
         endpoint::check(url).map_err(|error| unfit(url, "cannot be used", error))?;
     }
-    Ok((endpoints, methods))
+    Ok(found)
 }
 
 fn unfit(url: &Url, what: &str, why: UnfitEndpoint) -> Failure {
@@ -327,21 +420,28 @@ fn refuse_retired(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How the client proves itself: as asked, or else by the first way that the provider accepts and that fits whether
-/// there is a secret.
+/// How the client proves itself: as asked, or else by the first way that the provider accepts and that fits what is
+/// given. A secret is sent as it is before anything is signed with it: that is how most clients are registered.
 pub(super) fn choose_auth(
     asked: Option<ClientAuth>,
-    has_secret: bool,
+    given: Proof,
     accepted: &[ClientAuth],
 ) -> Result<ClientAuth, Failure> {
     if let Some(auth) = asked {
-        return if auth.needs_secret() && !has_secret { Err(needs_secret()) } else { Ok(auth) };
+        return if auth.needs_secret() && given == Proof::Nothing {
+            Err(needs(auth.proof()))
+        } else {
+            Ok(auth)
+        };
     }
-    let fitting = accepted.iter().copied().find(|auth| auth.needs_secret() == has_secret);
-    match (fitting, has_secret) {
+    let fitting = || accepted.iter().copied().filter(|auth| auth.proof() == given);
+    let usual = fitting().find(|auth| *auth != ClientAuth::ClientSecretJwt).or_else(|| fitting().next());
+    match (usual, given) {
         (Some(auth), _) => Ok(auth),
-        (None, true) => Ok(ClientAuth::ClientSecretBasic),
-        (None, false) => Err(needs_secret()),
+        (None, Proof::Secret) => Ok(ClientAuth::ClientSecretBasic),
+        (None, Proof::Key) => Ok(ClientAuth::PrivateKeyJwt),
+        (None, Proof::Certificate) => Ok(ClientAuth::TlsClientAuth),
+        (None, Proof::Nothing) => Err(needs(Proof::Secret)),
     }
 }
 
@@ -353,20 +453,62 @@ mod tests {
     fn the_way_to_prove_oneself_fits_what_there_is() {
         let (basic, post) = (ClientAuth::ClientSecretBasic, ClientAuth::ClientSecretPost);
         let public = ClientAuth::None;
-        for (asked, has_secret, accepted, chosen) in [
-            (None, true, &[post, basic][..], Some(post)),
-            (None, false, &[basic, public], Some(public)),
-            (None, false, &[basic], None),
-            (None, true, &[], Some(basic)),
-            (Some(post), true, &[basic], Some(post)),
-            (Some(post), false, &[], None),
-            (Some(public), false, &[], Some(public)),
+        let (signed, key) = (ClientAuth::ClientSecretJwt, ClientAuth::PrivateKeyJwt);
+        let (secret, nothing) = (Proof::Secret, Proof::Nothing);
+        for (asked, given, accepted, chosen) in [
+            (None, secret, &[post, basic][..], Some(post)),
+            (None, secret, &[signed, basic], Some(basic)),
+            (None, secret, &[signed, key], Some(signed)),
+            (None, Proof::Key, &[basic, key], Some(key)),
+            (None, Proof::Key, &[basic], Some(key)),
+            (
+                None,
+                Proof::Certificate,
+                &[key, ClientAuth::SelfSignedTlsClientAuth],
+                Some(ClientAuth::SelfSignedTlsClientAuth),
+            ),
+            (None, Proof::Certificate, &[], Some(ClientAuth::TlsClientAuth)),
+            (None, nothing, &[basic, public], Some(public)),
+            (None, nothing, &[basic], None),
+            (None, secret, &[], Some(basic)),
+            (Some(post), secret, &[basic], Some(post)),
+            (Some(post), nothing, &[], None),
+            (Some(key), nothing, &[], None),
+            (Some(public), nothing, &[], Some(public)),
         ] {
-            assert_eq!(
-                choose_auth(asked, has_secret, accepted).ok(),
-                chosen,
-                "{asked:?} {has_secret} {accepted:?}"
-            );
+            assert_eq!(choose_auth(asked, given, accepted).ok(), chosen, "{asked:?} {given} {accepted:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_named_to_the_letter() {
+        for named in ["https://api.example", "https://api.example/", "urn:example:contacts"] {
+            assert_eq!(resource(named).as_deref(), Ok(named));
+        }
+        assert!(resource("contacts").is_err() && resource("https://api.example/#x").is_err());
+    }
+
+    #[test]
+    fn what_is_given_goes_with_the_method() {
+        let secret = SecretOptions { client_secret_stdin: true, ..SecretOptions::default() };
+        let key = SecretOptions { key_file: Some("k".into()), ..SecretOptions::default() };
+        let both = SecretOptions {
+            certificate_file: Some("c".into()),
+            key_file: Some("k".into()),
+            ..SecretOptions::default()
+        };
+        for (options, auth, fits) in [
+            (&secret, ClientAuth::ClientSecretJwt, true),
+            (&secret, ClientAuth::PrivateKeyJwt, false),
+            (&key, ClientAuth::PrivateKeyJwt, true),
+            (&key, ClientAuth::TlsClientAuth, false),
+            (&key, ClientAuth::None, false),
+            (&both, ClientAuth::PrivateKeyJwt, true),
+            (&both, ClientAuth::SelfSignedTlsClientAuth, true),
+            (&both, ClientAuth::ClientSecretPost, false),
+            (&SecretOptions::default(), ClientAuth::PrivateKeyJwt, true),
+        ] {
+            assert_eq!(options.check(auth).is_ok(), fits, "{options:?} {auth}");
         }
     }
 

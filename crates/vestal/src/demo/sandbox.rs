@@ -50,11 +50,10 @@ pub(crate) fn endpoints(issuer: &str) -> anyhow::Result<Endpoints> {
     Ok(Endpoints {
         issuer: Some(issuer.to_owned()),
         authorization: Some(below("authorize")?),
-        token: below("token")?,
-        refresh: None,
         revocation: Some(below("revoke")?),
         device_authorization: Some(below("device_authorization")?),
         sends_iss: true,
+        ..Endpoints::at(below("token")?)
     })
 }
 

@@ -74,6 +74,15 @@ impl Failure {
                 };
                 Self::new(code, format!("{provider} gave no token")).why(detail).next(next)
             }
+            Error::NotPushed { provider, detail, transient } => {
+                let (code, next) = match transient {
+                    true => (Code::TemporarilyUnavailable, "try again"),
+                    false => {
+                        (Code::Failed, "check how the client proves itself, the redirect URI and the scopes")
+                    }
+                };
+                Self::new(code, format!("{provider} did not take the request for consent")).why(detail).next(next)
+            }
             Error::NotRevoked { name, provider, detail, transient } => {
                 let code = if transient { Code::TemporarilyUnavailable } else { Code::Failed };
                 let name = name.as_str();

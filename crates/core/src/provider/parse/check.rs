@@ -13,13 +13,14 @@ use crate::provider::{ApiFacts, ErrorFact, Grace, Issuer, Limit, Provider, Rotat
 const ALSO_FACTS: [&str; 1] = ["errors"];
 
 /// Parameters of an authorization request that are Vestal's own (RFC 6749 §4.1.1, RFC 7636 §4.3).
-const OWN_PARAMETERS: [&str; 7] = [
+const OWN_PARAMETERS: [&str; 8] = [
     "response_type",
     "client_id",
     "redirect_uri",
     "state",
     "code_challenge",
     "code_challenge_method",
+    "nonce",
     "scope",
 ];
 
@@ -136,6 +137,10 @@ fn endpoint_urls(provider: &Provider) -> impl Iterator<Item = (&'static str, &Ur
         ("endpoints.refresh", &endpoints.refresh),
         ("endpoints.revocation", &endpoints.revocation),
         ("endpoints.device_authorization", &endpoints.device_authorization),
+        ("endpoints.pushed_authorization", &endpoints.pushed_authorization),
+        ("endpoints.introspection", &endpoints.introspection),
+        ("endpoints.userinfo", &endpoints.userinfo),
+        ("endpoints.jwks", &endpoints.jwks),
     ]
     .into_iter()
     .filter_map(|(name, fact)| Some((name, &fact.as_ref()?.value)))

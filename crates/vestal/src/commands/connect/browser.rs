@@ -37,7 +37,7 @@ pub(super) async fn consent(
     let came = async {
         loop {
             let arrival = loopback.next().await?;
-            if is_ours(&arrival.url, &request.url) {
+            if is_ours(&arrival.url, &request.state) {
                 return Some(arrival);
             }
             // Somebody else's, or an old one: nothing to give up for.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use vestal_core::client::Client;
+use vestal_core::client::Proof;
 use vestal_core::provider::{Provider, catalogue};
 use vestal_engine::NewClient;
 
@@ -127,15 +128,16 @@ impl<'a> Clients<'a> {
             token_endpoint: given.token_endpoint,
             ..ClientOptions::default()
         };
-        let has_secret = given.secret.is_some();
+        let proof = if given.secret.is_some() { Proof::Secret } else { Proof::Nothing };
         let registered = async {
-            let (endpoints, discovered) = registration::endpoints(vestal, &provider, &options).await?;
-            let accepted = provider.client.auth.as_ref().map_or(discovered, |fact| fact.value.clone());
+            let registration::Found { endpoints, methods, .. } =
+                registration::endpoints(vestal, &provider, &options).await?;
+            let accepted = provider.client.auth.as_ref().map_or(methods, |fact| fact.value.clone());
             let new = NewClient {
                 name: name.clone(),
                 provider: provider.id.clone(),
                 client_id: given.client_id,
-                auth: registration::choose_auth(None, has_secret, &accepted)?,
+                auth: registration::choose_auth(None, proof, &accepted)?,
                 secret: given.secret,
                 redirect_uri: registration::redirect_uri(None)?,
                 scopes: match given.scopes {

@@ -183,7 +183,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "\"none\"]",
         "\"basic\"]",
         &[
-            "16:39: unknown variant `basic`, expected one of `client_secret_basic`, `client_secret_post`, `none`",
+            "16:39: unknown variant `basic`, expected one of `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth`, `self_signed_tls_client_auth`, `none`",
         ],
     ),
     (
