@@ -137,15 +137,8 @@ mod tests {
     fn a_warning_says_what_and_why_and_what_to_do() {
         let provider = vestal_core::provider::catalogue::builtin("google").unwrap().unwrap();
         let fact = provider.refresh_token.shorter[0].clone();
-        let endpoints = vestal_core::client::Endpoints {
-            issuer: None,
-            authorization: None,
-            token: "https://oauth2.googleapis.com/token".parse().unwrap(),
-            refresh: None,
-            revocation: None,
-            device_authorization: None,
-            sends_iss: false,
-        };
+        let endpoints =
+            vestal_core::client::Endpoints::at("https://oauth2.googleapis.com/token".parse().unwrap());
         let client = Client {
             id: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
             revision: 1,

@@ -129,14 +129,12 @@ mod tests {
         let endpoints = Endpoints {
             issuer: Some("https://a.example".to_owned()),
             authorization: Some(url("https://a.example/auth?x=\"y")),
-            token: url("https://a.example/token"),
-            refresh: None,
-            revocation: None,
             device_authorization: Some(url("https://a.example/device")),
-            sends_iss: false,
+            ..Endpoints::at(url("https://a.example/token"))
         };
         let auth_methods = vec![vestal_core::client::ClientAuth::ClientSecretBasic];
-        let found = Discovered { endpoints, auth_methods, code_challenge_methods: vec![] };
+        let found =
+            Discovered { mtls: endpoints.clone(), endpoints, auth_methods, code_challenge_methods: vec![] };
         let provider = Provider::parse(&file("acme", "https://a.example", &found)).unwrap();
         assert!(!provider.stated.is_empty() && provider.stated.iter().all(|stated| stated.unverified));
         assert!(provider.endpoints.device_authorization.is_some() && provider.client.auth.is_some());
