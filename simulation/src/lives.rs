@@ -115,7 +115,7 @@ pub fn live(provider: &Provider, behaviour: &Behaviour, course: &Course) -> Outc
     runtime.block_on(world::live(provider, behaviour, course))
 }
 
-/// The providers that come with Vestal, in order.
+/// The providers that come with Vestal and give refresh tokens, in order: without one, there is no life to keep.
 ///
 /// # Panics
 ///
@@ -124,6 +124,7 @@ pub fn providers() -> Vec<Provider> {
     catalogue::ids()
         .filter_map(catalogue::builtin)
         .map(|read| read.unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
+        .filter(Provider::issues_refresh_tokens)
         .collect()
 }
 

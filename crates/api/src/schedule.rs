@@ -34,7 +34,7 @@ pub struct ScheduleView {
     pub wishes: Vec<WishView>,
     /// The times before which it would be bad.
     pub floors: Vec<FloorView>,
-    /// When the refresh token dies if it is not used; `null` where it does not, or there is none.
+    /// When the refresh token, or an access token that is exchanged itself, dies if it is not used; `null` where it does not, or there is none.
     pub idle_end: Option<IdleEndView>,
     /// When it dies whatever is done; `null` where it does not, as far as is known.
     pub absolute_end: Option<AbsoluteEndView>,
@@ -49,10 +49,11 @@ pub struct ScheduleView {
 pub struct WishView {
     /// The time.
     pub at: Timestamp,
-    /// `half_life` or `daily` (of the access token), `keep_alive` (of the refresh token), `retry`, `verify`.
+    /// `half_life`, `daily`, `exchange`, `lengthen` or `within_time` (of the access token), `keep_alive` (of the refresh
+    /// token), `retry`, `verify`.
     pub why: String,
-    /// The whole life it was reckoned from: the access token's, or how long the refresh token may lie unused;
-    /// `null` for `retry` and `verify`.
+    /// The whole life it was reckoned from: the access token's, or how long the refresh token may lie unused, or within
+    /// which time the provider wants a renewal; `null` for `retry` and `verify`.
     pub life_seconds: Option<u64>,
     /// Who says how long the refresh token may lie unused; `null` but for `keep_alive`.
     pub basis: Option<BasisView>,
@@ -151,6 +152,8 @@ impl From<&Wish> for WishView {
         let (life, basis, stretch) = match wish.why {
             Why::HalfLife { life, stretch } | Why::Daily { life, stretch } => (Some(life), None, stretch),
             Why::KeepAlive { limit, basis } => (Some(limit), Some(basis), 1.0),
+            Why::Exchange { life } | Why::Lengthen { life } => (Some(life), None, 1.0),
+            Why::WithinTime { within } => (Some(within), None, 1.0),
             Why::Retry | Why::Verify => (None, None, 1.0),
         };
         Self {
@@ -185,6 +188,9 @@ fn wish_name(why: Why) -> &'static str {
         Why::HalfLife { .. } => "half_life",
         Why::Daily { .. } => "daily",
         Why::KeepAlive { .. } => "keep_alive",
+        Why::Exchange { .. } => "exchange",
+        Why::Lengthen { .. } => "lengthen",
+        Why::WithinTime { .. } => "within_time",
         Why::Retry => "retry",
         Why::Verify => "verify",
     }

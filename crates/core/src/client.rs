@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::evidence::Evidence;
 use crate::id::{ClientId, ConnectionId};
+use crate::provider::ExchangeStep;
 use crate::seal::{Field, Place, Sealed};
 
 /// A registration with a provider, as it is stored. Its secret is sealed.
@@ -82,8 +83,9 @@ impl Client {
             binding.extend(["\n", refresh.as_str()]);
         }
         // Named, since each of them may be missing: what was sealed before there were any stays as it was.
-        let Endpoints { pushed_authorization, introspection, userinfo, jwks, .. } = &self.endpoints;
+        let Endpoints { lengthen, pushed_authorization, introspection, userinfo, jwks, .. } = &self.endpoints;
         for (name, url) in [
+            ("lengthen", lengthen),
             ("device_authorization", device_authorization),
             ("pushed_authorization", pushed_authorization),
             ("introspection", introspection),
@@ -209,9 +211,12 @@ pub struct Endpoints {
     pub authorization: Option<Url>,
     /// The token endpoint.
     pub token: Url,
-    /// The token endpoint for refreshes, where that is another one.
+    /// The token endpoint for refreshes and renewals, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Url>,
+    /// The token endpoint for making a short-lived access token a long-lived one, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengthen: Option<Url>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Url>,
     /// The device authorization endpoint (RFC 8628).
@@ -252,6 +257,7 @@ impl Endpoints {
             authorization: None,
             token,
             refresh: None,
+            lengthen: None,
             revocation: None,
             device_authorization: None,
             sends_iss: false,
@@ -269,11 +275,20 @@ impl Endpoints {
         self.refresh.as_ref().unwrap_or(&self.token)
     }
 
+    /// Where a step with an access token is asked for.
+    pub fn for_exchanges(&self, step: ExchangeStep) -> &Url {
+        match step {
+            ExchangeStep::Lengthen => self.lengthen.as_ref().unwrap_or(&self.token),
+            ExchangeStep::Renew => self.for_refreshes(),
+        }
+    }
+
     /// All that a browser or a request is sent to.
     pub fn all(&self) -> impl Iterator<Item = &Url> {
         let others = [
             &self.authorization,
             &self.refresh,
+            &self.lengthen,
             &self.revocation,
             &self.device_authorization,
             &self.pushed_authorization,
@@ -314,6 +329,11 @@ mod tests {
         assert_eq!(other.endpoints.for_refreshes().as_str(), "https://as.example/refresh");
         bindings.push(other.binding());
         other.endpoints.refresh = Some(url("https://elsewhere.example/refresh"));
+        bindings.push(other.binding());
+        other = client.clone();
+        other.endpoints.lengthen = Some(url("https://as.example/refresh"));
+        assert_eq!(other.endpoints.for_exchanges(ExchangeStep::Lengthen).path(), "/refresh");
+        assert_eq!(other.endpoints.for_exchanges(ExchangeStep::Renew).path(), "/token");
         bindings.push(other.binding());
         other = client.clone();
         other.endpoints.revocation = Some(url("https://as.example/refresh"));

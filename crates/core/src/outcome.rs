@@ -50,10 +50,12 @@ pub fn judge(
     };
     let stored = grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint);
     let Some(failure) = failure else {
-        return if stored == attempt.fingerprint {
-            Verdict::Apply
-        } else {
-            Verdict::Keep(WhyCandidate::AnotherRefreshToken)
+        // For an access token that was exchanged, a newer one may have come meanwhile.
+        let superseded = grant.renewal == Renewal::Exchange && grant.tokens.generation != attempt.generation;
+        return match superseded {
+            true => Verdict::Keep(WhyCandidate::NewerTokens),
+            false if stored == attempt.fingerprint => Verdict::Apply,
+            false => Verdict::Keep(WhyCandidate::AnotherRefreshToken),
         };
     };
     let holds_lease = connection.lease.as_ref().is_some_and(|lease| lease.attempt.id == attempt.id);
@@ -67,6 +69,8 @@ pub fn judge(
     let (detail, _) = reply.words();
     let waits = Waits { connection, provider, now, not_before: not_before(reply, provider, now), seed };
     let refresh_token = grant.renewal == Renewal::RefreshToken;
+    // An exchange leaves the access token as it is: nothing is lost with an answer.
+    let exchanged = grant.renewal == Renewal::Exchange;
     let pace = match failure {
         Means::Transient | Means::Ambiguous => Pace::Soon,
         Means::Client | Means::Refused | Means::Permanent => Pace::Slow,
@@ -74,7 +78,7 @@ pub fn judge(
     let next = waits.at(pace);
     Verdict::Move(match (failure, outcome_unknown(connection)) {
         (Means::Ambiguous, _) if refresh_token => waits.after_ambiguity(attempt, detail),
-        (Means::Permanent, _) if refresh_token => waits.after_invalid_grant(detail),
+        (Means::Permanent, _) if refresh_token || exchanged => waits.after_invalid_grant(detail),
         // An answer that was lost stays lost until the provider looks at the refresh token again.
         (_, Some(unknown)) => waits.while_unknown(unknown.clone().heard(detail), pace),
         (Means::Transient | Means::Ambiguous, None) => {

@@ -12,20 +12,24 @@ use url::Url;
 
 use crate::client::{ClientAuth, Endpoints};
 
+mod answers;
 mod api;
 mod caps;
 pub mod catalogue;
 mod errors;
+mod exchange;
 mod fact;
 pub mod parse;
 mod requests;
 
+pub use answers::{AnswerFacts, Shape, Success};
 pub use api::ApiFacts;
 pub use caps::{Cap, Counts, Per, Quota, Rate};
 pub use errors::{ErrorFact, Means, Wait};
+pub use exchange::{ClientParameter, ExchangeFacts, ExchangeStep, TokenExchange};
 pub use fact::{Fact, Life, Limit};
 pub use parse::Stated;
-pub use requests::{Encoding, RequestFacts};
+pub use requests::{Encoding, HeaderCredentials, RequestFacts};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -51,6 +55,9 @@ pub struct Provider {
     /// How its requests differ from RFC 6749's.
     #[serde(default)]
     pub requests: RequestFacts,
+    /// How its answers differ from RFC 6749's.
+    #[serde(default)]
+    pub answers: AnswerFacts,
     /// What an authorization request needs.
     #[serde(default)]
     pub authorization: AuthorizationFacts,
@@ -60,6 +67,9 @@ pub struct Provider {
     /// How its refresh tokens live and die.
     #[serde(default)]
     pub refresh_token: RefreshTokenFacts,
+    /// How its access tokens are exchanged, where there are no refresh tokens.
+    #[serde(default)]
+    pub exchange: ExchangeFacts,
     /// The API that its access tokens are for.
     #[serde(default)]
     pub api: ApiFacts,
@@ -108,8 +118,10 @@ pub struct ProviderEndpoints {
     pub authorization: Option<Fact<Url>>,
     /// The token endpoint.
     pub token: Option<Fact<Url>>,
-    /// The token endpoint for refreshes, where that is another one.
+    /// The token endpoint for refreshes and renewals, where that is another one.
     pub refresh: Option<Fact<Url>>,
+    /// The token endpoint for making a short-lived access token a long-lived one, where that is another one.
+    pub lengthen: Option<Fact<Url>>,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Fact<Url>>,
     /// The device authorization endpoint (RFC 8628).
@@ -231,9 +243,11 @@ pub struct AuthorizationFacts {
 #[serde(deny_unknown_fields)]
 pub struct AccessTokenFacts {
     /// How long one lives, where answers do not say.
-    pub life: Option<Fact<Life>>,
+    pub life: Option<Fact<Limit>>,
     /// A refresh is refused while the token is younger than this.
     pub minimum_age: Option<Fact<Life>>,
+    /// The provider wants each token renewed within this time, however long it lives.
+    pub renew_within: Option<Fact<Life>>,
     /// The provider wants a refresh when a token is rejected, not before.
     pub refresh_on_rejection: Option<Fact<bool>>,
     /// How many of them live at once.
@@ -244,6 +258,8 @@ pub struct AccessTokenFacts {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshTokenFacts {
+    /// Whether there are any.
+    pub issued: Option<Fact<bool>>,
     /// It dies when it is not used for this long.
     pub idle_limit: Option<Fact<Limit>>,
     /// It dies this long after the consent, whatever is done.
@@ -390,12 +406,30 @@ pub struct KnownLife {
 impl Provider {
     /// How long an access token lives where answers do not say.
     pub fn access_token_life(&self) -> Option<Duration> {
-        self.access_token.life.as_ref().map(|fact| fact.value.0)
+        match self.access_token.life.as_ref()?.value {
+            Limit::After(life) => Some(life),
+            Limit::Endless => None,
+        }
+    }
+
+    /// Whether its access tokens have no end.
+    pub fn access_tokens_are_endless(&self) -> bool {
+        self.access_token.life.as_ref().is_some_and(|fact| fact.value == Limit::Endless)
+    }
+
+    /// Whether it gives refresh tokens at all.
+    pub fn issues_refresh_tokens(&self) -> bool {
+        self.refresh_token.issued.as_ref().is_none_or(|fact| fact.value)
     }
 
     /// How old an access token must be before it may be refreshed.
     pub fn minimum_age(&self) -> Option<Duration> {
         self.access_token.minimum_age.as_ref().map(|fact| fact.value.0)
+    }
+
+    /// Within which time the provider wants each access token renewed, however long it lives.
+    pub fn renew_within(&self) -> Option<Duration> {
+        self.access_token.renew_within.as_ref().map(|fact| fact.value.0)
     }
 
     /// Whether the provider wants a refresh when a token is rejected, not before.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::backoff::LONGEST_RETRY_AFTER;
 use crate::connection::{Connection, Policy};
 use crate::id::ConnectionId;
-use crate::provider::{IdleLimit, Provider};
+use crate::provider::{ExchangeStep, IdleLimit, Provider};
 use crate::state::{Cause, Failing, State};
 use crate::token::{Grant, LARGEST_SKEW, RefreshEnd, Renewal, saturating_add};
 
@@ -85,7 +85,7 @@ pub struct Schedule {
     pub wishes: Vec<Wish>,
     /// The times before which it would be bad.
     pub floors: Vec<Floor>,
-    /// When the refresh token dies if it is not used.
+    /// When the refresh token dies if it is not used; or the access token, if that itself has to be exchanged before.
     pub idle_end: Option<IdleEnd>,
     /// When it dies whatever is done.
     pub absolute_end: Option<AbsoluteEnd>,
@@ -139,6 +139,21 @@ pub enum Why {
         limit: Duration,
         /// Who says so.
         basis: Basis,
+    },
+    /// Half of the life of an access token is over which itself is exchanged for a newer one, while it lives.
+    Exchange {
+        /// Its whole life.
+        life: Duration,
+    },
+    /// The access token is a short-lived one, as a consent brings it, and a long-lived one is to be had for it.
+    Lengthen {
+        /// Its whole life.
+        life: Duration,
+    },
+    /// The provider wants each access token renewed within this time, and nine tenths of that are over.
+    WithinTime {
+        /// The time.
+        within: Duration,
     },
     /// The last try failed.
     Retry,
@@ -229,8 +244,7 @@ pub fn schedule(
     let rest = |wishes, floors, next| Schedule { next, wishes, floors, idle_end, absolute_end };
     let renewable = match grant.renewal {
         Renewal::RefreshToken => grant.tokens.refresh_token.is_some(),
-        Renewal::ClientCredentials => true,
-        Renewal::None => false,
+        Renewal::ClientCredentials | Renewal::Exchange | Renewal::None => !provider.cannot_renew(grant),
     };
     if let Some(why) = stopped.or((!renewable).then_some(WhyNever::NothingToRenewWith)) {
         return rest(vec![], vec![], Next::Never(why));
@@ -241,9 +255,10 @@ pub fn schedule(
     let jitter = share(seed, connection.id, grant.tokens.generation);
     let wishes: Vec<Wish> = [
         freshness(connection, grant, provider, quota, now),
-        idle_end.map(|end| Wish {
-            at: saturating_add(issued_at, end.limit / 2),
-            why: Why::KeepAlive { limit: end.limit, basis: end.basis },
+        idle_end.map(|end| keep_alive(end, provider.exchange_step(grant), issued_at)),
+        provider.renew_within().map(|within| Wish {
+            at: saturating_add(issued_at, within - within / 10),
+            why: Why::WithinTime { within },
         }),
     ]
     .into_iter()
@@ -270,6 +285,16 @@ pub fn schedule(
     rest(wishes, floors, next)
 }
 
+/// The wish for what dies unless it is used: a refresh token, or an access token that is exchanged itself.
+fn keep_alive(end: IdleEnd, step: Option<ExchangeStep>, issued_at: Timestamp) -> Wish {
+    let half = saturating_add(issued_at, end.limit / 2);
+    match step {
+        None => Wish { at: half, why: Why::KeepAlive { limit: end.limit, basis: end.basis } },
+        Some(ExchangeStep::Lengthen) => Wish { at: issued_at, why: Why::Lengthen { life: end.limit } },
+        Some(ExchangeStep::Renew) => Wish { at: half, why: Why::Exchange { life: end.limit } },
+    }
+}
+
 fn never(why: WhyNever) -> Schedule {
     let (wishes, floors) = (vec![], vec![]);
     Schedule { next: Next::Never(why), wishes, floors, idle_end: None, absolute_end: None }
@@ -283,7 +308,8 @@ fn freshness(
     quota: &QuotaPlan,
     now: Timestamp,
 ) -> Option<Wish> {
-    if connection.policy == Policy::OnDemand || provider.prefers_refresh_on_rejection() {
+    let exchanged = grant.renewal == Renewal::Exchange;
+    if connection.policy == Policy::OnDemand || provider.prefers_refresh_on_rejection() || exchanged {
         return None;
     }
     let life = life(grant, provider)?;
@@ -346,7 +372,8 @@ fn floors(
             let at = saturating_add(issued_at, SHORTEST_INTERVAL);
             floors.push(Floor { at, why: Hold::ShortestInterval });
         }
-        if let Some(age) = provider.minimum_age() {
+        let is_short_lived = provider.exchange_step(grant) == Some(ExchangeStep::Lengthen);
+        if let Some(age) = provider.minimum_age().filter(|_| !is_short_lived) {
             floors.push(Floor { at: saturating_add(issued_at, age), why: Hold::MinimumAge });
         }
     }

@@ -144,6 +144,8 @@ pub enum Renewal {
     RefreshToken,
     /// With the client's own credentials (RFC 6749 §4.4). Knows no rotation and nothing to lose.
     ClientCredentials,
+    /// By an exchange of the access token itself, while it lives.
+    Exchange,
     /// Not at all: when the access token ends, a person must consent again.
     None,
 }
@@ -234,6 +236,8 @@ pub enum WhyCandidate {
     NewerGrant,
     /// The refresh token it consumed is not the one that is stored.
     AnotherRefreshToken,
+    /// The access token that was exchanged has been replaced since.
+    NewerTokens,
     /// Its id token speaks of another account than the one before.
     AnotherAccount,
     /// It was a success that could not be read.

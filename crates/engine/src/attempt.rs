@@ -16,7 +16,7 @@ use vestal_core::provider::{Grace, Provider};
 use vestal_core::store::StoreError;
 use vestal_oauth::departure::Departure;
 use vestal_oauth::http::{Answer, Exchange};
-use vestal_oauth::read::read_token_answer;
+use vestal_oauth::read::read_token_answer_of;
 use vestal_oauth::sent;
 
 use crate::flight::Landing;
@@ -133,7 +133,8 @@ impl Inner {
             Exchange::Answered(answer) => Some(answer.clone()),
             Exchange::NotSent { .. } | Exchange::NoAnswer { .. } => None,
         };
-        let reading = read_token_answer(exchange, attempt.started_at, &sent);
+        let shape = cargo.provider.answers.to_refresh();
+        let reading = read_token_answer_of(exchange, attempt.started_at, &sent, shape);
         let may_hold_tokens = reading.raw.is_some() || matches!(reading.reply, Reply::Tokens(_));
         let precious = answer.filter(|_| may_hold_tokens).map(|answer| {
             let body = reading.raw.clone().unwrap_or_else(|| answer.body.clone());

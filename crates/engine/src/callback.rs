@@ -10,21 +10,21 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::id::GrantId;
 use vestal_core::outcome::{Class, Reply, classify};
-use vestal_core::provider::Provider;
+use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
 use vestal_core::token::{Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::Callback;
 use vestal_oauth::http::Exchange;
-use vestal_oauth::read::read_token_answer;
+use vestal_oauth::read::read_token_answer_of;
 use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
 use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
-use crate::{Engine, Error, Inner};
+use crate::{Engine, Error, Inner, Refreshed};
 
 /// Whose consent is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Connected {
     pub expires_at: Option<Timestamp>,
     /// Whether there is a refresh token.
     pub refresh_token: bool,
+    /// Whether the access token is a short-lived one, for which a long-lived one is to be had.
+    pub short_lived: bool,
     /// What this provider wants, to give one; where there is none and one was to be expected.
     pub advice: Option<String>,
 }
@@ -69,7 +71,28 @@ impl Engine {
             drop(under_way);
             connected
         });
-        completing.await.unwrap_or(Err(Error::Ending))
+        let connected = completing.await.unwrap_or(Err(Error::Ending))?;
+        Ok(self.lengthened(connected).await)
+    }
+
+    /// What a consent brought, after it was exchanged for a long-lived access token, where it is a short-lived one. It is
+    /// stored already: should this fail, the schedule does it.
+    async fn lengthened(&self, connected: Connected) -> Connected {
+        if !connected.short_lived {
+            return connected;
+        }
+        match self.refresh(&connected.name).await {
+            Ok(Refreshed { generation, expires_at }) => {
+                Connected { generation, expires_at, short_lived: false, ..connected }
+            }
+            Err(error) => {
+                let advice = format!(
+                    "its access token is short-lived, and could not be exchanged for a long-lived one yet ({error}); try \
+                     again by: vestal refresh NAME"
+                );
+                Connected { advice: Some(advice), ..connected }
+            }
+        }
     }
 
     /// Connects with the client's own credentials: no person is needed, nor any refresh token.
@@ -94,7 +117,7 @@ impl Engine {
             &client.endpoints.resources,
             &provider.requests,
         );
-        let (answer, started_at) = inner.ask(request, &provider).await?;
+        let (answer, started_at) = inner.ask(request, &provider, provider.answers.to_exchange()).await?;
         let renewal = Renewal::ClientCredentials;
         let account = Account::Any;
         let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
@@ -153,13 +176,16 @@ impl Inner {
             &authorization.endpoints.resources,
             &provider.requests,
         );
-        let (mut answer, started_at) = self.ask(request, &provider).await?;
+        let (mut answer, started_at) = self.ask(request, &provider, provider.answers.to_exchange()).await?;
         if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
             let nonce = authorization_code::nonce(&verifier);
             self.check_id_token(&client, &prover, keys, &nonce, id_token).await?;
         }
         self.learn_life(&mut answer, &client, &prover, &provider).await;
-        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
+        let renewal = match answer.refresh_token {
+            Some(_) => Renewal::RefreshToken,
+            None => provider.renewal_without_refresh_token(),
+        };
         let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
         self.store_consent(consent, &provider, Some(&authorization.scopes)).await
     }
@@ -169,8 +195,9 @@ impl Inner {
         &self,
         request: Result<http::Request<Bytes>, UnsendableUrl>,
         provider: &Provider,
+        shape: Shape<'_>,
     ) -> Result<(TokenAnswer, Timestamp), Error> {
-        let (reply, started_at) = self.ask_for_reply(request).await;
+        let (reply, started_at) = self.ask_for_reply(request, shape).await;
         let transient = matches!(classify(&reply, provider), Class::Transient | Class::Ambiguous);
         match reply {
             Reply::Tokens(answer) => Ok((*answer, started_at)),
@@ -187,6 +214,7 @@ impl Inner {
     pub(crate) async fn ask_for_reply(
         &self,
         request: Result<http::Request<Bytes>, UnsendableUrl>,
+        shape: Shape<'_>,
     ) -> (Reply, Timestamp) {
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let started_at = self.clock.now();
@@ -194,7 +222,7 @@ impl Inner {
             Ok(request) => self.http.send(request, self.limits.answer).await,
             Err(error) => Exchange::from(error),
         };
-        (read_token_answer(exchange, started_at, &sent).reply, started_at)
+        (read_token_answer_of(exchange, started_at, &sent, shape).reply, started_at)
     }
 
     /// Makes what a consent brought the connection's grant. `asked` are the scopes that were asked for, if any were.
@@ -222,17 +250,18 @@ impl Inner {
                 grant: grant_id,
                 generation: connection.generation() + 1,
                 issued_at: consent.started_at,
-                default_life: provider.access_token_life(),
+                default_life: provider.first_access_token_life(),
             };
             let mut tokens = self.seal_tokens(&consent.answer, to, None);
             // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
             tokens.scope = tokens.scope.or_else(|| asked.map(|scopes| scopes.join(" ")));
-            let connected = Connected {
+            let mut connected = Connected {
                 name,
                 generation: tokens.generation,
                 scope: tokens.scope.clone(),
                 expires_at: tokens.expires_at,
                 refresh_token: tokens.refresh_token.is_some(),
+                short_lived: false,
                 advice: match consent.renewal {
                     Renewal::None => provider.authorization.without_refresh_token.clone(),
                     _ => None,
@@ -246,6 +275,7 @@ impl Inner {
             };
             let grant =
                 Grant { id: grant_id, consented_at: consent.started_at, renewal: consent.renewal, tokens };
+            connected.short_lived = provider.exchange_step(&grant) == Some(ExchangeStep::Lengthen);
             // What was said of the end of the grant before says nothing of this one's.
             let plan = Plan { warned_at: None, ..connection.plan };
             let mut after = Connection { state, plan, grant: Some(grant), ..connection.clone() };

@@ -87,8 +87,12 @@ impl Inner {
             default_life: cargo.provider.access_token_life(),
         };
         let grant = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);
-        let before = grant.map(|grant| &grant.tokens).zip(cargo.refresh_token.as_ref());
-        self.seal_tokens(answer, to, before)
+        let refresh_token = cargo.refresh_token.as_ref();
+        // Without the refresh token that it was got with, a token set says nothing of the one that follows it.
+        let known = grant
+            .filter(|grant| grant.renewal != Renewal::RefreshToken || refresh_token.is_some())
+            .map(|grant| (&grant.tokens, refresh_token));
+        self.seal_tokens(answer, to, known)
     }
 }
 

@@ -160,7 +160,7 @@ impl Inner {
             &request.device_code,
             &provider.requests,
         );
-        let (reply, started_at) = self.ask_for_reply(asked).await;
+        let (reply, started_at) = self.ask_for_reply(asked, provider.answers.to_exchange()).await;
         let answer = match device::decide(reply, interval) {
             Poll::Granted(answer) => *answer,
             Poll::Again { interval } => return Ok(Polled::Again { interval }),
@@ -170,7 +170,10 @@ impl Inner {
                 return Err(Error::NoToken { provider: provider.name.clone(), detail, transient: false });
             }
         };
-        let renewal = if answer.refresh_token.is_some() { Renewal::RefreshToken } else { Renewal::None };
+        let renewal = match answer.refresh_token {
+            Some(_) => Renewal::RefreshToken,
+            None => provider.renewal_without_refresh_token(),
+        };
         let consent = Consent {
             connection: request.connection.clone(),
             client,

@@ -264,8 +264,8 @@ impl Inner {
             refresh_token: grant.tokens.refresh_token.is_some(),
         };
         let transition = match new.renewal {
-            // Nothing can be found out by trying.
-            Renewal::None => Transition::Consent,
+            // Nothing can be found out by trying: there is no way, or the access token may be too young for it.
+            Renewal::None | Renewal::Exchange => Transition::Consent,
             Renewal::RefreshToken | Renewal::ClientCredentials => {
                 Transition::Import { verify_at: turn(now, new.position) }
             }
@@ -303,7 +303,8 @@ impl Inner {
         let longest = saturating_add(now, LONGEST_LIFE);
         let said = new.expires_at.or_else(|| Some(saturating_add(new.issued_at?, life?)));
         // One that ends, and nobody knows when, may have ended: whoever asks is better given a new one.
-        let is_of_use = said.is_some() || life.is_none() || new.renewal == Renewal::None;
+        let is_of_use =
+            said.is_some() || life.is_none() || matches!(new.renewal, Renewal::None | Renewal::Exchange);
         let access_token = new.access_token.as_ref().filter(|_| is_of_use);
         TokenSet {
             generation,
@@ -334,7 +335,7 @@ fn check(new: &NewConnection) -> Result<(), Error> {
         Renewal::RefreshToken if new.refresh_token.is_none() => {
             unimportable("it has no refresh token".to_owned())
         }
-        Renewal::None if new.access_token.is_none() => {
+        Renewal::None | Renewal::Exchange if new.access_token.is_none() => {
             unimportable("it has neither a refresh token nor an access token".to_owned())
         }
         _ => Ok(()),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use vestal_core::connection::{Connection, ConnectionName, Policy};
+use vestal_core::provider::Provider;
 use vestal_core::schedule::{MinTtl, READ_RECENTLY, min_ttl};
 use vestal_core::secret::SecretString;
 use vestal_core::state::{Failing, State};
-use vestal_core::token::{Renewal, saturating_add};
+use vestal_core::token::{Grant, Renewal, saturating_add};
 
 use crate::flight::Landing;
 use crate::take::Purpose;
@@ -152,10 +153,10 @@ impl Inner {
     async fn serve(&self, connection: &Connection, want: Want, now: Timestamp) -> Result<IssuedToken, Error> {
         let grant = match &connection.grant {
             Some(grant) if is_valid(connection, now) => grant,
-            _ => return Err(self.why_not(connection)),
+            _ => return Err(self.why_not(connection).await),
         };
         let Some(access_token) = self.access_token(connection, grant)? else {
-            return Err(self.why_not(connection));
+            return Err(self.why_not(connection).await);
         };
         let issued = IssuedToken {
             access_token,
@@ -202,7 +203,19 @@ impl Inner {
     }
 
     /// Why a connection has no token to serve.
-    pub(crate) fn why_not(&self, connection: &Connection) -> Error {
+    pub(crate) async fn why_not(&self, connection: &Connection) -> Error {
+        let exchanged = connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::Exchange);
+        // Only for those does it take the provider's file to know whether they can be renewed.
+        let provider = if exchanged { self.provider_of(connection).await.ok() } else { None };
+        self.why_not_by(connection, provider.as_deref())
+    }
+
+    /// The same, where the provider's file is at hand.
+    pub(crate) fn why_not_by(&self, connection: &Connection, provider: Option<&Provider>) -> Error {
+        let is_final = |grant: &Grant| match provider {
+            Some(provider) => provider.cannot_renew(grant),
+            None => grant.renewal == Renewal::None,
+        };
         let name = connection.name.clone();
         match &connection.state {
             State::Pending => Error::Pending { name },
@@ -219,7 +232,7 @@ impl Inner {
             }
             State::Unverified { .. } | State::Active => match &connection.grant {
                 None => Error::Pending { name },
-                Some(grant) if grant.renewal == Renewal::None => Error::NeedsReauth {
+                Some(grant) if is_final(grant) => Error::NeedsReauth {
                     name,
                     reason: vestal_core::state::Reason::NothingToRenewWith,
                     since: grant.tokens.expires_at.unwrap_or(grant.tokens.issued_at),

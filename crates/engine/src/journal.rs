@@ -16,7 +16,7 @@ use vestal_core::seal::{Field, Place};
 use vestal_core::secret::Redactor;
 use vestal_core::store::AttemptStatus;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange};
-use vestal_oauth::read::read_token_answer;
+use vestal_oauth::read::read_token_answer_of;
 
 use crate::save::Saving;
 use crate::secrets::place;
@@ -223,7 +223,8 @@ impl Inner {
             None => None,
         };
         let sent = Redactor::knowing(refresh_token.clone());
-        let reading = read_token_answer(Exchange::Answered(answer), attempt.started_at, &sent);
+        let shape = provider.answers.to_refresh();
+        let reading = read_token_answer_of(Exchange::Answered(answer), attempt.started_at, &sent, shape);
         let cargo = Cargo { client: Arc::new(client), provider, refresh_token };
         let saving = Saving::replayed(self.clock.uptime());
         let after = self.conclude(connection, attempt, &reading, &cargo, Trigger::Journal, saving).await?;

@@ -67,7 +67,6 @@ use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
 use vestal_core::seal::Vault;
 use vestal_core::state::State;
 use vestal_core::store::Store;
-use vestal_core::token::Renewal;
 use vestal_oauth::http::Http;
 
 pub use callback::{Account, Connected};
@@ -307,12 +306,13 @@ impl Inner {
     fn plan(&self, connection: &Connection, provider: &Provider, now: Timestamp) -> Plan {
         let schedule = self.schedule(connection, provider, now);
         let warned_at = connection.plan.warned_at;
-        let ends_at = connection.grant.as_ref().filter(|_| cannot_be_renewed(connection));
+        let warning = warnings::next(connection, &schedule, warned_at, now);
+        let ends_at = connection.grant.as_ref().filter(|_| cannot_be_renewed(connection, provider));
         if let Some(ends_at) = ends_at.and_then(|grant| grant.tokens.expires_at) {
-            return Plan { due_at: Some(ends_at), dies_at: Some(ends_at), warned_at };
+            let due_at = warning.map_or(ends_at, |warning| warning.give_at.min(ends_at));
+            return Plan { due_at: Some(due_at), dies_at: Some(ends_at), warned_at };
         }
         let plan = schedule.plan();
-        let warning = warnings::next(connection, &schedule, warned_at, now);
         let due_at = plan.due_at.into_iter().chain(warning.map(|warning| warning.give_at)).min();
         Plan { due_at, warned_at, ..plan }
     }
@@ -328,7 +328,7 @@ impl Inner {
 }
 
 /// Whether a connection that works will need a person when its access token ends.
-fn cannot_be_renewed(connection: &Connection) -> bool {
+fn cannot_be_renewed(connection: &Connection, provider: &Provider) -> bool {
     let works = matches!(connection.state, State::Active | State::Unverified { .. });
-    works && connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::None)
+    works && connection.grant.as_ref().is_some_and(|grant| provider.cannot_renew(grant))
 }

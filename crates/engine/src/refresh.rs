@@ -52,7 +52,7 @@ impl Engine {
                     inner.clock.sleep(look.min(left)).await;
                     look = (look * 3 / 2).min(LONGEST_LOOK);
                 }
-                Some(Landing::Done) => return Err(inner.why_not(&after)),
+                Some(Landing::Done) => return Err(inner.why_not(&after).await),
                 None => return Err(Error::Busy { name: name.clone() }),
             }
         }

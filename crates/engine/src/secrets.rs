@@ -90,13 +90,13 @@ impl Inner {
         opened.map_err(|source: OpenError| Error::Sealed { what: what(), source })
     }
 
-    /// Seals an answer for its destination. `before` is the token set it follows, with its refresh token, which
-    /// stays where the answer brings no other.
+    /// Seals an answer for its destination. `before` is the token set it follows, with its refresh token, if it has one,
+    /// which stays where the answer brings no other.
     pub(crate) fn seal_tokens(
         &self,
         answer: &TokenAnswer,
         to: Destination<'_>,
-        before: Option<(&TokenSet, &SecretString)>,
+        before: Option<(&TokenSet, Option<&SecretString>)>,
     ) -> TokenSet {
         let seal = |field, plain: &str| {
             let place = place(to.connection, field, to.grant, to.generation);
@@ -145,9 +145,9 @@ impl Inner {
         &self,
         answer: &TokenAnswer,
         to: Destination<'_>,
-        before: Option<(&TokenSet, &SecretString)>,
+        before: Option<(&TokenSet, Option<&SecretString>)>,
     ) -> Option<StoredRefreshToken> {
-        let token = answer.refresh_token.as_ref().or(before.map(|(_, token)| token))?;
+        let token = answer.refresh_token.as_ref().or(before.and_then(|(_, token)| token))?;
         let fingerprint = self.vault.fingerprint(token.expose_secret());
         let binding = to.client.binding();
         let place =

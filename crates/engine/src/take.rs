@@ -14,8 +14,9 @@ use vestal_core::schedule::Hold;
 use vestal_core::secret::SecretString;
 use vestal_core::state::State;
 use vestal_core::store::{AttemptStatus, Begin, StoreError, Write};
-use vestal_core::token::{Renewal, saturating_add};
-use vestal_oauth::{UnsendableUrl, client_credentials, refresh_token};
+use vestal_core::token::{Grant, Renewal, saturating_add};
+use vestal_oauth::client_auth::Credentials;
+use vestal_oauth::{UnsendableUrl, client_credentials, exchange, refresh_token};
 
 use crate::attempt::SEND_WITHIN;
 use crate::change::CONTENTION_TRIES;
@@ -214,7 +215,7 @@ impl Inner {
         now: Timestamp,
     ) -> bool {
         let Some(grant) = &connection.grant else { return false };
-        if grant.renewal == Renewal::None || purpose.is_met_by(connection.generation()) {
+        if provider.cannot_renew(grant) || purpose.is_met_by(connection.generation()) {
             return false;
         }
         match (&connection.state, purpose) {
@@ -250,6 +251,7 @@ impl Inner {
                 endpoints.for_refreshes(),
                 credentials,
                 token,
+                &client.redirect_uri,
                 &endpoints.resources,
                 requests,
             ),
@@ -260,10 +262,35 @@ impl Inner {
                 &endpoints.resources,
                 requests,
             ),
-            (Renewal::RefreshToken | Renewal::None, _) => return Err(self.why_not(connection)),
+            (Renewal::Exchange, _) => match self.exchange_request(connection, grant, opened, credentials)? {
+                Some(request) => request,
+                None => return Err(self.why_not_by(connection, Some(provider))),
+            },
+            (Renewal::RefreshToken | Renewal::None, _) => {
+                return Err(self.why_not_by(connection, Some(provider)));
+            }
         };
         let (client, provider) = (Arc::clone(client), Arc::clone(provider));
         Ok((Cargo { client, provider, refresh_token }, request))
+    }
+
+    /// The request that exchanges the access token itself; `None` where it is not exchanged any more.
+    fn exchange_request(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+        opened: &OpenClient,
+        credentials: &Credentials,
+    ) -> Result<Option<Result<http::Request<bytes::Bytes>, UnsendableUrl>>, Error> {
+        let OpenClient { client, provider, .. } = opened;
+        let Some(step) = provider.exchange_step(grant) else { return Ok(None) };
+        let Some(asked) = provider.exchange.of(step) else { return Ok(None) };
+        // Imported without one, there is nothing to exchange.
+        let Some(access_token) = self.access_token(connection, grant)? else { return Ok(None) };
+        let endpoint = client.endpoints.for_exchanges(step);
+        let request =
+            exchange::token_request(endpoint, credentials, &access_token, asked, &provider.requests);
+        Ok(Some(request))
     }
 }
 

@@ -72,7 +72,7 @@ impl AuthorizationRequest<'_> {
             query.push(("code_challenge_method".into(), "S256".into()));
         }
         if !scope.is_empty() {
-            query.push(("scope".into(), scope.into()));
+            query.push((self.requests.name("scope").into(), scope.into()));
         }
         query.extend(self.nonce.map(|nonce| ("nonce".into(), nonce.into())));
         query.extend(resource_parameters(self.resources).map(|(name, value)| (name.into(), value.into())));
@@ -134,6 +134,7 @@ pub fn token_request(
         fields.push(("code_verifier", code_verifier.expose_secret()));
     }
     fields.extend(resource_parameters(resources));
+    fields.extend(requests.exchange_parameters());
     post(endpoint, credentials, &fields, requests)
 }
 

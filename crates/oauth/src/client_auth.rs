@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 use vestal_core::client::ClientAuth;
 use vestal_core::clock::{Entropy, random};
+use vestal_core::provider::HeaderCredentials;
 
 use crate::certificate::{CertificateError, ClientCertificate, thumbprint};
 use crate::jwt::{KeyError, SigningError, SigningKey, sign_with_secret};
@@ -157,21 +158,28 @@ enum Proof {
 }
 
 impl Credentials {
-    /// The value of the `Authorization` header, if there is to be one.
-    pub(crate) fn header(&self) -> Option<Zeroizing<String>> {
-        let Proof::Basic(secret) = &self.proof else { return None };
-        // Both are form-encoded before they are joined (RFC 6749 §2.3.1), so that neither can hold a colon.
-        let pair: Zeroizing<String> = Zeroizing::new(
-            byte_serialize(self.client_id.as_bytes())
-                .chain([":"])
-                .chain(byte_serialize(secret.expose_secret().as_bytes()))
-                .collect(),
-        );
-        Some(Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair))))
+    /// The client's identifier.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
     }
 
-    /// What to add to the body.
-    pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
+    /// The value of the `Authorization` header, if there is to be one, as the provider wants it.
+    pub(crate) fn header(&self, wanted: HeaderCredentials) -> Option<Zeroizing<String>> {
+        match (&self.proof, wanted) {
+            (Proof::Basic(secret), HeaderCredentials::Basic | HeaderCredentials::BasicAlways) => {
+                Some(basic(&self.client_id, secret.expose_secret()))
+            }
+            (Proof::Basic(secret), HeaderCredentials::BasicSecret) => Some(basic(secret.expose_secret(), "")),
+            (Proof::Basic(secret), HeaderCredentials::BearerSecret) => {
+                Some(Zeroizing::new(format!("Bearer {}", secret.expose_secret())))
+            }
+            (Proof::None, HeaderCredentials::BasicAlways) => Some(basic(&self.client_id, "")),
+            (Proof::Post(_) | Proof::Assertion(_) | Proof::Certificate(_) | Proof::None, _) => None,
+        }
+    }
+
+    /// What to add to the parameters.
+    pub(crate) fn fields(&self, wanted: HeaderCredentials) -> Vec<(&str, &str)> {
         let client_id = ("client_id", self.client_id.as_str());
         match &self.proof {
             Proof::Basic(_) => vec![],
@@ -181,6 +189,7 @@ impl Credentials {
                 ("client_assertion_type", ASSERTION_TYPE),
                 ("client_assertion", assertion.expose_secret()),
             ],
+            Proof::None if wanted == HeaderCredentials::BasicAlways => vec![],
             Proof::Certificate(_) | Proof::None => vec![client_id],
         }
     }
@@ -203,6 +212,14 @@ impl Credentials {
         let prover = Prover::new(client_id, auth, secret, "https://as.example".to_owned())?;
         Ok(prover.credentials(Timestamp::UNIX_EPOCH, &Sevens).unwrap())
     }
+}
+
+/// HTTP Basic. Both are form-encoded before they are joined (RFC 6749 §2.3.1), so that neither can hold a colon.
+fn basic(user: &str, password: &str) -> Zeroizing<String> {
+    let pair: Zeroizing<String> = Zeroizing::new(
+        byte_serialize(user.as_bytes()).chain([":"]).chain(byte_serialize(password.as_bytes())).collect(),
+    );
+    Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair)))
 }
 
 #[cfg(test)]

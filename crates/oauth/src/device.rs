@@ -7,7 +7,7 @@ use http::Request;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use vestal_core::outcome::{Class, Reply};
-use vestal_core::provider::RequestFacts;
+use vestal_core::provider::{RequestFacts, Shape};
 use vestal_core::secret::Redactor;
 use vestal_core::token::TokenAnswer;
 
@@ -97,7 +97,7 @@ pub fn read(exchange: Exchange, sent: &Redactor) -> Result<DeviceAuthorization, 
         let transient = matches!(Class::of(&reply), Class::Transient | Class::Ambiguous);
         NoCodes { detail: reply.words().0, transient }
     };
-    if let Some(error) = body.error(sent) {
+    if let Some(error) = body.error(Shape::default(), sent) {
         return Err(refused(error.detail, error.code));
     }
     let unusable =

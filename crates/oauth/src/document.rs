@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use vestal_core::outcome::{Class, Reply};
+use vestal_core::provider::Shape;
 use vestal_core::secret::Redactor;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub(crate) fn object(exchange: Exchange, sent: &Redactor) -> Result<Map<String, 
         && (200..300).contains(&answer.status)
         && answer.end == BodyEnd::Complete
         && let body = Body::parse(answer)
-        && body.error(sent).is_none()
+        && body.error(Shape::default(), sent).is_none()
         && let Body::Object(fields) = body
     {
         return Ok(fields);

@@ -1,7 +1,7 @@
-//! A form, posted to an endpoint: what every request to an authorization server is, though some want it written as JSON.
+//! A form, posted to an endpoint: what every request to an authorization server is, though some want it written otherwise.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use url::{Url, form_urlencoded};
 use vestal_core::provider::{Encoding, RequestFacts};
@@ -29,38 +29,59 @@ pub(crate) fn post(
     fields: &[(&str, &str)],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    let proof = credentials.fields();
+    let wanted = requests.credentials();
+    let proof = credentials.fields(wanted);
     let fields = fields.iter().chain(&proof).map(|(name, value)| (requests.name(name), *value));
-    let (body, content_type) = match requests.encoding() {
+    let (url, body, content_type) = match requests.encoding() {
         Encoding::Form => {
             let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-            (form, "application/x-www-form-urlencoded")
+            (uri(endpoint)?, form, "application/x-www-form-urlencoded")
         }
         Encoding::Json => {
             let object: serde_json::Map<_, _> =
                 fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
-            (serde_json::Value::Object(object).to_string(), "application/json")
+            (uri(endpoint)?, serde_json::Value::Object(object).to_string(), "application/json")
+        }
+        Encoding::Query => {
+            (uri(&with_query(endpoint, fields))?, String::new(), "application/x-www-form-urlencoded")
         }
     };
     let mut request = Request::new(Bytes::from(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri(endpoint)?;
+    *request.uri_mut() = url;
     let headers = request.headers_mut();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some(mut proof) = credentials.header().and_then(|text| HeaderValue::from_str(&text).ok()) {
+    if let Some(mut proof) = credentials.header(wanted).and_then(|text| HeaderValue::from_str(&text).ok()) {
         proof.set_sensitive(true);
         headers.insert(AUTHORIZATION, proof);
     }
     if let Some(certificate) = credentials.certificate() {
         request.extensions_mut().insert(certificate.clone());
     }
+    introduce(&mut request, credentials, requests);
     Ok(request)
+}
+
+/// What every request of a client says, whatever it asks for.
+pub(crate) fn introduce(request: &mut Request<Bytes>, credentials: &Credentials, requests: &RequestFacts) {
+    let headers = request.headers_mut();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    let user_agent = requests.user_agent(credentials.client_id());
+    if let Some(user_agent) = user_agent.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(USER_AGENT, user_agent);
+    }
 }
 
 /// The APIs that a token is asked for (RFC 8707 §2), as parameters.
 pub(crate) fn resource_parameters(resources: &[String]) -> impl Iterator<Item = (&str, &str)> {
     resources.iter().map(|resource| ("resource", resource.as_str()))
+}
+
+/// A URL with these parameters behind its own.
+pub(crate) fn with_query<'a>(url: &Url, fields: impl Iterator<Item = (&'a str, &'a str)>) -> Url {
+    let mut url = url.clone();
+    url.query_pairs_mut().extend_pairs(fields);
+    url
 }
 
 /// A document, asked for.
@@ -71,7 +92,10 @@ pub(crate) fn get(url: &Url) -> Result<Request<Bytes>, UnsendableUrl> {
     Ok(request)
 }
 
-fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
+pub(crate) fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
     let unsendable = |_| UnsendableUrl { host: url.host_str().unwrap_or("an unnamed host").to_owned() };
     Uri::try_from(url.as_str()).map_err(unsendable)
 }
+
+#[cfg(test)]
+mod recorded;

@@ -1,8 +1,8 @@
 //! The OAuth 2.0 client.
 //!
 //! Requests are built by pure functions, one file per grant ([`authorization_code`], [`refresh_token`],
-//! [`client_credentials`], [`device`]) beside [`revocation`], [`introspection`], [`userinfo`] and [`discovery`]; how a client proves
-//! itself is in [`client_auth`]; answers are read tolerantly by [`read`].
+//! [`client_credentials`], [`device`], [`exchange`]) beside [`revocation`], [`introspection`], [`userinfo`] and [`discovery`]; how
+//! a client proves itself is in [`client_auth`]; answers are read tolerantly by [`read`].
 //! In between lies the port [`http::Http`], from request bytes to response bytes, so that whatever stands in
 //! for the network in a test or a simulation goes through the real reader.
 //!
@@ -21,6 +21,7 @@ pub mod device;
 pub mod discovery;
 pub mod document;
 pub mod endpoint;
+pub mod exchange;
 pub mod http;
 pub mod id_token;
 pub mod introspection;

@@ -38,13 +38,14 @@ pub fn request(
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let parameters = authorization.parameters();
     // No parameter twice: with most methods, the client's identifier belongs to its proof.
-    let proof = credentials.fields();
+    let plain = RequestFacts::default();
+    let proof = credentials.fields(plain.credentials());
     let fields: Vec<_> = parameters
         .iter()
         .filter(|(name, _)| proof.iter().all(|(taken, _)| taken != name))
         .map(|(name, value)| (&**name, &**value))
         .collect();
-    post(endpoint, credentials, &fields, &RequestFacts::default())
+    post(endpoint, credentials, &fields, &plain)
 }
 
 /// Reads what came back (RFC 9126 §2.2).

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use vestal_core::outcome::Reply;
+use vestal_core::provider::Shape;
 use vestal_core::secret::Redactor;
 
 use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange};
@@ -16,6 +17,7 @@ mod error_body;
 mod held;
 mod lenient;
 mod life;
+mod place;
 mod token_set;
 
 pub(crate) use body::{Body, redirect_target};
@@ -42,22 +44,40 @@ pub struct Reading {
 /// Reads what came back. Lives count from `started_at`, when the request was started; `sent` knows the secrets that it
 /// carried (see [`crate::sent`]).
 pub fn read_token_answer(exchange: Exchange, started_at: Timestamp, sent: &Redactor) -> Reading {
+    read_token_answer_of(exchange, started_at, sent, Shape::default())
+}
+
+/// The same, from a provider whose answers have this shape.
+pub fn read_token_answer_of(
+    exchange: Exchange,
+    started_at: Timestamp,
+    sent: &Redactor,
+    shape: Shape<'_>,
+) -> Reading {
     match exchange {
         Exchange::NotSent { detail } => Reading { reply: Reply::NotSent { detail }, raw: None, date: None },
         Exchange::NoAnswer { detail } => Reading { reply: Reply::NoAnswer { detail }, raw: None, date: None },
-        Exchange::Answered(answer) => read_answer(answer, started_at, sent),
+        Exchange::Answered(answer) => read_answer(answer, started_at, sent, shape),
     }
 }
 
-fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Reading {
+fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor, shape: Shape<'_>) -> Reading {
     let date = http_date::date(&answer.headers);
     let status = answer.status;
     let successful = (200..300).contains(&status);
     let retry_after = http_date::retry_after(&answer.headers, date.unwrap_or(started_at));
-    let body = match Body::parse(&answer) {
-        Body::Object(fields) if successful && token_set::is_one(&fields) => {
-            let tokens = token_set::read(fields, Reference { date, started_at });
-            return Reading { reply: Reply::Tokens(Box::new(tokens)), raw: None, date };
+    let body = Body::parse(&answer);
+    let text = String::from_utf8_lossy(&answer.body);
+    let failure = body.failure(shape, sent);
+    let body = match body {
+        Body::Object(fields) if successful && failure.is_none() => {
+            match place::token_set(fields, &text, shape.places) {
+                Ok(fields) => {
+                    let tokens = token_set::read(fields, Reference { date, started_at });
+                    return Reading { reply: Reply::Tokens(Box::new(tokens)), raw: None, date };
+                }
+                Err(fields) => Body::Object(fields),
+            }
         }
         body => body,
     };
@@ -66,8 +86,9 @@ fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor) -> Readin
         _ => None,
     };
     let is_token_set = fields.is_some_and(token_set::is_one);
-    let text = String::from_utf8_lossy(&answer.body);
-    let error = body.error(sent).or_else(|| error_body::in_challenge(status, &answer.headers, sent));
+    let error = failure
+        .or_else(|| body.error(shape, sent))
+        .or_else(|| error_body::in_challenge(status, &answer.headers, sent));
     let holds_tokens =
         is_token_set || held::a_refresh_token(&text, fields, !successful || error.is_some(), sent);
     let unreadable = |detail| Reply::Unreadable { status, detail, retry_after, holds_tokens };

@@ -9,7 +9,8 @@ use vestal_core::provider::RequestFacts;
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post, resource_parameters};
 
-/// The request. It names no scope: what was granted stays granted.
+/// The request. It names no scope: what was granted stays granted. Nor does it name the `redirect_uri` of the consent, unless
+/// the provider wants that.
 ///
 /// # Errors
 /// Where the endpoint cannot be put into a request.
@@ -17,11 +18,16 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     refresh_token: &SecretString,
+    redirect_uri: &Url,
     resources: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
+    if requests.repeats_redirect_uri() {
+        fields.push(("redirect_uri", redirect_uri.as_str()));
+    }
     fields.extend(resource_parameters(resources));
+    fields.extend(requests.refresh_parameters());
     post(endpoint, credentials, &fields, requests)
 }
 
@@ -35,7 +41,9 @@ mod tests {
     fn request(auth: ClientAuth, requests: &RequestFacts) -> Request<Bytes> {
         let credentials = Credentials::new("id".into(), auth, Some("se cret".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
-        let request = token_request(&endpoint, &credentials, &"r+t/=".into(), &[], requests).unwrap();
+        let redirect_uri = "http://localhost:8724/callback".parse().unwrap();
+        let request =
+            token_request(&endpoint, &credentials, &"r+t/=".into(), &redirect_uri, &[], requests).unwrap();
         assert_eq!(request.method(), "POST");
         request
     }
@@ -83,11 +91,12 @@ mod tests {
         assert_eq!(request.headers()["content-type"], "application/json");
     }
 
-    /// TikTok's, <https://developers.tiktok.com/doc/oauth-user-access-token-management>.
     #[test]
-    fn some_call_the_client_otherwise() {
-        let requests = RequestFacts { client_id: fact("client_key".to_owned()), ..RequestFacts::default() };
-        let (_, body) = sent(ClientAuth::ClientSecretPost, &requests);
-        assert!(body.ends_with("&client_key=id&client_secret=se+cret"), "{body}");
+    fn some_want_the_query() {
+        let requests = RequestFacts { encoding: fact(Encoding::Query), ..RequestFacts::default() };
+        let request = request(ClientAuth::ClientSecretPost, &requests);
+        let query = "grant_type=refresh_token&refresh_token=r%2Bt%2F%3D&client_id=id&client_secret=se+cret";
+        assert_eq!(request.uri().to_string(), format!("https://as.example/token?{query}"));
+        assert!(request.body().is_empty());
     }
 }

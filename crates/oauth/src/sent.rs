@@ -30,8 +30,10 @@ pub fn redactor(request: &Request<Bytes>) -> Redactor {
         Ok(object) => object.into_iter().collect(),
         Err(_) => form_urlencoded::parse(request.body()).into_owned().collect::<Vec<_>>(),
     };
-    let fields = fields
-        .into_iter()
+    let query = request.uri().query().unwrap_or_default();
+    let fields = form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .chain(fields)
         .filter(|(name, _)| !PUBLIC.contains(&name.as_str()))
         .map(|(_, value)| SecretString::from(value));
     let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
@@ -39,18 +41,22 @@ pub fn redactor(request: &Request<Bytes>) -> Redactor {
     Redactor::knowing(fields.chain([proof.into()]).chain(client_secret(proof)))
 }
 
-/// The client secret of an HTTP Basic proof (RFC 6749 §2.3.1).
+/// The client secret of an HTTP Basic proof (RFC 6749 §2.3.1). Without a password, it may be the user name.
 fn client_secret(proof: &str) -> Option<SecretString> {
     let pair = BASE64_STANDARD.decode(proof).ok()?;
     let colon = pair.iter().position(|byte| *byte == b':')?;
-    let secret = [b"=", &pair[colon + 1..]].concat();
+    let secret = match &pair[colon + 1..] {
+        b"" => &pair[..colon],
+        secret => secret,
+    };
+    let secret = [b"=", secret].concat();
     form_urlencoded::parse(&secret).next().map(|(_, secret)| secret.into_owned().into())
 }
 
 #[cfg(test)]
 mod tests {
     use vestal_core::client::ClientAuth;
-    use vestal_core::provider::{Encoding, Fact, RequestFacts};
+    use vestal_core::provider::{Encoding, Fact, HeaderCredentials, RequestFacts};
 
     use super::*;
     use crate::client_auth::Credentials;
@@ -76,13 +82,28 @@ mod tests {
         ] {
             let credentials = Credentials::new("shop".into(), auth, Some("open: sesame&co".into())).unwrap();
             let endpoint = "https://as.example/token".parse().unwrap();
-            for encoding in [Encoding::Form, Encoding::Json] {
+            for encoding in [Encoding::Form, Encoding::Json, Encoding::Query] {
                 let encoding = Some(Fact { value: encoding, source: None, unverified: true, note: None });
                 let requests = RequestFacts { encoding, ..RequestFacts::default() };
+                let token = "wanderer".into();
                 let request =
-                    token_request(&endpoint, &credentials, &"wanderer".into(), &[], &requests).unwrap();
+                    token_request(&endpoint, &credentials, &token, &endpoint, &[], &requests).unwrap();
                 assert_eq!(redactor(&request).redact(said), kept, "{auth}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_wherever_it_stands_in_the_header() {
+        let auth = ClientAuth::ClientSecretBasic;
+        let credentials = Credentials::new("shop".into(), auth, Some("sk_live_7".into())).unwrap();
+        let endpoint = "https://as.example/token".parse().unwrap();
+        for header in [HeaderCredentials::BasicSecret, HeaderCredentials::BearerSecret] {
+            let header = Some(Fact { value: header, source: None, unverified: true, note: None });
+            let requests = RequestFacts { credentials: header, ..RequestFacts::default() };
+            let token = "wanderer".into();
+            let request = token_request(&endpoint, &credentials, &token, &endpoint, &[], &requests).unwrap();
+            assert_eq!(redactor(&request).redact("no sk_live_7 of shop"), "no [redacted] of shop");
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::{Response, Wordings};
+use crate::{Response, Settings, Wordings};
 
 /// A JSON answer that no cache may keep (RFC 6749 §5.1).
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
@@ -101,6 +101,21 @@ impl OAuthError {
         );
         error.header = retry_after.map(|value| (header::RETRY_AFTER, value));
         error
+    }
+
+    /// The answer in a dialect: where successes say that they are some, an error comes as one that says otherwise.
+    pub(crate) fn into_response_of(self, settings: &Settings) -> Response {
+        match &settings.dialect.success {
+            None => self.into_response(&settings.wordings),
+            Some((field, Value::Bool(says))) => {
+                let body = json!({*field: !says, "error": self.code, "error_description": self.description});
+                json(StatusCode::OK, &body)
+            }
+            Some((field, _)) => {
+                let message = format!("{}: {}", self.code, self.description);
+                json(StatusCode::OK, &json!({*field: self.status.as_u16(), "message": message}))
+            }
+        }
     }
 
     /// In the words of the RFC, or those that the provider has for it.

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::header;
 use url::{Url, form_urlencoded};
 
-use crate::Request;
 use crate::answer::OAuthError;
 use crate::form::Form;
+use crate::{HeaderCredentials, Request, Settings};
 
 /// A client's registration.
 #[derive(Clone, Debug)]
@@ -106,7 +106,18 @@ struct Presented {
 
 /// Finds out which client sent the request. Whatever is wrong is told as `invalid_client` with a 401 and a
 /// challenge, but for two methods at once, which is an `invalid_request`.
-pub(crate) fn authenticate(clients: &[Client], request: &Request, form: &Form) -> Result<Client, OAuthError> {
+pub(crate) fn authenticate(
+    settings: &Settings,
+    request: &Request,
+    form: &Form,
+) -> Result<Client, OAuthError> {
+    let Settings { clients, dialect, .. } = settings;
+    if let HeaderCredentials::BasicSecret | HeaderCredentials::BearerSecret = dialect.credentials {
+        return by_secret_alone(clients, dialect.credentials, request);
+    }
+    if dialect.credentials == HeaderCredentials::BasicAlways && form.get("client_id").is_some() {
+        return Err(OAuthError::invalid_client("the client has to prove itself in the header"));
+    }
     let presented = match request.headers().get(header::AUTHORIZATION) {
         Some(_) if form.get("client_secret").is_some() => {
             return Err(OAuthError::invalid_request("the client used two ways to authenticate at once"));
@@ -151,6 +162,25 @@ pub(crate) fn authenticate(clients: &[Client], request: &Request, form: &Form) -
             }
         }
     }
+}
+
+/// Finds the client whose secret the header holds, and nothing else.
+fn by_secret_alone(
+    clients: &[Client],
+    wanted: HeaderCredentials,
+    request: &Request,
+) -> Result<Client, OAuthError> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let presented = header.and_then(|header| match wanted {
+        HeaderCredentials::BearerSecret => header.strip_prefix("Bearer ").map(str::to_owned),
+        _ => read_basic(header).filter(|(_, password)| password.is_empty()).map(|(user, _)| user),
+    });
+    let theirs = |client: &&Client| match (&client.authentication, &presented) {
+        (Authentication::Secret { secrets, .. }, Some(presented)) => secrets.contains(presented),
+        _ => false,
+    };
+    let known = clients.iter().find(theirs).cloned();
+    known.ok_or_else(|| OAuthError::invalid_client("the header does not hold a secret alone that is known"))
 }
 
 /// Reads Basic credentials, of which id and secret were form-encoded before (RFC 6749 §2.3.1).

@@ -38,7 +38,7 @@ impl Sandbox {
 
     fn begin_device(&mut self, request: &Request, now_ms: u64) -> Result<serde_json::Value, OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
-        let client = authenticate(&self.settings.clients, request, &form)?;
+        let client = authenticate(&self.settings, request, &form)?;
         let user_code = self.random.user_code();
         let device = Device {
             client_id: client.id,

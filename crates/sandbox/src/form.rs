@@ -30,11 +30,16 @@ impl Form {
     /// Reads the query of a GET.
     pub(crate) fn of_query(request: &Request, dialect: &Dialect) -> Result<Self, String> {
         let form = Self::parse(request.uri().query().unwrap_or_default().as_bytes())?;
-        Ok(form.translated(dialect))
+        Ok(form.translated(dialect, &[("scope", dialect.scope)]))
     }
 
-    /// Reads the body of a POST.
+    /// Reads the parameters of a POST: its body's, unless the dialect has them elsewhere.
     pub(crate) fn of_body(request: &Request, dialect: &Dialect) -> Result<Self, OAuthError> {
+        if dialect.query {
+            let form = Self::parse(request.uri().query().unwrap_or_default().as_bytes());
+            let twice = |name| OAuthError::invalid_request(format!("the parameter {name} is there twice"));
+            return Ok(form.map_err(twice)?.translated(dialect, &[]));
+        }
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let expected = if dialect.json { "application/json" } else { "application/x-www-form-urlencoded" };
@@ -48,7 +53,7 @@ impl Form {
             Self::parse(request.body())
                 .map_err(|name| OAuthError::invalid_request(format!("the parameter {name} is there twice")))?
         };
-        Ok(form.translated(dialect))
+        Ok(form.translated(dialect, &[]))
     }
 
     /// Reads a JSON object of texts.
@@ -64,10 +69,17 @@ impl Form {
     }
 
     /// With the names of RFC 6749.
-    fn translated(mut self, dialect: &Dialect) -> Self {
-        let client_id = self.0.remove(dialect.client_id);
-        self.0.remove("client_id");
-        self.0.extend(client_id.map(|value| ("client_id".to_owned(), value)));
+    fn translated(mut self, dialect: &Dialect, more: &[(&str, &str)]) -> Self {
+        let names = [
+            ("client_id", dialect.client_id),
+            ("client_secret", dialect.client_secret),
+            ("code", dialect.code),
+        ];
+        for (name, theirs) in names.iter().chain(more) {
+            let value = self.0.remove(*theirs);
+            self.0.remove(*name);
+            self.0.extend(value.map(|value| ((*name).to_owned(), value)));
+        }
         self
     }
 

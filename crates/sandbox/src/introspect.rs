@@ -19,7 +19,7 @@ impl Sandbox {
 
     fn try_introspect(&self, request: &Request, now_ms: u64) -> Result<Value, OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
-        let client = authenticate(&self.settings.clients, request, &form)?;
+        let client = authenticate(&self.settings, request, &form)?;
         if client.is_public() {
             // RFC 7662 §2.1: or anybody could scan for tokens.
             return Err(OAuthError::invalid_client("introspection needs a confidential client"));

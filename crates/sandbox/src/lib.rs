@@ -18,6 +18,7 @@ mod authorize;
 mod client_auth;
 mod device;
 mod endpoint;
+mod exchange;
 mod fault;
 mod form;
 mod grants;
@@ -42,14 +43,15 @@ mod tests;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 
 pub use client_auth::{Authentication, Client};
 pub use endpoint::Endpoint;
 pub use fault::{Delivery, Fault, GrantType, Trouble};
 pub use grants::{Death, DeathReason, GrantFacts, GrantId};
 pub use settings::{
-    Consent, Dialect, ExpiresIn, Grace, Per, Quota, RefreshTokens, RetryAfter, Reuse, Rotation, Settings,
+    Consent, Dialect, ExpiresIn, Grace, HeaderCredentials, Per, Quota, RefreshTokens, RetryAfter, Reuse,
+    Rotation, Settings, TokenExchange,
 };
 #[cfg(feature = "http")]
 pub use shell::{Server, Shared, serve};
@@ -136,6 +138,10 @@ impl Sandbox {
     }
 
     fn process(&mut self, endpoint: Endpoint, request: &Request, now_ms: u64) -> Response {
+        let exchanges = endpoint == Endpoint::Token && self.settings.dialect.exchange.is_some();
+        if exchanges && request.method() == Method::GET {
+            return self.exchange_access_token(request, now_ms);
+        }
         if let Some(allowed) = endpoint.method()
             && request.method() != allowed
         {

@@ -19,7 +19,7 @@ impl Sandbox {
     /// is no longer there is revoked enough (§2.2).
     fn try_revoke(&mut self, request: &Request, now_ms: u64) -> Result<(), OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
-        let client = authenticate(&self.settings.clients, request, &form)?;
+        let client = authenticate(&self.settings, request, &form)?;
         let value = form.need("token")?;
         let theirs = || OAuthError::invalid_grant("the token was issued to another client");
         if let Some(token) = self.grants.refresh_token(value) {

@@ -1,5 +1,7 @@
 //! What kind of provider the sandbox plays.
 
+use serde_json::Value;
+
 use crate::{Client, Wordings};
 
 /// How the server behaves. All times are in milliseconds, so that a demo may let a "day" last seconds.
@@ -80,15 +82,86 @@ pub enum Consent {
 pub struct Dialect {
     /// Bodies are JSON objects of texts, and forms are refused.
     pub json: bool,
+    /// The parameters of token requests are in the query, and those in a body are not seen.
+    pub query: bool,
     /// What the parameter `client_id` is called.
     pub client_id: &'static str,
+    /// What the parameter `client_secret` is called.
+    pub client_secret: &'static str,
+    /// What the parameter `code` is called.
+    pub code: &'static str,
+    /// What the parameter `scope` of an authorization request is called.
+    pub scope: &'static str,
     /// Whether a code challenge is refused.
     pub refuses_pkce: bool,
+    /// What the `Authorization` header holds.
+    pub credentials: HeaderCredentials,
+    /// How the `User-Agent` of token requests has to begin.
+    pub user_agent: &'static str,
+    /// Whether a refresh has to repeat a registered redirect URI.
+    pub repeats_redirect_uri: bool,
+    /// Parameters without which no code is exchanged.
+    pub exchange_parameters: Vec<(&'static str, &'static str)>,
+    /// Parameters without which nothing is refreshed.
+    pub refresh_parameters: Vec<(&'static str, &'static str)>,
+    /// The field of the answer to a code within which the token set stands; none: the answer is the token set.
+    pub exchange_place: Option<&'static str>,
+    /// The same for the answer to a refresh.
+    pub refresh_place: Option<&'static str>,
+    /// What every success says. Errors then come with HTTP 200 and say something else.
+    pub success: Option<(&'static str, Value)>,
+    /// How access tokens themselves are exchanged. There are no refresh tokens then.
+    pub exchange: Option<TokenExchange>,
+}
+
+/// What the `Authorization` header of a client holds that proves itself there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderCredentials {
+    /// Identifier and secret (RFC 6749 §2.3.1).
+    Basic,
+    /// The same, and nothing else is taken: a public client sends an empty password.
+    BasicAlways,
+    /// The secret as the user name, with an empty password.
+    BasicSecret,
+    /// The secret as a bearer token.
+    BearerSecret,
+}
+
+/// How access tokens themselves are exchanged: by a GET at the token endpoint. The one before stays valid.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenExchange {
+    /// The `grant_type` that makes a short-lived one a long-lived one, and needs the client's secret.
+    pub lengthen: &'static str,
+    /// The `grant_type` that makes a long-lived one a newer one; none where it cannot be renewed.
+    pub renew: Option<&'static str>,
+    /// The parameter that holds the access token.
+    pub token: &'static str,
+    /// How long a long-lived one lives.
+    pub long_life_ms: u64,
+    /// One that is younger is not renewed.
+    pub minimum_age_ms: u64,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { json: false, client_id: "client_id", refuses_pkce: false }
+        Self {
+            json: false,
+            query: false,
+            client_id: "client_id",
+            client_secret: "client_secret",
+            code: "code",
+            scope: "scope",
+            refuses_pkce: false,
+            credentials: HeaderCredentials::Basic,
+            user_agent: "",
+            repeats_redirect_uri: false,
+            exchange_parameters: Vec::new(),
+            refresh_parameters: Vec::new(),
+            exchange_place: None,
+            refresh_place: None,
+            success: None,
+            exchange: None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -24,27 +24,57 @@ pub(crate) struct TokenSet {
 impl Sandbox {
     pub(crate) fn token(&mut self, request: &Request, now_ms: u64) -> Response {
         match self.try_token(request, now_ms) {
-            Ok(set) => self.token_answer(set, now_ms),
+            Ok((set, place)) => self.token_answer(set, place, now_ms),
             Err(error) => {
                 self.stats.refusals += 1;
-                error.into_response(&self.settings.wordings)
+                error.into_response_of(&self.settings)
             }
         }
     }
 
-    fn try_token(&mut self, request: &Request, now_ms: u64) -> Result<TokenSet, OAuthError> {
+    /// What a request brings, and where it stands in the answer.
+    fn try_token(
+        &mut self,
+        request: &Request,
+        now_ms: u64,
+    ) -> Result<(TokenSet, Option<&'static str>), OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
-        let client = authenticate(&self.settings.clients, request, &form)?;
+        self.check_dialect(request, &form)?;
+        let client = authenticate(&self.settings, request, &form)?;
         let used = form.get("refresh_token").and_then(|value| self.grants.refresh_token(value));
         let whose = Whose { client: &client.id, grant: used.map(|token| token.grant) };
         self.quotas.count(whose, &self.settings.quotas, now_ms).inspect_err(|_| self.stats.throttled += 1)?;
-        match form.need("grant_type")? {
-            "authorization_code" => self.exchange(&client, &form, now_ms),
-            "refresh_token" => self.refresh(&client, &form, now_ms),
-            "client_credentials" => self.client_credentials(&client, &form, now_ms),
-            device::GRANT_TYPE => self.poll(&client, &form, now_ms),
-            _ => Err(OAuthError::unsupported_grant_type("the server has no such grant type")),
+        let (exchanged, refreshed) =
+            (self.settings.dialect.exchange_place, self.settings.dialect.refresh_place);
+        let (set, place) = match form.need("grant_type")? {
+            "authorization_code" => (self.exchange(&client, &form, now_ms)?, exchanged),
+            "refresh_token" => (self.refresh(&client, &form, now_ms)?, refreshed),
+            "client_credentials" => (self.client_credentials(&client, &form, now_ms)?, None),
+            device::GRANT_TYPE => (self.poll(&client, &form, now_ms)?, exchanged),
+            _ => return Err(OAuthError::unsupported_grant_type("the server has no such grant type")),
+        };
+        Ok((set, place))
+    }
+
+    /// Whether a token request is as the dialect has it, beyond its names.
+    fn check_dialect(&self, request: &Request, form: &Form) -> Result<(), OAuthError> {
+        let dialect = &self.settings.dialect;
+        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        if !user_agent.unwrap_or_default().starts_with(dialect.user_agent) {
+            return Err(OAuthError::invalid_request("the User-Agent does not tell who asks"));
         }
+        let refreshes = form.get("grant_type") == Some("refresh_token");
+        let needed = if refreshes { &dialect.refresh_parameters } else { &dialect.exchange_parameters };
+        for (name, value) in needed {
+            if form.get(name) != Some(value) {
+                return Err(OAuthError::invalid_request(format!("the parameter {name} has to be {value}")));
+            }
+        }
+        let registered = |uri: &str| self.settings.clients.iter().any(|client| client.may_redirect_to(uri));
+        if refreshes && dialect.repeats_redirect_uri && !registered(form.need("redirect_uri")?) {
+            return Err(OAuthError::invalid_request("the redirect_uri is not registered"));
+        }
+        Ok(())
     }
 
     /// RFC 6749 §4.1.3, RFC 7636 §4.6.
@@ -84,7 +114,8 @@ impl Sandbox {
     pub(crate) fn first_tokens(&mut self, grant: GrantId, scope: String, now_ms: u64) -> TokenSet {
         let access_token = self.issue_access_token(Holder::Grant(grant), &scope, now_ms);
         let needed = self.settings.refresh_tokens.only_with_scope.as_deref();
-        let refreshable = needed.is_none_or(|needed| scope.split(' ').any(|value| value == needed));
+        let refreshable = self.settings.dialect.exchange.is_none()
+            && needed.is_none_or(|needed| scope.split(' ').any(|value| value == needed));
         let refresh_token = refreshable.then(|| self.issue_refresh_token(grant, None, now_ms));
         if !refreshable {
             self.grants.never_refreshable(grant, now_ms.saturating_add(self.settings.access_token_life_ms));
@@ -109,8 +140,18 @@ impl Sandbox {
     }
 
     pub(crate) fn issue_access_token(&mut self, holder: Holder, scope: &str, now_ms: u64) -> String {
+        self.issue_access_token_for(self.settings.access_token_life_ms, holder, scope, now_ms)
+    }
+
+    pub(crate) fn issue_access_token_for(
+        &mut self,
+        life_ms: u64,
+        holder: Holder,
+        scope: &str,
+        now_ms: u64,
+    ) -> String {
         let value = self.random.token("at_");
-        let expires_ms = now_ms.saturating_add(self.settings.access_token_life_ms);
+        let expires_ms = now_ms.saturating_add(life_ms);
         let token = AccessToken { holder, scope: scope.to_owned(), issued_ms: now_ms, expires_ms };
         self.grants.add_access_token(value.clone(), token);
         value
@@ -143,9 +184,11 @@ impl Sandbox {
     }
 
     /// RFC 6749 §5.1, in the dialect that the settings ask for.
-    fn token_answer(&self, set: TokenSet, now_ms: u64) -> Response {
+    pub(crate) fn token_answer(&self, set: TokenSet, place: Option<&'static str>, now_ms: u64) -> Response {
         let mut body = Map::new();
-        let life_s = self.settings.access_token_life_ms / 1000;
+        let issued = self.grants.access_token(&set.access_token, now_ms);
+        let life_ms = issued.map_or(0, |token| token.expires_ms.saturating_sub(now_ms));
+        let life_s = life_ms / 1000;
         match self.settings.expires_in {
             ExpiresIn::Number => body.insert("expires_in".to_owned(), json!(life_s)),
             ExpiresIn::Text => body.insert("expires_in".to_owned(), json!(life_s.to_string())),
@@ -165,6 +208,10 @@ impl Sandbox {
         }
         body.insert("access_token".to_owned(), json!(set.access_token));
         body.insert("token_type".to_owned(), json!(self.settings.token_type));
+        if let Some(place) = place {
+            body = Map::from_iter([(place.to_owned(), Value::Object(body))]);
+        }
+        body.extend(self.settings.dialect.success.clone().map(|(field, says)| (field.to_owned(), says)));
         answer::json(StatusCode::OK, &Value::Object(body))
     }
 }

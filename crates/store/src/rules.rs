@@ -25,7 +25,10 @@ pub(crate) fn kept_at_each_end(why: WhyCandidate) -> Option<usize> {
     match why {
         WhyCandidate::Unreadable => Some(UNREADABLE_KEPT_AT_EACH_END),
         WhyCandidate::AnotherAccount => Some(ANOTHER_ACCOUNTS_KEPT_AT_EACH_END),
-        WhyCandidate::NewerGrant | WhyCandidate::AnotherRefreshToken | WhyCandidate::HoldsTokens => None,
+        WhyCandidate::NewerGrant
+        | WhyCandidate::NewerTokens
+        | WhyCandidate::AnotherRefreshToken
+        | WhyCandidate::HoldsTokens => None,
     }
 }
 

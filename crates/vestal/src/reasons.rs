@@ -46,6 +46,18 @@ pub(crate) fn wish(why: Why) -> String {
             span(limit),
             self::basis(basis)
         ),
+        Why::Exchange { life } => format!(
+            "half of the access token's {} are over then, and it is exchanged for a newer one while it lives",
+            span(life)
+        ),
+        Why::Lengthen { life } => format!(
+            "the access token lives {} as the consent brought it, and is exchanged for a long-lived one",
+            span(life)
+        ),
+        Why::WithinTime { within } => format!(
+            "the provider wants each access token renewed within {}, and nine tenths of that are over then",
+            span(within)
+        ),
         Why::Retry => "the last try failed".to_owned(),
         Why::Verify => "it was imported, and nobody knows yet whether it works".to_owned(),
     }
@@ -93,6 +105,7 @@ pub(crate) fn basis(basis: Basis) -> &'static str {
 pub(crate) fn kept_aside(why: WhyCandidate) -> &'static str {
     match why {
         WhyCandidate::NewerGrant => "there is a newer consent",
+        WhyCandidate::NewerTokens => "there is a newer token set",
         WhyCandidate::AnotherRefreshToken => "another refresh token is stored",
         WhyCandidate::Unreadable => "it could not be read",
         WhyCandidate::HoldsTokens => "it is no token set, and tokens are in it",

@@ -7,7 +7,8 @@ use std::time::Duration;
 use vestal_core::client::ClientAuth;
 use vestal_core::provider::{self, Encoding, IdleLimit, Provider};
 use vestal_sandbox::{
-    Authentication, Client, Dialect, ExpiresIn, Grace, RefreshTokens, Reuse, Rotation, Settings,
+    Authentication, Client, Dialect, ExpiresIn, Grace, HeaderCredentials, RefreshTokens, Reuse, Rotation,
+    Settings,
 };
 
 use crate::lives::wordings;
@@ -209,8 +210,20 @@ fn settings(provider: &Provider, life: AccessTokens, refresh_tokens: RefreshToke
     settings.refresh_tokens = refresh_tokens;
     settings.dialect = Dialect {
         json: provider.requests.encoding() == Encoding::Json,
+        query: provider.requests.encoding() == Encoding::Query,
         client_id: parameter(provider.requests.name("client_id")),
+        scope: parameter(provider.requests.name("scope")),
         refuses_pkce: !provider.requests.pkce(),
+        credentials: match provider.requests.credentials() {
+            provider::HeaderCredentials::Basic => HeaderCredentials::Basic,
+            provider::HeaderCredentials::BasicAlways => HeaderCredentials::BasicAlways,
+            provider::HeaderCredentials::BasicSecret => HeaderCredentials::BasicSecret,
+            provider::HeaderCredentials::BearerSecret => HeaderCredentials::BearerSecret,
+        },
+        repeats_redirect_uri: provider.requests.repeats_redirect_uri(),
+        exchange_place: place(provider.answers.to_exchange().places),
+        refresh_place: place(provider.answers.to_refresh().places),
+        ..Dialect::default()
     };
     settings
 }
@@ -220,7 +233,17 @@ fn parameter(name: &str) -> &'static str {
     match name {
         "client_key" => "client_key",
         "app_id" => "app_id",
+        "user_scope" => "user_scope",
+        "scope" => "scope",
         _ => "client_id",
+    }
+}
+
+/// Where the token set stands in an answer, if not by itself.
+fn place(places: &[String]) -> Option<&'static str> {
+    match places.first().map(String::as_str) {
+        Some("authed_user") => Some("authed_user"),
+        _ => None,
     }
 }
 

@@ -241,6 +241,7 @@ fn endpoints(provider: &Provider) -> Endpoints {
         issuer: Some(ISSUER.to_owned()),
         authorization: Some(stated(&facts.authorization).unwrap_or_else(|| at("/authorize"))),
         refresh: stated(&facts.refresh),
+        lengthen: stated(&facts.lengthen),
         revocation: stated(&facts.revocation),
         sends_iss: true,
         ..Endpoints::at(stated(&facts.token).unwrap_or_else(|| at("/token")))

@@ -139,10 +139,14 @@ fn failure(
 
 /// A connection whose tokens were just issued, and which nobody has read.
 fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
-    let refresh_token = StoredRefreshToken {
+    let refresh_token = provider.issues_refresh_tokens().then(|| StoredRefreshToken {
         sealed: Sealed::from_bytes(vec![]),
         fingerprint: Fingerprint::from_bytes([0; 32]),
         end: None,
+    });
+    let renewal = match refresh_token {
+        Some(_) => Renewal::RefreshToken,
+        None => provider.renewal_without_refresh_token(),
     };
     let tokens = TokenSet {
         generation: 1,
@@ -151,7 +155,7 @@ fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
         token_type: "Bearer".into(),
         scope: None,
         access_token: Some(Sealed::from_bytes(vec![])),
-        refresh_token: Some(refresh_token),
+        refresh_token,
         id_token: None,
         extra: None,
     };
@@ -167,7 +171,7 @@ fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
         created_at: START,
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant { id, consented_at: START, renewal: Renewal::RefreshToken, tokens }),
+        grant: Some(Grant { id, consented_at: START, renewal, tokens }),
         plan: Plan::default(),
         lease: None,
     })

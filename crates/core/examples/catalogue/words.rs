@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use vestal_core::provider::{Deprecation, Fact, Grace, Life, Limit, Provider, Reuse, Rotation};
+use vestal_core::provider::{Deprecation, Fact, Grace, Limit, Provider, Reuse, Rotation};
 use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
+use vestal_core::token::Renewal;
 
 use crate::conduct::{Conduct, START, Step};
 
@@ -40,11 +41,26 @@ pub(crate) fn mark(unverified: bool) -> &'static str {
 /// How long an access token lives.
 pub(crate) fn access_token(provider: &Provider) -> String {
     let life = provider.access_token.life.as_ref();
-    life.map_or_else(|| NOT_KNOWN.to_owned(), |fact: &Fact<Life>| marked(fact, &span(fact.value.0)))
+    life.map_or_else(
+        || NOT_KNOWN.to_owned(),
+        |fact| match fact.value {
+            Limit::After(life) => marked(fact, &span(life)),
+            Limit::Endless => marked(fact, "no end"),
+        },
+    )
+}
+
+/// What is told of refresh tokens where there are none.
+fn none_issued(provider: &Provider) -> Option<String> {
+    let fact = provider.refresh_token.issued.as_ref().filter(|fact| !fact.value)?;
+    Some(marked(fact, "there is none"))
 }
 
 /// When a refresh token dies.
 pub(crate) fn refresh_token(provider: &Provider) -> String {
+    if let Some(none) = none_issued(provider) {
+        return none;
+    }
     let facts = &provider.refresh_token;
     let ends: Vec<String> = [(&facts.idle_limit, "of disuse"), (&facts.absolute_life, "after the consent")]
         .into_iter()
@@ -66,6 +82,9 @@ pub(crate) fn refresh_token(provider: &Provider) -> String {
 
 /// Whether a refresh replaces the refresh token, and what becomes of the one before.
 pub(crate) fn rotation(provider: &Provider) -> String {
+    if none_issued(provider).is_some() {
+        return "—".to_owned();
+    }
     let facts = &provider.refresh_token;
     let rotates = facts.rotation.as_ref().map_or_else(
         || NOT_KNOWN.to_owned(),
@@ -107,7 +126,9 @@ pub(crate) fn interval(why: Why) -> Option<Duration> {
         Why::HalfLife { life, .. } => Some(life / 2),
         Why::Daily { .. } => Some(Duration::from_secs(24 * 3600)),
         Why::KeepAlive { limit, .. } => Some(limit / 2),
-        Why::Retry | Why::Verify => None,
+        Why::Exchange { life } => Some(life / 2),
+        Why::WithinTime { within } => Some(within - within / 10),
+        Why::Lengthen { .. } | Why::Retry | Why::Verify => None,
     }
 }
 
@@ -170,12 +191,24 @@ fn because(schedule: &Schedule) -> String {
                 span(limit)
             )
         }
+        Next::At { why: Why::Exchange { life }, .. } => {
+            format!("{every}: at half of the access token's {}, by exchanging it for a newer one", span(life))
+        }
+        Next::At { why: Why::WithinTime { within }, .. } => {
+            format!("{every}: the provider wants it within {}", span(within))
+        }
         Next::At { .. } | Next::Never(_) => every,
     }
 }
 
 /// What becomes of a lost answer, in short.
 pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
+    if none_issued(provider).is_some() {
+        return match provider.renewal_without_refresh_token() {
+            Renewal::Exchange => "after seconds: nothing can be lost".to_owned(),
+            _ => "—".to_owned(),
+        };
+    }
     if conduct.after_loss.is_empty() {
         let facts = &provider.refresh_token;
         let unverified = match provider.rotation() {

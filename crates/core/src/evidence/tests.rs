@@ -3,7 +3,7 @@
 use super::*;
 use crate::connection::Connection;
 use crate::outcome::{Verdict, first_use, judge};
-use crate::provider::{Life, Limit, Reuse};
+use crate::provider::{Limit, Reuse};
 use crate::state::{State, Transition};
 use crate::testing::{
     DAY, HOUR, MINUTE, SECOND, connection, fact, failing, fingerprint, later, lost_answer, provider, start,
@@ -101,7 +101,7 @@ fn a_contradiction_is_told_once() {
         it.refresh_token.rotation = fact(Rotation::Never);
         it.refresh_token.grace = fact(Grace::For(SECOND * 30));
         it.refresh_token.idle_limit = fact(Limit::After(DAY * 60));
-        it.access_token.life = fact(Life(HOUR));
+        it.access_token.life = fact(Limit::After(HOUR));
     });
     let fitting = Evidence {
         rotates: seen(false),

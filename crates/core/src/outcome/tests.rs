@@ -6,7 +6,7 @@ use super::*;
 use std::time::Duration;
 
 use crate::backoff::LONGEST_RETRY_AFTER;
-use crate::provider::{Grace, Life, Limit, Reuse, Rotation};
+use crate::provider::{Grace, Limit, Reuse, Rotation};
 use crate::testing::{
     DAY, HOUR, MINUTE, SECOND, attempt_id, builtin, connection, fact, failing, fingerprint, grant_id, later,
     lost_answer, provider, start, transient,
@@ -14,6 +14,7 @@ use crate::testing::{
 use crate::token::{RefreshEnd, TokenAnswer, saturating_add};
 
 mod ambiguous;
+mod exchange;
 mod properties;
 
 const SEED: u64 = 7;

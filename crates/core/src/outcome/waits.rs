@@ -10,7 +10,7 @@ use crate::outcome::outcome_unknown;
 use crate::provider::{Grace, Provider, Reuse, Rotation};
 use crate::schedule::{MARGIN, idle_end, jitter};
 use crate::state::{Cause, OutcomeUnknown, Reason, Transition};
-use crate::token::saturating_add;
+use crate::token::{Grant, Renewal, saturating_add};
 
 /// The shortest and the longest wait after a failure that passes by itself.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -85,7 +85,9 @@ impl Waits<'_> {
         }
         let doubted =
             self.connection.state.failing().is_some_and(|f| matches!(f.cause, Cause::Doubted { .. }));
+        let exchanged = |grant: &Grant| grant.renewal == Renewal::Exchange;
         let harmless = self.provider.rotation() == Rotation::Never
+            || self.connection.grant.as_ref().is_some_and(exchanged)
             || self.provider.grace() == Grace::OldStaysValid
             || self.provider.reuse() == Reuse::Harmless;
         if harmless && !doubted {

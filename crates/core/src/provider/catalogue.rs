@@ -17,25 +17,35 @@ const FILES: &[(&str, &str)] = &[
     ("discord", include_str!("../../../../providers/discord.toml")),
     ("docusign", include_str!("../../../../providers/docusign.toml")),
     ("dropbox", include_str!("../../../../providers/dropbox.toml")),
+    ("ebay", include_str!("../../../../providers/ebay.toml")),
     ("etsy", include_str!("../../../../providers/etsy.toml")),
+    ("facebook", include_str!("../../../../providers/facebook.toml")),
     ("figma", include_str!("../../../../providers/figma.toml")),
     ("github", include_str!("../../../../providers/github.toml")),
+    ("github-oauth", include_str!("../../../../providers/github-oauth.toml")),
     ("gitlab", include_str!("../../../../providers/gitlab.toml")),
     ("google", include_str!("../../../../providers/google.toml")),
     ("hubspot", include_str!("../../../../providers/hubspot.toml")),
+    ("instagram", include_str!("../../../../providers/instagram.toml")),
     ("keycloak", include_str!("../../../../providers/keycloak.toml")),
     ("linkedin", include_str!("../../../../providers/linkedin.toml")),
+    ("mailchimp", include_str!("../../../../providers/mailchimp.toml")),
     ("microsoft", include_str!("../../../../providers/microsoft.toml")),
     ("notion", include_str!("../../../../providers/notion.toml")),
     ("okta", include_str!("../../../../providers/okta.toml")),
     ("pipedrive", include_str!("../../../../providers/pipedrive.toml")),
     ("quickbooks", include_str!("../../../../providers/quickbooks.toml")),
+    ("reddit", include_str!("../../../../providers/reddit.toml")),
     ("salesforce", include_str!("../../../../providers/salesforce.toml")),
     ("slack", include_str!("../../../../providers/slack.toml")),
+    ("slack-user", include_str!("../../../../providers/slack-user.toml")),
     ("spotify", include_str!("../../../../providers/spotify.toml")),
     ("square", include_str!("../../../../providers/square.toml")),
     ("strava", include_str!("../../../../providers/strava.toml")),
+    ("stripe-apps", include_str!("../../../../providers/stripe-apps.toml")),
+    ("stripe-connect", include_str!("../../../../providers/stripe-connect.toml")),
     ("tiktok", include_str!("../../../../providers/tiktok.toml")),
+    ("tiktok-business", include_str!("../../../../providers/tiktok-business.toml")),
     ("twitch", include_str!("../../../../providers/twitch.toml")),
     ("x", include_str!("../../../../providers/x.toml")),
     ("xero", include_str!("../../../../providers/xero.toml")),
@@ -77,7 +87,15 @@ pub fn nearest_of<'a>(id: &str, others: impl Iterator<Item = &'a str>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
+    use super::super::{Fact, ProviderEndpoints};
     use super::*;
+
+    fn all_of(endpoints: &ProviderEndpoints) -> [&Option<Fact<Url>>; 5] {
+        let ProviderEndpoints { authorization, token, refresh, lengthen, revocation, .. } = endpoints;
+        [authorization, token, refresh, lengthen, revocation]
+    }
 
     #[test]
     fn every_file_is_sound() {
@@ -85,8 +103,7 @@ mod tests {
             let provider = builtin(id).unwrap().unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
             assert_eq!(provider.id, id);
             let endpoints = &provider.endpoints;
-            let urls =
-                [&endpoints.authorization, &endpoints.token, &endpoints.refresh, &endpoints.revocation];
+            let urls = all_of(endpoints);
             for fact in urls.into_iter().flatten() {
                 assert_eq!(fact.value.scheme(), "https", "{id}: {}", fact.value);
             }
@@ -102,8 +119,7 @@ mod tests {
         let all: Vec<_> = ids().map(|id| builtin(id).unwrap().unwrap()).collect();
         for provider in &all {
             let endpoints = &provider.endpoints;
-            let urls =
-                [&endpoints.authorization, &endpoints.token, &endpoints.refresh, &endpoints.revocation];
+            let urls = all_of(endpoints);
             for url in urls.into_iter().flatten() {
                 let ended = all.iter().find(|other| other.retired(&url.value).is_some());
                 assert!(ended.is_none(), "{}: {}", provider.id, url.value);

@@ -1,5 +1,7 @@
 //! How a provider's requests differ from those of RFC 6749.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Fact;
@@ -10,8 +12,18 @@ use super::Fact;
 pub struct RequestFacts {
     /// How the parameters of a token request are written.
     pub encoding: Option<Fact<Encoding>>,
-    /// What the parameter `client_id` is called.
-    pub client_id: Option<Fact<String>>,
+    /// What parameters of RFC 6749 are called, by their names there: `client_id`, `client_secret`, `code`, `scope`.
+    pub names: Option<Fact<BTreeMap<String, String>>>,
+    /// What the `Authorization` header of a token request holds, where the client proves itself in it or has no secret.
+    pub credentials: Option<Fact<HeaderCredentials>>,
+    /// The `User-Agent` of token requests, where not any will do. `{client_id}` in it stands for the client's identifier.
+    pub user_agent: Option<Fact<String>>,
+    /// Parameters to add to the request for the tokens of a code.
+    pub exchange_parameters: Option<Fact<BTreeMap<String, String>>>,
+    /// Parameters to add to the request for a refresh.
+    pub refresh_parameters: Option<Fact<BTreeMap<String, String>>>,
+    /// Whether a refresh repeats the redirect URI.
+    pub redirect_uri_on_refresh: Option<Fact<bool>>,
     /// What stands between two scopes in an authorization request; a space elsewhere.
     pub scope_separator: Option<Fact<String>>,
     /// Whether it takes a code challenge (RFC 7636). A provider that does not know one is to ignore it (RFC 6749 §3.1), and
@@ -28,6 +40,23 @@ pub enum Encoding {
     Form,
     /// As a JSON object of texts.
     Json,
+    /// In the URL's query: for who takes nothing else, since servers log URLs.
+    Query,
+}
+
+/// What the `Authorization` header of a token request holds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderCredentials {
+    /// Identifier and secret (RFC 6749 §2.3.1); nothing for a client without a secret.
+    #[default]
+    Basic,
+    /// The same, and for a client without a secret the identifier with an empty password.
+    BasicAlways,
+    /// The secret as the user name, with an empty password.
+    BasicSecret,
+    /// The secret as a bearer token.
+    BearerSecret,
 }
 
 impl RequestFacts {
@@ -38,10 +67,32 @@ impl RequestFacts {
 
     /// What a parameter of RFC 6749 is called.
     pub fn name<'a>(&'a self, parameter: &'a str) -> &'a str {
-        match (&self.client_id, parameter) {
-            (Some(fact), "client_id") => &fact.value,
-            _ => parameter,
-        }
+        self.names.as_ref().and_then(|fact| fact.value.get(parameter)).map_or(parameter, String::as_str)
+    }
+
+    /// What the `Authorization` header of a token request holds.
+    pub fn credentials(&self) -> HeaderCredentials {
+        self.credentials.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+
+    /// The `User-Agent` of the token requests of this client, where not any will do.
+    pub fn user_agent(&self, client_id: &str) -> Option<String> {
+        self.user_agent.as_ref().map(|fact| fact.value.replace("{client_id}", client_id))
+    }
+
+    /// Parameters to add to the request for the tokens of a code.
+    pub fn exchange_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        pairs(self.exchange_parameters.as_ref())
+    }
+
+    /// Parameters to add to the request for a refresh.
+    pub fn refresh_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        pairs(self.refresh_parameters.as_ref())
+    }
+
+    /// Whether a refresh repeats the redirect URI.
+    pub fn repeats_redirect_uri(&self) -> bool {
+        self.redirect_uri_on_refresh.as_ref().is_some_and(|fact| fact.value)
     }
 
     /// What stands between two scopes in an authorization request.
@@ -53,4 +104,9 @@ impl RequestFacts {
     pub fn pkce(&self) -> bool {
         self.pkce.as_ref().is_none_or(|fact| fact.value)
     }
+}
+
+fn pairs(fact: Option<&Fact<BTreeMap<String, String>>>) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = fact.into_iter().flat_map(|fact| &fact.value);
+    pairs.map(|(name, value)| (name.as_str(), value.as_str()))
 }

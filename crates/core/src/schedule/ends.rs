@@ -56,8 +56,13 @@ impl AbsoluteEnd {
     }
 }
 
-/// When the refresh token of a grant dies if it is not used; `None` where it does not, or there is none.
+/// When the refresh token of a grant dies if it is not used; `None` where it does not, or there is none. An access token that
+/// is exchanged itself dies so, too.
 pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<IdleEnd> {
+    if provider.exchange_step(grant).is_some() {
+        let (limit, basis) = access_token_life(grant, provider)?;
+        return Some(IdleEnd { at: saturating_add(grant.tokens.issued_at.min(now), limit), limit, basis });
+    }
     if grant.renewal != Renewal::RefreshToken {
         return None;
     }
@@ -85,13 +90,31 @@ pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<Id
     Some(IdleEnd { at, limit, basis })
 }
 
+/// How long the access token of a grant lives in all.
+fn access_token_life(grant: &Grant, provider: &Provider) -> Option<(Duration, Basis)> {
+    let file = provider.access_token.life.as_ref();
+    let by_file =
+        provider.access_token_life().zip(file.map(|fact| Basis::File { verified: fact.is_verified() }));
+    match (grant.tokens.life().filter(|life| !life.is_zero()), by_file) {
+        (Some(life), Some((file, basis))) if life == file => Some((life, basis)),
+        (Some(life), _) => Some((life, Basis::Answer)),
+        (None, by_file) => by_file,
+    }
+}
+
 /// From one time to a later one. An end that is not later is no end: it has been outlived.
 fn length(from: Timestamp, to: Timestamp) -> Option<Duration> {
     Duration::try_from(to.duration_since(from)).ok().filter(|length| !length.is_zero())
 }
 
-/// When the refresh token of a grant dies whatever is done, where that is known.
+/// When the refresh token of a grant dies whatever is done, where that is known; or an access token that was exchanged, and
+/// cannot be once more.
 pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
+    if grant.renewal == Renewal::Exchange && provider.cannot_renew(grant) {
+        let (life, basis) = access_token_life(grant, provider)?;
+        let from = grant.tokens.issued_at;
+        return Some(AbsoluteEnd { at: saturating_add(from, life), from, basis });
+    }
     let refresh_token = grant.tokens.refresh_token.as_ref()?;
     let from = grant.consented_at;
     match refresh_token.end {

@@ -8,6 +8,7 @@ use crate::testing::{
     transient,
 };
 
+mod exchange;
 mod properties;
 
 const SEED: u64 = 7;
@@ -67,7 +68,7 @@ fn freshness_by_policy_life_and_reading() {
 #[test]
 fn an_unknown_life_is_the_files_or_ends_by_rejection() {
     let mut known = endless();
-    known.access_token.life = fact(Life(HOUR * 24));
+    known.access_token.life = fact(Limit::After(HOUR * 24));
     let silent = connection(None);
     assert_eq!(next(&silent, &known, start()), wished(&silent, later(HOUR * 12), half(DAY)));
     assert_eq!(next(&silent, &endless(), start()), Next::Never(WhyNever::OnRejection));

@@ -28,9 +28,9 @@ impl Demand {
     pub fn add(&mut self, schedule: &Schedule, issued_at: Timestamp) {
         let a_day = |keeps_alive: bool| {
             let wishes = schedule.wishes.iter().filter(|wish| match wish.why {
-                Why::KeepAlive { .. } => keeps_alive,
+                Why::KeepAlive { .. } | Why::Exchange { .. } | Why::WithinTime { .. } => keeps_alive,
                 Why::HalfLife { .. } | Why::Daily { .. } => !keeps_alive,
-                Why::Retry | Why::Verify => false,
+                Why::Lengthen { .. } | Why::Retry | Why::Verify => false,
             });
             let waits = wishes.filter_map(|wish| Duration::try_from(wish.at.duration_since(issued_at)).ok());
             waits.min().map_or(0.0, |wait| DAY_S / wait.as_secs_f64().max(1.0))

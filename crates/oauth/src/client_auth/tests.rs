@@ -7,6 +7,8 @@ fn credentials(auth: ClientAuth, id: &str, secret: &str) -> Credentials {
     Credentials::new(id.to_owned(), auth, Some(secret.into())).unwrap()
 }
 
+const PLAIN: HeaderCredentials = HeaderCredentials::Basic;
+
 #[test]
 fn basic_form_encodes_first() {
     // RFC 6749 §2.3.1's own example, then Appendix B's characters.
@@ -16,27 +18,44 @@ fn basic_form_encodes_first() {
         ("id", "", "id:"),
     ] {
         let basic = credentials(ClientAuth::ClientSecretBasic, id, secret);
-        let header = basic.header().unwrap();
-        let sent = BASE64_STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
-        assert_eq!(String::from_utf8(sent).unwrap(), encoded);
-        assert!(basic.fields().is_empty(), "one method at a time (RFC 6749 §2.3)");
+        assert_eq!(decoded(&basic, PLAIN), encoded);
+        assert!(basic.fields(PLAIN).is_empty(), "one method at a time (RFC 6749 §2.3)");
     }
+}
+
+/// What HTTP Basic credentials decode to.
+fn decoded(credentials: &Credentials, wanted: HeaderCredentials) -> String {
+    let header = credentials.header(wanted).unwrap();
+    let sent = BASE64_STANDARD.decode(header.strip_prefix("Basic ").unwrap()).unwrap();
+    String::from_utf8(sent).unwrap()
 }
 
 #[test]
 fn post_and_none_speak_in_the_body() {
     let post = credentials(ClientAuth::ClientSecretPost, "id", "secret");
-    assert!(post.header().is_none());
-    assert_eq!(post.fields(), [("client_id", "id"), ("client_secret", "secret")]);
     let none = credentials(ClientAuth::None, "id", "secret");
-    assert!(none.header().is_none());
-    assert_eq!(none.fields(), [("client_id", "id")]);
+    for wanted in [PLAIN, HeaderCredentials::BasicSecret, HeaderCredentials::BearerSecret] {
+        assert!(post.header(wanted).is_none() && none.header(wanted).is_none());
+        assert_eq!(post.fields(wanted), [("client_id", "id"), ("client_secret", "secret")]);
+        assert_eq!(none.fields(wanted), [("client_id", "id")]);
+    }
+}
+
+#[test]
+fn some_want_something_else_in_the_header() {
+    let none = credentials(ClientAuth::None, "id", "secret");
+    assert_eq!(decoded(&none, HeaderCredentials::BasicAlways), "id:");
+    assert!(none.fields(HeaderCredentials::BasicAlways).is_empty());
+    let basic = credentials(ClientAuth::ClientSecretBasic, "id", "s cret");
+    assert_eq!(decoded(&basic, HeaderCredentials::BasicAlways), "id:s+cret");
+    assert_eq!(decoded(&basic, HeaderCredentials::BasicSecret), "s+cret:");
+    assert_eq!(&**basic.header(HeaderCredentials::BearerSecret).unwrap(), "Bearer s cret");
 }
 
 /// The header and the claims of the assertion that is sent.
 fn assertion(credentials: &Credentials) -> (Value, Map<String, Value>, String) {
-    assert!(credentials.header().is_none() && credentials.certificate().is_none());
-    let fields = credentials.fields();
+    assert!(credentials.header(PLAIN).is_none() && credentials.certificate().is_none());
+    let fields = credentials.fields(PLAIN);
     let [("client_id", "shop"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", token)] =
         fields[..]
     else {
@@ -107,8 +126,8 @@ fn a_certificate_goes_with_the_request_and_the_identifier_into_the_body() {
     );
     for auth in [ClientAuth::TlsClientAuth, ClientAuth::SelfSignedTlsClientAuth] {
         let shown = credentials(auth, "shop", &pem);
-        assert_eq!(shown.fields(), [("client_id", "shop")]);
-        assert!(shown.header().is_none());
+        assert_eq!(shown.fields(PLAIN), [("client_id", "shop")]);
+        assert!(shown.header(PLAIN).is_none());
         assert_eq!(shown.certificate().unwrap().pem().expose_secret(), pem);
     }
 }

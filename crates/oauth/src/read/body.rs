@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
+use vestal_core::provider::Shape;
 use vestal_core::secret::Redactor;
 
 use super::error_body::{self, ErrorBody};
@@ -75,9 +76,20 @@ impl Body {
     }
 
     /// The error in it, if there is one.
-    pub(crate) fn error(&self, sent: &Redactor) -> Option<ErrorBody> {
+    pub(crate) fn error(&self, shape: Shape<'_>, sent: &Redactor) -> Option<ErrorBody> {
         match self {
-            Self::Object(fields) | Self::List(fields) => error_body::in_fields(fields, sent),
+            Self::Object(fields) | Self::List(fields) => error_body::in_fields(fields, shape.error, sent),
+            _ => None,
+        }
+    }
+
+    /// The error in it, where it says that it is no success.
+    pub(super) fn failure(&self, shape: Shape<'_>, sent: &Redactor) -> Option<ErrorBody> {
+        match (self, shape.success) {
+            (Self::Object(fields), Some(success)) => {
+                let said = fields.get(&success.field).filter(|said| **said != success.says)?;
+                Some(self.error(shape, sent).unwrap_or_else(|| error_body::of_no_success(said, fields, sent)))
+            }
             _ => None,
         }
     }

@@ -16,9 +16,14 @@ pub(crate) struct ErrorBody {
 /// The code of an answer that says `"ok": false` and nothing else, as Slack's do.
 const NOT_OK: &str = "not_ok";
 
-/// The error that the fields of an answer speak of, if they do.
-pub(super) fn in_fields(fields: &Map<String, Value>, sent: &Redactor) -> Option<ErrorBody> {
-    if let Some(code) = first_text(fields, &["error", "error_key", "errorCode"]) {
+/// The error that the fields of an answer speak of, if they do. `field`: where a provider puts its code, should it not be where
+/// it is customary.
+pub(super) fn in_fields(
+    fields: &Map<String, Value>,
+    field: Option<&str>,
+    sent: &Redactor,
+) -> Option<ErrorBody> {
+    if let Some(code) = first_text(fields, &["error", "error_key", "errorCode", "error_type"]) {
         return Some(told(code, description(fields), sent));
     }
     // Within an error, names may be shorter: Facebook's and Google's are objects, Fitbit's a list.
@@ -36,7 +41,16 @@ pub(super) fn in_fields(fields: &Map<String, Value>, sent: &Redactor) -> Option<
         let words = [kind, description].into_iter().flatten().collect::<Vec<_>>().join(": ");
         return Some(told(code, Some(words.as_str()).filter(|words| !words.is_empty()), sent));
     }
+    if let Some(code) = field.and_then(|field| first_text(fields, &[field])) {
+        return Some(told(code, description(fields), sent));
+    }
     (fields.get("ok") == Some(&Value::Bool(false))).then(|| told(NOT_OK, description(fields), sent))
+}
+
+/// The error of an answer that says that it is no success, and by this: a number, as a rule.
+pub(super) fn of_no_success(said: &Value, fields: &Map<String, Value>, sent: &Redactor) -> ErrorBody {
+    let said = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+    told(if said.trim().is_empty() { NOT_OK } else { &said }, description(fields), sent)
 }
 
 /// The error in a challenge (RFC 6750 §3), if there is one. A challenge for HTTP Basic alone is one too: the only
@@ -61,7 +75,7 @@ pub(super) fn in_challenge(status: u16, headers: &HeaderMap, sent: &Redactor) ->
 
 /// The provider's words for people.
 pub(super) fn description(fields: &Map<String, Value>) -> Option<&str> {
-    first_text(fields, &["error_description", "error_message", "message"])
+    first_text(fields, &["error_description", "error_message", "message", "detail"])
 }
 
 fn told(code: &str, description: Option<&str>, sent: &Redactor) -> ErrorBody {

@@ -5,7 +5,7 @@ use vestal_core::secret::Redactor;
 
 use super::lenient::string_end;
 
-const NAME: &str = "\"refresh_token\"";
+const NAMES: [&str; 2] = ["\"refresh_token\"", "\"refreshToken\""];
 
 /// What providers say is wrong with the one that was sent, where they say it in a word.
 const WORDS: [&str; 14] = [
@@ -40,7 +40,8 @@ pub(super) fn a_refresh_token(
         Some(Value::Number(number)) => is_one(&number.to_string()),
         _ => false,
     };
-    among_fields || text.match_indices(NAME).any(|(at, name)| is_one(value(&text[at + name.len()..])))
+    let mut anywhere = NAMES.iter().flat_map(|name| text.match_indices(name));
+    among_fields || anywhere.any(|(at, name)| is_one(value(&text[at + name.len()..])))
 }
 
 /// The text or the number that a member of an object has, as it is written; empty where it has another value.
@@ -76,6 +77,7 @@ mod tests {
             (r#"{"refresh_token":"new"}"#, true),
             (r#"{"refresh_token" : "new"}"#, true),
             (r#"{"refresh_token":8}"#, true),
+            (r#"{"data":{"refreshToken":"new"}}"#, true),
             (r#"[{"a":1},{"refresh_token":"new"}]"#, true),
             (r#"{"data":{"refresh_token":"new"}}"#, true),
             (r#"{"refresh_token":"new","refresh_token":null}"#, true),

@@ -20,6 +20,7 @@ pub(super) fn object(text: &str) -> Option<Map<String, Value>> {
             return None;
         }
         if let Ok(name) = serde_json::from_str::<String>(name) {
+            let name = customary(name);
             match serde_json::from_str(value) {
                 Ok(value) => put(&mut fields, name, value)?,
                 Err(_) if name == "refresh_token" => return None,
@@ -32,6 +33,49 @@ pub(super) fn object(text: &str) -> Option<Map<String, Value>> {
         }
         rest = after.strip_prefix(',')?.trim_ascii_start();
     }
+}
+
+/// The name of RFC 6749, also where it is written in camel case.
+fn customary(name: String) -> String {
+    let customary = match name.as_str() {
+        "accessToken" => "access_token",
+        "refreshToken" => "refresh_token",
+        "tokenType" => "token_type",
+        "expiresIn" => "expires_in",
+        "expiresAt" => "expires_at",
+        "idToken" => "id_token",
+        _ => return name,
+    };
+    customary.to_owned()
+}
+
+/// The value that stands within another one, as it is written: by its name in an object, by its number in a list. `None`
+/// also where a name comes twice.
+pub(super) fn within<'a>(text: &'a str, step: &str) -> Option<&'a str> {
+    let (mut rest, is_list) = match text.strip_prefix('{') {
+        Some(rest) => (rest.trim_ascii_start(), false),
+        None => (text.strip_prefix('[')?.trim_ascii_start(), true),
+    };
+    let mut found = None;
+    for number in 0_usize.. {
+        let (first, after) = split_value(rest)?;
+        let (value, after, fits) = match is_list {
+            true => (first, after, step.parse() == Ok(number)),
+            false => {
+                let value = after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+                let (value, after) = split_value(value)?;
+                (value, after, serde_json::from_str::<String>(first).is_ok_and(|name| name == step))
+            }
+        };
+        if fits && found.replace(value).is_some() {
+            return None;
+        }
+        match after.trim_ascii_start().strip_prefix(',') {
+            Some(after) => rest = after.trim_ascii_start(),
+            None => break,
+        }
+    }
+    found
 }
 
 /// Puts a field beside those before it. Of two with one name the last counts that says something. `None` for two refresh

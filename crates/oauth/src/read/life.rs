@@ -24,17 +24,25 @@ pub(super) fn access_token(
     reference: Reference,
 ) -> Option<Duration> {
     let said = take_seconds(fields, "expires_in").and_then(life);
-    let now = reference.date.unwrap_or(reference.started_at);
-    said.or_else(|| life(epoch_seconds(fields.get("expires_at")?)? - now.as_duration().as_secs_f64()))
-        .or_else(|| jwt_life(token, reference))
+    said.or_else(|| until(fields.get("expires_at")?, reference)).or_else(|| jwt_life(token, reference))
 }
 
-/// The refresh token's life.
-pub(super) fn refresh_token(fields: &mut Map<String, Value>) -> Option<SaidLife> {
+/// The refresh token's life: how long, or else until when.
+pub(super) fn refresh_token(fields: &mut Map<String, Value>, reference: Reference) -> Option<SaidLife> {
     let seconds = ["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"]
         .into_iter()
-        .find_map(|name| take_seconds(fields, name))?;
-    if seconds == 0.0 { Some(SaidLife::Endless) } else { life(seconds).map(SaidLife::For) }
+        .find_map(|name| take_seconds(fields, name));
+    match seconds {
+        Some(0.0) => Some(SaidLife::Endless),
+        Some(seconds) => life(seconds).map(SaidLife::For),
+        None => until(fields.get("refresh_token_expires_at")?, reference).map(SaidLife::For),
+    }
+}
+
+/// How long it is until an end.
+fn until(end: &Value, reference: Reference) -> Option<Duration> {
+    let now = reference.date.unwrap_or(reference.started_at);
+    life(epoch_seconds(end)? - now.as_duration().as_secs_f64())
 }
 
 fn life(seconds: f64) -> Option<Duration> {

@@ -14,6 +14,7 @@ use super::*;
 mod failures;
 mod properties;
 mod recorded;
+mod shapes;
 
 /// 3 November 2026, 12:00:00 UTC.
 const NOW: &str = "2026-11-03T12:00:00Z";

@@ -5,6 +5,21 @@ use vestal_core::token::TokenAnswer;
 
 use super::life::{self, Reference};
 
+/// What a token set says, besides what its provider adds.
+pub(super) const FIELDS: [&str; 11] = [
+    "access_token",
+    "token_type",
+    "expires_in",
+    "expires_at",
+    "refresh_token",
+    "refresh_token_expires_in",
+    "refresh_token_expires_at",
+    "refresh_expires_in",
+    "scope",
+    "scopes",
+    "id_token",
+];
+
 /// Whether these fields are a token set: whether there is an access token. A token in which bytes could not
 /// be read does not count, nor one with a control character, which could end a header early. With a refresh token
 /// that cannot be used it is none either: what is there must not pass for "no new one".
@@ -30,8 +45,8 @@ pub(super) fn read(mut fields: Map<String, Value>, reference: Reference) -> Toke
         access_token: access_token.into(),
         token_type: token_type(take_text(&mut fields, "token_type")),
         refresh_token: take_refresh_token(&mut fields).map(Into::into),
-        refresh_expires_in: life::refresh_token(&mut fields),
-        scope: take_scope(&mut fields),
+        refresh_expires_in: life::refresh_token(&mut fields, reference),
+        scope: take_scope(&mut fields, "scope").or_else(|| take_scope(&mut fields, "scopes")),
         id_token: take_text(&mut fields, "id_token").map(Into::into),
         extra: fields,
     }
@@ -69,14 +84,14 @@ fn token_type(said: Option<String>) -> String {
 }
 
 /// Scopes in a string, or in an array (Twitch).
-fn take_scope(fields: &mut Map<String, Value>) -> Option<String> {
-    let said = if let Some(Value::Array(scopes)) = fields.get("scope") {
+fn take_scope(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
+    let said = if let Some(Value::Array(scopes)) = fields.get(name) {
         let scopes: Option<Vec<&str>> = scopes.iter().map(Value::as_str).collect();
         let joined = scopes?.join(" ");
-        fields.remove("scope");
+        fields.remove(name);
         joined
     } else {
-        take_text(fields, "scope")?
+        take_text(fields, name)?
     };
     let scope = without_controls(said);
     (!scope.trim().is_empty()).then_some(scope)

@@ -312,7 +312,7 @@ async fn conclude(
     let output = context.output;
     let connection = vestal.engine.store().connection_named(&connected.name).await?;
     let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
-    let Connected { name, generation, scope, expires_at, refresh_token, advice } = connected;
+    let Connected { name, generation, scope, expires_at, refresh_token, advice, .. } = connected;
     if output.json {
         output.json(&ConnectedView {
             name,

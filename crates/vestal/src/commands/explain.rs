@@ -3,7 +3,7 @@
 use vestal_api::{EvidenceView, ScheduleView};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::schedule::Schedule;
-use vestal_core::token::saturating_add;
+use vestal_core::token::{Renewal, saturating_add};
 use vestal_engine::Error;
 
 use crate::context::Context;
@@ -122,7 +122,12 @@ fn text(
             None if grant.tokens.access_token.is_none() => paragraph(2, "there is no access token yet"),
             None => paragraph(2, "the access token: nobody says when"),
         }
-        if let Some(end) = schedule.idle_end {
+        if grant.renewal == Renewal::Exchange && schedule.idle_end.is_some() {
+            paragraph(
+                2,
+                "what has ended cannot be exchanged for a newer one: a person must consent anew then",
+            );
+        } else if let Some(end) = schedule.idle_end {
             let (at, limit) = (calendar.moment_and_away(end.at), span(end.limit));
             let basis = reasons::basis(end.basis);
             paragraph(
@@ -162,7 +167,7 @@ fn bars(connection: &Connection, schedule: &Schedule) -> Vec<Bar> {
     let from = grant.tokens.issued_at;
     let access =
         grant.tokens.expires_at.map(|to| Bar { label: "access token", from, to, marks: next.clone() });
-    let idle = schedule.idle_end.map(|end| {
+    let idle = schedule.idle_end.filter(|_| grant.renewal != Renewal::Exchange).map(|end| {
         // From half of the limit on, tries are at most a tenth of it apart.
         let tries = (5..10).map(|tenths| (Mark::Try, saturating_add(from, end.limit / 10 * tenths)));
         let marks = next.iter().copied().chain(tries).collect();

@@ -10,7 +10,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
 use vestal_core::store::{Filter, Held, StoreError};
-use vestal_core::token::{Renewal, saturating_add};
+use vestal_core::token::{Grant, Renewal, saturating_add};
 use vestal_engine::{Engine, Error, Refreshed, Rejection};
 
 use super::length;
@@ -347,10 +347,11 @@ async fn refresh_unless_done(
 }
 
 /// Whether to refresh a connection before its time that nobody asked for by name: not where something is wrong with it,
-/// or somebody is at it.
+/// or somebody is at it. An access token that is exchanged itself is left to its schedule, which has all of half its life: it may
+/// be too young, or have been exchanged for good.
 fn is_well(connection: &Connection) -> bool {
-    let is_renewable = connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None);
-    is_renewable
+    let before_its_time = |grant: &Grant| !matches!(grant.renewal, Renewal::None | Renewal::Exchange);
+    connection.grant.as_ref().is_some_and(before_its_time)
         && connection.lease.is_none()
         && matches!(connection.state, State::Active | State::Unverified { .. })
 }

@@ -335,6 +335,7 @@ pub(super) async fn endpoints(
             issuer: is_said(&facts.issuer).filter(|_| options.token_endpoint.is_none()),
             authorization: options.authorization_endpoint.clone().or_else(|| fact(&facts.authorization)),
             refresh: fact(&facts.refresh),
+            lengthen: fact(&facts.lengthen),
             revocation: options.revocation_endpoint.clone().or_else(|| fact(&facts.revocation)),
             device_authorization: options
                 .device_authorization_endpoint

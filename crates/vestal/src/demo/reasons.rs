@@ -25,6 +25,9 @@ fn wish(why: &Why, calendar: &Calendar) -> String {
         Why::KeepAlive { limit, .. } => {
             format!("half of the {} is over that it may lie unused", calendar.length(*limit))
         }
+        Why::Exchange { .. } | Why::Lengthen { .. } | Why::WithinTime { .. } => {
+            "its provider wants it so".to_owned()
+        }
         Why::Retry => "the last try failed".to_owned(),
         Why::Verify => "nobody knows yet whether it works".to_owned(),
     }

@@ -117,7 +117,7 @@ fn an_unknown_grace_is_tried_once_at_once() {
 fn punished_reuse_without_a_grace_holds_until_nothing_is_at_risk() {
     let month = strict(Grace::None);
     let mut silent = strict(Grace::None);
-    silent.access_token.life = fact(Life(HOUR));
+    silent.access_token.life = fact(Limit::After(HOUR));
     let mut endless = strict(Grace::None);
     endless.refresh_token.idle_limit = fact(Limit::Endless);
     for (what, connection, provider, now, until) in [

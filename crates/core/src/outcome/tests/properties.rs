@@ -39,7 +39,7 @@ fn any_provider() -> impl Strategy<Value = Provider> {
                 it.refresh_token.rotation = fact(rotation);
                 it.refresh_token.reuse = fact(reuse);
                 it.refresh_token.idle_limit = idle.and_then(|idle| fact(Limit::After(idle)));
-                it.access_token.life = life.and_then(|life| fact(Life(life)));
+                it.access_token.life = life.and_then(|life| fact(Limit::After(life)));
             })
         },
     )

@@ -135,6 +135,7 @@ fn endpoint_urls(provider: &Provider) -> impl Iterator<Item = (&'static str, &Ur
         ("endpoints.authorization", &endpoints.authorization),
         ("endpoints.token", &endpoints.token),
         ("endpoints.refresh", &endpoints.refresh),
+        ("endpoints.lengthen", &endpoints.lengthen),
         ("endpoints.revocation", &endpoints.revocation),
         ("endpoints.device_authorization", &endpoints.device_authorization),
         ("endpoints.pushed_authorization", &endpoints.pushed_authorization),
@@ -189,8 +190,9 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
             wrong("client.flows", format!("{name:?} is named twice"));
         }
     }
-    if provider.requests.client_id.as_ref().is_some_and(|fact| fact.value.trim().is_empty()) {
-        wrong("requests.client_id", "a parameter has a name: leave this out where it is client_id".into());
+    let names = provider.requests.names.as_ref();
+    if names.is_some_and(|fact| fact.value.values().any(|name| name.trim().is_empty())) {
+        wrong("requests.names", "a parameter has a name: leave it out where it is RFC 6749's".into());
     }
     if provider.requests.scope_separator.as_ref().is_some_and(|fact| fact.value.is_empty()) {
         wrong("requests.scope_separator", "scopes without anything between them cannot be told apart".into());
@@ -229,6 +231,11 @@ fn lives(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
     {
         let what = "an access token that is refreshed only when it has ended cannot be kept alive".to_owned();
         wrong("access_token.minimum_age", what);
+    }
+    if provider.exchange.lengthen.is_some() && provider.access_token_life().is_none() {
+        let what =
+            "short-lived access tokens are told by how long the others live: add `life` to [access_token]";
+        wrong("exchange.lengthen", what.to_owned());
     }
     let idle = refresh.idle_limit.as_ref().map(|fact| fact.value);
     if let (Some(Limit::After(idle)), Some(absolute)) = (idle, provider.absolute_life())

@@ -37,7 +37,7 @@ fn any_provider() -> impl Strategy<Value = Provider> {
         provider(|it| {
             it.refresh_token.idle_limit = idle.and_then(|limit| fact(Limit::After(limit)));
             it.refresh_token.absolute_life = absolute.and_then(|limit| fact(Limit::After(limit)));
-            it.access_token.life = life.and_then(|life| fact(Life(life)));
+            it.access_token.life = life.and_then(|life| fact(Limit::After(life)));
             it.access_token.minimum_age = age.and_then(|age| fact(Life(age)));
             it.access_token.refresh_on_rejection = fact(on_rejection);
         })

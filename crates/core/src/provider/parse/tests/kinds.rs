@@ -157,7 +157,7 @@ const KINDS: &[(&str, &str, &[&str])] = &[
         "\"24h\"",
         "\"0s\"",
         &[
-            "28:15: invalid value: string \"0s\", expected a length of time such as \"24h\", \"30min\" or \"180d\"",
+            "28:15: invalid value: string \"0s\", expected \"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"",
         ],
     ),
     (
