@@ -114,7 +114,7 @@ fn exit_codes_say_what_to_do() {
     home.vestal(&["status", "--exit-code"]).code(3);
     home.vestal(&["refresh", "--due"]).code(3);
 
-    home.consent("shop", &[], "").ok();
+    home.consent("shop", &["--same-account"], "").ok();
     home.vestal(&["token", "shop"]).ok();
     home.vestal(&["refresh", "--due"]).ok();
     home.vestal(&["status", "--exit-code"]).ok();
@@ -179,7 +179,7 @@ fn a_name_may_be_anything_that_can_be_typed() {
 fn a_refused_consent_is_told_and_leaves_what_there_was() {
     let (home, provider) = connected();
     provider.sandbox().settings_mut().consent = Consent::Denied;
-    let told = home.consent("shop", &[], "").code(1);
+    let told = home.consent("shop", &["--same-account"], "").code(1);
     assert!(told.stderr.contains("error: the consent was not completed"), "{told}");
     home.vestal(&["token", "shop"]).ok();
 

@@ -76,7 +76,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let mut bytes = home.store_bytes();
     assert_eq!(
         bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS],
-        3_u32.to_be_bytes(),
+        4_u32.to_be_bytes(),
         "this version's schema"
     );
     bytes[SCHEMA_VERSION_ENDS - 1] = 99;
@@ -128,7 +128,7 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     home.vestal(&["refresh", "other"]).ok();
     home.vestal(&["list"]).ok();
     // A new consent replaces what is damaged; what cannot be revoked can be forgotten.
-    home.consent("shop", &[], "").ok();
+    home.consent("shop", &["--same-account"], "").ok();
     home.vestal(&["token", "shop"]).ok();
     sql(&home, &format!("UPDATE connections SET {} WHERE name = 'shop'", damage("refresh_token")));
     let told = home.vestal(&["disconnect", "shop"]).code(1);

@@ -214,7 +214,7 @@ fn once_the_grace_is_over_nothing_puts_the_token_at_risk_that_still_serves() {
         "nothing was sent: {stats:?}"
     );
     assert!(provider.accepts(token.trim()), "the family lives");
-    home.consent("shop", &[], "").ok();
+    home.consent("shop", &["--same-account"], "").ok();
     assert_eq!(state(&home), ("active".into(), Value::Null));
 }
 
@@ -238,7 +238,7 @@ fn where_the_provider_punishes_a_retry_a_person_is_told_and_the_token_still_serv
     );
     home.vestal(&["status", "--exit-code"]).code(3);
 
-    home.consent("shop", &[], "").ok();
+    home.consent("shop", &["--same-account"], "").ok();
     assert_eq!(state(&home), ("active".into(), Value::Null));
     home.vestal(&["refresh", "shop"]).ok();
     assert_eq!(provider.sandbox().families(provider.now_ms()).alive, 1, "the new grant lives");

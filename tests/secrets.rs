@@ -62,7 +62,7 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
     home.consent("json", &["--client", "okta", "--json", "--log", "trace"], "").ok();
 
     // A consent that goes wrong in every way: the wrong URL, a code that is refused, one that is echoed.
-    let mut wrong = home.start(&["connect", "shop", "--no-browser", "--log", "trace"]);
+    let mut wrong = home.start(&["connect", "shop", "--no-browser", "--same-account", "--log", "trace"]);
     let url = home.asked_to_open(&mut wrong);
     let redirected = Browser::default().consent(&url);
     let code = redirected.query_pairs().find(|(key, _)| key == "code").unwrap().1.into_owned();
@@ -92,7 +92,7 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
             say(&["status", "shop"]).ok();
             say(&["events", "shop"]).ok();
             say(&["explain", "shop"]).ok();
-            home.consent("shop", &["--log", "trace"], "").ok();
+            home.consent("shop", &["--same-account", "--log", "trace"], "").ok();
         }
         for verb in [
             &["list"][..],

@@ -14,7 +14,7 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::{Field, KeyRing, MasterKey, Place, Vault};
 use vestal_core::state::State;
 use vestal_core::store::{Add, Mark, Store as _, Update, Write};
-use vestal_core::token::{Grant, Renewal, StoredRefreshToken, TokenSet};
+use vestal_core::token::{About, Grant, Renewal, StoredRefreshToken, TokenSet};
 use vestal_engine::Catalogue;
 use vestal_store::SqliteStore;
 
@@ -189,7 +189,13 @@ fn connection(
         created_at,
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant { id: grant, consented_at: created_at, renewal: Renewal::RefreshToken, tokens }),
+        grant: Some(Grant {
+            id: grant,
+            consented_at: created_at,
+            renewal: Renewal::RefreshToken,
+            tokens,
+            about: About::default(),
+        }),
         plan: Plan {
             due_at: Some(now + 48 * HOUR + spread),
             dies_at: Some(now + 144 * HOUR + spread),

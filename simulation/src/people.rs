@@ -141,7 +141,7 @@ async fn mend(world: Arc<World>, mut dice: Dice, account: usize) {
         }
         let person = Arc::clone(&world);
         command(&world, &mut dice, |engine| async move {
-            if let Err(error) = person.consent(&engine, account).await {
+            if let Err(error) = Box::pin(person.consent(&engine, account)).await {
                 person.ledger.note(|| format!("c{account} cannot be connected: {error}"));
             }
         })

@@ -287,11 +287,12 @@ impl World {
             name: self.names[account].clone(),
             client: place.profile.id.clone(),
             scopes: None,
+            site: BTreeMap::new(),
             parameters: BTreeMap::new(),
         };
         let asked = engine.begin_connect(begin).await?;
         let redirected = place.consent(&asked.url, &account.to_string(), self.timeline).expect("a yes");
-        engine.finish_connect(&redirected, vestal_engine::Account::AsBefore).await.map(drop)
+        engine.finish_connect(&redirected, vestal_engine::Account::Vouched).await.map(drop)
     }
 
     /// What the store holds of a connection, as nobody of the world sees it.

@@ -56,20 +56,20 @@ impl<'a> Fleet<'a> {
         let mut fleet = Self { home, provider, profile, connections: BTreeMap::new() };
         home.connect_with("fleet-0", &["--provider", profile], provider);
         let names: Vec<String> = (0..count).map(|number| format!("fleet-{number}")).collect();
-        fleet.consent(&names[1..]);
+        fleet.consent(&names[1..], &[]);
         fleet.read(&names);
         fleet
     }
 
     /// Connects these anew.
     pub(crate) fn reconnect(&mut self, names: &[String]) {
-        self.consent(names);
+        self.consent(names, &["--same-account"]);
         self.read(names);
     }
 
-    fn consent(&self, names: &[String]) {
+    fn consent(&self, names: &[String], besides: &[&str]) {
         in_parallel(names, |name| {
-            self.home.consent(name, &["--client", self.profile], "").ok();
+            self.home.consent(name, &[&["--client", self.profile], besides].concat(), "").ok();
         });
     }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -52,6 +54,12 @@ pub struct ConnectedView {
     pub next_refresh_at: Option<Timestamp>,
     /// What to do, where the access token cannot be renewed; `null` where it can.
     pub advice: Option<String>,
+    /// Where its provider is, where that is at many places: what stands for the variables of its endpoints.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub site: BTreeMap<String, String>,
+    /// What the redirect said that every use of the API needs, such as `realmId`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redirect: BTreeMap<String, String>,
 }
 
 /// A connection was taken apart.

@@ -48,6 +48,12 @@ pub struct ConnectionView {
     pub next_refresh_at: Option<Timestamp>,
     /// Whether it is being refreshed at this moment.
     pub refreshing: bool,
+    /// Where its provider is, where that is at many places: what stands for the variables of its endpoints.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub site: BTreeMap<String, String>,
+    /// What the redirect said that every use of the API needs, such as `realmId`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redirect: BTreeMap<String, String>,
     /// When a person consented, or it was imported; `null` before that.
     pub consented_at: Option<Timestamp>,
     /// When its access token was last asked for, to the hour; `null` for never.
@@ -79,6 +85,8 @@ impl ConnectionView {
             expires_at: tokens.and_then(|tokens| tokens.expires_at),
             next_refresh_at: connection.plan.due_at,
             refreshing: connection.lease.as_ref().is_some_and(|lease| lease.valid),
+            site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
+            redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),
             consented_at: grant.map(|grant| grant.consented_at),
             last_read_at: connection.last_read_at,
             created_at: connection.created_at,

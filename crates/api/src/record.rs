@@ -24,6 +24,12 @@ pub struct ConnectionRecord {
     pub tags: BTreeMap<String, String>,
     /// When it is refreshed: `auto`, `always` or `on-demand`; `null` for the default.
     pub policy: Option<Policy>,
+    /// What stands for the variables of the provider's endpoints.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub site: BTreeMap<String, String>,
+    /// What the redirect of its consent brought, that its API needs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub redirect: BTreeMap<String, String>,
     /// Whether its refreshes wait until it is resumed.
     pub paused: bool,
     /// How its access token is renewed; `null` for `refresh_token`.
@@ -87,7 +93,7 @@ pub enum BadRecord {
 }
 
 /// What a line may hold.
-pub const RECORD_FIELDS: [&str; 18] = [
+pub const RECORD_FIELDS: [&str; 20] = [
     "name",
     "client",
     "external_id",
@@ -98,6 +104,8 @@ pub const RECORD_FIELDS: [&str; 18] = [
     "scope",
     "tags",
     "policy",
+    "site",
+    "redirect",
     "paused",
     "extra",
     "id_token",
@@ -117,6 +125,8 @@ impl ConnectionRecord {
             external_id: None,
             tags: BTreeMap::new(),
             policy: None,
+            site: BTreeMap::new(),
+            redirect: BTreeMap::new(),
             paused: false,
             renewal: None,
             scope: None,
@@ -157,7 +167,9 @@ impl ConnectionRecord {
         Ok(Self {
             client: fields.text("client")?,
             external_id: fields.identifier("external_id")?,
-            tags: fields.tags()?,
+            tags: fields.texts("tags")?,
+            site: fields.texts("site")?,
+            redirect: fields.texts("redirect")?,
             policy: fields.word("policy", "auto, always or on-demand")?,
             paused: fields.truth("paused")?,
             renewal: fields.word("renewal", "refresh_token, client_credentials or none")?,
@@ -244,11 +256,11 @@ impl Fields {
         serde_json::from_value(value).map(Some).map_err(|_| wrong(field, must_be))
     }
 
-    fn tags(&mut self) -> Result<BTreeMap<String, String>, BadRecord> {
-        let bad = || wrong("tags", "an object of texts");
-        let tags = match self.0.remove("tags") {
+    fn texts(&mut self, field: &'static str) -> Result<BTreeMap<String, String>, BadRecord> {
+        let bad = || wrong(field, "an object of texts");
+        let texts = match self.0.remove(field) {
             None => return Ok(BTreeMap::new()),
-            Some(Value::Object(tags)) => tags,
+            Some(Value::Object(texts)) => texts,
             Some(_) => return Err(bad()),
         };
         let text = |value: Value| match value {
@@ -256,7 +268,7 @@ impl Fields {
             Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
             _ => Err(bad()),
         };
-        tags.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect()
+        texts.into_iter().map(|(name, value)| Ok((name, text(value)?))).collect()
     }
 
     fn scope(&mut self) -> Result<Option<String>, BadRecord> {
@@ -340,6 +352,8 @@ mod tests {
             client: Some("acme".into()),
             tags: [("batch".into(), String::new())].into(),
             policy: Some(Policy::OnDemand),
+            site: [("shop".into(), "acme".into())].into(),
+            redirect: [("realmId".into(), "42".into())].into(),
             renewal: Some(Renewal::ClientCredentials),
             issued_at: Some(now()),
             refresh_token_expires_at: Some(now()),

@@ -19,6 +19,9 @@ pub struct TokenView {
     pub scope: Option<String>,
     /// Its number.
     pub generation: u64,
+    /// What else came with it and with the consent, such as `instance_url` or `realmId`. May hold secrets.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 impl TokenView {
@@ -50,6 +53,7 @@ mod tests {
             expires_in: None,
             scope: None,
             generation: 3,
+            extra: serde_json::Map::new(),
         };
         assert!(!format!("{view:?}").contains("planted-secret"));
         let json = serde_json::to_value(&view).unwrap();

@@ -202,7 +202,8 @@ impl FromStr for ClientAuth {
     }
 }
 
-/// Where a provider is (names of RFC 8414 §2), and the APIs that its tokens are for.
+/// Where a provider is (names of RFC 8414 §2), and the APIs that its tokens are for. There may be variables in all of its
+/// URLs, which a connection's site fills ([`crate::site`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The issuer identifier, where the provider has one; what `iss` must be (RFC 9207).
@@ -281,6 +282,38 @@ impl Endpoints {
             ExchangeStep::Lengthen => self.lengthen.as_ref().unwrap_or(&self.token),
             ExchangeStep::Renew => self.for_refreshes(),
         }
+    }
+
+    /// All of them, to be changed.
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut Url> {
+        let Self {
+            issuer: _,
+            authorization,
+            token,
+            refresh,
+            lengthen,
+            revocation,
+            device_authorization,
+            sends_iss: _,
+            pushed_authorization,
+            push: _,
+            introspection,
+            userinfo,
+            jwks,
+            resources: _,
+        } = self;
+        let others = [
+            authorization,
+            refresh,
+            lengthen,
+            revocation,
+            device_authorization,
+            pushed_authorization,
+            introspection,
+            userinfo,
+            jwks,
+        ];
+        others.into_iter().flatten().chain([token])
     }
 
     /// All that a browser or a request is sent to.

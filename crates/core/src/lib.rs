@@ -19,6 +19,7 @@ pub mod provider;
 pub mod schedule;
 pub mod seal;
 pub mod secret;
+pub mod site;
 pub mod state;
 pub mod store;
 pub mod token;

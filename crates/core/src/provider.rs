@@ -19,8 +19,10 @@ pub mod catalogue;
 mod errors;
 mod exchange;
 mod fact;
+mod identity;
 pub mod parse;
 mod requests;
+mod site;
 
 pub use answers::{AnswerFacts, Shape, Success};
 pub use api::ApiFacts;
@@ -28,8 +30,10 @@ pub use caps::{Cap, Counts, Per, Quota, Rate};
 pub use errors::{ErrorFact, Means, Wait};
 pub use exchange::{ClientParameter, ExchangeFacts, ExchangeStep, TokenExchange};
 pub use fact::{Fact, Life, Limit};
+pub use identity::Identity;
 pub use parse::Stated;
 pub use requests::{Encoding, HeaderCredentials, RequestFacts};
+pub use site::{Pattern, SiteVariable};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -49,6 +53,11 @@ pub struct Provider {
     /// Where the provider is.
     #[serde(default)]
     pub endpoints: ProviderEndpoints,
+    /// Where it says whose a grant is.
+    pub identity: Option<Fact<Identity>>,
+    /// What may stand for the variables in its endpoints, where each customer or data centre has hosts of its own.
+    #[serde(default)]
+    pub site: BTreeMap<String, SiteVariable>,
     /// What it accepts as a client.
     #[serde(default)]
     pub client: ClientFacts,
@@ -228,6 +237,8 @@ pub struct AuthorizationFacts {
     pub parameters: BTreeMap<String, String>,
     /// The scope without which there is no refresh token.
     pub offline_scope: Option<Fact<String>>,
+    /// The parameters of the redirect that every use of the API needs: they are kept.
+    pub kept_parameters: Option<Fact<Vec<String>>>,
     /// Scopes that are worth knowing, with what they allow.
     #[serde(default)]
     pub scopes: BTreeMap<String, String>,

@@ -17,6 +17,7 @@ use crate::event::{Event, StoredEvent};
 use crate::id::{AttemptId, ClientId, ConnectionId, NodeId};
 use crate::schedule::Plan;
 use crate::seal::{Sealed, StoreIdentity};
+use crate::site::Site;
 use crate::state::State;
 use crate::token::{Candidate, Grant, TokenSet};
 
@@ -408,6 +409,8 @@ pub struct Authorization {
     pub client: ClientId,
     /// Where the authorization request was sent, with the token endpoint that goes with it.
     pub endpoints: Endpoints,
+    /// What was filled into them.
+    pub site: Site,
     /// The redirect URI that was sent; the exchange must repeat it.
     pub redirect_uri: Url,
     /// The scopes that were asked for.

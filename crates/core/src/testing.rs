@@ -14,7 +14,7 @@ use crate::provider::{Fact, Provider, catalogue};
 use crate::schedule::Plan;
 use crate::seal::{Fingerprint, Sealed};
 use crate::state::{Cause, Failing, OutcomeUnknown, State};
-use crate::token::{Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add};
+use crate::token::{About, Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -94,7 +94,13 @@ pub(crate) fn connection(life: Option<Duration>) -> Connection {
         created_at: start(),
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant { id: grant_id(1), consented_at: start(), renewal: Renewal::RefreshToken, tokens }),
+        grant: Some(Grant {
+            id: grant_id(1),
+            consented_at: start(),
+            renewal: Renewal::RefreshToken,
+            tokens,
+            about: About::default(),
+        }),
         plan: Plan::default(),
         lease: None,
     }

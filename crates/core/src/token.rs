@@ -1,5 +1,6 @@
 //! Tokens: what a provider issued, in the clear and as stored.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, GrantId};
 use crate::seal::{Fingerprint, Sealed};
+use crate::site::Site;
 
 /// A successful token answer (RFC 6749 §5.1), in the clear, as tolerant reading understood it.
 #[derive(Clone)]
@@ -161,6 +163,32 @@ pub struct Grant {
     pub renewal: Renewal,
     /// The current token set.
     pub tokens: TokenSet,
+    /// What else is known of it.
+    pub about: About,
+}
+
+/// What is known of a grant besides its tokens. No refresh changes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// Where its provider is, where that is at many places.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub site: Site,
+    /// Parameters of the redirect that every use of the API needs, such as Intuit's `realmId`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub redirect: BTreeMap<String, String>,
+    /// Whose it is, as a keyed hash: it is only ever compared, and who somebody is need not lie in a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountHash>,
+}
+
+/// What tells one account at a provider from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountHash {
+    /// By what it was told ([`crate::provider::Identity`]): only what the same source says can be compared.
+    pub by: String,
+    /// In hexadecimal digits.
+    pub hash: String,
 }
 
 /// What a provider issued last within a grant, sealed.

@@ -64,6 +64,12 @@ impl Ailing {
         self.lock().note(id, uptime);
     }
 
+    /// Notes that its host takes nothing more now, for so long where that is known.
+    pub(crate) fn note_full(&self, id: ConnectionId, uptime: Duration, open_for: Option<Duration>) {
+        let wait = open_for.unwrap_or(WAITS.first);
+        self.lock().note(id, uptime).until = uptime.saturating_add(wait);
+    }
+
     /// Notes that a try came to nothing. Returns whether that has not been told yet.
     pub(crate) fn note_error(&self, id: ConnectionId, uptime: Duration) -> bool {
         !std::mem::replace(&mut self.lock().note(id, uptime).told, true)

@@ -21,7 +21,6 @@ use vestal_oauth::sent;
 
 use crate::flight::Landing;
 use crate::gate::Health;
-use crate::holds::host_of;
 use crate::hosts::Slot;
 use crate::learn::Lesson;
 use crate::save::{Precious, Saving};
@@ -63,7 +62,7 @@ impl Inner {
         // The slot comes first: who waits for one holds no lease meanwhile.
         let (mut slot, mut stored) = match scheduled {
             Some(scheduled) => scheduled,
-            None => (self.slot(client).await?, None),
+            None => (self.slot(id, client).await?, None),
         };
         let mut too_late = false;
         for _ in 0..ATTEMPTS_PER_FLIGHT {
@@ -76,7 +75,7 @@ impl Inner {
                         // Others use it meanwhile.
                         drop(slot);
                         self.clock.sleep(wait).await;
-                        slot = self.slot(client).await?;
+                        slot = self.slot(id, client).await?;
                     }
                 }
             }
@@ -89,9 +88,9 @@ impl Inner {
         Ok(Landing::Done)
     }
 
-    /// Waits for a slot of a client's host.
-    async fn slot(&self, client: ClientId) -> Result<Slot, Error> {
-        let host = host_of(&self.open_client(client).await?.client);
+    /// Waits for a slot of a connection's host.
+    async fn slot(&self, id: ConnectionId, client: ClientId) -> Result<Slot, Error> {
+        let host = self.host_for(id, client).await?;
         Ok(self.hosts.slot(&host).await)
     }
 

@@ -1,5 +1,6 @@
 //! Taking a consent: the redirect that came back, the code it brought, and the grant.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,28 +13,22 @@ use vestal_core::id::GrantId;
 use vestal_core::outcome::{Class, Reply, classify};
 use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
+use vestal_core::site::Site;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
-use vestal_core::token::{Grant, Renewal, TokenAnswer};
-use vestal_oauth::callback::Callback;
+use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
+use vestal_oauth::callback::{Callback, CallbackError};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer_of;
 use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
 
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
+use crate::identity::Account;
 use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
+use crate::sites::site_after;
 use crate::{Engine, Error, Inner, Refreshed};
-
-/// Whose consent is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Account {
-    /// That of the account that was connected before, if one was.
-    AsBefore,
-    /// Anybody's.
-    Any,
-}
 
 /// What a consent came to.
 #[derive(Clone, Debug)]
@@ -52,6 +47,8 @@ pub struct Connected {
     pub short_lived: bool,
     /// What this provider wants, to give one; where there is none and one was to be expected.
     pub advice: Option<String>,
+    /// What else is known of the grant.
+    pub about: About,
 }
 
 impl Engine {
@@ -61,7 +58,7 @@ impl Engine {
     ///
     /// [`Error::Consent`] where the redirect does not fit what was asked for; nothing was sent then.
     /// [`Error::NoToken`] where the provider gave no token for the code; [`Error::WorseConsent`];
-    /// [`Error::AnotherAccount`]; [`Error::Store`].
+    /// [`Error::AnotherAccount`]; [`Error::UnknownAccount`]; [`Error::Store`].
     pub async fn finish_connect(&self, redirected: &Url, account: Account) -> Result<Connected, Error> {
         let (inner, redirected) = (Arc::clone(&self.inner), redirected.clone());
         let under_way = Arc::clone(&inner.consents).read_owned().await;
@@ -104,11 +101,14 @@ impl Engine {
         &self,
         name: &ConnectionName,
         client: &str,
+        site: &Site,
     ) -> Result<Connected, Error> {
         let inner = &self.inner;
         let client: Client = self.client_named(client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
-        let credentials = inner.credentials(&client, &inner.prover(&client, &provider.client)?)?;
+        let (at, site) = inner.where_to_begin(name, &client, &provider, site).await?;
+        let prover = inner.prover_at(&client, &at.endpoints, &provider.client)?;
+        let (client, credentials) = (at, inner.credentials(&client, &prover)?);
         let connection = inner.find_or_create(name, &client).await?;
         let request = client_credentials::token_request(
             &client.endpoints.token,
@@ -119,8 +119,9 @@ impl Engine {
         );
         let (answer, started_at) = inner.ask(request, &provider, provider.answers.to_exchange()).await?;
         let renewal = Renewal::ClientCredentials;
+        let about = About { site, ..About::default() };
         let account = Account::Any;
-        let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
+        let consent = Consent { connection, client: &client, answer, renewal, started_at, about, account };
         inner.store_consent(consent, &provider, None).await
     }
 }
@@ -133,6 +134,7 @@ pub(crate) struct Consent<'a> {
     pub(crate) answer: TokenAnswer,
     pub(crate) renewal: Renewal,
     pub(crate) started_at: Timestamp,
+    pub(crate) about: About,
     pub(crate) account: Account,
 }
 
@@ -149,7 +151,6 @@ impl Inner {
             refused("nobody is waiting for it: it was completed before, or took too long".to_owned())
         })?;
         let endpoints = &authorization.endpoints;
-        let code = callback.code(endpoints).map_err(|error| refused(error.to_string()))?;
 
         // All that has to be read is read before the code is used up.
         let connection = self.store.connection(authorization.connection).await?.ok_or_else(removed)?;
@@ -159,9 +160,15 @@ impl Inner {
         let client = self.store.client(authorization.client).await?;
         let client = client.ok_or_else(|| refused("its client was removed meanwhile".to_owned()))?;
         let provider = self.catalogue.get(&client.provider)?;
-        let prover = self.prover(&client, &provider.client)?;
-        let credentials = self.credentials(&client, &prover)?;
-        let binding = client.binding();
+        let site =
+            site_after(&callback, &authorization.site, &client.endpoints, &provider).map_err(refused)?;
+        let redirect = kept_parameters(&callback, &provider).map_err(|error| refused(error.to_string()))?;
+        let code = callback.code(endpoints).map_err(|error| refused(error.to_string()))?;
+        // The verifier is of use where it was asked for consent only, and the code where the redirect says.
+        let binding = self.at_site(&client, &authorization.site)?.binding();
+        let at = self.at_site(&client, &site)?;
+        let prover = self.prover_at(&client, &at.endpoints, &provider.client)?;
+        let (client, credentials) = (at, self.credentials(&client, &prover)?);
         let place = verifier_place(authorization.connection, &state_hash, &binding);
         let verifier =
             self.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
@@ -186,7 +193,9 @@ impl Inner {
             Some(_) => Renewal::RefreshToken,
             None => provider.renewal_without_refresh_token(),
         };
-        let consent = Consent { connection, client: &client, answer, renewal, started_at, account };
+        let whose = self.account_of(&client, &provider, &answer, &site, &redirect).await;
+        let about = About { site, redirect, account: whose };
+        let consent = Consent { connection, client: &client, answer, renewal, started_at, about, account };
         self.store_consent(consent, &provider, Some(&authorization.scopes)).await
     }
 
@@ -237,9 +246,8 @@ impl Inner {
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
             self.refuse_worse(&connection, &consent, provider)?;
-            if consent.account == Account::AsBefore && self.is_another_account(&connection, &consent.answer) {
-                return Err(Error::AnotherAccount { name: connection.name });
-            }
+            let whose = consent.about.account.as_ref();
+            self.refuse_another_account(&connection, provider, whose, consent.account)?;
             let name = connection.name.clone();
             let Ok(state) = connection.state.clone().apply(Transition::Consent, now) else {
                 return Err(Error::Disconnecting { name });
@@ -266,6 +274,7 @@ impl Inner {
                     Renewal::None => provider.authorization.without_refresh_token.clone(),
                     _ => None,
                 },
+                about: consent.about.clone(),
             };
             let what = What::Consented {
                 grant: grant_id,
@@ -273,8 +282,13 @@ impl Inner {
                 refresh_token: tokens.refresh_token.is_some(),
                 scope: tokens.scope.clone(),
             };
-            let grant =
-                Grant { id: grant_id, consented_at: consent.started_at, renewal: consent.renewal, tokens };
+            let grant = Grant {
+                id: grant_id,
+                consented_at: consent.started_at,
+                renewal: consent.renewal,
+                tokens,
+                about: consent.about.clone(),
+            };
             connected.short_lived = provider.exchange_step(&grant) == Some(ExchangeStep::Lengthen);
             // What was said of the end of the grant before says nothing of this one's.
             let plan = Plan { warned_at: None, ..connection.plan };
@@ -348,6 +362,20 @@ impl Inner {
             self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
         }
     }
+}
+
+/// The parameters of a redirect that every use of the API needs.
+fn kept_parameters(
+    callback: &Callback,
+    provider: &Provider,
+) -> Result<BTreeMap<String, String>, CallbackError> {
+    let mut kept = BTreeMap::new();
+    for name in provider.authorization.kept_parameters.iter().flat_map(|fact| &fact.value) {
+        if let Some(value) = callback.parameter(name)? {
+            kept.insert(name.clone(), value.to_owned());
+        }
+    }
+    Ok(kept)
 }
 
 fn removed() -> Error {

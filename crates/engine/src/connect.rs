@@ -14,10 +14,12 @@ use vestal_core::provider::Provider;
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Field, Place};
 use vestal_core::secret::{ExposeSecret, Redactor, SecretString};
+use vestal_core::site::Site;
 use vestal_core::state::State;
 use vestal_core::store::{Add, Authorization};
 use vestal_core::token::saturating_add;
 use vestal_oauth::authorization_code::{self, AuthorizationRequest, new_state, state_hash};
+use vestal_oauth::client_auth::Credentials;
 use vestal_oauth::document::NoDocument;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::pushed_authorization::{self, Pushed};
@@ -37,6 +39,8 @@ pub struct BeginConnect {
     pub client: String,
     /// The scopes, if not the client's.
     pub scopes: Option<Vec<String>>,
+    /// What stands for the variables of the provider's endpoints, as far as it is to be something else than before.
+    pub site: Site,
     /// Further parameters of the authorization request. They win over the provider's.
     pub parameters: BTreeMap<String, String>,
 }
@@ -69,6 +73,8 @@ impl Engine {
         let inner = &self.inner;
         let client = self.client_named(&begin.client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
+        let base = client;
+        let (client, site) = inner.where_to_begin(&begin.name, &base, &provider, &begin.site).await?;
         let Some(endpoint) = client.endpoints.authorization.clone() else {
             let lacks = "has no authorization endpoint: it can only use client credentials".to_owned();
             return Err(Error::Client { client: client.name, lacks });
@@ -87,6 +93,7 @@ impl Engine {
             connection: connection.id,
             client: client.id,
             endpoints: client.endpoints.clone(),
+            site,
             redirect_uri: client.redirect_uri.clone(),
             scopes: scopes.clone(),
             code_verifier,
@@ -111,7 +118,10 @@ impl Engine {
         let mut advice = advice(&provider, &scopes);
         let url = match &client.endpoints.pushed_authorization {
             Some(at) if client.endpoints.push || provider.authorization.must_be_pushed() => {
-                let Pushed { request_uri, expires_in } = inner.push(at, &client, &provider, &request).await?;
+                let prover = inner.prover_at(&base, &client.endpoints, &provider.client)?;
+                let credentials = inner.credentials(&client, &prover)?;
+                let Pushed { request_uri, expires_in } =
+                    inner.push(at, &credentials, &provider, &request).await?;
                 advice.push(format!("the page has to be opened within {} s", expires_in.as_secs()));
                 request.pushed_url(&request_uri)
             }
@@ -139,12 +149,11 @@ impl Inner {
     async fn push(
         &self,
         endpoint: &Url,
-        client: &Client,
+        credentials: &Credentials,
         provider: &Provider,
         authorization: &AuthorizationRequest<'_>,
     ) -> Result<Pushed, Error> {
-        let credentials = self.credentials(client, &self.prover(client, &provider.client)?)?;
-        let request = pushed_authorization::request(endpoint, &credentials, authorization);
+        let request = pushed_authorization::request(endpoint, credentials, authorization);
         let (exchange, sent) = self.exchange(request).await;
         pushed_authorization::read(exchange, &sent).map_err(|NoDocument { detail, transient }| {
             Error::NotPushed { provider: provider.name.clone(), detail, transient }

@@ -1,5 +1,6 @@
 //! Asking a person for consent on another device (RFC 8628): what they type in there, and the polls for their answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
-use vestal_core::token::{Renewal, saturating_add};
+use vestal_core::site::Site;
+use vestal_core::token::{About, Renewal, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
@@ -28,6 +30,8 @@ pub struct BeginDevice {
     pub client: String,
     /// The scopes, if not the client's.
     pub scopes: Option<Vec<String>>,
+    /// What stands for the variables of the provider's endpoints, as far as it is to be something else than before.
+    pub site: Site,
 }
 
 /// What the person has to do, and what it is asked for with.
@@ -47,6 +51,7 @@ pub struct DeviceRequest {
     pub advice: Vec<String>,
     connection: Connection,
     client: String,
+    site: Site,
     device_code: SecretString,
     interval: Duration,
     /// When the codes end, in the clock's uptime, which nobody sets.
@@ -64,11 +69,13 @@ impl Engine {
         let inner = &self.inner;
         let client = self.client_named(&begin.client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
+        let (at, site) = inner.where_to_begin(&begin.name, &client, &provider, &begin.site).await?;
+        let prover = inner.prover_at(&client, &at.endpoints, &provider.client)?;
+        let (client, credentials) = (at, inner.credentials(&client, &prover)?);
         let Some(endpoint) = &client.endpoints.device_authorization else {
             let lacks = "has no device authorization endpoint: it cannot ask for consent on another device";
             return Err(Error::Client { client: client.name, lacks: lacks.to_owned() });
         };
-        let credentials = inner.credentials(&client, &inner.prover(&client, &provider.client)?)?;
         let connection = inner.find_or_create(&begin.name, &client).await?;
         let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
 
@@ -93,6 +100,7 @@ impl Engine {
             scopes,
             connection,
             client: client.name,
+            site,
             device_code: codes.device_code,
             interval: codes.interval,
             ends: uptime + codes.expires_in,
@@ -109,7 +117,9 @@ impl Engine {
         let inner = &self.inner;
         let client = self.client_named(&request.client).await?;
         let provider = inner.catalogue.get(&client.provider)?;
-        let prover = inner.prover(&client, &provider.client)?;
+        let at = inner.at_site(&client, &request.site)?;
+        let prover = inner.prover_at(&client, &at.endpoints, &provider.client)?;
+        let client = at;
         let mut interval = request.interval;
         let waiting = Arc::new(Waiting { request, client, provider, prover, account });
         loop {
@@ -174,12 +184,15 @@ impl Inner {
             Some(_) => Renewal::RefreshToken,
             None => provider.renewal_without_refresh_token(),
         };
+        let redirect = BTreeMap::new();
+        let whose = self.account_of(client, provider, &answer, &request.site, &redirect).await;
         let consent = Consent {
             connection: request.connection.clone(),
             client,
             answer,
             renewal,
             started_at,
+            about: About { site: request.site.clone(), redirect, account: whose },
             account: *account,
         };
         let connected = self.store_consent(consent, provider, Some(&request.scopes)).await?;

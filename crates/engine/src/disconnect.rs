@@ -121,7 +121,8 @@ impl Inner {
 
     async fn revoke(&self, connection: &Connection) -> Result<Revocation, Error> {
         let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
-        let client = self.client_of(connection).await?;
+        let base = self.client_of(connection).await?;
+        let client = self.at_site_of(&base, Some(grant))?;
         let Some(endpoint) = &client.endpoints.revocation else { return Ok(Revocation::NotOffered) };
         let (token, hint) = match self.refresh_token(connection, grant, &client)? {
             Some(token) => (token, TokenKind::RefreshToken),
@@ -134,7 +135,7 @@ impl Inner {
         let provider = self.catalogue.get(&client.provider).ok();
         let facts = provider.as_ref().map(|provider| (provider.client.clone(), provider.requests.clone()));
         let (facts, requests) = facts.unwrap_or_default();
-        let credentials = self.credentials(&client, &self.prover(&client, &facts)?)?;
+        let credentials = self.credentials(&client, &self.prover_at(&base, &client.endpoints, &facts)?)?;
         let request = revocation::request(endpoint, &credentials, &token, hint, &requests);
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {

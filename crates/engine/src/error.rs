@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use vestal_core::connection::{BadName, ConnectionName};
 use vestal_core::journal::JournalError;
 use vestal_core::seal::OpenError;
+use vestal_core::site::UnfitSite;
 use vestal_core::state::{Cause, Reason};
 use vestal_core::store::StoreError;
 
@@ -148,6 +149,12 @@ pub enum Error {
         /// The connection.
         name: ConnectionName,
     },
+    /// It is not known whose the new consent is: what was granted before was kept.
+    #[error("it is not known whose the new consent to {name:?} is, so the old one was kept")]
+    UnknownAccount {
+        /// The connection.
+        name: ConnectionName,
+    },
     /// The client lacks what this needs.
     #[error("the client {client:?} {lacks}")]
     Client {
@@ -155,6 +162,14 @@ pub enum Error {
         client: String,
         /// What it lacks.
         lacks: String,
+    },
+    /// Where the provider is for this connection is not known, or is nowhere that its file allows.
+    #[error("{provider}: {why}")]
+    Site {
+        /// The provider's name, for people.
+        provider: String,
+        /// What is wrong.
+        why: Box<UnfitSite>,
     },
     /// The provider refuses the client that the connection was made with.
     #[error("the provider refuses the client {client:?} of {name:?}")]

@@ -51,7 +51,7 @@ impl Engine {
         let extra = open(Field::Extra, "what came with the tokens", &tokens.extra)?;
         let extra = extra.and_then(|json| serde_json::from_str(json.expose_secret()).ok());
         Ok(Secrets {
-            refresh_token: inner.refresh_token(connection, grant, client)?,
+            refresh_token: inner.refresh_token(connection, grant, &inner.at_site_of(client, Some(grant))?)?,
             access_token: inner.access_token(connection, grant)?,
             id_token: open(Field::IdToken, "the id token", &tokens.id_token)?,
             extra: extra.unwrap_or_default(),

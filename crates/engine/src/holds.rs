@@ -39,7 +39,8 @@ struct Known {
 
 #[derive(Clone)]
 struct KnownClient {
-    host: String,
+    /// `None` where each connection has its own.
+    host: Option<String>,
     /// The provider refuses it: this connection goes on trying, the others wait.
     canary: Option<ConnectionId>,
 }
@@ -156,11 +157,12 @@ impl Inner {
         let known = self.holds.known();
         holding.waiting.clients.extend(&known.missing);
         for (id, client) in &known.clients {
+            let host = client.host.as_deref();
             let waits = self.holds.patience_left(*id, uptime).is_some()
-                || self.hosts.open_for(&client.host, uptime).is_some();
+                || host.is_some_and(|host| self.hosts.open_for(host, uptime).is_some());
             if waits {
                 holding.waiting.clients.push(*id);
-            } else if !self.hosts.has_room(&client.host, uptime) {
+            } else if host.is_some_and(|host| !self.hosts.has_room(host, uptime)) {
                 holding.full.insert(*id);
             } else if let Some(canary) = client.canary {
                 holding.waiting.clients.push(*id);
@@ -208,8 +210,8 @@ impl Inner {
         Some(Error::Throttled { name, client, next })
     }
 
-    /// The host that a client's token requests go to; `None` where it is not known yet.
-    pub(crate) fn known_host(&self, client: ClientId) -> Option<String> {
+    /// The host that a client's token requests go to, where that is one; `None` where the client is not known yet.
+    pub(crate) fn known_host(&self, client: ClientId) -> Option<Option<String>> {
         self.holds.known().clients.get(&client).map(|client| client.host.clone())
     }
 
@@ -231,7 +233,8 @@ impl Inner {
                 }),
                 None => None,
             };
-            clients.insert(client.id, KnownClient { host: host_of(&client), canary });
+            let host = (!client.endpoints.have_variables()).then(|| host_of(&client));
+            clients.insert(client.id, KnownClient { host, canary });
         }
         let mut known = self.holds.known();
         let mut missing = std::mem::take(&mut known.missing);

@@ -13,10 +13,11 @@ use vestal_core::provider::Provider;
 use vestal_core::schedule::{Plan, turn};
 use vestal_core::seal::{Field, Fingerprint, Place};
 use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::site::Site;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Add, Import, Update, Write};
 use vestal_core::token::{
-    Grant, LONGEST_LIFE, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add,
+    About, Grant, LONGEST_LIFE, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add,
 };
 
 use crate::change::{CONTENTION_TRIES, update_to};
@@ -36,6 +37,10 @@ pub struct NewConnection {
     pub tags: BTreeMap<String, String>,
     /// When to refresh it.
     pub policy: Policy,
+    /// What stands for the variables of the provider's endpoints; where nothing is said, their defaults do.
+    pub site: Site,
+    /// What the redirect of its consent brought, that its API needs.
+    pub redirect: BTreeMap<String, String>,
     /// How its access token is renewed.
     pub renewal: Renewal,
     /// Its refresh token.
@@ -252,11 +257,13 @@ impl Inner {
         known: &Known,
         now: Timestamp,
     ) -> Result<(Connection, Vec<Event>), Error> {
+        let (client, site) = self.place_of(&known.client, &known.provider, &new.site, None)?;
         let grant = Grant {
             id: GrantId::of_import(&self.mark_of(new)),
             consented_at: new.consented_at.unwrap_or(now).min(now),
             renewal: new.renewal,
-            tokens: self.seal_import(new, before, known, now),
+            tokens: self.seal_import(new, before, (&client, &known.provider), now),
+            about: About { site, redirect: new.redirect.clone(), account: None },
         };
         let what = What::Imported {
             grant: grant.id,
@@ -287,19 +294,19 @@ impl Inner {
         &self,
         new: &NewConnection,
         before: &Connection,
-        known: &Known,
+        (client, provider): (&Client, &Provider),
         now: Timestamp,
     ) -> TokenSet {
         let grant = GrantId::of_import(&self.mark_of(new));
         let generation = before.generation() + 1;
         let issued_at = new.issued_at.unwrap_or(now).min(now);
-        let binding = known.client.binding();
+        let binding = client.binding();
         let seal = |field, plain: &str| {
             let bound = if field == Field::RefreshToken { binding.as_str() } else { "" };
             let place = Place { bound, ..place(before.id, field, grant, generation) };
             self.vault.seal(&place, plain.as_bytes(), &*self.entropy)
         };
-        let life = known.provider.access_token_life();
+        let life = provider.access_token_life();
         let longest = saturating_add(now, LONGEST_LIFE);
         let said = new.expires_at.or_else(|| Some(saturating_add(new.issued_at?, life?)));
         // One that ends, and nobody knows when, may have ended: whoever asks is better given a new one.

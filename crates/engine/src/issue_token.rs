@@ -33,6 +33,8 @@ pub(crate) const LONGEST_LOOK: Duration = Duration::from_millis(250);
 pub struct Want {
     /// How long the access token must still live; by default min(60 s, a tenth of its life).
     pub min_ttl: Option<Duration>,
+    /// Whether the further fields are wanted too, which cost an opening.
+    pub extra: bool,
 }
 
 /// An access token to use.
@@ -54,6 +56,8 @@ pub struct IssuedToken {
     pub short: bool,
     /// The last try to renew it failed.
     pub trouble: Option<Failing>,
+    /// What else the provider said with it, and on the redirect, where that was wanted.
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Engine {
@@ -167,9 +171,22 @@ impl Inner {
             min_ttl: min_ttl(want.min_ttl, grant.tokens.life()),
             short: !is_fresh(connection, want.min_ttl, now),
             trouble: connection.state.failing().cloned(),
+            extra: if want.extra { self.all_extra(connection, grant) } else { Default::default() },
         };
         self.note_read(connection, now).await;
         Ok(issued)
+    }
+
+    /// What came with the tokens, and with the redirect before: what a use of the API needs besides.
+    fn all_extra(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+    ) -> serde_json::Map<String, serde_json::Value> {
+        let redirect = grant.about.redirect.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+        let mut extra: serde_json::Map<_, _> = redirect.collect();
+        extra.extend(self.open_extra(connection.id, grant.id, &grant.tokens).unwrap_or_default());
+        extra
     }
 
     /// Notes that the token is being read, at most once an hour: under [`Policy::Auto`] that keeps it fresh. What

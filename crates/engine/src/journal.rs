@@ -212,6 +212,7 @@ impl Inner {
         };
         let answer = self.open_entry(entry, &connection.name)?;
         let client = self.client_of(&connection).await?;
+        let client = self.at_site_of(&client, connection.grant.as_ref())?;
         let provider = self.facts_of(&client)?;
         // The refresh token that it was got with stays where it brought no other.
         let stored = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);

@@ -79,7 +79,8 @@ struct Over {
 /// A refresh that may start.
 struct Cleared {
     due: Due,
-    slot: Slot,
+    /// `None` where it is not known before it is read which host it goes to.
+    slot: Option<Slot>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -241,8 +242,9 @@ impl Engine {
         let Some(host) = inner.known_host(due.client) else { return Clearance::UnknownClient };
         let permit = Arc::clone(&inner.scheduled).try_acquire_owned();
         let Some(permit) = permit.ok().filter(|_| self.room_but_one()) else { return Clearance::NoRoom };
+        let Some(host) = host else { return Clearance::Given(Cleared { due, slot: None, permit }) };
         let Some(slot) = inner.hosts.try_scheduled(&host, uptime) else { return Clearance::HostIsFull };
-        Clearance::Given(Cleared { due, slot, permit })
+        Clearance::Given(Cleared { due, slot: Some(slot), permit })
     }
 
     /// Starts these, having read them all at once, unless they are not due any more. Whoever cannot be read with the others
@@ -260,6 +262,11 @@ impl Engine {
             if stored.as_ref().is_some_and(|stored| was_done(stored, now)) {
                 continue;
             }
+            let slot = match slot {
+                Some(slot) => Some(slot),
+                None => self.inner.scheduled_slot(due, stored.as_deref()).await,
+            };
+            let Some(slot) = slot else { continue };
             let flight = || self.clone().scheduled(due, slot, stored, permit);
             // Nobody watches it: its outcome is in the store and its history.
             let seat = self.inner.flights.join_or_start(due.connection, flight);

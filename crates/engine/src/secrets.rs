@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestal_core::client::Client;
+use vestal_core::client::{Client, Endpoints};
 use vestal_core::connection::Connection;
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::provider::ClientFacts;
@@ -34,12 +34,23 @@ pub(crate) struct Destination<'a> {
 impl Inner {
     /// What a client proves itself with, opened.
     pub(crate) fn prover(&self, client: &Client, facts: &ClientFacts) -> Result<Prover, Error> {
+        self.prover_at(client, &client.endpoints, facts)
+    }
+
+    /// The same for a site of its provider: its secret is sealed for the client as it is stored, and its assertions are for
+    /// the endpoints there.
+    pub(crate) fn prover_at(
+        &self,
+        client: &Client,
+        endpoints: &Endpoints,
+        facts: &ClientFacts,
+    ) -> Result<Prover, Error> {
         let secret = client.secret.as_ref().map(|sealed| {
             let binding = client.binding();
             let place = Client::secret_place(client.id, &binding);
             self.open_text(&place, sealed, || format!("the secret of the client {:?}", client.name))
         });
-        let audience = facts.assertion_audience(&client.endpoints).to_owned();
+        let audience = facts.assertion_audience(endpoints).to_owned();
         Prover::new(client.client_id.clone(), client.auth, secret.transpose()?, audience)
             .map_err(|unfit| Error::Client { client: client.name.clone(), lacks: unfit.to_string() })
     }
@@ -102,10 +113,9 @@ impl Inner {
             let place = place(to.connection, field, to.grant, to.generation);
             self.vault.seal(&place, plain.as_bytes(), &*self.entropy)
         };
-        let extra = (!answer.extra.is_empty()).then(|| {
-            let json = serde_json::Value::Object(answer.extra.clone()).to_string();
-            seal(Field::Extra, &json)
-        });
+        let extra = self.extra_fields(answer, to, before.map(|(tokens, _)| tokens));
+        let extra =
+            (!extra.is_empty()).then(|| seal(Field::Extra, &serde_json::Value::Object(extra).to_string()));
         TokenSet {
             generation: to.generation,
             issued_at: to.issued_at,
@@ -123,6 +133,38 @@ impl Inner {
                 .map(|token| seal(Field::IdToken, token.expose_secret())),
             extra,
         }
+    }
+
+    /// The further fields of a token set, opened.
+    pub(crate) fn open_extra(
+        &self,
+        connection: ConnectionId,
+        grant: GrantId,
+        tokens: &TokenSet,
+    ) -> Option<serde_json::Map<String, serde_json::Value>> {
+        let place = place(connection, Field::Extra, grant, tokens.generation);
+        let json = self.vault.open(&place, tokens.extra.as_ref()?).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+
+    /// The further fields of an answer, and those before it that it does not repeat: many providers name the account's own
+    /// host once, at the consent.
+    fn extra_fields(
+        &self,
+        answer: &TokenAnswer,
+        to: Destination<'_>,
+        before: Option<&TokenSet>,
+    ) -> serde_json::Map<String, serde_json::Value> {
+        let before = before.and_then(|tokens| self.open_extra(to.connection, to.grant, tokens));
+        let mut extra = before.unwrap_or_default();
+        extra.extend(
+            answer
+                .extra
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        extra
     }
 
     /// The id token of an answer, or the one `before` where the answer does not say whose it is (OpenID Connect Core

@@ -91,7 +91,7 @@ impl Inner {
         opened: &OpenClient,
         stored: Option<Box<Connection>>,
     ) -> Result<Take, Error> {
-        let OpenClient { client, provider, .. } = opened;
+        let provider = &opened.provider;
         // A lease is judged by what is stored now.
         let mut connection = match stored.filter(|stored| stored.lease.is_none()) {
             Some(stored) => *stored,
@@ -114,8 +114,9 @@ impl Inner {
                 }
                 continue;
             }
+            let client = self.open_at_site_of(opened, connection.grant.as_ref())?;
             if !matches!(purpose, Purpose::Request { .. })
-                && self.must_not_judge_a_hold(&connection, client, provider)
+                && self.must_not_judge_a_hold(&connection, &client, provider)
             {
                 return Ok(Take::Not(not_now(purpose)));
             }
@@ -135,12 +136,12 @@ impl Inner {
                 continue;
             }
             if matches!(purpose, Purpose::Read { .. })
-                && let Some(objection) = self.objection(client, id, &connection.name)
+                && let Some(objection) = self.objection(&client, id, &connection.name)
             {
                 return Err(objection);
             }
 
-            let (cargo, request) = self.load(&connection, opened)?;
+            let (cargo, request) = self.load(&connection, opened, client)?;
             let Some(grant) = &connection.grant else { return Ok(Take::Not(Landing::Done)) };
             let attempt = Attempt {
                 id: AttemptId::new(now, &*self.entropy),
@@ -150,7 +151,7 @@ impl Inner {
                 fingerprint: grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint),
                 started_at: now,
             };
-            let deadline = self.deadline(client)?;
+            let deadline = self.deadline(&cargo.client)?;
             let begin = Begin {
                 id,
                 expected: connection.revision,
@@ -233,19 +234,27 @@ impl Inner {
         }
     }
 
-    /// Opens everything that is needed to send. Fails before any lease is taken.
+    /// Opens everything that is needed to send to where the connection's client is. Fails before any lease is taken.
     fn load(
         &self,
         connection: &Connection,
         opened: &OpenClient,
+        client: Arc<Client>,
     ) -> Result<(Cargo, Result<http::Request<bytes::Bytes>, UnsendableUrl>), Error> {
-        let OpenClient { client, provider, .. } = opened;
-        let credentials = &self.credentials(client, opened.prover.as_ref().map_err(Clone::clone)?)?;
+        let known = opened.prover.as_ref().map_err(Clone::clone)?;
+        let credentials = &match Arc::ptr_eq(&client, &opened.client) {
+            true => self.credentials(&client, known)?,
+            false => {
+                let prover = self.prover_at(&opened.client, &client.endpoints, &opened.provider.client)?;
+                self.credentials(&client, &prover)?
+            }
+        };
         let Some(grant) = &connection.grant else {
             return Err(Error::Pending { name: connection.name.clone() });
         };
+        let provider = &opened.provider;
         let (endpoints, requests) = (&client.endpoints, &provider.requests);
-        let refresh_token = self.refresh_token(connection, grant, client)?;
+        let refresh_token = self.refresh_token(connection, grant, &client)?;
         let request = match (grant.renewal, &refresh_token) {
             (Renewal::RefreshToken, Some(token)) => refresh_token::token_request(
                 endpoints.for_refreshes(),
@@ -262,15 +271,17 @@ impl Inner {
                 &endpoints.resources,
                 requests,
             ),
-            (Renewal::Exchange, _) => match self.exchange_request(connection, grant, opened, credentials)? {
-                Some(request) => request,
-                None => return Err(self.why_not_by(connection, Some(provider))),
-            },
+            (Renewal::Exchange, _) => {
+                match self.exchange_request(connection, grant, &client, provider, credentials)? {
+                    Some(request) => request,
+                    None => return Err(self.why_not_by(connection, Some(provider))),
+                }
+            }
             (Renewal::RefreshToken | Renewal::None, _) => {
                 return Err(self.why_not_by(connection, Some(provider)));
             }
         };
-        let (client, provider) = (Arc::clone(client), Arc::clone(provider));
+        let provider = Arc::clone(provider);
         Ok((Cargo { client, provider, refresh_token }, request))
     }
 
@@ -279,10 +290,10 @@ impl Inner {
         &self,
         connection: &Connection,
         grant: &Grant,
-        opened: &OpenClient,
+        client: &Client,
+        provider: &Provider,
         credentials: &Credentials,
     ) -> Result<Option<Result<http::Request<bytes::Bytes>, UnsendableUrl>>, Error> {
-        let OpenClient { client, provider, .. } = opened;
         let Some(step) = provider.exchange_step(grant) else { return Ok(None) };
         let Some(asked) = provider.exchange.of(step) else { return Ok(None) };
         // Imported without one, there is nothing to exchange.

@@ -12,6 +12,7 @@ mod learning;
 mod races;
 mod refreshing;
 mod saving;
+mod sites;
 mod stopped;
 mod time;
 mod world;

@@ -9,11 +9,16 @@ use vestal_core::secret::redact;
 
 use crate::words::shown;
 
+/// The longest value of a parameter that is kept.
+const PARAMETER_MAX_BYTES: usize = 1024;
+
 /// A redirect's query, taken apart. Nothing in it can be believed before [`Callback::code`] was asked.
 pub struct Callback {
     state: SecretString,
     iss: Option<String>,
     outcome: Outcome,
+    /// Everything else.
+    others: Vec<(String, String)>,
 }
 
 enum Outcome {
@@ -28,7 +33,13 @@ pub enum CallbackError {
     #[error("the redirect has the parameter {name} twice, so it cannot be trusted: start again")]
     Duplicate {
         /// Its name.
-        name: &'static str,
+        name: String,
+    },
+    /// A parameter that matters holds what it never should.
+    #[error("the redirect's parameter {name} is too long, or holds control characters: start again")]
+    Odd {
+        /// Its name.
+        name: String,
     },
     /// There is no `state`, so nobody knows what the redirect belongs to.
     #[error("the redirect has no state parameter, so it belongs to nothing that was begun here{}: start again", bracketed(.said))]
@@ -99,12 +110,36 @@ impl Callback {
             (Some(_), Some(_)) => return Err(CallbackError::CodeAndError),
             (None, None) => return Err(CallbackError::Empty),
         };
-        Ok(Self { state: state.into(), iss: iss.map(str::to_owned), outcome })
+        let known = |name: &str| ["state", "iss", "code", "error", "error_description"].contains(&name);
+        let others = pairs
+            .iter()
+            .filter(|(name, _)| !known(name))
+            .map(|(name, value)| (name.clone().into_owned(), value.clone().into_owned()));
+        Ok(Self { state: state.into(), iss: iss.map(str::to_owned), outcome, others: others.collect() })
     }
 
     /// The `state`: by its hash, what was begun is found.
     pub fn state(&self) -> &SecretString {
         &self.state
+    }
+
+    /// Another parameter, such as Intuit's `realmId`; none where it is not there.
+    ///
+    /// # Errors
+    /// Where it comes twice, or holds what no parameter that matters does.
+    pub fn parameter(&self, name: &str) -> Result<Option<&str>, CallbackError> {
+        let mut values =
+            self.others.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(CallbackError::Duplicate { name: name.to_owned() });
+        }
+        match first {
+            Some(value) if value.len() > PARAMETER_MAX_BYTES || value.contains(char::is_control) => {
+                Err(CallbackError::Odd { name: name.to_owned() })
+            }
+            value => Ok(value),
+        }
     }
 
     /// The code, once it is sure that the provider that was asked sent it. `endpoints` are those that the
@@ -131,13 +166,10 @@ impl Callback {
 }
 
 /// The only parameter of that name, if there is one.
-fn one<'a>(
-    pairs: &'a [(Cow<'_, str>, Cow<'_, str>)],
-    name: &'static str,
-) -> Result<Option<&'a str>, CallbackError> {
+fn one<'a>(pairs: &'a [(Cow<'_, str>, Cow<'_, str>)], name: &str) -> Result<Option<&'a str>, CallbackError> {
     let mut values = pairs.iter().filter(|(found, _)| found == name).map(|(_, value)| &**value);
     let first = values.next();
-    if values.next().is_some() { Err(CallbackError::Duplicate { name }) } else { Ok(first) }
+    if values.next().is_some() { Err(CallbackError::Duplicate { name: name.to_owned() }) } else { Ok(first) }
 }
 
 #[cfg(test)]
@@ -181,10 +213,10 @@ mod tests {
         use CallbackError::*;
         let said = |said: &str| Some(said.to_owned());
         for (query, error) in [
-            ("code=a&code=b&state=s", Duplicate { name: "code" }),
-            ("code=a&state=s&state=s", Duplicate { name: "state" }),
-            ("code=a&state=s&iss=x&iss=y", Duplicate { name: "iss" }),
-            ("error=a&error=b&state=s", Duplicate { name: "error" }),
+            ("code=a&code=b&state=s", Duplicate { name: "code".into() }),
+            ("code=a&state=s&state=s", Duplicate { name: "state".into() }),
+            ("code=a&state=s&iss=x&iss=y", Duplicate { name: "iss".into() }),
+            ("error=a&error=b&state=s", Duplicate { name: "error".into() }),
             ("code=a", NoState { said: None }),
             ("code=a&state=", NoState { said: None }),
             (
@@ -204,6 +236,22 @@ mod tests {
             ),
         ] {
             assert_eq!(read(query, &endpoints(None, false)), Err(error), "{query}");
+        }
+    }
+
+    #[test]
+    fn further_parameters_come_once_and_in_plain_text() {
+        let parse = |query: &str| Callback::parse(&format!("code=c&state=s&{query}")).unwrap();
+        let callback = parse("realmId=7&accounts-server=https%3A%2F%2Fa.example&shop=");
+        assert_eq!(callback.parameter("realmId"), Ok(Some("7")));
+        assert_eq!(callback.parameter("accounts-server"), Ok(Some("https://a.example")));
+        assert_eq!((callback.parameter("shop"), callback.parameter("code")), (Ok(None), Ok(None)));
+        let name = || "realmId".to_owned();
+        let twice = parse("realmId=7&realmId=8").parameter("realmId").map(|_| ());
+        assert_eq!(twice, Err(CallbackError::Duplicate { name: name() }));
+        for odd in ["a%0Ab".to_owned(), "7".repeat(1025)] {
+            let read = parse(&format!("realmId={odd}")).parameter("realmId").map(|_| ());
+            assert_eq!(read, Err(CallbackError::Odd { name: name() }));
         }
     }
 

@@ -16,6 +16,12 @@ pub struct UnsendableUrl {
     host: String,
 }
 
+impl UnsendableUrl {
+    pub(crate) fn of(url: &Url) -> Self {
+        Self { host: url.host_str().unwrap_or("an unnamed host").to_owned() }
+    }
+}
+
 impl From<UnsendableUrl> for Exchange {
     fn from(error: UnsendableUrl) -> Self {
         Self::NotSent { detail: error.to_string() }
@@ -93,8 +99,7 @@ pub(crate) fn get(url: &Url) -> Result<Request<Bytes>, UnsendableUrl> {
 }
 
 pub(crate) fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
-    let unsendable = |_| UnsendableUrl { host: url.host_str().unwrap_or("an unnamed host").to_owned() };
-    Uri::try_from(url.as_str()).map_err(unsendable)
+    Uri::try_from(url.as_str()).map_err(|_| UnsendableUrl::of(url))
 }
 
 #[cfg(test)]

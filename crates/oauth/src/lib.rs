@@ -9,6 +9,7 @@
 //! Nothing here retries, follows a redirect or keeps a connection open: one call is at most one request on
 //! the wire, because a refresh token that rotates may be sent once only.
 
+pub mod account;
 pub mod authorization_code;
 pub mod callback;
 pub mod certificate;

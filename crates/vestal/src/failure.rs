@@ -13,7 +13,7 @@ use crate::output::Palette;
 mod engine;
 mod lost;
 
-pub(crate) use engine::{cause_of, reason_of, word};
+pub(crate) use engine::{cause_of, reason_of, unfit_site, word};
 pub(crate) use lost::Lost;
 
 /// How a command ends when it does not end well.

@@ -90,13 +90,14 @@ async fn consent(world: &World, account: usize) -> Result<(), Error> {
         name: world.names[account].clone(),
         client: world.provider.id.clone(),
         scopes: None,
+        site: BTreeMap::new(),
         parameters: BTreeMap::new(),
     };
     let asked = engine.begin_connect(begin).await?;
     set_policy(world, account).await;
     let redirected = world.wire.browse(&asked.url, &account.to_string());
     let redirected = redirected.unwrap_or_else(|| panic!("{} did not send its user back", world.provider.id));
-    engine.finish_connect(&redirected, vestal_engine::Account::AsBefore).await?;
+    engine.finish_connect(&redirected, vestal_engine::Account::Vouched).await?;
     engine.drain().await;
     Ok(())
 }

@@ -237,7 +237,7 @@ fn endpoints(provider: &Provider) -> Endpoints {
     let facts = &provider.endpoints;
     let stated =
         |fact: &Option<vestal_core::provider::Fact<url::Url>>| fact.as_ref().map(|fact| fact.value.clone());
-    Endpoints {
+    let endpoints = Endpoints {
         issuer: Some(ISSUER.to_owned()),
         authorization: Some(stated(&facts.authorization).unwrap_or_else(|| at("/authorize"))),
         refresh: stated(&facts.refresh),
@@ -245,7 +245,16 @@ fn endpoints(provider: &Provider) -> Endpoints {
         revocation: stated(&facts.revocation),
         sends_iss: true,
         ..Endpoints::at(stated(&facts.token).unwrap_or_else(|| at("/token")))
-    }
+    };
+    // One that is at many places is lived with at one of them.
+    let one_of_them = |variable: String| {
+        let fact = &provider.site[&variable];
+        let first = fact.allowed.first().map(|pattern| pattern.to_string().replace('*', "acme"));
+        let value = fact.default.clone().or(first).expect("some value is allowed");
+        (variable, value)
+    };
+    let site = endpoints.variables().into_iter().map(one_of_them).collect();
+    endpoints.filled(&site, provider).expect("a place that the file allows")
 }
 
 /// Two outages: one soon, one in the later part.

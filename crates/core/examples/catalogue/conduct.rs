@@ -13,7 +13,7 @@ use vestal_core::provider::{Grace, Provider};
 use vestal_core::schedule::{MARGIN, Next, Plan, QuotaPlan, Schedule, schedule};
 use vestal_core::seal::{Fingerprint, Sealed};
 use vestal_core::state::{Cause, State, Transition};
-use vestal_core::token::{Grant, Renewal, StoredRefreshToken, TokenSet, saturating_add};
+use vestal_core::token::{About, Grant, Renewal, StoredRefreshToken, TokenSet, saturating_add};
 
 /// When the tokens of the example were issued.
 pub(crate) const START: Timestamp = Timestamp::UNIX_EPOCH;
@@ -171,7 +171,7 @@ fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
         created_at: START,
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant { id, consented_at: START, renewal, tokens }),
+        grant: Some(Grant { id, consented_at: START, renewal, tokens, about: About::default() }),
         plan: Plan::default(),
         lease: None,
     })

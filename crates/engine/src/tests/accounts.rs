@@ -76,8 +76,13 @@ async fn a_consent_of_another_account_is_taken_only_where_that_is_wanted() {
     world.consent(&engine, &["contacts"]).await.unwrap();
 
     answer(&world, "bob-2", Some("bob"));
-    let begin =
-        BeginConnect { name: shop(), client: "sandbox".into(), scopes: None, parameters: BTreeMap::new() };
+    let begin = BeginConnect {
+        name: shop(),
+        client: "sandbox".into(),
+        scopes: None,
+        site: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+    };
     let asked = engine.begin_connect(begin).await.unwrap();
     engine.finish_connect(&world.browse(&asked.url), Account::Any).await.unwrap();
     let token = engine.issue_token(&shop(), Want::default()).await.unwrap();

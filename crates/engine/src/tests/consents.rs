@@ -50,7 +50,8 @@ async fn a_store_that_will_not_take_a_grant_later_either_is_not_waited_for() {
 /// Somebody comes back with a consent to `shop`.
 async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
     let (name, client) = (shop(), "sandbox".to_owned());
-    let begin = BeginConnect { name, client, scopes: None, parameters: BTreeMap::new() };
+    let begin =
+        BeginConnect { name, client, scopes: None, site: BTreeMap::new(), parameters: BTreeMap::new() };
     let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
     let engine = engine.clone();
     tokio::spawn(async move { engine.finish_connect(&redirected, crate::Account::AsBefore).await })

@@ -15,7 +15,8 @@ const HOST: &str = "sandbox.example";
 async fn begin(world: &World) -> (Engine, DeviceRequest) {
     let engine = world.node();
     engine.add_client(client()).await.unwrap();
-    let begin = BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None };
+    let begin =
+        BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None, site: Default::default() };
     let request = engine.begin_device(begin).await.unwrap();
     (engine, request)
 }
@@ -54,7 +55,8 @@ async fn a_no_is_told_and_silence_ends_by_itself() {
     let error = engine.finish_device(request, Account::AsBefore).await.unwrap_err();
     assert!(matches!(&error, Error::Consent { why, .. } if why.contains("said no")), "{error:?}");
 
-    let begin = BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None };
+    let begin =
+        BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None, site: Default::default() };
     let request = engine.begin_device(begin).await.unwrap();
     let ends = request.expires_at;
     let error = engine.finish_device(request, Account::AsBefore).await.unwrap_err();
@@ -106,7 +108,8 @@ async fn a_client_without_that_endpoint_is_refused_before_anything_is_made() {
     let mut new = client();
     new.endpoints.device_authorization = None;
     engine.add_client(new).await.unwrap();
-    let begin = BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None };
+    let begin =
+        BeginDevice { name: shop(), client: "sandbox".to_owned(), scopes: None, site: Default::default() };
     let error = engine.begin_device(begin).await.unwrap_err();
     assert!(matches!(error, Error::Client { .. }), "{error:?}");
     assert_eq!(world.store.connection_named(&shop()).await.unwrap(), None);

@@ -39,6 +39,8 @@ fn new(name: &str, refresh_token: impl Into<SecretString>) -> NewConnection {
         external_id: None,
         tags: BTreeMap::new(),
         policy: Policy::Auto,
+        site: vestal_core::site::Site::new(),
+        redirect: BTreeMap::new(),
         renewal: Renewal::RefreshToken,
         refresh_token: Some(refresh_token.into()),
         refresh_token_expires_at: None,

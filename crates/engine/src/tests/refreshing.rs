@@ -40,7 +40,8 @@ async fn a_fresh_token_costs_no_request() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;
     for _ in 0..100 {
-        let token = engine.issue_token(&shop(), Want { min_ttl: Some(HOUR) }).await.unwrap();
+        let token =
+            engine.issue_token(&shop(), Want { min_ttl: Some(HOUR), ..Want::default() }).await.unwrap();
         assert_eq!(token.generation, 1);
     }
     assert_eq!(world.wire.refreshes_sent(), 0);
@@ -61,7 +62,8 @@ async fn a_short_token_is_not_refreshed_on_each_read() {
     let world = World::new(&behaviour);
     let engine = world.connected().await;
     for _ in 0..600 {
-        let token = engine.issue_token(&shop(), Want { min_ttl: Some(HOUR) }).await.unwrap();
+        let token =
+            engine.issue_token(&shop(), Want { min_ttl: Some(HOUR), ..Want::default() }).await.unwrap();
         assert_eq!(token.min_ttl.cut_from, Some(HOUR));
         world.pass(Duration::from_millis(100)).await;
     }
@@ -219,6 +221,7 @@ async fn a_redirect_is_taken_once() {
         name: shop(),
         client: "sandbox".into(),
         scopes: None,
+        site: std::collections::BTreeMap::new(),
         parameters: std::collections::BTreeMap::new(),
     };
     let asked = engine.begin_connect(begin).await.unwrap();

@@ -65,7 +65,7 @@ async fn a_stopped_process_does_not_block_those_that_run_for_a_moment_only() {
 async fn a_reader_who_can_be_served_does_not_wait_for_a_stopped_process() {
     let world = stopped(&Behaviour { access_token_life: 3 * DAY, ..Behaviour::strict() }).await;
     let (engine, asked) = (command(&world), world.now());
-    let want = Want { min_ttl: Some(Duration::from_secs(36 * 3600)) };
+    let want = Want { min_ttl: Some(Duration::from_secs(36 * 3600)), ..Want::default() };
     let issued = engine.issue_token(&shop(), want).await.unwrap();
     assert!(issued.short);
     assert!(world.now().duration_since(asked).as_secs() < 36, "{}", world.now().duration_since(asked));

@@ -174,6 +174,11 @@ impl Wire {
         u64::try_from(EPOCH_S).unwrap() * 1_000 + ms(self.clock.uptime())
     }
 
+    /// The host of every request.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        self.hosts.lock().unwrap().clone()
+    }
+
     /// Every refresh token that was sent, with how often.
     pub(crate) fn refresh_tokens_sent(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
@@ -303,6 +308,12 @@ impl World {
         }
     }
 
+    /// The same with another provider's file.
+    pub(crate) fn with_profile(mut self, change: impl FnOnce(String) -> String) -> Self {
+        self.profile = change(self.profile);
+        self
+    }
+
     /// Another node over the same store.
     pub(crate) fn node(&self) -> Engine {
         self.node_with(|parts| parts)
@@ -366,10 +377,11 @@ impl World {
             name,
             client: client.into(),
             scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            site: BTreeMap::new(),
             parameters: BTreeMap::new(),
         };
         let asked = engine.begin_connect(begin).await.unwrap();
-        engine.finish_connect(&self.browse(&asked.url), Account::AsBefore).await
+        engine.finish_connect(&self.browse(&asked.url), Account::Vouched).await
     }
 
     /// So many connections, `NAME-0` and so on, made with a client of that name whose token endpoint is at this host.

@@ -415,6 +415,7 @@ pub(super) fn authorization(n: u8) -> Authorization {
         connection: connection_id(1),
         client: client_id(1),
         endpoints: endpoints(),
+        site: [("shop".to_owned(), "acme".to_owned())].into(),
         redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
         scopes: vec!["a b".to_owned()],
         code_verifier: sealed("verifier"),

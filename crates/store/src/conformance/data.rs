@@ -14,7 +14,7 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed};
 use vestal_core::state::State;
 use vestal_core::store::{Add, Begin, Brought, Finish, Finished, Update, Write};
-use vestal_core::token::{Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet};
+use vestal_core::token::{About, AccountHash, Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet};
 
 use super::Subject;
 
@@ -99,7 +99,26 @@ pub fn connection(n: u128) -> Connection {
 }
 
 pub fn grant(n: u128, generation: u64) -> Grant {
-    Grant { id: grant_id(n), consented_at: START, renewal: Renewal::RefreshToken, tokens: tokens(generation) }
+    Grant {
+        id: grant_id(n),
+        consented_at: START,
+        renewal: Renewal::RefreshToken,
+        tokens: tokens(generation),
+        about: about(n),
+    }
+}
+
+/// What is known of every second one.
+fn about(n: u128) -> About {
+    if n.is_multiple_of(2) {
+        return About::default();
+    }
+    let pairs = |name: &str| BTreeMap::from([(name.to_owned(), n.to_string())]);
+    About {
+        site: pairs("shop"),
+        redirect: pairs("realmId"),
+        account: Some(AccountHash { by: "token.id".to_owned(), hash: n.to_string() }),
+    }
 }
 
 pub fn tokens(generation: u64) -> TokenSet {

@@ -10,14 +10,15 @@ use super::rows::{self, json};
 
 pub(super) fn begin(db: &Db, authorization: &Authorization) -> Result<(), Failure> {
     query(
-        "INSERT INTO authorizations (state_hash, connection, client, endpoints, redirect_uri, scopes, code_verifier,
-                                     created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO authorizations (state_hash, connection, client, endpoints, site, redirect_uri, scopes,
+                                     code_verifier, created_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(authorization.state_hash.as_slice())
     .bind(authorization.connection.as_uuid())
     .bind(authorization.client.as_uuid())
     .bind(json(&authorization.endpoints)?)
+    .bind(json(&authorization.site)?)
     .bind(authorization.redirect_uri.as_str())
     .bind(json(&authorization.scopes)?)
     .bind(&authorization.code_verifier)
@@ -30,7 +31,8 @@ pub(super) fn begin(db: &Db, authorization: &Authorization) -> Result<(), Failur
 pub(super) fn take(db: &Db, state_hash: &[u8; 32], now: Timestamp) -> Result<Option<Authorization>, Failure> {
     let taken = query(
         "DELETE FROM authorizations WHERE state_hash = ?
-         RETURNING state_hash, connection, client, endpoints, redirect_uri, scopes, code_verifier, created_at, expires_at",
+         RETURNING state_hash, connection, client, endpoints, site, redirect_uri, scopes, code_verifier, created_at,
+                   expires_at",
     )
         .bind(state_hash.as_slice())
         .optional(db, rows::authorization)?;

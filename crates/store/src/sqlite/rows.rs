@@ -272,7 +272,7 @@ pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError
 }
 
 /// Where in a row of `connections_where!` the attempt's columns begin.
-const ATTEMPT_FROM: usize = 28;
+const ATTEMPT_FROM: usize = 29;
 
 /// The position of the name in a row of `connections_where!`.
 const NAME: usize = 2;
@@ -313,6 +313,7 @@ pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, St
             consented_at: columns.value("consented_at", time)?,
             renewal: columns.value("renewal", from_word)?,
             tokens: tokens(&mut columns)?,
+            about: columns.optional("about", from_json)?.unwrap_or_default(),
         });
     }
     Ok(connection)
@@ -424,6 +425,7 @@ pub(super) fn authorization(row: &Row<'_>) -> Result<Authorization, StoreError> 
         connection: ConnectionId::from_uuid(columns.value("connection", uuid)?),
         client: ClientId::from_uuid(columns.value("client", uuid)?),
         endpoints: columns.value("endpoints", from_json)?,
+        site: columns.value("site", from_json)?,
         redirect_uri: columns.value("redirect_uri", url)?,
         scopes: columns.value("scopes", from_json)?,
         code_verifier: columns.value("code_verifier", sealed)?,

@@ -91,6 +91,10 @@ struct Add {
     /// A scope to ask for; can be given again [default: the provider's]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+
+    /// Where the provider is, for all connections of this client; can be given again [default: asked at each connect]
+    #[arg(long = "site", value_name = "NAME=VALUE", value_parser = super::connect::site)]
+    site: Vec<(String, String)>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
@@ -99,7 +103,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let failed = |error| Failure::of(error, None, &calendar);
     match args.verb {
         Verb::Add(add) => {
-            let Add { client, provider, options, scopes } = *add;
+            let Add { client, provider, mut options, scopes, site } = *add;
+            options.site = site.into_iter().collect();
             let vestal = registration::open_or_set_up(context, &provider).await?;
             let client =
                 registration::register(&vestal, context, &provider, client, options, &scopes).await?;

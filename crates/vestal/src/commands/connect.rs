@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use vestal_api::{ConnectedView, ConsentView};
 use vestal_core::client::Client;
 use vestal_core::connection::ConnectionName;
+use vestal_core::site::{Site, UnfitSite};
 use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error};
 
 use super::registration::{ClientOptions, open_or_set_up, register, split};
@@ -29,6 +30,7 @@ Examples:
   vestal connect shop                      renew its consent
   vestal connect shop --no-browser         print the URL, paste the final one
   vestal connect shop --device             show a code to type in on another device
+  vestal connect acme --provider shopify --site shop=acme
   vestal connect crm --provider custom --issuer https://login.example.com \\
       --client-id ID --client-secret-file secret.txt --scope offline_access
   vestal connect job --client crm --grant client-credentials")]
@@ -52,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
 
+    /// Where the provider is, where each shop or account has hosts of its own; can be given again
+    #[arg(long = "site", value_name = "NAME=VALUE", value_parser = site)]
+    site: Vec<(String, String)>,
+
     /// How to get the token: with a person's consent, or with the client's own credentials
     #[arg(long, value_enum, default_value_t = GrantType::AuthorizationCode)]
     grant: GrantType,
@@ -67,6 +73,10 @@ pub(crate) struct Args {
     /// Take the consent also if another account gives it than the one that was connected before
     #[arg(long)]
     another_account: bool,
+
+    /// Vouch that the same account consents, where the provider does not say which one does
+    #[arg(long, conflicts_with = "another_account")]
+    same_account: bool,
 
     #[command(flatten)]
     options: ClientOptions,
@@ -103,6 +113,15 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     }
 }
 
+pub(super) fn site(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("a site is written as NAME=VALUE".to_owned()),
+    }
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     if args.provider.is_none() && args.client.is_none() && args.options.say_something() {
@@ -120,6 +139,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let wanted = Wanted { name: &name, provider, client };
     let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
 
+    let site: Site = args.site.into_iter().collect();
+    let said = match (args.another_account, args.same_account) {
+        (true, _) => Some(Account::Any),
+        (_, true) => Some(Account::Vouched),
+        _ => None,
+    };
     let outcome = match args.grant {
         GrantType::ClientCredentials => {
             if scopes.is_some_and(|scopes| scopes != client.scopes) {
@@ -128,28 +153,29 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     .why(format!("the client {:?} asks for: {}", client.name, client.scopes.join(" ")))
                     .next("add a client with the scopes you want, and name it with --client"));
             }
-            let connecting = vestal.engine.connect_client_credentials(&name, &client.name);
-            context.to_its_end(connecting).await?
+            let connecting = vestal.engine.connect_client_credentials(&name, &client.name, &site);
+            Box::pin(context.to_its_end(connecting)).await?
         }
         GrantType::AuthorizationCode if args.device => {
-            let begin = BeginDevice { name: name.clone(), client: client.name.clone(), scopes };
-            let account = if args.another_account { Account::Any } else { Account::AsBefore };
-            device::consent(&vestal, context, begin, account).await?
+            let begin = BeginDevice { name: name.clone(), client: client.name.clone(), scopes, site };
+            let account = whose(&vestal, &name, said, &calendar).await?;
+            Box::pin(device::consent(&vestal, context, begin, account)).await?
         }
         GrantType::AuthorizationCode => {
             let begin = BeginConnect {
                 name: name.clone(),
                 client: client.name.clone(),
                 scopes,
+                site,
                 parameters: args.parameters.into_iter().collect::<BTreeMap<_, _>>(),
             };
+            let account = whose(&vestal, &name, said, &calendar).await?;
             // Where nobody can listen, nothing is begun.
             let listening = match args.no_browser || !Loopback::can_serve(&client.redirect_uri) {
                 true => None,
                 false => Some(Loopback::listen(&client.redirect_uri).await?),
             };
-            let account = if args.another_account { Account::Any } else { Account::AsBefore };
-            match vestal.engine.begin_connect(begin).await {
+            match begin_connect(&vestal, begin).await? {
                 Err(error) => Err(error),
                 Ok(request) => {
                     announce(&name, &request, context)?;
@@ -180,6 +206,60 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 failure
             })
         }
+    }
+}
+
+/// Prepares the consent; where the provider is, is asked for at a terminal.
+async fn begin_connect(
+    vestal: &Vestal,
+    mut begin: BeginConnect,
+) -> Result<Result<ConsentRequest, Error>, Failure> {
+    loop {
+        let outcome = vestal.engine.begin_connect(begin.clone()).await;
+        match &outcome {
+            Err(Error::Site { why, .. }) if terminal::has_person() => match &**why {
+                UnfitSite::Missing { variable, what } if !begin.site.contains_key(variable) => {
+                    let said = terminal::ask(&format!("Say {what}: "))?;
+                    begin.site.insert(variable.clone(), said);
+                }
+                _ => return Ok(outcome),
+            },
+            _ => return Ok(outcome),
+        }
+    }
+}
+
+/// Whose consent is taken: as somebody said, or else that of before, if it is known whose that was.
+async fn whose(
+    vestal: &Vestal,
+    name: &ConnectionName,
+    said: Option<Account>,
+    calendar: &Calendar,
+) -> Result<Account, Failure> {
+    if let Some(said) = said {
+        return Ok(said);
+    }
+    let knows = vestal.engine.knows_account(name).await;
+    if knows.map_err(|error| Failure::of(error, None, calendar))? {
+        return Ok(Account::AsBefore);
+    }
+    let quoted = name.as_str();
+    if !terminal::has_person() {
+        let typed = word(quoted);
+        return Err(Failure::usage(format!("whose account {quoted:?} is, is not known"))
+            .why("the provider did not say it, so the next consent cannot be compared; and there is nobody at the terminal to ask")
+            .next(format!(
+                "vestal connect --same-account {typed}; or, for another account: vestal connect --another-account {typed}"
+            )));
+    }
+    let answer = terminal::ask(&format!(
+        "It is not known whose account {quoted:?} is. Will you consent as the same one as before? [y/N] "
+    ))?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(Account::Vouched),
+        _ => Err(Failure::usage("nothing was begun")
+            .why("a connection is one account's")
+            .next(format!("for another account: vestal connect --another-account {}", word(quoted)))),
     }
 }
 
@@ -312,7 +392,7 @@ async fn conclude(
     let output = context.output;
     let connection = vestal.engine.store().connection_named(&connected.name).await?;
     let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
-    let Connected { name, generation, scope, expires_at, refresh_token, advice, .. } = connected;
+    let Connected { name, generation, scope, expires_at, refresh_token, advice, about, .. } = connected;
     if output.json {
         output.json(&ConnectedView {
             name,
@@ -322,6 +402,8 @@ async fn conclude(
             refresh_token,
             next_refresh_at,
             advice,
+            site: about.site,
+            redirect: about.redirect,
         })?;
         return Ok(());
     }
@@ -340,6 +422,9 @@ async fn conclude(
     };
     let done = output.palette.good("connected");
     output.line(format_args!("{:?} is {done}{scopes}; {ends}; {renewed}", name.as_str()))?;
+    for (what, said) in about.site.iter().chain(&about.redirect) {
+        output.note(format_args!("  {what}  {said}"));
+    }
     if next_refresh_at.is_none() && !refresh_token {
         output.warn(format_args!(
             "the provider gave no refresh token, so {:?} ends with its access token, and nothing can keep it alive",

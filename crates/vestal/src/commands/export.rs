@@ -161,6 +161,8 @@ fn record(
         tags: connection.tags.clone(),
         policy: Some(connection.policy),
         paused: matches!(connection.state, State::Paused { .. }),
+        site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
+        redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),
         renewal: grant.map(|grant| grant.renewal),
         scope: tokens.and_then(|tokens| tokens.scope.clone()),
         consented_at: grant.map(|grant| grant.consented_at),

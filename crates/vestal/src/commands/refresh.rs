@@ -72,7 +72,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(name) => one(&vestal, name, args.rejected, context, &calendar).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
-            context.or_interrupted(many(&vestal, which, context, &calendar)).await?
+            context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?
         }
     }
 }

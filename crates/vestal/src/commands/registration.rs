@@ -6,6 +6,7 @@ use url::Url;
 use vestal_core::client::{Client, ClientAuth, Endpoints, Proof};
 use vestal_core::provider::{Issuer, Provider, catalogue};
 use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::site::{Site, variables};
 use vestal_engine::NewClient;
 use vestal_oauth::discovery::{Discovered, DiscoveryError, discover};
 use vestal_oauth::endpoint::{self, UnfitEndpoint};
@@ -13,7 +14,7 @@ use vestal_oauth::endpoint::{self, UnfitEndpoint};
 use crate::config::{create, read_secret_file};
 use crate::context::{Context, Vestal};
 use crate::entropy::SystemEntropy;
-use crate::failure::Failure;
+use crate::failure::{Failure, unfit_site};
 use crate::terminal;
 use crate::text::wrap;
 
@@ -66,6 +67,10 @@ pub(crate) struct ClientOptions {
     /// The redirect URI, exactly as it is registered [default: http://localhost:8724/callback]
     #[arg(long, value_name = "URI")]
     pub(crate) redirect_uri: Option<Url>,
+
+    /// Where the provider is, for all connections of the client.
+    #[arg(skip)]
+    pub(crate) site: Site,
 }
 
 /// Where what proves a client comes from.
@@ -326,7 +331,7 @@ pub(super) async fn endpoints(
         let fact = facts.token.as_ref().filter(|_| options.issuer.is_none());
         fact.map(|fact| fact.value.clone())
     });
-    let found = if let Some(token) = named {
+    let mut found = if let Some(token) = named {
         let fact = |fact: &Option<vestal_core::provider::Fact<Url>>| {
             // The provider's other endpoints do not belong to a token endpoint that somebody else named.
             fact.as_ref().filter(|_| options.token_endpoint.is_none()).map(|fact| fact.value.clone())
@@ -380,8 +385,17 @@ pub(super) async fn endpoints(
         }
         Found { endpoints, mtls, methods: auth_methods }
     };
+    let unfit_here = |why| unfit_site(&provider.name, &why);
+    let site = found.endpoints.site(&options.site, provider).map_err(unfit_here)?;
+    for endpoints in [&mut found.endpoints, &mut found.mtls] {
+        *endpoints = endpoints.filled(&site, provider).map_err(unfit_here)?;
+    }
     for url in found.endpoints.all().chain(found.mtls.all()) {
         refuse_retired(url.as_str())?;
+        if !variables(url.as_str()).is_empty() {
+            // It is known only with a connection where this leads, and looked at then.
+            continue;
+        }
         endpoint::check(url).map_err(|error| unfit(url, "cannot be used", error))?;
     }
     Ok(found)

@@ -137,6 +137,9 @@ async fn one(
         field("meaning", lost.sentences(&provider.name, calendar))?;
     }
     field("client", format!("{} ({})", client.name, provider.name))?;
+    for (what, said) in view.site.iter().chain(&view.redirect) {
+        field(what, said.clone())?;
+    }
     if let Some(scope) = &view.scope {
         field("scopes", scope.clone())?;
     }

@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
-    let want = Want { min_ttl: args.min_ttl };
+    let want = Want { min_ttl: args.min_ttl, extra: context.output.json };
     let issued = match context.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
         Ok(issued) => issued,
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
@@ -56,6 +56,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             expires_at: issued.expires_at,
             scope: issued.scope,
             generation: issued.generation,
+            extra: issued.extra,
         })?;
     } else if args.header {
         let scheme = match issued.token_type.as_str() {

@@ -198,8 +198,13 @@ async fn connect(
         endpoints: sandbox::endpoints(issuer)?,
     };
     let client = engine.add_client(client).await?;
-    let begin =
-        BeginConnect { name: name.clone(), client: client.name, scopes: None, parameters: BTreeMap::new() };
+    let begin = BeginConnect {
+        name: name.clone(),
+        client: client.name,
+        scopes: None,
+        site: BTreeMap::new(),
+        parameters: BTreeMap::new(),
+    };
     let consent = engine.begin_connect(begin).await?;
     let redirected = caller.consent(&consent.url).await?;
     engine.finish_connect(&redirected, Account::AsBefore).await?;

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use vestal_api::Code;
 use vestal_core::connection::ConnectionName;
 use vestal_core::seal::OpenError;
+use vestal_core::site::UnfitSite;
 use vestal_core::state::{Cause, Reason};
 use vestal_engine::{CatalogueError, Error};
 
@@ -117,6 +118,17 @@ impl Failure {
                         "log in as the account you mean, then: {again}; or, to change the account: {anyway}"
                     ))
             }
+            Error::UnknownAccount { name } => {
+                let typed = word(name.as_str());
+                let name = name.as_str();
+                Self::failed(format!("it is not known whose the new consent to {name:?} is, so the old one was kept"))
+                    .why("a connection is one account's, and nothing that the provider said can be compared with before")
+                    .next(format!(
+                        "if it is the same account: vestal connect --same-account {typed}; to change the account: vestal connect \
+                         --another-account {typed}"
+                    ))
+            }
+            Error::Site { provider, why, .. } => unfit_site(&provider, &why),
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
                 .next(format!("look at it with: vestal client show {}", word(&client))),
             // Nothing passes by itself here, and no consent helps.
@@ -242,6 +254,21 @@ impl Failure {
             why.push_str(&format!("\nits access token serves until {}", calendar.moment_and_away(end)));
         }
         Self::new(Code::TemporarilyUnavailable, error).why(why).next(advice)
+    }
+}
+
+/// Where a provider is, is not known, or nowhere that its file allows.
+pub(crate) fn unfit_site(provider: &str, why: &UnfitSite) -> Failure {
+    let failure = Failure::usage(why);
+    match why {
+        UnfitSite::Missing { variable, .. } => {
+            failure.why(format!("{provider} is at many places")).next(format!("add --site {variable}=VALUE"))
+        }
+        UnfitSite::NotAllowed { variable, .. } => {
+            failure.next(format!("name another one: --site {variable}=VALUE"))
+        }
+        UnfitSite::Unknown { .. } => failure.next("correct --site, or leave it out"),
+        UnfitSite::NoUrl => failure.next("correct the provider's file"),
     }
 }
 

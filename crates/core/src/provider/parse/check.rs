@@ -8,6 +8,7 @@ use url::{Host, Url};
 use super::Found;
 use super::document::Document;
 use crate::provider::{ApiFacts, ErrorFact, Grace, Issuer, Limit, Provider, Rotation};
+use crate::site::variables;
 
 /// Lists of facts that have no `is`.
 const ALSO_FACTS: [&str; 1] = ["errors"];
@@ -101,11 +102,16 @@ pub(super) fn provider(
         Some(Issuer::Ask) | None => {}
     }
     for (name, url) in endpoint_urls(provider) {
-        url_mistake(url).into_iter().for_each(|what| wrong(name, what));
+        let known = variables(url.as_str()).is_empty();
+        url_mistake(url).filter(|_| known).into_iter().for_each(|what| wrong(name, what));
         if let Some(retired) = provider.retired(url) {
             let (since, instead) = (retired.since, &retired.instead);
             wrong(name, format!("the file itself says that this ended on {since}: use {instead}"));
         }
+    }
+    let states = |variable: &str| document.key_at(&format!("site.{variable}")).is_some();
+    for (name, what) in provider.site_mistakes(states) {
+        wrong(&name, what);
     }
     client(provider, &mut wrong);
     lives(provider, &mut wrong);

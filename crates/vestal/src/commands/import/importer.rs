@@ -120,6 +120,8 @@ impl Importer<'_> {
             external_id: record.external_id,
             tags,
             policy: record.policy.or(self.args.policy).unwrap_or_default(),
+            site: record.site,
+            redirect: record.redirect,
             renewal: record.renewal.unwrap_or(Renewal::RefreshToken),
             refresh_token: secret(record.refresh_token),
             refresh_token_expires_at: record.refresh_token_expires_at,

@@ -1,0 +1,171 @@
+//! Whose a consent is. A connection is one account's, so that nobody's data ends up with somebody else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::provider::{Identity, Provider};
+use vestal_core::seal::Field;
+use vestal_core::secret::ExposeSecret;
+use vestal_core::site::Site;
+use vestal_core::token::{AccountHash, TokenAnswer};
+use vestal_oauth::account;
+use vestal_oauth::http::Exchange;
+use vestal_oauth::id_token::subject;
+
+use crate::secrets::place;
+use crate::{Engine, Error, Inner};
+
+/// How long an API may take to say whose a token is: the new grant is stored only after that.
+const ASK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whose consent is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// That of the account that was connected before, if one was; and it has to be known that it is.
+    AsBefore,
+    /// The same, and a person vouches for it: refused is only what is known to be another's.
+    Vouched,
+    /// Anybody's.
+    Any,
+}
+
+/// What two consents say of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    Another,
+    Unknown,
+}
+
+fn likeness(before: Option<&AccountHash>, now: Option<&AccountHash>) -> Likeness {
+    match (before, now) {
+        (Some(before), Some(now)) if before.by == now.by => {
+            if before.hash == now.hash {
+                Likeness::Same
+            } else {
+                Likeness::Another
+            }
+        }
+        _ => Likeness::Unknown,
+    }
+}
+
+impl Engine {
+    /// Whether it is known whose a connection is, if it was connected before: whether the next consent to it can be compared.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn knows_account(&self, name: &ConnectionName) -> Result<bool, Error> {
+        let connection = self.inner.store.connection_named(name).await?;
+        let connected = connection.filter(|connection| connection.grant.is_some());
+        Ok(match connected {
+            None => true,
+            Some(connection) => {
+                let client = self.inner.client_of(&connection).await?;
+                self.inner.account_before(&connection, &client.provider).is_some()
+            }
+        })
+    }
+}
+
+impl Inner {
+    /// Whether a consent may take the place of the one before, as far as it is known whose both are.
+    pub(crate) fn refuse_another_account(
+        &self,
+        connection: &Connection,
+        provider: &Provider,
+        now: Option<&AccountHash>,
+        account: Account,
+    ) -> Result<(), Error> {
+        if connection.grant.is_none() {
+            return Ok(());
+        }
+        let before = self.account_before(connection, &provider.id);
+        let name = || connection.name.clone();
+        match (account, likeness(before.as_ref(), now)) {
+            (Account::Any, _) | (_, Likeness::Same) | (Account::Vouched, Likeness::Unknown) => Ok(()),
+            (Account::AsBefore | Account::Vouched, Likeness::Another) => {
+                Err(Error::AnotherAccount { name: name() })
+            }
+            (Account::AsBefore, Likeness::Unknown) => Err(Error::UnknownAccount { name: name() }),
+        }
+    }
+
+    /// Whose the current grant is: as was noted with it, or else by its id token.
+    fn account_before(&self, connection: &Connection, provider: &str) -> Option<AccountHash> {
+        let grant = connection.grant.as_ref()?;
+        grant.about.account.clone().or_else(|| {
+            let place = place(connection.id, Field::IdToken, grant.id, grant.tokens.generation);
+            let id_token = self.vault.open_text(&place, grant.tokens.id_token.as_ref()?).ok()?;
+            self.by_id_token(id_token.expose_secret(), provider)
+        })
+    }
+
+    /// Whose a new grant is, where its provider says it: as the file has it, or else by an id token.
+    pub(crate) async fn account_of(
+        &self,
+        client: &Client,
+        provider: &Provider,
+        answer: &TokenAnswer,
+        site: &Site,
+        redirect: &BTreeMap<String, String>,
+    ) -> Option<AccountHash> {
+        let identity = provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value);
+        let said = match identity {
+            Identity::IdToken => {
+                return self.by_id_token(answer.id_token.as_ref()?.expose_secret(), &provider.id);
+            }
+            Identity::Redirect(name) => redirect.get(name).cloned(),
+            Identity::Site(name) => site.get(name).cloned(),
+            Identity::Token(path) => account::at(&answer.extra, path),
+            Identity::Get { get, path } => {
+                let exchange = match account::request(get, &answer.access_token) {
+                    Ok(request) => self.http.send(request, ASK_WITHIN.min(self.limits.answer)).await,
+                    Err(error) => Exchange::from(error),
+                };
+                // The consent is good all the same.
+                let told = |why| tracing::warn!(client = %client.name, %why, "the API did not say whose the new token is");
+                account::read(exchange, path).map_err(told).ok()
+            }
+        };
+        said.map(|said| self.account_hash(&provider.id, identity, &said))
+    }
+
+    fn by_id_token(&self, id_token: &str, provider: &str) -> Option<AccountHash> {
+        let subject = subject(id_token)?;
+        Some(self.account_hash(provider, &Identity::IdToken, &format!("{}\n{}", subject.iss, subject.sub)))
+    }
+
+    fn account_hash(&self, provider: &str, by: &Identity, said: &str) -> AccountHash {
+        let by = by.to_string();
+        // No refresh token has a line break, so that none has the same fingerprint.
+        let hash = self.vault.fingerprint(&format!("account\n{provider}\n{by}\n{said}"));
+        let hash = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        AccountHash { by, hash }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_said_by_the_same_source_is_compared() {
+        let account = |by: &str, hash: &str| AccountHash { by: by.to_owned(), hash: hash.to_owned() };
+        let (a, b) = (account("token.id", "a"), account("token.id", "b"));
+        let elsewhere = account("redirect.id", "b");
+        for (before, now, expected) in [
+            (Some(&a), Some(&a), Likeness::Same),
+            (Some(&a), Some(&b), Likeness::Another),
+            (Some(&a), Some(&elsewhere), Likeness::Unknown),
+            (Some(&a), None, Likeness::Unknown),
+            (None, Some(&a), Likeness::Unknown),
+            (None, None, Likeness::Unknown),
+        ] {
+            assert_eq!(likeness(before, now), expected, "{before:?} {now:?}");
+        }
+    }
+}

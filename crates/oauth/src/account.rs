@@ -1,0 +1,97 @@
+//! Asking an API whose an access token is.
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::form::{UnsendableUrl, get};
+use crate::http::{BodyEnd, Exchange};
+
+/// The longest text that is taken for an account.
+const LONGEST: usize = 1024;
+
+/// The request (RFC 6750 §2.1).
+///
+/// # Errors
+/// Where the URL, or the token, cannot be put into a request.
+pub fn request(url: &Url, access_token: &SecretString) -> Result<Request<Bytes>, UnsendableUrl> {
+    let mut request = get(url)?;
+    let bearer = format!("Bearer {}", access_token.expose_secret());
+    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| UnsendableUrl::of(url))?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    Ok(request)
+}
+
+/// The account that an answer names, or a sentence that says why it names none.
+///
+/// # Errors
+/// Where it names none.
+pub fn read(exchange: Exchange, path: &[String]) -> Result<String, String> {
+    let answer = match exchange {
+        Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => return Err(detail),
+        Exchange::Answered(answer) => answer,
+    };
+    if answer.status != 200 || answer.end != BodyEnd::Complete {
+        return Err(format!("it answered {}", answer.status));
+    }
+    let fields: Map<String, Value> =
+        serde_json::from_slice(&answer.body).map_err(|_| "its answer is no JSON object".to_owned())?;
+    at(&fields, path).ok_or_else(|| format!("its answer has no {}", path.join(".")))
+}
+
+/// The text or the whole number at a path, if there is one that can tell accounts apart.
+pub fn at(fields: &Map<String, Value>, path: &[String]) -> Option<String> {
+    let (first, rest) = path.split_first()?;
+    let found = rest.iter().try_fold(fields.get(first)?, |value, name| value.get(name))?;
+    let text = match found {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
+        _ => return None,
+    };
+    (!text.trim().is_empty() && text.len() <= LONGEST).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::http::Answer;
+
+    fn answered(status: u16, body: &'static str) -> Result<String, String> {
+        let body = Bytes::from_static(body.as_bytes());
+        let answer = Answer { status, headers: HeaderMap::new(), body, end: BodyEnd::Complete };
+        read(Exchange::Answered(answer), &["data".to_owned(), "id".to_owned()])
+    }
+
+    #[test]
+    fn a_text_or_a_number_at_its_place_is_an_account() {
+        assert_eq!(answered(200, r#"{"data":{"id":"u-1"}}"#).unwrap(), "u-1");
+        assert_eq!(answered(200, r#"{"data":{"id":17}}"#).unwrap(), "17");
+        for (status, body) in [
+            (200, r#"{"data":{"id":""}}"#),
+            (200, r#"{"data":{"id":null}}"#),
+            (200, r#"{"data":{"id":1.5}}"#),
+            (200, r#"{"data":[{"id":"u"}]}"#),
+            (200, r#"{"id":"u"}"#),
+            (200, "<html>"),
+            (401, r#"{"data":{"id":"u-1"}}"#),
+        ] {
+            assert!(answered(status, body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_token_goes_into_a_header_that_is_not_shown() {
+        let url = "https://api.example/me".parse().unwrap();
+        let request = request(&url, &"tok".into()).unwrap();
+        assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/me"));
+        assert!(request.headers()["authorization"].is_sensitive());
+        assert_eq!(request.headers()["authorization"], "Bearer tok");
+        assert!(super::request(&url, &"t\nk".into()).is_err());
+    }
+}
