@@ -20,6 +20,7 @@ mod dialects;
 mod docs;
 mod errors;
 mod fleet;
+mod grants;
 mod importing;
 mod oidc_provider;
 mod processes;

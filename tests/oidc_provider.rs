@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use url::Url;
 
-use vestal_api::{ConnectedView, DeviceConsentView};
+use vestal_api::{ConnectedView, DeviceConsentView, TokenView};
 
-use crate::harness::{Browser, Ended, Home, Kind, PAUSE, Peer, Running, Secret, free_port, until};
+use crate::harness::{Browser, Ended, Home, Kind, PAUSE, Peer, Running, Secret, free_port, get_with, until};
 
 const READERS: usize = 8;
 const WATCH: Duration = Duration::from_secs(60);
@@ -159,6 +160,62 @@ fn a_person_consents_on_another_device() {
     assert!(told.took < Duration::from_secs(5) && told.stderr.contains("interrupted"), "{told}");
 }
 
+#[test]
+fn tokens_are_bound_to_a_key_and_a_nonce_costs_one_more_request() {
+    let home = Home::new();
+    let peer = Peer::start(home.record(), &json!({"dpop_nonce": true, "access_ttl_s": 30}));
+    connect_with(&home, &peer, "shop", "bound", &["--dpop", "--scope", "openid contacts offline_access"])
+        .ok();
+    let first = token(&home, &["token", "shop"]);
+    home.vestal(&["refresh", "shop"]).ok();
+    let told: TokenView = home.vestal(&["token", "shop", "--json"]).ok().json();
+    assert_eq!((told.token_type.as_str(), told.dpop), ("DPoP", None));
+    assert!(told.access_token != first && peer.accepts(&told.access_token));
+    let stats = peer.stats();
+    assert_eq!(stats["refused"], json!({"use_dpop_nonce": 2}), "once for each process: {stats}");
+    assert_eq!(stats["refresh_reuses"], 0, "{stats}");
+
+    // An API takes the token with a proof for it only, and asks for a nonce of its own.
+    let me: Url = format!("{}/me", peer.issuer).parse().unwrap();
+    let headers = |more: &[&str]| {
+        let args = ["token", "shop", "--header", "--dpop", "GET", me.as_str()];
+        let printed = home.vestal(&[&args[..], more].concat()).ok().stdout;
+        printed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let sent = headers(&[]);
+    assert!(sent[0].starts_with("Authorization: DPoP ") && sent[1].starts_with("DPoP: "), "two lines");
+    let answer = get_with(&me, &[&sent[0], &sent[1]]);
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let nonce = answer.header("dpop-nonce").unwrap().to_owned();
+    let sent = headers(&["--dpop-nonce", &nonce]);
+    assert_eq!(get_with(&me, &[&sent[0], &sent[1]]).json()["sub"], "vesta");
+    assert_eq!(get_with(&me, &[&sent[0], &sent[1]]).status, 401, "a proof is of use once");
+    let bare = sent[0].replace("DPoP", "Bearer");
+    assert_eq!(get_with(&me, &[&bare]).status, 401, "the token alone is of no use");
+
+    // Eight processes at once: one of them refreshes, with the key that all have.
+    let processes: Vec<_> = (0..READERS).map(|_| home.start(&["refresh", "shop"])).collect();
+    for process in processes {
+        process.end().ok();
+    }
+    let stats = peer.stats();
+    assert_eq!(stats["refresh_reuses"], 0, "{stats}");
+    assert_eq!(stats["grants_revoked"], 0, "{stats}");
+    assert!(peer.accepts(&token(&home, &["token", "shop"])));
+
+    // Client credentials are bound, too; what is bound to nothing has nothing to prove.
+    let client = peer.client("basic");
+    let args =
+        ["connect", "job", "--provider", "custom", "--issuer", &peer.issuer, "--client", "job", "--dpop"];
+    let more = ["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"];
+    let grant = ["--grant", "client-credentials", "--scope", "contacts"];
+    home.vestal_reading(&[&args[..], &more, &grant].concat(), &format!("{}\n", client.secret)).ok();
+    let told: TokenView = home.vestal(&["token", "job", "--json"]).ok().json();
+    assert!(told.token_type == "DPoP" && peer.accepts(&told.access_token));
+    connect(&home, &peer, "plain", "post").ok();
+    home.vestal(&["token", "plain", "--dpop", "GET", me.as_str()]).code(1);
+}
+
 /// Begins to connect on another device, as the client that the peer knows by this name.
 fn begin_device(home: &Home, peer: &Peer, client: &str) -> Running {
     let registered = peer.client(client);
@@ -215,6 +272,12 @@ fn the_browser_comes_back_by_itself() {
 /// Connects as the client that the peer knows by this name.
 #[track_caller]
 fn connect(home: &Home, peer: &Peer, name: &str, client: &str) -> Ended {
+    connect_with(home, peer, name, client, &[])
+}
+
+/// The same with more arguments.
+#[track_caller]
+fn connect_with(home: &Home, peer: &Peer, name: &str, client: &str, more: &[&str]) -> Ended {
     let (registered, issuer) = (peer.client(client), &peer.issuer);
     // A client's own name, so that each has its own.
     let mut args = vec!["--provider", "custom", "--issuer", issuer, "--client", client];
@@ -222,7 +285,7 @@ fn connect(home: &Home, peer: &Peer, name: &str, client: &str) -> Ended {
     if !registered.secret.is_empty() {
         args.extend(["--client-secret-stdin"]);
     }
-    home.consent(name, &args, &registered.secret)
+    home.consent(name, &[&args[..], more].concat(), &registered.secret)
 }
 
 /// The token that a command prints, which is a secret from then on.

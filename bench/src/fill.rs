@@ -193,6 +193,7 @@ fn connection(
             id: grant,
             consented_at: created_at,
             renewal: Renewal::RefreshToken,
+            means: None,
             tokens,
             about: About::default(),
         }),

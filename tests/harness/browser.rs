@@ -19,7 +19,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
@@ -33,6 +33,11 @@ impl Answer {
 /// Fetches one page.
 pub(crate) fn get(url: &Url) -> Answer {
     Browser::default().get(url)
+}
+
+/// Fetches one page with these lines in the request's head.
+pub(crate) fn get_with(url: &Url, lines: &[&str]) -> Answer {
+    Browser::default().get_with(url, lines)
 }
 
 /// Where a person is sent unless somebody wants it otherwise.
@@ -66,6 +71,10 @@ impl Browser {
     }
 
     pub(crate) fn get(&mut self, url: &Url) -> Answer {
+        self.get_with(url, &[])
+    }
+
+    fn get_with(&mut self, url: &Url, lines: &[&str]) -> Answer {
         let (host, port) = (url.host_str().unwrap(), url.port_or_known_default().unwrap());
         let mut stream = TcpStream::connect((host, port)).unwrap_or_else(|error| panic!("{url}: {error}"));
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -73,9 +82,10 @@ impl Browser {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = format!(
-            "GET {}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+            "GET {}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {}\r\n{}Connection: close\r\n\r\n",
             url.path(),
             cookies.join("; "),
+            lines.iter().map(|line| format!("{line}\r\n")).collect::<String>(),
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();

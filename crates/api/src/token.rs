@@ -22,6 +22,9 @@ pub struct TokenView {
     /// What else came with it and with the consent, such as `instance_url` or `realmId`. May hold secrets.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// A proof for one request with it (RFC 9449); `null` where none was asked for.
+    #[serde(default)]
+    pub dpop: Option<String>,
 }
 
 impl TokenView {
@@ -54,12 +57,13 @@ mod tests {
             scope: None,
             generation: 3,
             extra: serde_json::Map::new(),
+            dpop: None,
         };
         assert!(!format!("{view:?}").contains("planted-secret"));
         let json = serde_json::to_value(&view).unwrap();
         let expected = serde_json::json!({
             "access_token": "planted-secret", "token_type": "Bearer", "expires_at": null, "expires_in": null,
-            "scope": null, "generation": 3,
+            "scope": null, "generation": 3, "dpop": null,
         });
         assert_eq!(json, expected);
     }

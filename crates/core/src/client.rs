@@ -96,6 +96,9 @@ impl Client {
                 binding.extend(["\n", name, " ", url.as_str()]);
             }
         }
+        if self.endpoints.dpop {
+            binding.push_str("\ndpop");
+        }
         binding
     }
 }
@@ -223,6 +226,9 @@ pub struct Endpoints {
     /// The device authorization endpoint (RFC 8628).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_authorization: Option<Url>,
+    /// Whether tokens are to be bound to a key (RFC 9449), as the client is registered (`dpop_bound_access_tokens`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dpop: bool,
     /// Whether the provider promised to send `iss` on every redirect (RFC 9207 §3).
     pub sends_iss: bool,
     /// Where authorization requests are pushed (RFC 9126).
@@ -261,6 +267,7 @@ impl Endpoints {
             lengthen: None,
             revocation: None,
             device_authorization: None,
+            dpop: false,
             sends_iss: false,
             pushed_authorization: None,
             push: false,
@@ -300,6 +307,7 @@ impl Endpoints {
             introspection,
             userinfo,
             jwks,
+            dpop: _,
             resources: _,
         } = self;
         let others = [
@@ -373,6 +381,9 @@ mod tests {
         bindings.push(other.binding());
         other = client.clone();
         other.endpoints.device_authorization = Some(url("https://as.example/refresh"));
+        bindings.push(other.binding());
+        other = client.clone();
+        other.endpoints.dpop = true;
         bindings.push(other.binding());
         other = client.clone();
         other.endpoints.token = url("https://elsewhere.example/token");

@@ -165,6 +165,8 @@ pub struct ClientFacts {
     pub auth: Option<Fact<Vec<ClientAuth>>>,
     /// Whom a client's assertions are for (RFC 7523 §3); the issuer where there is one, unless this says otherwise.
     pub assertion_audience: Option<Fact<AssertionAudience>>,
+    /// Whether tokens are to be bound to a key (RFC 9449).
+    pub dpop: Option<Fact<bool>>,
     /// Which redirect URIs it accepts, in a sentence.
     pub redirect_uri: Option<Fact<String>>,
 }

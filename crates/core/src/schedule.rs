@@ -244,7 +244,7 @@ pub fn schedule(
     let rest = |wishes, floors, next| Schedule { next, wishes, floors, idle_end, absolute_end };
     let renewable = match grant.renewal {
         Renewal::RefreshToken => grant.tokens.refresh_token.is_some(),
-        Renewal::ClientCredentials | Renewal::Exchange | Renewal::None => !provider.cannot_renew(grant),
+        _ => !provider.cannot_renew(grant),
     };
     if let Some(why) = stopped.or((!renewable).then_some(WhyNever::NothingToRenewWith)) {
         return rest(vec![], vec![], Next::Never(why));

@@ -116,6 +116,8 @@ pub enum Field {
     RawAnswer = 7,
     /// An answer in the journal.
     JournalAnswer = 9,
+    /// What renewing a grant needs besides its tokens and its client.
+    GrantMeans = 10,
     /// The key of [`Vault::fingerprint`].
     FingerprintKey = 8,
 }

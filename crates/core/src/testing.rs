@@ -98,6 +98,7 @@ pub(crate) fn connection(life: Option<Duration>) -> Connection {
             id: grant_id(1),
             consented_at: start(),
             renewal: Renewal::RefreshToken,
+            means: None,
             tokens,
             about: About::default(),
         }),

@@ -148,6 +148,10 @@ pub enum Renewal {
     ClientCredentials,
     /// By an exchange of the access token itself, while it lives.
     Exchange,
+    /// With an assertion that the client signs (RFC 7523 §2.1). Knows no rotation and nothing to lose.
+    JwtBearer,
+    /// With the fresh access token of another connection (RFC 8693). Knows no rotation and nothing to lose.
+    TokenExchange,
     /// Not at all: when the access token ends, a person must consent again.
     None,
 }
@@ -161,6 +165,8 @@ pub struct Grant {
     pub consented_at: Timestamp,
     /// How its access token is renewed.
     pub renewal: Renewal,
+    /// What that needs besides the tokens and the client: a key of its own, or what is exchanged. Sealed.
+    pub means: Option<Sealed>,
     /// The current token set.
     pub tokens: TokenSet,
     /// What else is known of it.

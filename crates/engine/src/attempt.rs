@@ -1,7 +1,7 @@
 //! One attempt at a refresh. Its order is the product's promise (README, "What is promised"):
 //!
 //! 1. Take the lease and write the attempt down, durably, having decided on what is stored now (`take.rs`).
-//! 2. Send one request, begun within [`SEND_WITHIN`] of taking the lease, and gone within [`DEPART_WITHIN`]. Nothing below this line ever sends a second one.
+//! 2. Send one request, begun within [`SEND_WITHIN`] of taking the lease, and gone within [`DEPART_WITHIN`]. Nothing below this line ever sends a second one, but for a proof that lacked a nonce (`dpop.rs`).
 //! 3. Store the answer, durably, before anybody is given the new access token (`save.rs`).
 //! 4. Close the attempt and release the lease, in the same write.
 
@@ -13,6 +13,7 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId};
 use vestal_core::journal::JournalError;
 use vestal_core::outcome::{Reply, first_use};
 use vestal_core::provider::{Grace, Provider};
+use vestal_core::secret::SecretString;
 use vestal_core::store::StoreError;
 use vestal_oauth::departure::Departure;
 use vestal_oauth::http::{Answer, Exchange};
@@ -47,6 +48,8 @@ enum Step {
     Again(Duration),
     /// Taking the lease took so long that nothing was sent.
     TooLate,
+    /// The access token of this connection is needed first, to be exchanged.
+    Needs(ConnectionId),
 }
 
 impl Inner {
@@ -65,9 +68,16 @@ impl Inner {
             None => (self.slot(id, client).await?, None),
         };
         let mut too_late = false;
+        let mut subject = None;
         for _ in 0..ATTEMPTS_PER_FLIGHT {
-            match self.attempt(id, client, purpose, &slot, stored.take()).await? {
+            match self.attempt(id, client, purpose, &slot, stored.take(), subject.as_ref()).await? {
                 Step::Landed(landing) => return Ok(landing),
+                Step::Needs(from) => {
+                    // That one may need a slot of the same host.
+                    drop(slot);
+                    subject = Some(Arc::clone(&self).subject(from).await);
+                    slot = self.slot(id, client).await?;
+                }
                 Step::TooLate => too_late = true,
                 Step::Again(wait) => {
                     too_late = false;
@@ -101,6 +111,7 @@ impl Inner {
         purpose: Purpose,
         slot: &Slot,
         stored: Option<Box<Connection>>,
+        subject: Option<&Result<SecretString, String>>,
     ) -> Result<Step, Error> {
         let client = self.open_client(client).await?;
         self.replay_before(id).await?;
@@ -109,11 +120,12 @@ impl Inner {
             Ok(room) => room,
             Err(error) => return Err(self.why_nothing_is_saved(error).await),
         };
-        let taken = match self.take(id, purpose, &client, stored).await? {
+        let taken = match self.take(id, purpose, &client, stored, subject).await? {
             Take::Taken(taken) => *taken,
             Take::Not(landing) => return Ok(Step::Landed(landing)),
+            Take::Needs(from) => return Ok(Step::Needs(from)),
         };
-        let Taken { connection, attempt, cargo, request, at, deadline } = taken;
+        let Taken { connection, attempt, cargo, request, proof_key, at, deadline } = taken;
         if self.clock.uptime().saturating_sub(at) > SEND_WITHIN {
             self.give_back(connection, &attempt).await?;
             return Ok(Step::TooLate);
@@ -123,8 +135,8 @@ impl Inner {
         let leaves_by = at + DEPART_WITHIN.min(lease_for(deadline) / 2);
         let unsendable = request.is_err();
         let exchange = match request {
-            Ok(request) => self.http.send(self.departing(request, leaves_by), deadline).await,
-            Err(unsendable) => Exchange::from(unsendable),
+            Ok(request) => self.send(self.departing(request, leaves_by), proof_key.as_ref(), deadline).await,
+            Err(detail) => Exchange::NotSent { detail },
         };
         // What kept it from being sent may be ours, as a machine that slept: that says nothing of the host.
         let too_late = matches!(exchange, Exchange::NotSent { .. }) && self.clock.uptime() > leaves_by;

@@ -13,18 +13,19 @@ use vestal_core::id::GrantId;
 use vestal_core::outcome::{Class, Reply, classify};
 use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
-use vestal_core::site::Site;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
 use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::{Callback, CallbackError};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer_of;
-use vestal_oauth::{UnsendableUrl, authorization_code, client_credentials, sent};
+use vestal_oauth::{UnsendableUrl, authorization_code, sent};
 
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
+use crate::dpop::is_bound;
 use crate::identity::Account;
+use crate::means::Means;
 use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
 use crate::sites::site_after;
@@ -91,39 +92,6 @@ impl Engine {
             }
         }
     }
-
-    /// Connects with the client's own credentials: no person is needed, nor any refresh token.
-    ///
-    /// # Errors
-    ///
-    /// As [`Engine::finish_connect`].
-    pub async fn connect_client_credentials(
-        &self,
-        name: &ConnectionName,
-        client: &str,
-        site: &Site,
-    ) -> Result<Connected, Error> {
-        let inner = &self.inner;
-        let client: Client = self.client_named(client).await?;
-        let provider = inner.catalogue.get(&client.provider)?;
-        let (at, site) = inner.where_to_begin(name, &client, &provider, site).await?;
-        let prover = inner.prover_at(&client, &at.endpoints, &provider.client)?;
-        let (client, credentials) = (at, inner.credentials(&client, &prover)?);
-        let connection = inner.find_or_create(name, &client).await?;
-        let request = client_credentials::token_request(
-            &client.endpoints.token,
-            &credentials,
-            &client.scopes,
-            &client.endpoints.resources,
-            &provider.requests,
-        );
-        let (answer, started_at) = inner.ask(request, &provider, provider.answers.to_exchange()).await?;
-        let renewal = Renewal::ClientCredentials;
-        let about = About { site, ..About::default() };
-        let account = Account::Any;
-        let consent = Consent { connection, client: &client, answer, renewal, started_at, about, account };
-        inner.store_consent(consent, &provider, None).await
-    }
 }
 
 /// What a consent brought.
@@ -133,9 +101,21 @@ pub(crate) struct Consent<'a> {
     pub(crate) client: &'a Client,
     pub(crate) answer: TokenAnswer,
     pub(crate) renewal: Renewal,
+    pub(crate) means: Means,
     pub(crate) started_at: Timestamp,
     pub(crate) about: About,
     pub(crate) account: Account,
+}
+
+impl Consent<'_> {
+    /// What to tell where a token was to be bound to a key, and is not.
+    fn unbound(&self) -> Option<String> {
+        let is_bound = is_bound(&self.answer.token_type);
+        (self.means.proof_key.is_some() && !is_bound).then(|| {
+            let kind = &self.answer.token_type;
+            format!("the provider takes no notice of DPoP: the token is of the type {kind}, and serves whoever has it")
+        })
+    }
 }
 
 impl Inner {
@@ -183,7 +163,9 @@ impl Inner {
             &authorization.endpoints.resources,
             &provider.requests,
         );
-        let (mut answer, started_at) = self.ask(request, &provider, provider.answers.to_exchange()).await?;
+        let means = Means { proof_key: self.new_proof_key(&client), ..Means::default() };
+        let shape = provider.answers.to_exchange();
+        let (mut answer, started_at) = self.ask(request, &means, &provider, shape).await?;
         if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
             let nonce = authorization_code::nonce(&verifier);
             self.check_id_token(&client, &prover, keys, &nonce, id_token).await?;
@@ -195,18 +177,20 @@ impl Inner {
         };
         let whose = self.account_of(&client, &provider, &answer, &site, &redirect).await;
         let about = About { site, redirect, account: whose };
-        let consent = Consent { connection, client: &client, answer, renewal, started_at, about, account };
+        let consent =
+            Consent { connection, client: &client, answer, renewal, means, started_at, about, account };
         self.store_consent(consent, &provider, Some(&authorization.scopes)).await
     }
 
     /// Asks for a token set; returns it with the time at which that was begun.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         request: Result<http::Request<Bytes>, UnsendableUrl>,
+        means: &Means,
         provider: &Provider,
         shape: Shape<'_>,
     ) -> Result<(TokenAnswer, Timestamp), Error> {
-        let (reply, started_at) = self.ask_for_reply(request, shape).await;
+        let (reply, started_at) = self.ask_for_reply(request, means, shape).await;
         let transient = matches!(classify(&reply, provider), Class::Transient | Class::Ambiguous);
         match reply {
             Reply::Tokens(answer) => Ok((*answer, started_at)),
@@ -223,12 +207,13 @@ impl Inner {
     pub(crate) async fn ask_for_reply(
         &self,
         request: Result<http::Request<Bytes>, UnsendableUrl>,
+        means: &Means,
         shape: Shape<'_>,
     ) -> (Reply, Timestamp) {
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let started_at = self.clock.now();
         let exchange = match request {
-            Ok(request) => self.http.send(request, self.limits.answer).await,
+            Ok(request) => self.send(request, means.signing_key().as_ref(), self.limits.answer).await,
             Err(error) => Exchange::from(error),
         };
         (read_token_answer_of(exchange, started_at, &sent, shape).reply, started_at)
@@ -272,7 +257,7 @@ impl Inner {
                 short_lived: false,
                 advice: match consent.renewal {
                     Renewal::None => provider.authorization.without_refresh_token.clone(),
-                    _ => None,
+                    _ => consent.unbound(),
                 },
                 about: consent.about.clone(),
             };
@@ -286,6 +271,7 @@ impl Inner {
                 id: grant_id,
                 consented_at: consent.started_at,
                 renewal: consent.renewal,
+                means: self.seal_means(&consent.means, connection.id, grant_id, consent.client),
                 tokens,
                 about: consent.about.clone(),
             };

@@ -19,6 +19,7 @@ use vestal_oauth::sent;
 
 use crate::callback::Consent;
 use crate::connect::advice;
+use crate::means::Means;
 use crate::{Account, Connected, Engine, Error, Inner};
 
 /// What to ask consent for.
@@ -121,7 +122,8 @@ impl Engine {
         let prover = inner.prover_at(&client, &at.endpoints, &provider.client)?;
         let client = at;
         let mut interval = request.interval;
-        let waiting = Arc::new(Waiting { request, client, provider, prover, account });
+        let means = Means { proof_key: inner.new_proof_key(&client), ..Means::default() };
+        let waiting = Arc::new(Waiting { request, client, provider, prover, means, account });
         loop {
             let left = waiting.request.ends.saturating_sub(inner.clock.uptime());
             if left.is_zero() {
@@ -149,6 +151,7 @@ struct Waiting {
     client: Client,
     provider: Arc<Provider>,
     prover: Prover,
+    means: Means,
     account: Account,
 }
 
@@ -161,7 +164,7 @@ enum Polled {
 impl Inner {
     /// Asks once whether the person has answered, and stores what that brought.
     async fn poll(&self, waiting: &Waiting, interval: Duration) -> Result<Polled, Error> {
-        let Waiting { request, client, provider, prover, account } = waiting;
+        let Waiting { request, client, provider, prover, means, account } = waiting;
         // Made anew for each poll: an assertion is good for one request.
         let credentials = self.credentials(client, prover)?;
         let asked = device::token_request(
@@ -170,7 +173,7 @@ impl Inner {
             &request.device_code,
             &provider.requests,
         );
-        let (reply, started_at) = self.ask_for_reply(asked, provider.answers.to_exchange()).await;
+        let (reply, started_at) = self.ask_for_reply(asked, means, provider.answers.to_exchange()).await;
         let answer = match device::decide(reply, interval) {
             Poll::Granted(answer) => *answer,
             Poll::Again { interval } => return Ok(Polled::Again { interval }),
@@ -191,6 +194,7 @@ impl Inner {
             client,
             answer,
             renewal,
+            means: means.clone(),
             started_at,
             about: About { site: request.site.clone(), redirect, account: whose },
             account: *account,

@@ -155,6 +155,20 @@ pub enum Error {
         /// The connection.
         name: ConnectionName,
     },
+    /// A connection would be made from its own token.
+    #[error("the token of {from:?} is made from that of {name:?}, or after too many others")]
+    Circle {
+        /// The connection.
+        name: ConnectionName,
+        /// The one whose token was to be exchanged.
+        from: ConnectionName,
+    },
+    /// A proof could not be signed.
+    #[error("a proof could not be signed: {detail}")]
+    Unsigned {
+        /// What happened.
+        detail: String,
+    },
     /// The client lacks what this needs.
     #[error("the client {client:?} {lacks}")]
     Client {

@@ -262,6 +262,7 @@ impl Inner {
             id: GrantId::of_import(&self.mark_of(new)),
             consented_at: new.consented_at.unwrap_or(now).min(now),
             renewal: new.renewal,
+            means: None,
             tokens: self.seal_import(new, before, (&client, &known.provider), now),
             about: About { site, redirect: new.redirect.clone(), account: None },
         };
@@ -273,9 +274,10 @@ impl Inner {
         let transition = match new.renewal {
             // Nothing can be found out by trying: there is no way, or the access token may be too young for it.
             Renewal::None | Renewal::Exchange => Transition::Consent,
-            Renewal::RefreshToken | Renewal::ClientCredentials => {
-                Transition::Import { verify_at: turn(now, new.position) }
-            }
+            Renewal::RefreshToken
+            | Renewal::ClientCredentials
+            | Renewal::JwtBearer
+            | Renewal::TokenExchange => Transition::Import { verify_at: turn(now, new.position) },
         };
         let disconnecting = |_| Error::Disconnecting { name: before.name.clone() };
         let mut state = before.state.clone().apply(transition, now).map_err(disconnecting)?;
@@ -342,6 +344,13 @@ fn check(new: &NewConnection) -> Result<(), Error> {
         Renewal::RefreshToken if new.refresh_token.is_none() => {
             unimportable("it has no refresh token".to_owned())
         }
+        // Its key, or what is exchanged, is in no record.
+        Renewal::JwtBearer => {
+            unimportable("it needs its key: connect it with vestal connect --service-account".to_owned())
+        }
+        Renewal::TokenExchange => unimportable(
+            "it needs another connection: connect it with vestal connect --exchange-from".to_owned(),
+        ),
         Renewal::None | Renewal::Exchange if new.access_token.is_none() => {
             unimportable("it has neither a refresh token nor an access token".to_owned())
         }

@@ -11,6 +11,7 @@ use vestal_core::secret::SecretString;
 use vestal_core::state::{Failing, State};
 use vestal_core::token::{Grant, Renewal, saturating_add};
 
+use crate::dpop::{BoundKey, is_bound};
 use crate::flight::Landing;
 use crate::take::Purpose;
 use crate::{Engine, Error, Inner};
@@ -58,6 +59,8 @@ pub struct IssuedToken {
     pub trouble: Option<Failing>,
     /// What else the provider said with it, and on the redirect, where that was wanted.
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// The key that it is bound to (RFC 9449), for [`Engine::proof`].
+    pub bound_to: Option<BoundKey>,
 }
 
 impl Engine {
@@ -172,9 +175,21 @@ impl Inner {
             short: !is_fresh(connection, want.min_ttl, now),
             trouble: connection.state.failing().cloned(),
             extra: if want.extra { self.all_extra(connection, grant) } else { Default::default() },
+            bound_to: self.bound_to(connection, grant).await?,
         };
         self.note_read(connection, now).await;
         Ok(issued)
+    }
+
+    /// The key that the current access token is bound to.
+    async fn bound_to(&self, connection: &Connection, grant: &Grant) -> Result<Option<BoundKey>, Error> {
+        if !is_bound(&grant.tokens.token_type) || grant.means.is_none() {
+            return Ok(None);
+        }
+        let opened = self.open_client(connection.client).await?;
+        let client = self.open_at_site_of(&opened, Some(grant))?;
+        let key = self.means(connection, grant, &client)?.signing_key();
+        Ok(key.map(|key| BoundKey(Arc::new(key))))
     }
 
     /// What came with the tokens, and with the redirect before: what a use of the API needs besides.

@@ -1,7 +1,8 @@
 //! What Vestal does, over the ports: one file per verb.
 //!
 //! - [`connect`](Engine::begin_connect): ask a person for consent; [`callback`](Engine::finish_connect): take it;
-//!   [`device`](Engine::begin_device): the same on another device
+//!   [`device`](Engine::begin_device): the same on another device;
+//!   [`connect_alone`](Engine::connect_client_credentials): nobody has to consent
 //! - [`issue_token`](Engine::issue_token): a fresh access token
 //! - [`refresh`](Engine::refresh): now, since somebody asked
 //! - [`look`](Engine::run_once): what the schedule says, now; [`serve`](Engine::serve): for as long as a service runs
@@ -19,9 +20,11 @@ mod catalogue;
 mod change;
 mod client_trouble;
 mod connect;
+mod connect_alone;
 mod decision;
 mod device;
 mod disconnect;
+mod dpop;
 mod error;
 mod export;
 mod flight;
@@ -37,6 +40,7 @@ mod journal;
 mod learn;
 mod look;
 mod manage;
+mod means;
 mod open_clients;
 mod pause;
 mod refresh;
@@ -74,8 +78,10 @@ use vestal_oauth::http::Http;
 pub use callback::Connected;
 pub use catalogue::{Catalogue, CatalogueError, OwnFile, OwnMistake};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
+pub use connect_alone::{Bearer, ExchangeFrom};
 pub use device::{BeginDevice, DeviceRequest};
 pub use disconnect::{Disconnected, Revocation};
+pub use dpop::BoundKey;
 pub use error::Error;
 pub use export::Secrets;
 pub use identity::Account;
@@ -206,6 +212,7 @@ struct Inner {
     /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
     rejections: reject::Rejections,
+    nonces: dpop::Nonces,
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
     ailing: ailing::Ailing,
@@ -248,6 +255,7 @@ impl Engine {
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),
+                nonces: dpop::Nonces::default(),
                 time: time::Time::default(),
                 consents: Arc::default(),
                 notes: Arc::default(),

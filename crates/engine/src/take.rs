@@ -16,7 +16,8 @@ use vestal_core::state::State;
 use vestal_core::store::{AttemptStatus, Begin, StoreError, Write};
 use vestal_core::token::{Grant, Renewal, saturating_add};
 use vestal_oauth::client_auth::Credentials;
-use vestal_oauth::{UnsendableUrl, client_credentials, exchange, refresh_token};
+use vestal_oauth::jwt::SigningKey;
+use vestal_oauth::{UnsendableUrl, exchange, refresh_token};
 
 use crate::attempt::SEND_WITHIN;
 use crate::change::CONTENTION_TRIES;
@@ -68,17 +69,35 @@ pub(crate) struct Taken {
     pub(crate) connection: Connection,
     pub(crate) attempt: Attempt,
     pub(crate) cargo: Cargo,
-    pub(crate) request: Result<http::Request<bytes::Bytes>, UnsendableUrl>,
+    /// Or why it cannot be sent.
+    pub(crate) request: Result<http::Request<bytes::Bytes>, String>,
+    /// The key that its tokens are bound to.
+    pub(crate) proof_key: Option<SigningKey>,
     /// When the lease was taken, in the clock's uptime.
     pub(crate) at: Duration,
     /// How long the provider may take to answer.
     pub(crate) deadline: Duration,
 }
 
+/// What came of opening what is needed to send.
+enum Load {
+    Whole(Box<Whole>),
+    /// The access token of this connection is needed first, to be exchanged.
+    Needs(ConnectionId),
+}
+
+struct Whole {
+    cargo: Cargo,
+    request: Result<http::Request<bytes::Bytes>, String>,
+    proof_key: Option<SigningKey>,
+}
+
 /// What came of trying to take the lease.
 pub(crate) enum Take {
     Taken(Box<Taken>),
     Not(Landing),
+    /// The access token of this connection is needed first, to be exchanged.
+    Needs(ConnectionId),
 }
 
 impl Inner {
@@ -90,6 +109,7 @@ impl Inner {
         purpose: Purpose,
         opened: &OpenClient,
         stored: Option<Box<Connection>>,
+        subject: Option<&Result<SecretString, String>>,
     ) -> Result<Take, Error> {
         let provider = &opened.provider;
         // A lease is judged by what is stored now.
@@ -141,7 +161,11 @@ impl Inner {
                 return Err(objection);
             }
 
-            let (cargo, request) = self.load(&connection, opened, client)?;
+            let load = self.load(&connection, opened, client, subject)?;
+            let Whole { cargo, request, proof_key } = match load {
+                Load::Whole(whole) => *whole,
+                Load::Needs(from) => return Ok(Take::Needs(from)),
+            };
             let Some(grant) = &connection.grant else { return Ok(Take::Not(Landing::Done)) };
             let attempt = Attempt {
                 id: AttemptId::new(now, &*self.entropy),
@@ -172,6 +196,7 @@ impl Inner {
                         attempt,
                         cargo,
                         request,
+                        proof_key,
                         at,
                         deadline,
                     })));
@@ -240,7 +265,8 @@ impl Inner {
         connection: &Connection,
         opened: &OpenClient,
         client: Arc<Client>,
-    ) -> Result<(Cargo, Result<http::Request<bytes::Bytes>, UnsendableUrl>), Error> {
+        subject: Option<&Result<SecretString, String>>,
+    ) -> Result<Load, Error> {
         let known = opened.prover.as_ref().map_err(Clone::clone)?;
         let credentials = &match Arc::ptr_eq(&client, &opened.client) {
             true => self.credentials(&client, known)?,
@@ -255,6 +281,11 @@ impl Inner {
         let provider = &opened.provider;
         let (endpoints, requests) = (&client.endpoints, &provider.requests);
         let refresh_token = self.refresh_token(connection, grant, &client)?;
+        let means = self.means(connection, grant, &client)?;
+        let alone = |subject| {
+            let request = self.request_alone(grant.renewal, &client, credentials, provider, &means, subject);
+            Ok::<_, Error>(request?.map_err(|error| error.to_string()))
+        };
         let request = match (grant.renewal, &refresh_token) {
             (Renewal::RefreshToken, Some(token)) => refresh_token::token_request(
                 endpoints.for_refreshes(),
@@ -263,26 +294,27 @@ impl Inner {
                 &client.redirect_uri,
                 &endpoints.resources,
                 requests,
-            ),
-            (Renewal::ClientCredentials, _) => client_credentials::token_request(
-                &endpoints.token,
-                credentials,
-                &client.scopes,
-                &endpoints.resources,
-                requests,
-            ),
+            )
+            .map_err(|error| error.to_string()),
             (Renewal::Exchange, _) => {
                 match self.exchange_request(connection, grant, &client, provider, credentials)? {
-                    Some(request) => request,
+                    Some(request) => request.map_err(|error| error.to_string()),
                     None => return Err(self.why_not_by(connection, Some(provider))),
                 }
             }
+            (Renewal::TokenExchange, _) => match (&means.exchange, subject) {
+                (Some(exchange), None) => return Ok(Load::Needs(exchange.from)),
+                (_, Some(Err(detail))) => Err(detail.clone()),
+                (_, subject) => alone(subject.and_then(|subject| subject.as_ref().ok()))?,
+            },
+            (Renewal::ClientCredentials | Renewal::JwtBearer, _) => alone(None)?,
             (Renewal::RefreshToken | Renewal::None, _) => {
                 return Err(self.why_not_by(connection, Some(provider)));
             }
         };
-        let provider = Arc::clone(provider);
-        Ok((Cargo { client, provider, refresh_token }, request))
+        let proof_key = means.signing_key();
+        let cargo = Cargo { client, provider: Arc::clone(provider), refresh_token };
+        Ok(Load::Whole(Box::new(Whole { cargo, request, proof_key })))
     }
 
     /// The request that exchanges the access token itself; `None` where it is not exchanged any more.

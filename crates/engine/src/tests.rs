@@ -4,6 +4,7 @@ mod accounts;
 mod clients;
 mod consents;
 mod devices;
+mod exchanges;
 mod faulty_store;
 mod importing;
 mod isolation;

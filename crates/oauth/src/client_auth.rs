@@ -155,9 +155,16 @@ enum Proof {
     Assertion(SecretString),
     Certificate(ClientCertificate),
     None,
+    /// Not even an identifier.
+    Unnamed,
 }
 
 impl Credentials {
+    /// Those of nobody: for a request in which something else says who asks.
+    pub(crate) fn unnamed() -> Self {
+        Self { client_id: String::new(), proof: Proof::Unnamed }
+    }
+
     /// The client's identifier.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
@@ -174,7 +181,10 @@ impl Credentials {
                 Some(Zeroizing::new(format!("Bearer {}", secret.expose_secret())))
             }
             (Proof::None, HeaderCredentials::BasicAlways) => Some(basic(&self.client_id, "")),
-            (Proof::Post(_) | Proof::Assertion(_) | Proof::Certificate(_) | Proof::None, _) => None,
+            (
+                Proof::Post(_) | Proof::Assertion(_) | Proof::Certificate(_) | Proof::None | Proof::Unnamed,
+                _,
+            ) => None,
         }
     }
 
@@ -182,7 +192,7 @@ impl Credentials {
     pub(crate) fn fields(&self, wanted: HeaderCredentials) -> Vec<(&str, &str)> {
         let client_id = ("client_id", self.client_id.as_str());
         match &self.proof {
-            Proof::Basic(_) => vec![],
+            Proof::Basic(_) | Proof::Unnamed => vec![],
             Proof::Post(secret) => vec![client_id, ("client_secret", secret.expose_secret())],
             Proof::Assertion(assertion) => vec![
                 client_id,
@@ -198,7 +208,7 @@ impl Credentials {
     pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
         match &self.proof {
             Proof::Certificate(certificate) => Some(certificate),
-            Proof::Basic(_) | Proof::Post(_) | Proof::Assertion(_) | Proof::None => None,
+            Proof::Basic(_) | Proof::Post(_) | Proof::Assertion(_) | Proof::None | Proof::Unnamed => None,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod departure;
 pub mod device;
 pub mod discovery;
 pub mod document;
+pub mod dpop;
 pub mod endpoint;
 pub mod exchange;
 pub mod http;
@@ -28,6 +29,7 @@ pub mod id_token;
 pub mod introspection;
 pub mod jwks;
 pub mod jwt;
+pub mod jwt_bearer;
 #[cfg(feature = "reqwest")]
 mod patience;
 pub mod pkce;
@@ -38,6 +40,7 @@ pub mod refresh_token;
 pub mod reqwest_http;
 pub mod revocation;
 pub mod sent;
+pub mod token_exchange;
 pub mod userinfo;
 
 mod form;

@@ -110,6 +110,13 @@ pub(crate) enum Holder {
     Grant(GrantId),
     /// The client itself (RFC 6749 §4.4).
     Client(String),
+    /// A user, by what the client has brought.
+    SpokenFor {
+        /// The client.
+        client: String,
+        /// The user.
+        subject: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -267,7 +274,7 @@ impl Grants {
     pub(crate) fn client_of<'a>(&'a self, token: &'a AccessToken) -> &'a str {
         match &token.holder {
             Holder::Grant(id) => self.grant(*id).client_id(),
-            Holder::Client(id) => id,
+            Holder::Client(id) | Holder::SpokenFor { client: id, .. } => id,
         }
     }
 

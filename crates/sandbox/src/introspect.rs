@@ -51,7 +51,7 @@ impl Sandbox {
     pub(crate) fn subject_of<'a>(&'a self, token: &'a AccessToken) -> &'a str {
         match &token.holder {
             Holder::Grant(id) => self.grants.grant(*id).subject(),
-            Holder::Client(id) => id,
+            Holder::Client(id) | Holder::SpokenFor { subject: id, .. } => id,
         }
     }
 

@@ -14,6 +14,7 @@
 //! It is no place for real secrets: whoever knows the seed knows every token.
 
 mod answer;
+mod assertion;
 mod authorize;
 mod client_auth;
 mod device;
@@ -45,6 +46,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 
+pub use assertion::ServiceAccount;
 pub use client_auth::{Authentication, Client};
 pub use endpoint::Endpoint;
 pub use fault::{Delivery, Fault, GrantType, Trouble};

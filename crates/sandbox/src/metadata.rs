@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::{Response, Sandbox, answer, device};
+use crate::{Response, Sandbox, answer, assertion, device};
 
 impl Sandbox {
     pub(crate) fn metadata(&self) -> Response {
@@ -20,7 +20,8 @@ impl Sandbox {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported":
-                ["authorization_code", "refresh_token", "client_credentials", device::GRANT_TYPE],
+                ["authorization_code", "refresh_token", "client_credentials", device::GRANT_TYPE,
+                    assertion::JWT_BEARER, assertion::TOKEN_EXCHANGE],
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Client, Wordings};
+use crate::{Client, ServiceAccount, Wordings};
 
 /// How the server behaves. All times are in milliseconds, so that a demo may let a "day" last seconds.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Settings {
     pub issuer: String,
     /// The registered clients.
     pub clients: Vec<Client>,
+    /// Those whose assertions are believed (RFC 7523 §2.1).
+    pub service_accounts: Vec<ServiceAccount>,
     /// Who consents: the `sub` of every grant begun from now on.
     pub subject: String,
     /// What the user answers at the authorization endpoint.
@@ -45,6 +47,7 @@ impl Settings {
         Self {
             issuer: issuer.into(),
             clients: Vec::new(),
+            service_accounts: Vec::new(),
             subject: "vesta".to_owned(),
             consent: Consent::Given,
             code_life_ms: 60_000,

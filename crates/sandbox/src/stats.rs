@@ -19,6 +19,10 @@ pub struct Stats {
     pub device_grants: u64,
     /// Tokens given to clients for themselves.
     pub client_credentials: u64,
+    /// Tokens given for assertions.
+    pub assertions: u64,
+    /// Tokens given for others.
+    pub token_exchanges: u64,
     /// Refreshes granted, retries inside a grace included.
     pub refreshes: u64,
     /// Refreshes granted for a superseded token inside its grace.

@@ -1,5 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2): the authorization code and client credentials grants, and the shape of
-//! a token answer. The refresh token grant is in `refresh.rs`, that of devices in `device.rs`.
+//! a token answer. The refresh token grant is in `refresh.rs`, that of devices in `device.rs`,
+//! and those that need nobody's answer in `assertion.rs`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,7 @@ use crate::client_auth::authenticate;
 use crate::form::Form;
 use crate::grants::{AccessToken, Death, GrantId, Holder, RefreshToken};
 use crate::quota::Whose;
-use crate::{Client, DeathReason, ExpiresIn, Request, Response, Sandbox, answer, device};
+use crate::{Client, DeathReason, ExpiresIn, Request, Response, Sandbox, answer, assertion, device};
 
 /// What a successful token request brings.
 pub(crate) struct TokenSet {
@@ -40,6 +41,9 @@ impl Sandbox {
     ) -> Result<(TokenSet, Option<&'static str>), OAuthError> {
         let form = Form::of_body(request, &self.settings.dialect)?;
         self.check_dialect(request, &form)?;
+        if form.get("grant_type") == Some(assertion::JWT_BEARER) {
+            return Ok((self.jwt_bearer(&form, now_ms)?, None));
+        }
         let client = authenticate(&self.settings, request, &form)?;
         let used = form.get("refresh_token").and_then(|value| self.grants.refresh_token(value));
         let whose = Whose { client: &client.id, grant: used.map(|token| token.grant) };
@@ -50,6 +54,7 @@ impl Sandbox {
             "authorization_code" => (self.exchange(&client, &form, now_ms)?, exchanged),
             "refresh_token" => (self.refresh(&client, &form, now_ms)?, refreshed),
             "client_credentials" => (self.client_credentials(&client, &form, now_ms)?, None),
+            assertion::TOKEN_EXCHANGE => (self.token_exchange(&client, &form, now_ms)?, None),
             device::GRANT_TYPE => (self.poll(&client, &form, now_ms)?, exchanged),
             _ => return Err(OAuthError::unsupported_grant_type("the server has no such grant type")),
         };

@@ -243,6 +243,7 @@ fn endpoints(provider: &Provider) -> Endpoints {
         refresh: stated(&facts.refresh),
         lengthen: stated(&facts.lengthen),
         revocation: stated(&facts.revocation),
+        dpop: false,
         sends_iss: true,
         ..Endpoints::at(stated(&facts.token).unwrap_or_else(|| at("/token")))
     };

@@ -25,6 +25,7 @@ const DEFAULTS = {
   rotate: true, // false: the refresh token stays the same for ever
   refresh_tokens: 'always', // 'offline_access': only for openid, offline_access and prompt=consent together, silently
   pkce_required: true,
+  dpop_nonce: false, // true: a DPoP proof has to repeat a nonce of the server's
   redirect_uris: [], // further ones
   jwks: {}, // the public keys of the client that signs with a private one
   tls: {}, // PEM, for clients that show a certificate: key, cert, client_ca, client_cert
@@ -94,6 +95,14 @@ function registerClients() {
       client_id: 'vestal-post',
       client_secret: 'post-secret',
       token_endpoint_auth_method: 'client_secret_post',
+    },
+    // Its tokens are bound to a key (RFC 9449 section 5.2).
+    bound: {
+      ...common,
+      client_id: 'vestal-bound',
+      token_endpoint_auth_method: 'none',
+      dpop_bound_access_tokens: true,
+      grant_types: ['authorization_code', 'refresh_token', device],
     },
     public: {
       ...common,
@@ -179,7 +188,10 @@ function createProvider(issuer) {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
-      dPoP: { enabled: true },
+      dPoP: {
+        enabled: true,
+        ...(settings.dpop_nonce && { nonceSecret: randomBytes(32), requireNonce: () => true }),
+      },
       introspection: { enabled: true, allowedPolicy: () => true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: settings.par_required },
       resourceIndicators: { enabled: settings.resources.length > 0, getResourceServerInfo },

@@ -171,7 +171,7 @@ fn connection(provider: &Provider) -> Result<Connection, Box<dyn Error>> {
         created_at: START,
         last_read_at: None,
         state: State::Active,
-        grant: Some(Grant { id, consented_at: START, renewal, tokens, about: About::default() }),
+        grant: Some(Grant { id, consented_at: START, renewal, means: None, tokens, about: About::default() }),
         plan: Plan::default(),
         lease: None,
     })

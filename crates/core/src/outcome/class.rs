@@ -97,7 +97,9 @@ impl Class {
             Reply::NoAnswer { .. } => Self::Ambiguous,
             Reply::Error { status, code, .. } => match (code.as_str(), status) {
                 ("invalid_grant", _) => Self::Permanent,
-                ("temporarily_unavailable" | "slow_down", _) | (_, 429 | 503) => Self::Transient,
+                ("temporarily_unavailable" | "slow_down" | "use_dpop_nonce", _) | (_, 429 | 503) => {
+                    Self::Transient
+                }
                 ("invalid_client", _) => Self::Client,
                 ("server_error", _) | (_, 300..=399 | 408 | 500..) => Self::Ambiguous,
                 _ => Self::Refused,

@@ -96,7 +96,10 @@ impl Provider {
         match grant.renewal {
             Renewal::None => true,
             Renewal::Exchange => self.exchange_step(grant).is_none(),
-            Renewal::RefreshToken | Renewal::ClientCredentials => false,
+            Renewal::RefreshToken
+            | Renewal::ClientCredentials
+            | Renewal::JwtBearer
+            | Renewal::TokenExchange => false,
         }
     }
 

@@ -197,10 +197,13 @@ fn a_provider_that_wants_a_refresh_on_rejection_gets_no_other() {
 
 #[test]
 fn without_a_refresh_token() {
-    let credentials = connection(Some(DAY)).renewal(Renewal::ClientCredentials);
-    let schedule = schedule(&credentials, &dies_after(HOUR), &QuotaPlan::AMPLE, start(), SEED);
-    assert_eq!(schedule.next, wished(&credentials, later(HOUR * 12), half(DAY)));
-    assert_eq!((schedule.idle_end, schedule.absolute_end), (None, None), "nothing can die");
+    for renewal in [Renewal::ClientCredentials, Renewal::JwtBearer, Renewal::TokenExchange] {
+        let connection = connection(Some(DAY)).renewal(renewal);
+        let schedule = schedule(&connection, &dies_after(HOUR), &QuotaPlan::AMPLE, start(), SEED);
+        assert_eq!(schedule.next, wished(&connection, later(HOUR * 12), half(DAY)), "{renewal:?}");
+        let ends = (schedule.idle_end, schedule.absolute_end);
+        assert_eq!(ends, (None, None), "{renewal:?}: nothing can die");
+    }
     let nothing = Next::Never(WhyNever::NothingToRenewWith);
     assert_eq!(next(&connection(Some(DAY)).renewal(Renewal::None), &endless(), start()), nothing);
     let lacks_it = connection(Some(DAY)).tokens(|tokens| tokens.refresh_token = None);

@@ -470,6 +470,7 @@ pub(crate) fn client() -> NewClient {
             authorization: Some(format!("{ISSUER}/authorize").parse().unwrap()),
             revocation: Some(format!("{ISSUER}/revoke").parse().unwrap()),
             device_authorization: Some(format!("{ISSUER}/device_authorization").parse().unwrap()),
+            dpop: false,
             sends_iss: true,
             ..Endpoints::at(format!("{ISSUER}/token").parse().unwrap())
         },

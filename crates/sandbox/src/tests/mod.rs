@@ -1,5 +1,6 @@
 //! Tables of rules, tried on the pure server at times of our choosing.
 
+mod assertion;
 mod authorization;
 mod device;
 mod endpoints;

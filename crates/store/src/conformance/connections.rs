@@ -34,7 +34,12 @@ pub async fn a_connection_reads_back_as_it_was_added(store: Arc<dyn Subject>, _:
     let bare = Connection {
         name: "متجر 🏪 / wide".parse().unwrap(),
         tags: BTreeMap::new(),
-        grant: Some(Grant { renewal: Renewal::ClientCredentials, tokens: bare_tokens, ..grant(2, 1) }),
+        grant: Some(Grant {
+            renewal: Renewal::ClientCredentials,
+            means: None,
+            tokens: bare_tokens,
+            ..grant(2, 1)
+        }),
         ..connection(2)
     };
     let pending = Connection { state: State::Pending, grant: None, ..connection(3) };

@@ -103,6 +103,7 @@ pub fn grant(n: u128, generation: u64) -> Grant {
         id: grant_id(n),
         consented_at: START,
         renewal: Renewal::RefreshToken,
+        means: Some(sealed("means")),
         tokens: tokens(generation),
         about: about(n),
     }

@@ -22,7 +22,7 @@ macro_rules! connections_where {
         concat!(
             "SELECT c.id, c.revision + coalesce(l.steps, 0) AS revision, c.name, c.client, c.external_id, c.tags, c.policy, ",
             "c.created_at, c.last_read_at, c.state_data, c.due_at, c.dies_at, c.warned_at, l.until AS lease_until, ",
-            "c.grant_id, c.consented_at, c.renewal, c.generation, c.issued_at, c.expires_at, c.token_type, c.scope, ",
+            "c.grant_id, c.consented_at, c.renewal, c.means, c.generation, c.issued_at, c.expires_at, c.token_type, c.scope, ",
             "c.access_token, c.refresh_token, c.refresh_fingerprint, c.refresh_end, c.id_token, c.extra, c.about, ",
             "a.id AS a_id, a.node AS a_node, a.grant_id AS a_grant_id, a.generation AS a_generation, ",
             "a.fingerprint AS a_fingerprint, a.started_at AS a_started_at, l.attempt AS lease_attempt ",
@@ -218,19 +218,19 @@ pub(super) fn name_state(db: &Db, before: &Current, state: &State) -> Result<(),
 /// Makes a grant the current one, and keeps the token sets of those before it.
 fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> {
     query(concat!(
-        "INSERT INTO earlier_token_sets (connection, grant_id, consented_at, renewal, about, ",
+        "INSERT INTO earlier_token_sets (connection, grant_id, consented_at, renewal, means, about, ",
         token_columns!(),
-        ") SELECT id, grant_id, consented_at, renewal, about, ",
+        ") SELECT id, grant_id, consented_at, renewal, means, about, ",
         previous_columns!(),
         " FROM connections WHERE id = ?1 AND grant_id IS NOT NULL AND previous_generation IS NOT NULL
-         UNION ALL SELECT id, grant_id, consented_at, renewal, about, ",
+         UNION ALL SELECT id, grant_id, consented_at, renewal, means, about, ",
         token_columns!(),
         " FROM connections WHERE id = ?1 AND grant_id IS NOT NULL AND generation IS NOT NULL"
     ))
     .bind(id.as_uuid())
     .execute(db)?;
     let current = query(concat!(
-        "UPDATE connections SET grant_id = ?, consented_at = ?, renewal = ?, about = ?, (",
+        "UPDATE connections SET grant_id = ?, consented_at = ?, renewal = ?, means = ?, about = ?, (",
         token_columns!(),
         ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (",
         previous_columns!(),
@@ -239,6 +239,7 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
     .bind(grant.id.as_uuid())
     .bind(grant.consented_at)
     .bind(word(&grant.renewal)?)
+    .bind(grant.means.as_ref())
     .bind((grant.about != About::default()).then(|| json(&grant.about)).transpose()?);
     bind_tokens(current, Some(&grant.tokens))?.bind(id.as_uuid()).execute(db)?;
     Ok(())

@@ -272,7 +272,7 @@ pub(super) fn kept_token_set(row: &Row<'_>) -> Result<(GrantId, u64), StoreError
 }
 
 /// Where in a row of `connections_where!` the attempt's columns begin.
-const ATTEMPT_FROM: usize = 29;
+const ATTEMPT_FROM: usize = 30;
 
 /// The position of the name in a row of `connections_where!`.
 const NAME: usize = 2;
@@ -312,6 +312,7 @@ pub(super) fn connection(row: &Row<'_>, now: Timestamp) -> Result<Connection, St
             id: GrantId::from_uuid(id),
             consented_at: columns.value("consented_at", time)?,
             renewal: columns.value("renewal", from_word)?,
+            means: columns.optional("means", sealed)?,
             tokens: tokens(&mut columns)?,
             about: columns.optional("about", from_json)?.unwrap_or_default(),
         });

@@ -232,6 +232,9 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     if !endpoints.resources.is_empty() {
         output.line(format_args!("  {}{}", pad("resources", 16), endpoints.resources.join(" ")))?;
     }
+    if endpoints.dpop {
+        output.line(format_args!("  {}bound to a key (DPoP)", pad("tokens", 16)))?;
+    }
     for (key, title) in client.public_keys.iter().zip(["public key", "and before"]) {
         output.line(format_args!("  {}{}", pad(title, 16), serde_json::Value::Object(key.clone())))?;
     }

@@ -1,13 +1,15 @@
 //! `vestal connect`: the first five minutes in one verb.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use vestal_api::{ConnectedView, ConsentView};
-use vestal_core::client::Client;
+use vestal_core::client::{Client, ClientAuth};
 use vestal_core::connection::ConnectionName;
 use vestal_core::site::{Site, UnfitSite};
-use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error};
+use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error, ExchangeFrom};
 
+use self::service_account::ServiceAccount;
 use super::registration::{ClientOptions, open_or_set_up, register, split};
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
@@ -19,6 +21,7 @@ use crate::when::Calendar;
 mod browser;
 mod device;
 mod redirected;
+mod service_account;
 
 /// Connect an account: from nothing to a token that is kept alive
 ///
@@ -33,7 +36,9 @@ Examples:
   vestal connect acme --provider shopify --site shop=acme
   vestal connect crm --provider custom --issuer https://login.example.com \\
       --client-id ID --client-secret-file secret.txt --scope offline_access
-  vestal connect job --client crm --grant client-credentials")]
+  vestal connect job --client crm --grant client-credentials
+  vestal connect drive --provider google --service-account bot.json --subject me@example.com --scope …/drive
+  vestal connect reports --provider custom --exchange-from crm --audience reports")]
 pub(crate) struct Args {
     /// The connection's name, to be chosen; or one that exists
     name: ConnectionName,
@@ -69,6 +74,23 @@ pub(crate) struct Args {
     /// Ask for consent on another device: show a code to type in there, and wait
     #[arg(long, conflicts_with_all = ["grant", "no_browser", "parameters"])]
     device: bool,
+
+    /// Get the token in exchange for that of another connection (RFC 8693), now and at each renewal
+    #[arg(long, value_name = "CONNECTION", conflicts_with_all = ["grant", "no_browser", "parameters", "device"])]
+    exchange_from: Option<ConnectionName>,
+
+    /// Get the token by an assertion that the client signs (RFC 7523): a service account's file (Google's JSON), or a private key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["grant", "no_browser", "parameters", "device", "exchange_from"])]
+    service_account: Option<PathBuf>,
+
+    /// Whom a service account's token is to speak for
+    #[arg(long, value_name = "USER", requires = "service_account")]
+    subject: Option<String>,
+
+    /// Whom an exchanged token is for, by a name of the provider's, which can be given again; whom a service account's
+    /// assertion is for [default: the token endpoint]
+    #[arg(long = "audience", value_name = "NAME")]
+    audiences: Vec<String>,
 
     /// Take the consent also if another account gives it than the one that was connected before
     #[arg(long)]
@@ -135,7 +157,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(provider) => open_or_set_up(context, provider).await?,
     };
     let scopes = Some(split(&args.scopes)).filter(|scopes| !scopes.is_empty());
-    let Args { name, provider, client, options, .. } = args;
+    let Args { name, provider, client, mut options, .. } = args;
+    if !args.audiences.is_empty() && args.service_account.is_none() && args.exchange_from.is_none() {
+        return Err(Failure::usage("--audience goes with --exchange-from or --service-account"));
+    }
+    let service_account = args.service_account.as_deref().map(ServiceAccount::read).transpose()?;
+    if let Some(account) = &service_account {
+        // Its assertions say who it is, and prove it.
+        options.auth = options.auth.or(Some(ClientAuth::None));
+        options.client_id = options.client_id.or_else(|| account.client_id.clone());
+    }
     let wanted = Wanted { name: &name, provider, client };
     let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
 
@@ -146,6 +177,18 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         _ => None,
     };
     let outcome = match args.grant {
+        GrantType::AuthorizationCode if let Some(account) = service_account => {
+            let bearer = account.bearer(args.subject, args.audiences.into_iter().next(), scopes);
+            let connecting = Box::pin(vestal.engine.connect_jwt_bearer(&name, &client.name, &site, bearer));
+            context.to_its_end(connecting).await?
+        }
+        GrantType::AuthorizationCode if let Some(from) = args.exchange_from => {
+            let (audiences, resources) = (args.audiences, Vec::new());
+            let exchange = ExchangeFrom { from, audiences, resources, scopes };
+            let connecting =
+                Box::pin(vestal.engine.connect_token_exchange(&name, &client.name, &site, exchange));
+            context.to_its_end(connecting).await?
+        }
         GrantType::ClientCredentials => {
             if scopes.is_some_and(|scopes| scopes != client.scopes) {
                 // They are asked for anew at every renewal, so they are the client's.

@@ -64,6 +64,10 @@ pub(crate) struct ClientOptions {
     #[arg(long)]
     pub(crate) push: bool,
 
+    /// Have tokens bound to a key, so that they serve nobody else (DPoP, RFC 9449) [default: as the provider wants it]
+    #[arg(long)]
+    pub(crate) dpop: bool,
+
     /// The redirect URI, exactly as it is registered [default: http://localhost:8724/callback]
     #[arg(long, value_name = "URI")]
     pub(crate) redirect_uri: Option<Url>,
@@ -156,6 +160,7 @@ impl ClientOptions {
             || self.auth.is_some()
             || self.issuer.is_some()
             || self.token_endpoint.is_some()
+            || self.dpop
             || self.redirect_uri.is_some()
     }
 }
@@ -241,6 +246,7 @@ pub(crate) async fn register(
     let auth = choose_auth(options.auth, given, &accepted)?;
     let mut endpoints = if auth.proof() == Proof::Certificate { mtls } else { endpoints };
     endpoints.resources = options.resources.clone();
+    endpoints.dpop = options.dpop || provider.client.dpop.as_ref().is_some_and(|fact| fact.value);
     endpoints.push |= options.push || provider.authorization.must_be_pushed();
     if endpoints.push && endpoints.pushed_authorization.is_none() && endpoints.authorization.is_some() {
         return Err(Failure::usage(format!("{} names no endpoint to push to", provider.name))

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use url::Url;
 use vestal_api::TokenView;
 use vestal_core::connection::ConnectionName;
-use vestal_core::secret::ExposeSecret;
+use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_engine::{IssuedToken, Want};
 
 use super::length;
-use crate::context::Context;
+use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, word};
 use crate::when::span;
 
@@ -23,7 +24,8 @@ use crate::when::span;
 Examples:
   vestal token shop
   curl -H \"$(vestal token shop --header)\" https://api.example.com/me
-  vestal token shop --min-ttl 5m --json")]
+  vestal token shop --min-ttl 5m --json
+  vestal token shop --header --dpop GET https://api.example.com/me")]
 pub(crate) struct Args {
     /// The connection
     name: ConnectionName,
@@ -35,6 +37,14 @@ pub(crate) struct Args {
     /// Print it as an HTTP header: Authorization: Bearer …
     #[arg(long, conflicts_with = "json")]
     header: bool,
+
+    /// Print a proof too, on a line of its own, for one request with this token (DPoP, RFC 9449)
+    #[arg(long, num_args = 2, value_names = ["METHOD", "URL"])]
+    dpop: Option<Vec<String>>,
+
+    /// What the API asked to be repeated in the proof: its last answer's DPoP-Nonce
+    #[arg(long, value_name = "NONCE", requires = "dpop")]
+    dpop_nonce: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
@@ -46,6 +56,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     let left = issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()));
     note(&issued, left, &args.name, context);
+    let proof = match &args.dpop {
+        Some(request) => Some(prove(&args, request, &issued, &vestal, context)?),
+        None => None,
+    };
+    let proof = proof.as_ref().map(ExposeSecret::expose_secret);
     let output = context.output;
     let token = issued.access_token.expose_secret();
     if output.json {
@@ -57,6 +72,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             scope: issued.scope,
             generation: issued.generation,
             extra: issued.extra,
+            dpop: proof.map(str::to_owned),
         })?;
     } else if args.header {
         let scheme = match issued.token_type.as_str() {
@@ -65,10 +81,42 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             other => other,
         };
         output.line(format_args!("Authorization: {scheme} {token}"))?;
+        if let Some(proof) = proof {
+            output.line(format_args!("DPoP: {proof}"))?;
+        }
     } else {
         output.line(token)?;
+        if let Some(proof) = proof {
+            output.line(proof)?;
+        }
     }
     Ok(())
+}
+
+/// A proof for one request with the token.
+fn prove(
+    args: &Args,
+    request: &[String],
+    issued: &IssuedToken,
+    vestal: &Vestal,
+    context: &Context,
+) -> Result<SecretString, Failure> {
+    let [method, url] = request else { return Err(Failure::usage("--dpop wants a method and a URL")) };
+    let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    if method.is_empty() || !method.bytes().all(is_token) {
+        return Err(Failure::usage(format!("{method:?} is no HTTP method")).next("write it as GET or POST"));
+    }
+    let url: Url = url
+        .parse()
+        .map_err(|error| Failure::usage("the request's URL is no URL").why(error).next("write it in full"))?;
+    let proof = vestal.engine.proof(issued, method, &url, args.dpop_nonce.as_deref());
+    let proof = proof.map_err(|error| Failure::of(error, None, &context.calendar()))?;
+    let name = args.name.as_str();
+    proof.ok_or_else(|| {
+        Failure::failed(format!("the token of {name:?} is bound to no key, so there is nothing to prove"))
+            .why(format!("it is of the type {}", issued.token_type))
+            .next("use it without --dpop; or connect it again with a client that was added with --dpop")
+    })
 }
 
 /// What the reader would not expect.

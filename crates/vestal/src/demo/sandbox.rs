@@ -52,6 +52,7 @@ pub(crate) fn endpoints(issuer: &str) -> anyhow::Result<Endpoints> {
         authorization: Some(below("authorize")?),
         revocation: Some(below("revoke")?),
         device_authorization: Some(below("device_authorization")?),
+        dpop: false,
         sends_iss: true,
         ..Endpoints::at(below("token")?)
     })

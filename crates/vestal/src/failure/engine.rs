@@ -129,6 +129,15 @@ impl Failure {
                     ))
             }
             Error::Site { provider, why, .. } => unfit_site(&provider, &why),
+            Error::Circle { name, from } => {
+                let (name, from) = (name.as_str(), from.as_str());
+                Self::usage(format!("{name:?} cannot be made from the token of {from:?}"))
+                    .why(format!("that one is made from the token of {name:?}, or after too many others"))
+                    .next("name a connection that a person has consented to, or a client has the credentials of")
+            }
+            Error::Unsigned { detail } => {
+                Self::failed("a proof for the token could not be signed").why(detail).next("try again")
+            }
             Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
                 .next(format!("look at it with: vestal client show {}", word(&client))),
             // Nothing passes by itself here, and no consent helps.

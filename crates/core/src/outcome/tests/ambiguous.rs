@@ -11,12 +11,15 @@ fn where_nothing_is_lost_an_ambiguous_answer_is_transient() {
         assert_eq!(cause, Cause::Transient { detail: "timed out".into() });
         assert_between(next, later(SECOND * 2), later(SECOND * 5));
     }
-    let credentials = shop().renewal(Renewal::ClientCredentials);
-    for (reply, slow) in [(no_answer(), false), (unreadable(500), false), (error(400, "invalid_grant"), true)]
-    {
-        let (cause, _) = failure(outcome(&credentials, &reply, &strict(Grace::None), start()));
-        assert_eq!(matches!(cause, Cause::Refused { .. }), slow, "{cause:?}");
-        assert_eq!(matches!(cause, Cause::Transient { .. }), !slow, "{cause:?}");
+    for renewal in [Renewal::ClientCredentials, Renewal::JwtBearer, Renewal::TokenExchange] {
+        let connection = shop().renewal(renewal);
+        for (reply, slow) in
+            [(no_answer(), false), (unreadable(500), false), (error(400, "invalid_grant"), true)]
+        {
+            let (cause, _) = failure(outcome(&connection, &reply, &strict(Grace::None), start()));
+            assert_eq!(matches!(cause, Cause::Refused { .. }), slow, "{renewal:?}: {cause:?}");
+            assert_eq!(matches!(cause, Cause::Transient { .. }), !slow, "{renewal:?}: {cause:?}");
+        }
     }
 }
 
@@ -325,8 +328,10 @@ fn an_abandoned_attempt_is_ambiguous() {
     assert_eq!(judged(&consented_anew, &strict), nothing);
     assert_eq!(judged(&abandoned.clone().with(|it| it.grant = None), &strict), nothing);
     assert_eq!(judged(&abandoned.clone().state(State::Disconnecting), &strict), nothing);
-    let (credentials, of_credentials) = shop().renewal(Renewal::ClientCredentials).attempting(9, start());
-    assert_eq!(judge_abandoned(&credentials, &of_credentials, &strict, now, SEED), nothing);
+    for renewal in [Renewal::ClientCredentials, Renewal::JwtBearer, Renewal::TokenExchange] {
+        let (connection, attempt) = shop().renewal(renewal).attempting(9, start());
+        assert_eq!(judge_abandoned(&connection, &attempt, &strict, now, SEED), nothing, "{renewal:?}");
+    }
 
     // The first lost answer counts, not the one that is lost now.
     let earlier = failing(lost_answer(5, later(SECOND), hour), later(SECOND), hour);
