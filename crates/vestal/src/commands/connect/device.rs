@@ -15,7 +15,7 @@ pub(super) async fn consent(
     account: Account,
 ) -> Result<Result<Connected, Error>, Failure> {
     let name = begin.name.clone();
-    let request = match context.or_interrupted(vestal.engine.begin_device(begin)).await? {
+    let request = match context.or_interrupted(Box::pin(vestal.engine.begin_device(begin))).await? {
         Ok(request) => request,
         Err(error) => return Ok(Err(error)),
     };
