@@ -32,7 +32,7 @@ async fn world() -> (World, Engine) {
     (world, engine)
 }
 
-fn new(name: &str, refresh_token: impl Into<SecretString>) -> NewConnection {
+pub(super) fn new(name: &str, refresh_token: impl Into<SecretString>) -> NewConnection {
     NewConnection {
         name: name.parse().unwrap(),
         client: "sandbox".to_owned(),

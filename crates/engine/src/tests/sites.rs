@@ -1,18 +1,23 @@
 //! A provider that is at many places: each connection's secrets go to its own, and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use serde_json::Value;
 use url::Url;
+use vestal_core::client::ClientAuth;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::secret::ExposeSecret;
 use vestal_core::site::{Site, UnfitSite};
 use vestal_core::state::State;
 use vestal_sandbox::{Endpoint, Fault, Trouble};
 
+use super::importing::new;
 use super::world::{Behaviour, DAY, Sickness, World, client};
-use crate::{Account, BeginConnect, Connected, Engine, Error, NewClient, Want};
+use crate::{Account, BeginConnect, Connected, Engine, Error, Imported, NewClient, NewConnection, Want};
 
 /// Shops, of which the redirect names the one that was asked; and servers, of which it names the one to go on at.
 const SITES: &str = r#"
@@ -224,6 +229,61 @@ async fn a_provider_may_go_on_at_another_of_its_servers() {
     let refused = consent(&world, &engine, begin("other", &[]), &evil, Account::AsBefore).await.unwrap_err();
     assert!(refused.to_string().contains("eu.servers.example or us.servers.example"), "{refused}");
     assert_eq!(world.sent_to("evil.example"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_imported_is_for_a_place_too() {
+    let world = world();
+    let engine = node(&world).await;
+    shops(&world, &engine, &["acme"]).await;
+    let client = engine.client_named("sandbox").await.unwrap();
+    let token = engine.export(&world.named("acme").await, &client).unwrap().refresh_token.unwrap();
+    engine.disconnect(&named("acme"), true).await.unwrap();
+
+    let import = async |site: &str| {
+        let shop = Site::from([("shop".to_owned(), site.to_owned())]);
+        let new = NewConnection { site: shop, ..new("acme", token.clone()) };
+        engine.import(vec![new], false).await.unwrap().remove(0)
+    };
+    let error = import("evil.example/").await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Site { why, .. } if matches!(**why, UnfitSite::NotAllowed { .. })),
+        "{error:?}"
+    );
+    assert_eq!(import("acme.shops.example").await.unwrap(), Imported::Added);
+    assert_eq!(world.named("acme").await.grant.unwrap().about.site, site("acme"));
+    engine.refresh(&named("acme")).await.unwrap();
+    assert_eq!(world.sent_to("acme.shops.example"), 2, "its code, and its refresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_proves_a_client_is_made_for_where_it_is_sent() {
+    let world = world();
+    let engine = world.node();
+    let mut new: NewClient = client();
+    new.auth = ClientAuth::ClientSecretJwt;
+    new.secret = Some("a secret that is long enough for a key".into());
+    new.endpoints.issuer = None;
+    new.endpoints.token = TEMPLATE.parse().unwrap();
+    engine.add_client(new).await.unwrap();
+    let granted = || {
+        let body = r#"{"access_token":"at","token_type":"Bearer","expires_in":3600}"#;
+        let answer = Trouble::answer(StatusCode::OK, "application/json", body.to_owned());
+        let fault = Fault::at(Endpoint::Token, Trouble::AnswerUnprocessed(answer));
+        world.wire.sandbox.lock().unwrap().add_fault(fault);
+    };
+    granted();
+    engine.connect_client_credentials(&named("acme"), "sandbox", &site("acme")).await.unwrap();
+    granted();
+    engine.refresh(&named("acme")).await.unwrap();
+
+    let audience = |form: &HashMap<String, String>| {
+        let claims = form["client_assertion"].split('.').nth(1).unwrap();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        claims["aud"].clone()
+    };
+    let audiences: Vec<Value> = world.wire.forms_sent().iter().map(audience).collect();
+    assert_eq!(audiences, ["https://acme.shops.example/token", "https://acme.shops.example/token"]);
 }
 
 #[tokio::test(start_paused = true)]

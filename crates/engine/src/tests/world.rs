@@ -179,11 +179,16 @@ impl Wire {
         self.hosts.lock().unwrap().clone()
     }
 
+    /// Every form that was sent.
+    pub(crate) fn forms_sent(&self) -> Vec<HashMap<String, String>> {
+        let read = |body: &str| url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        self.sent.lock().unwrap().iter().map(|(_, body)| read(body)).collect()
+    }
+
     /// Every refresh token that was sent, with how often.
     pub(crate) fn refresh_tokens_sent(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
-        for (_, body) in self.sent.lock().unwrap().iter() {
-            let form: HashMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        for form in self.forms_sent() {
             if form.get("grant_type").is_some_and(|grant| grant == "refresh_token") {
                 *counts.entry(form["refresh_token"].clone()).or_default() += 1;
             }
