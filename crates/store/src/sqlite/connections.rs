@@ -159,6 +159,9 @@ pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<
     if let Some(grant) = &connection.grant {
         store_grant(db, connection.id, grant)?;
     }
+    if events.is_empty() {
+        return Ok(Add::Done);
+    }
     let chain = events::append(db, connection.id, Chain::default(), events)?;
     query("UPDATE connections SET last_event = ?, events = ? WHERE id = ?")
         .bind(chain.last)
