@@ -143,14 +143,7 @@ mod tests {
     use vestal_core::client::ClientAuth;
 
     use super::*;
-
-    struct Sevens;
-
-    impl Entropy for Sevens {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
+    use crate::client_auth::Sevens;
 
     fn url(endpoint: &str, scopes: &[&str], parameters: &[(&str, &str)]) -> Url {
         let parameters =

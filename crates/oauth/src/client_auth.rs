@@ -232,8 +232,9 @@ fn basic(user: &str, password: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(&*pair)))
 }
 
+/// Entropy for tests.
 #[cfg(test)]
-struct Sevens;
+pub(crate) struct Sevens;
 
 #[cfg(test)]
 impl Entropy for Sevens {

@@ -108,16 +108,9 @@ pub fn wants_nonce(exchange: &Exchange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_auth::Sevens;
     use crate::http::BodyEnd;
     use crate::jwt::{Algorithm, PublicKey, generate_p256};
-
-    struct Sevens;
-
-    impl Entropy for Sevens {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
 
     fn part(token: &str, index: usize) -> Value {
         let part = token.split('.').nth(index).unwrap();

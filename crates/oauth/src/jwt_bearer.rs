@@ -91,15 +91,8 @@ pub fn token_request(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client_auth::Sevens;
     use crate::jwt::{Algorithm, PublicKey, generate_p256};
-
-    struct Sevens;
-
-    impl Entropy for Sevens {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(7);
-        }
-    }
 
     #[test]
     fn the_request_names_no_client_besides() {

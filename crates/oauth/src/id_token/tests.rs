@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::client_auth::Sevens;
 use crate::document::answered;
 use crate::jwks;
 use crate::jwt::{SigningKey, sign_with_secret};
@@ -159,12 +160,4 @@ fn two_large_providers_name_their_issuer_in_ways_of_their_own() {
         !believed(tenants, &json!({"iss": ours, "tid": "other"}))
             && !believed(tenants, &json!({"iss": ours}))
     );
-}
-
-struct Sevens;
-
-impl vestal_core::clock::Entropy for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
 }

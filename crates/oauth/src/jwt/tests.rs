@@ -3,17 +3,9 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
-use vestal_core::clock::Entropy;
 
 use super::*;
-
-struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
+use crate::client_auth::Sevens;
 
 /// RFC 8037 appendix A.1.
 const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
