@@ -12,7 +12,7 @@ use vestal_core::connection::Connection;
 use vestal_core::id::{AttemptId, ClientId, ConnectionId};
 use vestal_core::journal::JournalError;
 use vestal_core::outcome::{Reply, first_use};
-use vestal_core::provider::{Grace, Provider};
+use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
 use vestal_core::store::StoreError;
 use vestal_oauth::departure::Departure;
@@ -25,7 +25,7 @@ use crate::gate::Health;
 use crate::hosts::Slot;
 use crate::learn::Lesson;
 use crate::save::{Precious, Saving};
-use crate::take::{Purpose, Take, Taken, lease_for};
+use crate::take::{Purpose, Take, Taken, lease_for, wait_within_grace};
 use crate::{Error, Inner};
 
 /// A request is sent within this time of taking the lease, by a clock that goes on while the machine sleeps: whoever
@@ -37,9 +37,6 @@ const DEPART_WITHIN: Duration = Duration::from_secs(7);
 
 /// Attempts in one flight: a first one, and some that follow a lost answer at once or within a grace.
 const ATTEMPTS_PER_FLIGHT: usize = 4;
-
-/// A flight waits no longer for its own next try.
-const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// What one attempt came to.
 enum Step {
@@ -123,6 +120,7 @@ impl Inner {
         let taken = match self.take(id, purpose, &client, stored, subject).await? {
             Take::Taken(taken) => *taken,
             Take::Not(landing) => return Ok(Step::Landed(landing)),
+            Take::Later(wait) => return Ok(Step::Again(wait)),
             Take::Needs(from) => return Ok(Step::Needs(from)),
         };
         let Taken { connection, attempt, cargo, request, proof_key, at, deadline } = taken;
@@ -187,17 +185,15 @@ impl Inner {
         }
     }
 
-    /// Whether the next try belongs to this flight: where it is due at once, and where an answer was lost that has to be
-    /// asked for again within a grace. Nobody else may look in time, and a command would end.
+    /// Whether the next try belongs to this flight: where it is due at once, or has to be made within a grace.
     fn again(&self, after: &Connection, provider: &Provider) -> Step {
-        let Some(failing) = after.state.failing() else { return Step::Landed(Landing::Done) };
-        let wait =
-            Duration::try_from(failing.next.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
-        let lost = failing.cause.is_outcome_unknown();
-        match provider.grace() {
-            _ if wait.is_zero() => Step::Again(wait),
-            Grace::For(grace) if lost && wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT => Step::Again(wait),
-            _ => Step::Landed(Landing::Done),
+        let now = self.clock.now();
+        match after.state.failing() {
+            Some(failing) if failing.next <= now => Step::Again(Duration::ZERO),
+            _ => match wait_within_grace(after, provider, now) {
+                Some(wait) => Step::Again(wait),
+                None => Step::Landed(Landing::Done),
+            },
         }
     }
 }

@@ -29,6 +29,7 @@ mod error;
 mod export;
 mod flight;
 mod gate;
+mod held_back;
 mod holds;
 mod hosts;
 mod id_token;

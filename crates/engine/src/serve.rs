@@ -51,6 +51,7 @@ impl Engine {
                     inner.clock.sleep(left.max(LOOK_AT_MOST_EVERY)).await;
                     continue;
                 }
+                self.warn_held_back().await;
                 if let Err(error) = inner.note_time(true).await {
                     tracing::debug!(%error, "the time was not noted");
                 }
@@ -72,7 +73,7 @@ impl Engine {
         if self.look_back().await.replan {
             self.replan_aside();
         }
-        let mut replayed_at = None;
+        let (mut replayed_at, mut warned_at) = (None, inner.clock.uptime());
         let mut readable = true;
         loop {
             // Before looking: what lands from here on is noticed, also while the schedule is being read.
@@ -107,6 +108,7 @@ impl Engine {
                     saturating_add(now, Duration::from_secs(1))
                 }
             };
+            self.warn_held_back_now_and_then(&mut warned_at).await;
             if let Err(error) = inner.note_time(false).await {
                 tracing::debug!(%error, "the time was not noted");
             }

@@ -96,6 +96,8 @@ struct Whole {
 pub(crate) enum Take {
     Taken(Box<Taken>),
     Not(Landing),
+    /// An answer was lost, and is to be asked for again within its grace: after this time.
+    Later(Duration),
     /// The access token of this connection is needed first, to be exchanged.
     Needs(ConnectionId),
 }
@@ -148,6 +150,11 @@ impl Inner {
                 continue;
             }
             if !self.is_to_be_refreshed(&connection, provider, purpose, now) {
+                if !purpose.is_met_by(connection.generation())
+                    && let Some(wait) = wait_within_grace(&connection, provider, now)
+                {
+                    return Ok(Take::Later(wait));
+                }
                 match self.put_off(&connection, provider, purpose).await? {
                     PutOff::Done => return Ok(Take::Not(Landing::Done)),
                     PutOff::StaysDue => return Ok(Take::Not(not_now(purpose))),
@@ -335,6 +342,23 @@ impl Inner {
             exchange::token_request(endpoint, credentials, &access_token, asked, &provider.requests);
         Ok(Some(request))
     }
+}
+
+/// A flight waits no longer for its own next try.
+const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
+
+/// How long to wait with asking again for a lost answer, where that has to happen within a grace: it belongs to the flight
+/// that finds out, since nobody else may look in time, and a command would end.
+pub(crate) fn wait_within_grace(
+    connection: &Connection,
+    provider: &Provider,
+    now: Timestamp,
+) -> Option<Duration> {
+    let State::Failing(failing) = &connection.state else { return None };
+    let Grace::For(grace) = provider.grace() else { return None };
+    let wait = Duration::try_from(failing.next.duration_since(now)).ok().filter(|wait| !wait.is_zero())?;
+    let in_time = wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT;
+    (failing.cause.is_outcome_unknown() && in_time).then_some(wait)
 }
 
 /// How long a provider may take to answer: short enough that a lost answer can be asked for again within the grace that

@@ -31,6 +31,9 @@ const ASSUMED_IDLE_LIMIT: Duration = Duration::from_secs(7 * 86_400);
 /// A grace that nobody has written down, as many providers have one.
 const SILENT_GRACE: Duration = Duration::from_secs(60);
 
+/// What has no end outlives every course.
+const ENDLESS: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// One way in which a provider may behave.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -113,6 +116,9 @@ struct AccessTokens {
 
 fn access_tokens(provider: &Provider) -> Ways<AccessTokens> {
     match provider.access_token_life() {
+        None if provider.access_tokens_are_endless() => {
+            vec![(None, AccessTokens { life: ENDLESS, told: ExpiresIn::Absent })]
+        }
         Some(life) => vec![(None, AccessTokens { life, told: ExpiresIn::Number })],
         None => vec![
             (

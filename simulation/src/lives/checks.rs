@@ -16,6 +16,9 @@ use crate::time::{DAY, HOUR, sleep};
 /// After an outage, the next try may be this far away.
 pub(crate) const BACK_AFTER: Duration = Duration::from_secs(70 * 60);
 
+/// A token that has no end, and whose consent was withdrawn, is used this long after.
+pub(crate) const IN_USE_AFTER: Duration = DAY;
+
 /// So many events are read at once; no more are kept of all connections.
 const EVENTS: u32 = 1_000;
 
@@ -181,6 +184,9 @@ fn judge_state(world: &World, account: usize, grant: &GrantFacts, connection: &C
 fn unknown_for_too_long(world: &World, habit: Habit, dead_for: Duration) -> bool {
     if habit == Habit::Seldom || world.provider.prefers_refresh_on_rejection() {
         return false;
+    }
+    if world.provider.access_tokens_are_endless() {
+        return dead_for > IN_USE_AFTER + 2 * HOUR;
     }
     let out = world
         .wire

@@ -12,7 +12,7 @@ use vestal_engine::{BeginConnect, Engine, Error, Want};
 
 use crate::dice::Dice;
 use crate::lives::Habit;
-use crate::lives::checks::BACK_AFTER;
+use crate::lives::checks::{BACK_AFTER, IN_USE_AFTER};
 use crate::lives::world::World;
 use crate::time::{DAY, HOUR, sleep};
 
@@ -122,6 +122,11 @@ async fn withdraw(world: Arc<World>, mut dice: Dice) {
     if let Some(grant) = grants.iter().rev().find(|grant| grant.subject == ACCOUNT.to_string()) {
         world.ledger.note(|| format!("{:?}: its user withdraws the consent", Habit::ALL[ACCOUNT]));
         world.wire.withdraw(grant.id);
+    }
+    if world.provider.access_tokens_are_endless() {
+        // Nothing is to be refreshed: it is known once the API rejects a token.
+        sleep(IN_USE_AFTER).await;
+        read(&world, ACCOUNT).await;
     }
 }
 

@@ -102,7 +102,9 @@ impl Waits<'_> {
         let lossless = self.provider.rotation() == Rotation::Never
             || matches!(self.provider.grace(), Grace::OldStaysValid | Grace::UntilSuccessorUsed);
         if lossless {
-            return Transition::Fail { cause: Cause::Transient { detail }, next: self.at(Pace::Soon) };
+            // It can be sent again at once, and a reader may wait for it.
+            let pace = if self.connection.state.failing().is_none() { Pace::AtOnce } else { Pace::Soon };
+            return Transition::Fail { cause: Cause::Transient { detail }, next: self.at(pace) };
         }
         match outcome_unknown(self.connection) {
             Some(earlier) => self.after_another(earlier, detail),

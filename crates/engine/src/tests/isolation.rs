@@ -80,6 +80,32 @@ async fn a_host_that_comes_back_after_a_day_gets_a_ramp() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_is_told_in_time_though_its_host_is_down() {
+    let behaviour = Behaviour {
+        facts: r#"
+            idle_limit = { is = "none", unverified = true }
+            absolute_life = { is = "60d", unverified = true }
+            rotation = { is = "never", unverified = true }"#,
+        ..Behaviour::strict()
+    };
+    let world = World::new(&behaviour);
+    let engine = world.node();
+    world.fleet(&engine, "sick", "sick.example", 200).await;
+    world.pass(29 * DAY).await;
+    is_sick(&world, Sickness::Down);
+    world.serve(&engine, 2 * DAY).await;
+    for number in 0..200 {
+        let connection = world.named(&format!("sick-{number}")).await;
+        assert!(
+            connection.state.failing().is_some() || connection.plan.due_at <= Some(world.now()),
+            "held back"
+        );
+        let warned_at = connection.plan.warned_at.expect("30 days before the end somebody is told");
+        assert!(world.now().duration_since(warned_at).as_secs() > 23 * 3600, "told at {warned_at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_gets_a_slot_while_the_schedule_has_all_of_its_own() {
     let (world, engine) = two_hosts().await;
     *world.wire.latency.lock().unwrap() = Duration::from_secs(5);

@@ -89,6 +89,31 @@ async fn what_a_dead_node_left_is_asked_for_again_within_the_grace() {
     assert_eq!((world.families(), world.reuses()), ((1, 0), 0));
 }
 
+/// As a cron job, whose next run would come long after the grace; or somebody who asks, or reads what has expired.
+#[tokio::test(start_paused = true)]
+async fn who_finds_what_a_dead_node_left_stays_until_it_was_asked_for_again() {
+    for who in 0..3 {
+        let world = World::new(&Behaviour::graceful());
+        drop(world.connected().await);
+        world.pass(DAY - Duration::from_secs(5)).await;
+        dies_between_rotation_and_save(&world).await;
+        world.pass(Duration::from_secs(5)).await;
+        let survivor = world.node_that_knows_of_the_dead();
+        match who {
+            0 => {
+                let lease = world.shop().await.lease.unwrap();
+                survivor.store().release_node(lease.attempt.node).await.unwrap();
+                survivor.run_due().await.unwrap();
+            }
+            1 => drop(survivor.refresh(&shop()).await.unwrap()),
+            _ => assert_eq!(survivor.issue_token(&shop(), Want::default()).await.unwrap().generation, 2),
+        }
+        survivor.drain().await;
+        assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 2), "{who}");
+        assert_eq!((world.families(), world.reuses()), ((1, 0), 0));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_node_left_without_a_grace_is_held_whoever_asks() {
     for trigger_by_hand in [false, true] {

@@ -138,6 +138,16 @@ async fn a_lost_answer_inside_a_grace_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_answer_that_cannot_hurt_is_asked_for_again_while_a_reader_waits() {
+    let world = World::new(&Behaviour::lasting());
+    let engine = world.connected().await;
+    world.pass(25 * HOUR).await;
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::LoseResponse));
+    assert_eq!(engine.issue_token(&shop(), Want::default()).await.unwrap().generation, 2);
+    assert_eq!(world.wire.refreshes_sent(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_without_grace_is_held_and_told_honestly() {
     let world = World::new(&Behaviour::strict());
     let engine = world.connected().await;

@@ -248,6 +248,17 @@ impl Behaviour {
             ..Self::strict()
         }
     }
+
+    /// The same refresh token for ever.
+    pub(crate) fn lasting() -> Self {
+        Self {
+            rotation: Rotation::Never { returns_old: false },
+            facts: r#"
+                idle_limit = { is = "180d", unverified = true }
+                rotation = { is = "never", unverified = true }"#,
+            ..Self::strict()
+        }
+    }
 }
 
 const ISSUER: &str = "https://sandbox.example";

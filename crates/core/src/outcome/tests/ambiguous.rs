@@ -3,13 +3,16 @@
 use super::*;
 
 #[test]
-fn where_nothing_is_lost_an_ambiguous_answer_is_transient() {
+fn where_nothing_is_lost_it_is_tried_at_once_and_then_with_patience() {
     for provider in
         [for_ever(), builtin("google"), strict(Grace::OldStaysValid), strict(Grace::UntilSuccessorUsed)]
     {
         let (cause, next) = failure(outcome(&shop(), &no_answer(), &provider, start()));
         assert_eq!(cause, Cause::Transient { detail: "timed out".into() });
-        assert_between(next, later(SECOND * 2), later(SECOND * 5));
+        assert_eq!(next, start());
+        let failing = State::Failing(Failing { cause, since: start(), tries: 1, next });
+        let (_, next) = failure(outcome(&shop().state(failing), &no_answer(), &provider, start()));
+        assert_between(next, later(SECOND * 4), later(SECOND * 10));
     }
     for renewal in [Renewal::ClientCredentials, Renewal::JwtBearer, Renewal::TokenExchange] {
         let connection = shop().renewal(renewal);
