@@ -16,12 +16,6 @@ const KNOWN: &[(&str, &str, usize)] = &[
     // After an outage an answer is lost whose grace of a minute, of which no file knows, is over before the next try.
     ("bitbucket", "kept", 2),
     ("snowflake", "kept", 1),
-    // Who reads while an answer is lost is told to try again, though the same refresh token could be sent again at once.
-    ("hubspot", "served", 1),
-    // While the circuit of a host is open, its connections are left alone, and their warnings come when it closes.
-    ("snowflake", "warned", 12),
-    // Where tokens do not end as far as a file says, nothing is tried that would tell that a grant was withdrawn.
-    ("stripe-connect", "told", 2),
 ];
 
 #[test]

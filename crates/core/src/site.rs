@@ -100,6 +100,11 @@ impl Endpoints {
         self.all().any(|url| url.as_str().contains(['{', '%']) && !variables(url.as_str()).is_empty())
     }
 
+    /// Whether all refreshes go to one host, whatever else differs from place to place.
+    pub fn have_one_host(&self) -> bool {
+        variables(self.for_refreshes().host_str().unwrap_or_default()).is_empty()
+    }
+
     /// A value for a variable, as somebody wrote it: without the scheme, and without what follows the variable in the
     /// token endpoint's host. So `https://acme.myshopify.com/` is `acme`.
     pub fn plain_value(&self, variable: &str, given: &str) -> String {
@@ -202,7 +207,9 @@ unverified = true
     #[test]
     fn variables_are_found_in_hosts_paths_and_queries() {
         assert_eq!(variables(endpoints().token.as_str()), ["shop", "tenant"]);
-        assert!(endpoints().have_variables());
+        assert!(endpoints().have_variables() && !endpoints().have_one_host());
+        let tenants = Endpoints::at("https://as.example/{tenant}/token".parse().unwrap());
+        assert!(tenants.have_variables() && tenants.have_one_host());
         let plain = Endpoints::at("https://as.example/token".parse().unwrap());
         assert!(!plain.have_variables() && plain.variables().is_empty());
         assert_eq!(variables("https://as.example/%7Bhalf"), <[&str; 0]>::default());

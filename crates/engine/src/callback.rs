@@ -292,24 +292,26 @@ impl Inner {
         Err(Error::Unsaved { name: connection.name, detail })
     }
 
-    /// A consent without a refresh token must not take the place of a living one.
+    /// What cannot be kept alive, or is the client's own, must not take the place of a person's living consent.
     fn refuse_worse(
         &self,
         connection: &Connection,
         consent: &Consent<'_>,
         provider: &Provider,
     ) -> Result<(), Error> {
-        let dead = matches!(connection.state, State::NeedsReauth { .. });
-        match &connection.grant {
-            Some(grant)
-                if grant.renewal == Renewal::RefreshToken && consent.renewal == Renewal::None && !dead =>
-            {
-                Err(Error::WorseConsent {
-                    name: connection.name.clone(),
-                    advice: provider.authorization.without_refresh_token.clone(),
-                })
+        let name = connection.name.clone();
+        if !has_living_consent(connection) {
+            return Ok(());
+        }
+        match consent.renewal {
+            Renewal::RefreshToken | Renewal::Exchange => Ok(()),
+            Renewal::None => {
+                let advice = provider.authorization.without_refresh_token.clone();
+                Err(Error::WorseConsent { name, advice })
             }
-            _ => Ok(()),
+            Renewal::ClientCredentials | Renewal::JwtBearer | Renewal::TokenExchange => {
+                Err(Error::LivingConsent { name })
+            }
         }
     }
 
@@ -348,6 +350,12 @@ impl Inner {
             self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
         }
     }
+}
+
+/// Whether a person's consent is there, and not known to be dead.
+pub(crate) fn has_living_consent(connection: &Connection) -> bool {
+    let dead = matches!(connection.state, State::NeedsReauth { .. });
+    !dead && connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::RefreshToken)
 }
 
 /// The parameters of a redirect that every use of the API needs.

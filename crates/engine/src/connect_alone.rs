@@ -16,7 +16,7 @@ use vestal_oauth::jwt_bearer::Assertion;
 use vestal_oauth::token_exchange::Wanted;
 use vestal_oauth::{UnsendableUrl, client_credentials, jwt_bearer, token_exchange};
 
-use crate::callback::Consent;
+use crate::callback::{Consent, has_living_consent};
 use crate::means::{Exchanged, Means, PrivateKey, Signs};
 use crate::{Account, Connected, Engine, Error, Inner, Want};
 
@@ -140,6 +140,9 @@ impl Engine {
         let request =
             inner.request_alone(renewal, &client, &credentials, &provider, &means, subject.as_ref())?;
         let connection = inner.find_or_create(name, &client).await?;
+        if has_living_consent(&connection) {
+            return Err(Error::LivingConsent { name: name.clone() });
+        }
         let (answer, started_at) =
             inner.ask(request, &means, &provider, provider.answers.to_exchange()).await?;
         let consent = Consent {

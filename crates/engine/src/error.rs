@@ -143,6 +143,12 @@ pub enum Error {
         /// What the provider wants, to give one.
         advice: Option<String>,
     },
+    /// A person's consent is there and lives: what nobody consented to does not take its place.
+    #[error("somebody has consented to {name:?}, and the consent lives: it was kept")]
+    LivingConsent {
+        /// The connection.
+        name: ConnectionName,
+    },
     /// Another account consented than the one that was connected before: what that one granted was kept.
     #[error("another account consented to {name:?} than before, so the old consent was kept")]
     AnotherAccount {

@@ -19,10 +19,10 @@ const KNOWN_FOR: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Holds {
     known: Mutex<Known>,
-    /// Until when a provider asked a client for patience, in the clock's uptime.
-    patience: Mutex<HashMap<ClientId, Duration>>,
-    /// The connection of each client that was asked for it last, and until when.
-    throttled: Mutex<HashMap<ClientId, (ConnectionId, Duration)>>,
+    /// Until when a host asked a client for patience, in the clock's uptime.
+    patience: Mutex<HashMap<(ClientId, String), Duration>>,
+    /// The connection of each client that was asked for it last by a host, and until when.
+    throttled: Mutex<HashMap<(ClientId, String), (ConnectionId, Duration)>>,
 }
 
 #[derive(Default)]
@@ -97,22 +97,25 @@ impl Holds {
         }
     }
 
-    /// Takes note that a provider asked a connection for patience. Once a second one of the client is asked while the
-    /// first still waits, it is the client that is meant.
-    pub(crate) fn was_throttled(&self, client: ClientId, by: ConnectionId, uptime: Duration, wait: Duration) {
+    /// Takes note that a host asked a connection for patience. Once a second one of the client is asked while the
+    /// first still waits, it is the client that is meant; what one shop asks for is not meant for another.
+    pub(crate) fn was_throttled(&self, client: &Client, by: ConnectionId, uptime: Duration, wait: Duration) {
         let until = uptime.saturating_add(wait);
+        let at = (client.id, host_of(client));
         let mut throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = throttled.insert(client, (by, until));
-        if first.is_some_and(|(other, until)| other != by && until > uptime) {
+        throttled.retain(|_, (_, until)| *until > uptime);
+        let first = throttled.insert(at.clone(), (by, until));
+        if first.is_some_and(|(other, _)| other != by) {
             let mut patience = self.patience();
-            let noted = patience.entry(client).or_insert(until);
+            let noted = patience.entry(at).or_insert(until);
             *noted = until.max(*noted);
         }
     }
 
-    /// For how long a provider asked a client for patience.
-    pub(crate) fn patience_left(&self, client: ClientId, uptime: Duration) -> Option<Duration> {
-        self.patience().get(&client)?.checked_sub(uptime).filter(|left| !left.is_zero())
+    /// For how long a host asked a client for patience.
+    pub(crate) fn patience_left(&self, client: ClientId, host: &str, uptime: Duration) -> Option<Duration> {
+        let at = (client, host.to_owned());
+        self.patience().get(&at)?.checked_sub(uptime).filter(|left| !left.is_zero())
     }
 
     /// How long until the first provider's patience is over.
@@ -128,7 +131,7 @@ impl Holds {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn patience(&self) -> MutexGuard<'_, HashMap<ClientId, Duration>> {
+    fn patience(&self) -> MutexGuard<'_, HashMap<(ClientId, String), Duration>> {
         self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,8 +161,10 @@ impl Inner {
         holding.waiting.clients.extend(&known.missing);
         for (id, client) in &known.clients {
             let host = client.host.as_deref();
-            let waits = self.holds.patience_left(*id, uptime).is_some()
-                || host.is_some_and(|host| self.hosts.open_for(host, uptime).is_some());
+            let waits = host.is_some_and(|host| {
+                self.holds.patience_left(*id, host, uptime).is_some()
+                    || self.hosts.open_for(host, uptime).is_some()
+            });
             if waits {
                 holding.waiting.clients.push(*id);
             } else if host.is_some_and(|host| !self.hosts.has_room(host, uptime)) {
@@ -205,7 +210,7 @@ impl Inner {
             let next = saturating_add(now, left);
             return Some(Error::HostDown { name: name.clone(), host, next });
         }
-        let left = self.holds.patience_left(client.id, uptime)?;
+        let left = self.holds.patience_left(client.id, &host, uptime)?;
         let (name, client, next) = (name.clone(), client.name.clone(), saturating_add(now, left));
         Some(Error::Throttled { name, client, next })
     }
@@ -233,7 +238,7 @@ impl Inner {
                 }),
                 None => None,
             };
-            let host = (!client.endpoints.have_variables()).then(|| host_of(&client));
+            let host = client.endpoints.have_one_host().then(|| host_of(&client));
             clients.insert(client.id, KnownClient { host, canary });
         }
         let mut known = self.holds.known();

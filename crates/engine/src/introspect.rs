@@ -1,5 +1,7 @@
 //! What a provider says of an access token whose answer does not say how long it lives (RFC 7662).
 
+use std::time::Duration;
+
 use vestal_core::client::Client;
 use vestal_core::provider::Provider;
 use vestal_core::token::TokenAnswer;
@@ -7,6 +9,9 @@ use vestal_oauth::client_auth::Prover;
 use vestal_oauth::introspection;
 
 use crate::Inner;
+
+/// Meanwhile the new grant is in this process's memory only.
+const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Adds to the answer of a consent how long its access token lives, where only introspection tells that. Not to learn
@@ -26,7 +31,10 @@ impl Inner {
         let request =
             introspection::request(endpoint, &credentials, &answer.access_token, &provider.requests);
         let started_at = self.clock.now();
-        let (exchange, sent) = self.exchange(request).await;
+        let Some((exchange, sent)) = self.within(ASK_WITHIN, self.exchange(request)).await else {
+            tracing::warn!(client = %client.name, "the provider does not say in time how long an access token lives");
+            return;
+        };
         match introspection::read(exchange, started_at, &sent) {
             Ok(said) if said.active => {
                 answer.expires_in = said.expires_in;

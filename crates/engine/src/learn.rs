@@ -48,7 +48,7 @@ impl Inner {
         if let Reply::Error { status: 429, .. } | Reply::Unreadable { status: 429, .. } = reply {
             let now = self.clock.now();
             let wait = not_before(reply, &cargo.provider, now).duration_since(now).unsigned_abs();
-            self.holds.was_throttled(client.id, after.id, uptime, wait);
+            self.holds.was_throttled(client, after.id, uptime, wait);
         }
         let class = classify(reply, &cargo.provider);
         let noted = match (class, reply) {

@@ -59,7 +59,7 @@ impl Inner {
     /// The host that a connection's refreshes go to.
     pub(crate) async fn host_for(&self, id: ConnectionId, client: ClientId) -> Result<String, Error> {
         let opened = self.open_client(client).await?;
-        if !opened.client.endpoints.have_variables() {
+        if opened.client.endpoints.have_one_host() {
             return Ok(host_of(&opened.client));
         }
         let connection = self.store.connection(id).await?;
@@ -78,10 +78,11 @@ impl Inner {
         };
         // Whoever cannot be read, or is nowhere, tells why in a flight.
         let host = host.unwrap_or_default();
-        let slot = self.hosts.try_scheduled(&host, uptime);
+        let patience = self.holds.patience_left(due.client, &host, uptime);
+        let slot = if patience.is_none() { self.hosts.try_scheduled(&host, uptime) } else { None };
         if slot.is_none() {
-            let open_for = self.hosts.open_for(&host, uptime);
-            self.ailing.note_full(due.connection, uptime, open_for);
+            let wait = patience.or_else(|| self.hosts.open_for(&host, uptime));
+            self.ailing.note_full(due.connection, uptime, wait);
         }
         slot
     }

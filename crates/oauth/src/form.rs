@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
+use serde_json::Value;
 use url::{Url, form_urlencoded};
 use vestal_core::provider::{Encoding, RequestFacts};
 
@@ -44,9 +45,8 @@ pub(crate) fn post(
             (uri(endpoint)?, form, "application/x-www-form-urlencoded")
         }
         Encoding::Json => {
-            let object: serde_json::Map<_, _> =
-                fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
-            (uri(endpoint)?, serde_json::Value::Object(object).to_string(), "application/json")
+            let object = Value::Object(json_object(fields));
+            (uri(endpoint)?, object.to_string(), "application/json")
         }
         Encoding::Query => {
             (uri(&with_query(endpoint, fields))?, String::new(), "application/x-www-form-urlencoded")
@@ -66,6 +66,19 @@ pub(crate) fn post(
     }
     introduce(&mut request, credentials, requests);
     Ok(request)
+}
+
+/// Fields as a JSON object; what a form would repeat is an array.
+fn json_object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> serde_json::Map<String, Value> {
+    let mut object = serde_json::Map::new();
+    for (name, value) in fields {
+        match object.get_mut(name) {
+            None => drop(object.insert(name.to_owned(), value.into())),
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
+        }
+    }
+    object
 }
 
 /// What every request of a client says, whatever it asks for.
@@ -104,3 +117,15 @@ pub(crate) fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
 
 #[cfg(test)]
 mod recorded;
+
+#[cfg(test)]
+mod tests {
+    use super::json_object;
+
+    #[test]
+    fn what_a_form_would_repeat_is_an_array() {
+        let fields = [("resource", "a"), ("scope", "x"), ("resource", "b"), ("resource", "c")];
+        let object = serde_json::Value::Object(json_object(fields.into_iter()));
+        assert_eq!(object, serde_json::json!({"resource": ["a", "b", "c"], "scope": "x"}));
+    }
+}

@@ -14,6 +14,7 @@ mod document;
 mod mistake;
 mod stated;
 
+pub(super) use check::endpoint_urls;
 pub use mistake::{Mistake, line_of, with_nearest_name};
 pub use stated::Stated;
 

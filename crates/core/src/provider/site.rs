@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::Provider;
+use super::parse::endpoint_urls;
 use crate::site::{UnfitSite, variables};
 
 /// The longest label of a host's name (RFC 1035 §2.3.4).
@@ -120,15 +121,7 @@ impl Provider {
     /// What is wrong with the variables of its endpoints: where, and what. `states` tells whether the file says anything of a
     /// variable, be it that it cannot be read.
     pub(super) fn site_mistakes(&self, states: impl Fn(&str) -> bool) -> Vec<(String, String)> {
-        let endpoints = &self.endpoints;
-        let urls = [
-            &endpoints.authorization,
-            &endpoints.token,
-            &endpoints.refresh,
-            &endpoints.revocation,
-            &endpoints.device_authorization,
-        ];
-        let urls: Vec<_> = urls.into_iter().flatten().map(|fact| &fact.value).collect();
+        let urls: Vec<_> = endpoint_urls(self).map(|(_, url)| url).collect();
         let used: Vec<String> = urls.iter().flat_map(|url| variables(url.as_str())).collect();
         let mut mistakes = Vec::new();
         for variable in &used {
@@ -207,11 +200,14 @@ mod tests {
         let shop = |rest: &str| format!("[site.shop]\nwhat = \"which shop\"\nunverified = true\n{rest}");
         let at = "https://{shop}.example.com/token";
         assert_eq!(file(at, &shop("is = [\"*\"]")), Ok(()));
+        let push = "pushed_authorization = { is = \"https://{shop}/par\", unverified = true }\n".to_owned()
+            + &shop("is = [\"*.com\"]");
         for (endpoint, site, line, said) in [
             (at, String::new(), 4, "nothing says what may stand for {shop}"),
             ("https://example.com/token", shop("is = [\"*\"]"), 6, "no endpoint holds {shop}"),
             (at, shop("is = [\"*\"]\ndefault = \"a.b\""), 6, "the default"),
             ("https://{shop}/token", shop("is = [\"*.com\"]"), 6, "*.com lets shop be anybody's host"),
+            (at, push, 7, "*.com lets shop be anybody's host"),
             (at, shop("is = [\"A\"]"), 9, "labels with dots between them"),
             (at, shop("is = [\"*\"]").replace("unverified = true\n", ""), 6, "names no source"),
         ] {

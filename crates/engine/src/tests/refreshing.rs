@@ -223,6 +223,18 @@ async fn a_consent_without_refresh_token_does_not_replace_a_living_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_clients_own_token_does_not_replace_a_living_consent() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let sent = world.wire.forms_sent().len();
+    let alone = engine.connect_client_credentials(&shop(), "sandbox", &Default::default()).await;
+    let error = alone.unwrap_err();
+    assert!(matches!(&error, Error::LivingConsent { .. }), "{error:?}");
+    assert_eq!(world.wire.forms_sent().len(), sent, "nothing is asked for in vain");
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redirect_is_taken_once() {
     let world = World::new(&Behaviour::strict());
     let engine = world.node();

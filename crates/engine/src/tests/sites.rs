@@ -337,3 +337,24 @@ async fn what_an_answer_said_once_is_kept_by_those_that_do_not_repeat_it() {
     assert_eq!(issued.access_token.expose_secret(), "3");
     assert_eq!((&issued.extra["api_domain"], &issued.extra["n"]), (&"https://a.example".into(), &3.into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_patience_that_one_place_asks_for_is_not_asked_for_by_another() {
+    let world = world();
+    let engine = node(&world).await;
+    shops(&world, &engine, &["acme", "bolt"]).await;
+    for name in ["acme-2", "acme-3"] {
+        consent(&world, &engine, begin(name, &[("shop", "acme")]), &[], Account::Any).await.unwrap();
+    }
+    for name in ["acme", "acme-2"] {
+        let mut throttled = Trouble::html_page(StatusCode::TOO_MANY_REQUESTS);
+        throttled.headers_mut().insert("retry-after", 3600.into());
+        let fault = Fault::on_refresh(Trouble::AnswerUnprocessed(throttled));
+        world.wire.sandbox.lock().unwrap().add_fault(fault);
+        engine.refresh(&named(name)).await.unwrap_err();
+    }
+    let client = engine.client_named("sandbox").await.unwrap().id;
+    let left = |host: &str| engine.inner.holds.patience_left(client, host, engine.inner.clock.uptime());
+    assert!(left("acme.shops.example").is_some());
+    assert_eq!(left("bolt.shops.example"), None);
+}

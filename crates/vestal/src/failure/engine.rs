@@ -108,6 +108,11 @@ impl Failure {
                         .unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()),
                 )
             }
+            Error::LivingConsent { name } => {
+                Self::failed(format!("somebody has consented to {:?}, and the consent lives: it was kept", name.as_str()))
+                    .why("a token that nobody consented to is another account's, and the old one could not be had back")
+                    .next(format!("use another name, or give the consent up: vestal disconnect {}", word(name.as_str())))
+            }
             Error::AnotherAccount { name } => {
                 let again = format!("vestal connect {}", word(name.as_str()));
                 let anyway = format!("vestal connect --another-account {}", word(name.as_str()));

@@ -135,7 +135,8 @@ pub(super) fn provider(
     found
 }
 
-fn endpoint_urls(provider: &Provider) -> impl Iterator<Item = (&'static str, &Url)> {
+/// All endpoints, by their keys.
+pub(in crate::provider) fn endpoint_urls(provider: &Provider) -> impl Iterator<Item = (&'static str, &Url)> {
     let endpoints = &provider.endpoints;
     [
         ("endpoints.authorization", &endpoints.authorization),
