@@ -21,32 +21,45 @@ pub(crate) fn next(
     warned_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Warning> {
-    let end = end_of(connection, schedule)?;
+    nexts(connection, schedule, warned_at, now).into_iter().flatten().min_by_key(|warning| warning.give_at)
+}
+
+/// The warning that is to be given now. Of several that were missed, the one of the nearest end is enough.
+pub(crate) fn due(connection: &Connection, schedule: &Schedule, now: Timestamp) -> Option<Warning> {
+    let nexts = nexts(connection, schedule, connection.plan.warned_at, now).into_iter().flatten();
+    nexts.filter(|warning| warning.give_at <= now).min_by_key(|warning| warning.end)
+}
+
+/// The next warning of each end: where a connection fails, the end that comes by disuse hides none of the other.
+fn nexts(
+    connection: &Connection,
+    schedule: &Schedule,
+    warned_at: Option<Timestamp>,
+    now: Timestamp,
+) -> [Option<Warning>; 2] {
     // What was said in the future was said by a wrong clock.
     let warned_at = warned_at.filter(|warned_at| *warned_at <= now);
     let due = |give_at: &Timestamp| warned_at.is_none_or(|warned_at| *give_at > warned_at);
-    let give_at = end.warnings().into_iter().find(due)?;
-    Some(Warning { give_at, end: end.at })
+    ends_of(connection, schedule).map(|end| {
+        let end = end?;
+        let give_at = end.warnings().into_iter().find(due)?;
+        Some(Warning { give_at, end: end.at })
+    })
 }
 
-/// The warning that is to be given now. Of several that were missed, one is enough.
-pub(crate) fn due(connection: &Connection, schedule: &Schedule, now: Timestamp) -> Option<Warning> {
-    next(connection, schedule, connection.plan.warned_at, now).filter(|warning| warning.give_at <= now)
-}
-
-/// The end that comes although Vestal does what it can: the refresh token's absolute one, or that by disuse where nothing
+/// The ends that come although Vestal does what it can: the refresh token's absolute one, and that by disuse where nothing
 /// uses it.
-fn end_of(connection: &Connection, schedule: &Schedule) -> Option<AbsoluteEnd> {
+fn ends_of(connection: &Connection, schedule: &Schedule) -> [Option<AbsoluteEnd>; 2] {
     let unused = match &connection.state {
-        State::Pending | State::NeedsReauth { .. } | State::Disconnecting => return None,
+        State::Pending | State::NeedsReauth { .. } | State::Disconnecting => return [None, None],
         State::Paused { prior } if matches!(**prior, State::Pending | State::NeedsReauth { .. }) => {
-            return None;
+            return [None, None];
         }
         State::Paused { .. } | State::Failing(_) => true,
         State::Unverified { .. } | State::Active => false,
     };
-    let from = connection.grant.as_ref()?.tokens.issued_at;
-    let idle = schedule.idle_end.filter(|_| unused);
-    let idle = idle.map(|end| AbsoluteEnd { at: end.at, from, basis: end.basis });
-    idle.into_iter().chain(schedule.absolute_end).min_by_key(|end| end.at)
+    let from = connection.grant.as_ref().map(|grant| grant.tokens.issued_at);
+    let idle = schedule.idle_end.zip(from).filter(|_| unused);
+    let idle = idle.map(|(end, from)| AbsoluteEnd { at: end.at, from, basis: end.basis });
+    [idle, schedule.absolute_end]
 }

@@ -105,6 +105,28 @@ async fn an_end_is_told_in_time_though_its_host_is_down() {
     }
 }
 
+/// Of one that fails, the end that comes by disuse is nearer, and hides none of the other.
+#[tokio::test(start_paused = true)]
+async fn an_end_is_told_in_time_though_another_is_nearer() {
+    let behaviour = Behaviour {
+        facts: r#"
+            idle_limit = { is = "7d", unverified = true }
+            absolute_life = { is = "60d", unverified = true }
+            rotation = { is = "never", unverified = true }"#,
+        ..Behaviour::strict()
+    };
+    let world = World::new(&behaviour);
+    let engine = world.node();
+    world.fleet(&engine, "sick", "sick.example", 1).await;
+    world.serve(&engine, 29 * DAY).await;
+    is_sick(&world, Sickness::Down);
+    world.serve(&engine, 2 * DAY).await;
+    let connection = world.named("sick-0").await;
+    assert!(connection.state.failing().is_some());
+    let warned_at = connection.plan.warned_at.expect("30 days before the end somebody is told");
+    assert!(world.now().duration_since(warned_at).as_secs() > 23 * 3600, "told at {warned_at}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reader_gets_a_slot_while_the_schedule_has_all_of_its_own() {
     let (world, engine) = two_hosts().await;
