@@ -21,6 +21,16 @@ fn show(home: &Home, id: &str) -> ProviderView {
     serde_json::from_str(&home.vestal(&["providers", "show", id, "--json"]).ok().stdout).unwrap()
 }
 
+/// Why the schema that is printed refuses a file, if it does, by a validator of others.
+fn schema_refuses(home: &Home, file: &str) -> Option<String> {
+    let printed = home.vestal(&["providers", "schema"]).ok().json();
+    let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+    compiler.add_resource("schema.json", printed).unwrap();
+    let schema = compiler.compile("schema.json", &mut schemas).unwrap();
+    let file = toml::from_str(file).unwrap();
+    schemas.validate(&file, schema).err().map(|error| format!("{error:#}"))
+}
+
 #[test]
 fn an_own_file_is_laid_over_what_comes_with_vestal() {
     let home = Home::new();
@@ -60,10 +70,11 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
 fn a_file_is_written_from_a_real_servers_metadata() {
     let home = Home::new();
     let peer = Peer::start(home.record(), &json!({}));
+    let folder = home.config().with_file_name("providers");
     let printed = home.vestal(&["providers", "new", &peer.issuer, "--id", "acme", "--stdout"]).ok().stdout;
     assert!(printed.contains("unverified = true") && printed.lines().count() >= 10, "{printed}");
     home.vestal(&["providers", "new", &peer.issuer, "--id", "acme"]).ok();
-    let path = home.config().with_file_name("providers").join("acme.toml");
+    let path = folder.join("acme.toml");
     assert_eq!(fs::read_to_string(&path).unwrap().trim_end(), printed.trim_end());
     home.vestal(&["providers", "check"]).ok();
     let shown = show(&home, "acme");
@@ -72,6 +83,14 @@ fn a_file_is_written_from_a_real_servers_metadata() {
         shown.facts.iter().any(|fact| fact.name == "endpoints.token" && !fact.origin.verified),
         "{shown:?}"
     );
+    assert_eq!(schema_refuses(&home, &printed), None);
+    assert!(schema_refuses(&home, &printed.replace("unverified", "unverifed")).is_some());
+    // Once its schema is beside it, a file tells editors so.
+    assert!(!printed.contains("#:schema"));
+    own(&home, "schema.json", &home.vestal(&["providers", "schema"]).ok().stdout);
+    let named = ["providers", "new", &peer.issuer, "--id", "other", "--stdout"];
+    assert!(home.vestal(&named).ok().stdout.starts_with("#:schema ./schema.json\nid = \"other\""));
+    home.vestal(&["providers", "check"]).ok();
     // What is there is not overwritten.
     home.vestal(&["providers", "new", &peer.issuer, "--id", "acme"]).code(1);
     let list = home.vestal(&["providers", "list"]).ok().stdout;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod providers;
+mod schema;
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,7 @@ struct Generated {
 const FILES: &[Generated] = &[
     Generated { path: "docs/cli.md", make: cli::page },
     Generated { path: "docs/providers.md", make: providers::page },
+    Generated { path: "providers/schema.json", make: schema::text },
 ];
 
 /// Rewrites what is out of date.

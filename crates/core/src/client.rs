@@ -104,6 +104,7 @@ impl Client {
 }
 
 /// How a client proves itself at the token endpoint (RFC 6749 §2.3; names of RFC 7591 §2 and RFC 8705 §2).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Fact;
 
 /// Where it says nothing, answers are as RFC 6749 has them, more or less.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerFacts {
@@ -21,6 +22,7 @@ pub struct AnswerFacts {
 }
 
 /// What a field says in every success.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Success {

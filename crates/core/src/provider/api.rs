@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Fact;
 
 /// The API that access tokens are for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ApiFacts {

@@ -8,6 +8,7 @@ use serde::de::Deserializer;
 use super::fact::{self, Text};
 
 /// How many live tokens a provider keeps: one more silently ends the oldest.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Cap {
@@ -26,6 +27,7 @@ pub struct Cap {
 }
 
 /// How many requests a provider answers; further ones it refuses for a while.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
@@ -46,6 +48,7 @@ pub struct Quota {
 }
 
 /// What is counted for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
@@ -62,6 +65,7 @@ pub enum Per {
 }
 
 /// Which requests count.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counts {
@@ -89,6 +93,10 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// How it is written.
+    pub(super) const WRITTEN: &str =
+        "a number of requests in a time, such as \"4 per second\", \"10000 per day\" or \"10 per 10min\"";
+
     /// How many that are in a day.
     pub fn a_day(self) -> f64 {
         f64::from(self.requests) * 86_400.0 / self.within.as_secs_f64()
@@ -110,10 +118,8 @@ impl Rate {
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected =
-            "a number of requests in a time, such as \"4 per second\", \"10000 per day\" or \"10 per 10min\"";
         let read = |text: &str| Self::read(text).ok_or(humantime::DurationError::Empty);
-        deserializer.deserialize_str(Text(expected, read))
+        deserializer.deserialize_str(Text(Self::WRITTEN, read))
     }
 }
 

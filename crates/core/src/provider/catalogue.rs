@@ -55,6 +55,9 @@ const FILES: &[(&str, &str)] = &[
     ("zoom", include_str!("../../../../providers/zoom.toml")),
 ];
 
+/// What may stand in a file, as a JSON Schema: for editors and for whoever checks files with other tools.
+pub const SCHEMA: &str = include_str!("../../../../providers/schema.json");
+
 /// The identifiers of all providers, in order.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(id, _)| *id)

@@ -10,6 +10,7 @@ use super::fact::{self, Text};
 use crate::outcome::Reply;
 
 /// What one kind of answer means. What is given of `code`, `status` and `says` must all fit.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorFact {
@@ -33,6 +34,7 @@ pub struct ErrorFact {
 }
 
 /// What an error means.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
@@ -57,10 +59,14 @@ pub enum Wait {
     UtcMidnight,
 }
 
+impl Wait {
+    /// How it is written.
+    pub(super) const WRITTEN: &str = "\"utc-midnight\", or a length of time such as \"1s\" or \"10min\"";
+}
+
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "\"utc-midnight\", or a length of time such as \"1s\" or \"10min\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| match text {
+        deserializer.deserialize_str(Text(Self::WRITTEN, |text: &str| match text {
             "utc-midnight" => Ok(Self::UtcMidnight),
             _ => fact::length(text).map(Self::For),
         }))

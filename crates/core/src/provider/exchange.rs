@@ -6,6 +6,7 @@ use super::{Fact, Life, Provider};
 use crate::token::{Grant, Renewal, TokenSet};
 
 /// Where it says nothing, an access token is not exchanged.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeFacts {
@@ -18,6 +19,7 @@ pub struct ExchangeFacts {
 }
 
 /// The request: a GET, with its parameters in the query.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TokenExchange {
@@ -31,6 +33,7 @@ pub struct TokenExchange {
 }
 
 /// What a request says of the client.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientParameter {

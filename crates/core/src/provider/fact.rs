@@ -9,6 +9,7 @@ use serde::de::{self, Deserializer};
 use super::Grace;
 
 /// A fact: `{ is = …, source = "…" }`, or `{ is = …, unverified = true }`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fact_of_{T}"))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Fact<T> {
@@ -44,6 +45,22 @@ pub enum Limit {
     Endless,
 }
 
+impl Life {
+    /// How it is written.
+    pub(super) const WRITTEN: &str = "a length of time such as \"24h\", \"30min\" or \"180d\"";
+}
+
+impl Limit {
+    /// How it is written.
+    pub(super) const WRITTEN: &str = "\"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"";
+}
+
+impl Grace {
+    /// How it is written.
+    pub(super) const WRITTEN: &str =
+        "\"none\", \"until-successor-used\", \"old-stays-valid\", or a length of time such as \"30s\"";
+}
+
 /// Reads a text by a function; the first field says what it should be.
 pub(super) struct Text<F>(pub(super) &'static str, pub(super) F);
 
@@ -67,15 +84,13 @@ pub(super) fn length(text: &str) -> Result<Duration, humantime::DurationError> {
 
 impl<'de> Deserialize<'de> for Life {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "a length of time such as \"24h\", \"30min\" or \"180d\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| length(text).map(Self)))
+        deserializer.deserialize_str(Text(Self::WRITTEN, |text: &str| length(text).map(Self)))
     }
 }
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "\"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| match text {
+        deserializer.deserialize_str(Text(Self::WRITTEN, |text: &str| match text {
             "none" => Ok(Self::Endless),
             _ => length(text).map(Self::After),
         }))
@@ -84,9 +99,7 @@ impl<'de> Deserialize<'de> for Limit {
 
 impl<'de> Deserialize<'de> for Grace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected =
-            "\"none\", \"until-successor-used\", \"old-stays-valid\", or a length of time such as \"30s\"";
-        deserializer.deserialize_str(Text(expected, |text: &str| match text {
+        deserializer.deserialize_str(Text(Self::WRITTEN, |text: &str| match text {
             "none" => Ok(Self::None),
             "until-successor-used" => Ok(Self::UntilSuccessorUsed),
             "old-stays-valid" => Ok(Self::OldStaysValid),

@@ -27,6 +27,10 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// How it is written.
+    pub(super) const WRITTEN: &str =
+        "\"id_token.sub\", \"redirect.NAME\", \"site.NAME\", \"token.FIELD\", or { get = URL, path = FIELD }";
+
     fn read(text: &str) -> Option<Self> {
         let (from, name) = text.split_once('.').filter(|(_, name)| !name.is_empty())?;
         match from {
@@ -69,7 +73,7 @@ impl<'de> Deserialize<'de> for Identity {
             get: Url,
             path: String,
         }
-        let expected = "\"id_token.sub\", \"redirect.NAME\", \"site.NAME\", \"token.FIELD\", or { get = URL, path = FIELD }";
+        let expected = Self::WRITTEN;
         match Written::deserialize(deserializer)
             .map_err(|_| de::Error::custom(format!("expected {expected}")))?
         {

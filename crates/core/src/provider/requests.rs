@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Fact;
 
 /// Where it says nothing, requests are as RFC 6749 has them.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RequestFacts {
@@ -32,6 +33,7 @@ pub struct RequestFacts {
 }
 
 /// How the parameters of a token request are written.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
@@ -45,6 +47,7 @@ pub enum Encoding {
 }
 
 /// What the `Authorization` header of a token request holds.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeaderCredentials {

@@ -13,6 +13,7 @@ use crate::site::{UnfitSite, variables};
 const LONGEST_LABEL: usize = 63;
 
 /// A variable in a provider's endpoints: a fact, as the others are.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct SiteVariable {
@@ -40,6 +41,10 @@ pub struct SiteVariable {
 pub struct Pattern(String);
 
 impl Pattern {
+    /// How it is written.
+    pub(super) const WRITTEN: &str =
+        "labels with dots between them, each in lower case or *, such as \"*.my.example.com\"";
+
     /// Whether a value is one of those.
     pub fn allows(&self, value: &str) -> bool {
         let (mut wanted, mut found) = (self.0.split('.'), value.split('.'));
@@ -73,10 +78,7 @@ impl<'de> Deserialize<'de> for Pattern {
         let fits = |label: &str| label == "*" || (!label.is_empty() && label.chars().all(plain));
         match text.split('.').all(fits) {
             true => Ok(Self(text)),
-            false => Err(de::Error::invalid_value(
-                de::Unexpected::Str(&text),
-                &"labels with dots between them, each in lower case or *, such as \"*.my.example.com\"",
-            )),
+            false => Err(de::Error::invalid_value(de::Unexpected::Str(&text), &Self::WRITTEN)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_api::{Code, EvidenceView, MeaningView, Origin, ProviderView};
-use vestal_core::provider::Provider;
+use vestal_core::provider::{Provider, catalogue};
 use vestal_engine::{Catalogue, OwnFile};
 
 use crate::context::Context;
@@ -63,6 +63,13 @@ Examples:
   vestal providers new https://login.acme.example
   vestal providers new https://login.acme.example --id acme --stdout")]
     New(new::Args),
+    /// Print the JSON Schema of providers' files
+    ///
+    /// An editor that knows it (by Taplo, or VS Code's Even Better TOML) completes, explains and checks a file while it is typed. Put it beside your own files: those that `vestal providers new` writes name it from then on, and others do with `#:schema ./schema.json` as their first line.
+    #[command(after_help = "\
+Example:
+  vestal providers schema > ~/.config/vestal/providers/schema.json")]
+    Schema,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
@@ -71,6 +78,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Verb::Show { provider } => show(&provider, context).await,
         Verb::Check { files } => check(&files, context),
         Verb::New(args) => new::run(args, context).await,
+        Verb::Schema => Ok(context.output.line(catalogue::SCHEMA.trim_end())?),
     }
 }
 

@@ -39,7 +39,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             "write the file yourself: name its endpoints under [endpoints]; see vestal providers show google",
         )
     })?;
-    let text = file(&id, &args.issuer, &found);
+    let path = config.providers.join(format!("{id}.toml"));
+    // Only what an editor finds there: `vestal providers schema` may have been put beside.
+    let head =
+        if path.with_file_name(SCHEMA).is_file() { format!("#:schema ./{SCHEMA}\n") } else { String::new() };
+    let text = head + &file(&id, &args.issuer, &found);
     // An id, or what a stranger's metadata says, may fit no file.
     Provider::parse(&text).map_err(|mistakes| {
         let why = mistakes.into_iter().map(|mistake| mistake.what).collect::<Vec<_>>().join("; ");
@@ -51,7 +55,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         context.output.line(text.trim_end())?;
         return Ok(());
     }
-    let path = config.providers.join(format!("{id}.toml"));
     write_new(&path, text.as_bytes())?;
     context.output.line(format_args!(
         "wrote {}; add what you know of how its refresh tokens live, then: vestal connect NAME --provider {id}",
@@ -59,6 +62,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     ))?;
     Ok(())
 }
+
+/// Where the schema of files is looked for, in the folder that they are in.
+const SCHEMA: &str = "schema.json";
 
 /// An identifier from the issuer's host.
 fn from_host(issuer: &str) -> String {

@@ -1,0 +1,38 @@
+//! What an authorization request needs.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Fact;
+
+/// What an authorization request needs.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorizationFacts {
+    /// Whether authorization requests have to be pushed (RFC 9126 §5).
+    pub push: Option<Fact<bool>>,
+    /// Parameters to add to every authorization request.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// The scope without which there is no refresh token.
+    pub offline_scope: Option<Fact<String>>,
+    /// The parameters of the redirect that every use of the API needs: they are kept.
+    pub kept_parameters: Option<Fact<Vec<String>>>,
+    /// Scopes that are worth knowing, with what they allow.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, String>,
+    /// The scopes to ask for when the user names none.
+    #[serde(default)]
+    pub default_scopes: Vec<String>,
+    /// What to tell somebody whose grant came without a refresh token.
+    pub without_refresh_token: Option<String>,
+}
+
+impl AuthorizationFacts {
+    /// Whether authorization requests have to be pushed.
+    pub fn must_be_pushed(&self) -> bool {
+        self.push.as_ref().is_some_and(|fact| fact.value)
+    }
+}

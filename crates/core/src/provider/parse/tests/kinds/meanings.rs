@@ -1,0 +1,161 @@
+//! What could stand in a file, and does not make sense.
+
+use super::Kind;
+
+pub(super) const MEANINGS: &[Kind] = &[
+    (
+        "\"24h\"",
+        "\"0s\"",
+        &[
+            "28:15: invalid value: string \"0s\", expected \"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"",
+        ],
+    ),
+    ("prompt = \"consent\"", "state = \"x\"", &["23:16: state is said by Vestal itself: leave it out"]),
+    (
+        "\"small\"",
+        "\"Small Co\"",
+        &["1:1: the id \"Small Co\" may hold lower-case letters, digits and hyphens only"],
+    ),
+    ("\"Ask them.\"", "\"\"", &["4:1: `register` is empty: say it in a few sentences"]),
+    (
+        ", unverified = true }\n\n[auth",
+        "}\n\n[auth",
+        &[
+            "20:1: requests.scope_separator names no source: add `source = \"…\"`, or mark it `unverified = true`",
+        ],
+    ),
+    (
+        "source = \"page\"",
+        "source = \"pge\"",
+        &[
+            "12:68: endpoints.authorization names the source \"pge\", which is not among [sources]; did you mean \"page\"?",
+        ],
+    ),
+    (
+        "source = \"page\"",
+        "source = \"leaf\"",
+        &["12:68: endpoints.authorization names the source \"leaf\", which is not among [sources]"],
+    ),
+    (
+        "[[notes]]\nis = \"It is small.\"\nsource = \"page\"",
+        "[[notes]]\nis = \"It is small.\"",
+        &["77:1: notes names no source: add `source = \"…\"`, or mark it `unverified = true`"],
+    ),
+    (
+        "wait = \"1s\"\nsource = \"page\"",
+        "wait = \"1s\"",
+        &["54:1: errors names no source: add `source = \"…\"`, or mark it `unverified = true`"],
+    ),
+    (
+        "issuer = { kind = \"ask\" }\nissuer_example = \"https://login.small.example\"\nauthorization = { is = \"https://small.example/authorize\", source = \"page\" }\ntoken =",
+        "authorization =",
+        &["9:2: neither a token endpoint nor an issuer: add `token` or `issuer` to [endpoints]"],
+    ),
+    (
+        "{ kind = \"ask\" }",
+        "{ kind = \"is\", url = \"small\" }",
+        &["10:1: the issuer \"small\" is no URL, such as \"https://login.example.com\""],
+    ),
+    (
+        "https://small.example/token",
+        "http://small.example/token",
+        &["13:1: secrets are sent there: it has to begin with https://"],
+    ),
+    (
+        "https://small.example/token",
+        "https://me:pw@small.example/token",
+        &["13:1: it holds a user name or a password: leave them out of the URL"],
+    ),
+    (
+        "https://small.example/token",
+        "https://small.example/token#x",
+        &["13:1: it has a fragment (#…), which is never sent: leave it out of the URL"],
+    ),
+    (
+        "https://small.example/token",
+        "https://old.small.example/token",
+        &["13:1: the file itself says that this ended on 2022-03-31: use https://small.example/token"],
+    ),
+    (
+        "[\"client_secret_basic\", \"none\"]",
+        "[]",
+        &["16:1: no way to prove a client: name one, such as \"client_secret_basic\""],
+    ),
+    ("\"none\"]", "\"client_secret_basic\"]", &["16:1: \"client_secret_basic\" is named twice"]),
+    (
+        "[\"read\", \"offline\"]",
+        "[\"read\"]",
+        &["24:1: without \"offline\" among them, there is no refresh token: add it"],
+    ),
+    ("is = \",\"", "is = \"\"", &["20:1: scopes without anything between them cannot be told apart"]),
+    (
+        "is = \"1h\"",
+        "is = \"24h\"",
+        &["29:1: an access token that is refreshed only when it has ended cannot be kept alive"],
+    ),
+    (
+        "is = \"60d\"",
+        "is = \"400d\"",
+        &["33:1: it cannot lie unused for longer than it lives (absolute_life)"],
+    ),
+    (
+        "\"always\"",
+        "\"never\"",
+        &["36:1: what is never replaced needs no grace: leave it out, or say how it rotates"],
+    ),
+    (
+        "is = 10",
+        "is = 0",
+        &["30:1: where no token may live, there is nothing to keep alive: a cap is at least 1"],
+    ),
+    (
+        "https://api.small.example",
+        "api.small.example",
+        &["45:1: \"api.small.example\" is no beginning of a URL, such as \"https://api.example.com\""],
+    ),
+    (
+        "Authorization: Bearer {token}",
+        "Bearer {token}",
+        &["46:1: a header field is written as \"Name: value\""],
+    ),
+    (
+        "Authorization: Bearer {token}",
+        "Authorization: Bearer {tokn}",
+        &[
+            "46:1: of what stands in braces, only {token} and {client_id} are filled in in a header field",
+            "46:1: the access token is in none of them: write {token} where it belongs",
+        ],
+    ),
+    (
+        "code = \"gone\"",
+        "code = \"throttled\"",
+        &["60:1: an entry above says the same, and the first one that fits counts"],
+    ),
+    ("code = \"gone\"", "says = \"slow\"", &["60:1: an error that `says` something needs its `code` too"]),
+    (
+        "code = \"gone\"",
+        "",
+        &["60:1: an error names neither a `code` nor a `status`: what does it speak of?"],
+    ),
+    ("code = \"gone\"", "code = \"\"", &["60:1: an error's code is empty: leave it out"]),
+    (
+        "code = \"gone\"",
+        "status = 200",
+        &["60:1: an error without a `code` needs a `status` from 400 to 599"],
+    ),
+    (
+        "code = \"gone\"",
+        "status = 403",
+        &["60:1: no status alone means that a grant is dead: name the error's `code`"],
+    ),
+    (
+        "https://old.small.example/\"",
+        "old.small.example\"",
+        &["65:1: `prefix` is no beginning of a URL, such as \"https://old.example.com/oauth/\""],
+    ),
+    (
+        "https://small.example/v1/",
+        "/v1/",
+        &["70:1: `prefix` is no beginning of a URL, such as \"https://old.example.com/oauth/\""],
+    ),
+];
