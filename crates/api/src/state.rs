@@ -87,6 +87,7 @@ mod tests {
                 detail: detail.to_owned(),
                 last: last.map(str::to_owned),
                 untried: false,
+                lost_at: None,
                 rejected: false,
             };
             let failing =

@@ -110,6 +110,10 @@ pub struct OutcomeUnknown {
     /// tried once at once where there may be a grace.
     #[serde(default)]
     pub untried: bool,
+    /// When the answer to the last try that the provider may have worked on was lost; with the first one, where nobody wrote
+    /// it down.
+    #[serde(default)]
+    pub lost_at: Option<Timestamp>,
     /// The access token was rejected: nothing is held for its sake.
     #[serde(default)]
     pub rejected: bool,

@@ -192,6 +192,7 @@ pub(crate) fn lost_answer(attempt: u128, sent_at: Timestamp, hold_until: Timesta
         detail: "timed out".into(),
         last: None,
         untried: false,
+        lost_at: None,
         rejected: false,
     }))
 }

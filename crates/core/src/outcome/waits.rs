@@ -107,7 +107,7 @@ impl Waits<'_> {
             return Transition::Fail { cause: Cause::Transient { detail }, next: self.at(pace) };
         }
         match outcome_unknown(self.connection) {
-            Some(earlier) => self.after_another(earlier, detail),
+            Some(earlier) => self.after_another(earlier, attempt, detail),
             None => {
                 let unknown = OutcomeUnknown {
                     attempt: attempt.id,
@@ -116,6 +116,7 @@ impl Waits<'_> {
                     detail,
                     last: None,
                     untried: true,
+                    lost_at: Some(self.now),
                     rejected: false,
                 };
                 self.while_unknown(unknown, Pace::AtOnce)
@@ -124,9 +125,11 @@ impl Waits<'_> {
     }
 
     /// The answer to another try was lost too. It may be this one that the provider has worked on: where the next would be
-    /// long after it, as in an outage, it is asked for again at once, once, since a grace that there may be begins with it.
-    fn after_another(&self, earlier: &OutcomeUnknown, detail: String) -> Transition {
-        let tried = OutcomeUnknown { untried: false, ..earlier.clone() }.heard(detail);
+    /// long after it, as in an outage, it is asked for again at once, since a grace that there may be begins with it; but not
+    /// where this one was itself sent at once.
+    fn after_another(&self, earlier: &OutcomeUnknown, attempt: &Attempt, detail: String) -> Transition {
+        let lost_at = Some(self.now);
+        let tried = OutcomeUnknown { untried: false, lost_at, ..earlier.clone() }.heard(detail);
         let at_once = self.at(Pace::AtOnce);
         let next = self.next_try(&tried, Pace::Soon);
         let punished = self.provider.reuse() == Reuse::Punished;
@@ -136,7 +139,9 @@ impl Waits<'_> {
             Grace::For(grace) => self.now > saturating_add(earlier.sent_at, grace),
             grace => grace != Grace::None,
         };
-        if !earlier.untried && may_begin_a_grace && late && !at_risk {
+        let lost_before = earlier.lost_at.unwrap_or(earlier.sent_at);
+        let was_at_once = attempt.started_at <= saturating_add(lost_before, SHORTEST_GRACE);
+        if !was_at_once && may_begin_a_grace && late && !at_risk {
             return self.while_unknown(OutcomeUnknown { untried: true, ..tried }, Pace::AtOnce);
         }
         self.while_unknown(tried, Pace::Soon)

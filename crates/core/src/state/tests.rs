@@ -22,6 +22,7 @@ fn unknown() -> Cause {
         detail: "timed out".into(),
         last: None,
         untried: true,
+        lost_at: None,
         rejected: false,
     }))
 }

@@ -182,6 +182,7 @@ pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
         detail: "timed out".into(),
         last: Some("no route".into()),
         untried: true,
+        lost_at: None,
         rejected: false,
     }));
     let dead = State::NeedsReauth { reason: Reason::InvalidGrant { detail: detail() }, since: at(1) };

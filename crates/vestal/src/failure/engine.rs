@@ -431,6 +431,7 @@ mod tests {
             detail: "timed out".to_owned(),
             last: None,
             untried: false,
+            lost_at: None,
             rejected: false,
         }));
         let name = "shop".parse().unwrap();

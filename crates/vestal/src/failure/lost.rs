@@ -99,6 +99,7 @@ mod tests {
             detail: "timed out".to_owned(),
             last: None,
             untried: false,
+            lost_at: None,
             rejected: false,
         };
         change(&mut unknown);

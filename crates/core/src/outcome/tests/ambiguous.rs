@@ -218,6 +218,16 @@ fn an_answer_that_is_lost_long_after_others_is_asked_for_at_once_once() {
         let held = after_many(Cause::OutcomeUnknown(second));
         let (third, next) = unknown(outcome(&held, &no_answer(), &provider, over));
         assert!(next > over && !third.untried, "{what}: at once is not again and again");
+
+        // The first was owed a try at once, and no try arrived before the outage was over.
+        let (mut owed, _) = unknown(outcome(&shop(), &no_answer(), &provider, start()));
+        owed.untried = true;
+        let held = after_many(Cause::OutcomeUnknown(owed));
+        let (second, next) = unknown(outcome(&held, &no_answer(), &provider, over));
+        assert_eq!(next == over, at_once, "{what}: {next}");
+        let held = after_many(Cause::OutcomeUnknown(second));
+        let (_, next) = unknown(outcome(&held, &no_answer(), &provider, over));
+        assert!(next > over, "{what}: at once is not again and again");
     }
     // While the access token serves, it is not put at risk for that.
     let (second, next) = unknown(outcome(&lost(), &no_answer(), &strict(Grace::For(MINUTE)), later(HOUR)));
