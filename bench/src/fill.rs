@@ -86,6 +86,7 @@ pub(crate) async fn make_due(path: &Path, connections: &[ConnectionId]) -> Resul
                 state: connection.state,
                 plan: Plan { due_at, ..connection.plan },
                 policy: connection.policy,
+                tags: None,
                 grant: None,
                 events: Vec::new(),
             };

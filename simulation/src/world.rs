@@ -267,6 +267,7 @@ impl World {
                 plan: engine.schedule(&connection, &self.place(account).profile).plan(),
                 state: connection.state,
                 policy,
+                tags: None,
                 grant: None,
                 events: vec![],
             };

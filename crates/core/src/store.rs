@@ -4,6 +4,7 @@
 //! connection name the [`Connection::revision`] they were decided on and change nothing if it is not the
 //! current one: so that every decision is a pure function of what is stored, whoever else is writing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -344,6 +345,8 @@ pub struct Update {
     pub plan: Plan,
     /// Its policy from now on.
     pub policy: Policy,
+    /// Its tags from now on; `None` leaves them.
+    pub tags: Option<BTreeMap<String, String>>,
     /// Its new grant. The one before is kept until the new one has been refreshed once.
     pub grant: Option<Grant>,
     /// What to write into its history.

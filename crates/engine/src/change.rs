@@ -9,7 +9,8 @@ use crate::{Error, Inner};
 /// How often somebody else may write in between before we give up.
 pub(crate) const CONTENTION_TRIES: usize = 64;
 
-/// Writes a connection's state, plan and policy as they are here, having decided on its revision; its grant stays.
+/// Writes a connection's state, plan and policy as they are here, having decided on its revision; its grant and its tags
+/// stay.
 pub(crate) fn update_to(after: &Connection, events: Vec<Event>) -> Update {
     Update {
         id: after.id,
@@ -17,6 +18,7 @@ pub(crate) fn update_to(after: &Connection, events: Vec<Event>) -> Update {
         state: after.state.clone(),
         plan: after.plan,
         policy: after.policy,
+        tags: None,
         grant: None,
         events,
     }

@@ -1,7 +1,7 @@
 //! What can stand in the way.
 
 use jiff::Timestamp;
-use vestal_core::connection::{BadName, ConnectionName};
+use vestal_core::connection::{BadLabel, BadName, ConnectionName};
 use vestal_core::journal::JournalError;
 use vestal_core::seal::OpenError;
 use vestal_core::site::UnfitSite;
@@ -40,6 +40,14 @@ pub enum Error {
         name: ConnectionName,
         /// What stands in the way.
         why: String,
+    },
+    /// A connection cannot have these tags.
+    #[error("{name:?} cannot be tagged so: {why}")]
+    BadTags {
+        /// The connection.
+        name: ConnectionName,
+        /// What is wrong with them.
+        why: BadLabel,
     },
     /// A client cannot be called so.
     #[error("a client cannot be called {name:?}: {why}")]

@@ -8,7 +8,7 @@
 //! - [`look`](Engine::run_once): what the schedule says, now; [`serve`](Engine::serve): for as long as a service runs
 //! - [`disconnect`](Engine::disconnect): revoke and forget
 //! - [`import`](Engine::import): take over what another keeper had; [`export`](Engine::export): give it away
-//! - [`pause`](Engine::pause), and resume
+//! - [`pause`](Engine::pause), and resume; [`set`](Engine::set): the policy and the tags
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
@@ -50,6 +50,7 @@ mod replan;
 mod save;
 mod secrets;
 mod serve;
+mod set;
 mod settle;
 mod sites;
 mod take;
@@ -92,6 +93,7 @@ pub use look::Pass;
 pub use manage::NewClient;
 pub use refresh::Refreshed;
 pub use reject::Rejection;
+pub use set::Changes;
 
 /// Everything the engine works with.
 pub struct Parts {

@@ -13,6 +13,7 @@ mod learning;
 mod races;
 mod refreshing;
 mod saving;
+mod setting;
 mod sites;
 mod stopped;
 mod time;

@@ -110,7 +110,7 @@ async fn set_policy(world: &World, account: usize) {
         return;
     }
     let (id, expected, plan, state) = (connection.id, connection.revision, connection.plan, connection.state);
-    let update = Update { id, expected, plan, state, policy, grant: None, events: vec![] };
+    let update = Update { id, expected, plan, state, policy, tags: None, grant: None, events: vec![] };
     world.store.update_connection(&update).await.expect("a store in memory");
 }
 

@@ -260,6 +260,7 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
         state: UNVERIFIED,
         plan: Plan { due_at: Some(at(5)), dies_at: Some(at(6)), warned_at: Some(at(4)) },
         policy: Policy::Always,
+        tags: Some(BTreeMap::from([("batch".to_owned(), "7".to_owned())])),
         events: vec![event(before.id, 1), event(before.id, 2)],
         ..update(&before)
     };
@@ -270,6 +271,7 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
         state: UNVERIFIED,
         plan: change.plan,
         policy: Policy::Always,
+        tags: change.tags.clone().unwrap(),
         ..before.clone()
     };
     assert_eq!(after, expected);

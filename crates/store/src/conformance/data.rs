@@ -197,6 +197,7 @@ pub fn update(on: &Connection) -> Update {
         state: on.state.clone(),
         plan: on.plan,
         policy: on.policy,
+        tags: None,
         grant: None,
         events: vec![],
     }

@@ -77,6 +77,9 @@ impl Tables {
         row.connection.state = update.state.clone();
         row.connection.plan = kept_plan(update.plan);
         row.connection.policy = update.policy;
+        if let Some(tags) = &update.tags {
+            row.connection.tags.clone_from(tags);
+        }
         self.record(&update.events);
         Ok(Write::Done)
     }

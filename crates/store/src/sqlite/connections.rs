@@ -180,12 +180,14 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
         before.check_follows(grant.tokens.generation)?;
     }
     let chain = events::append(db, update.id, before.events, &update.events)?;
+    let tags = update.tags.as_ref().map(json).transpose()?;
     query(
-        "UPDATE connections SET revision = revision + 1, state_data = ?, policy = ?, due_at = ?, dies_at = ?,
+        "UPDATE connections SET revision = revision + 1, state_data = ?, policy = ?, tags = coalesce(?, tags), due_at = ?, dies_at = ?,
              warned_at = ?, last_event = ?, events = ? WHERE id = ?",
     )
     .bind(json(&update.state)?)
     .bind(word(&update.policy)?)
+    .bind(tags)
     .bind(update.plan.due_at)
     .bind(update.plan.dies_at)
     .bind(update.plan.warned_at)
