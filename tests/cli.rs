@@ -52,6 +52,8 @@ fn each_verb_speaks_json_as_the_api_types() {
     assert_eq!(refreshed[0].generation, Some(3));
     let due: Vec<RefreshView> = json(&["refresh", "--due"]).json();
     assert_eq!(due.len(), 0, "nothing is due");
+    let set: ConnectionView = json(&["set", "shop", "--policy", "always", "--tag", "org=42"]).json();
+    assert_eq!((set.policy.to_string().as_str(), set.tags["org"].as_str()), ("always", "42"));
     let events: Vec<EventView> = json(&["events", "shop"]).json();
     assert!(events.len() >= 3 && events.is_sorted_by_key(|event| event.seq), "{events:?}");
     let clients: Vec<ClientView> = json(&["client", "list"]).json();
@@ -163,6 +165,37 @@ fn a_person_reads_what_is_and_why() {
     says(&["providers", "show", "constant-contact"], &["180d", "offline_access", "https://"]);
     assert!(home.vestal(&["events", "shop"]).ok().stdout.lines().count() >= 2);
     assert!(!home.vestal(&["doctor"]).ok().stdout.is_empty());
+}
+
+#[test]
+fn a_connection_is_changed_by_name() {
+    let (home, _provider) = connected();
+    let said = home.vestal(&["set", "shop", "--policy", "on-demand"]).ok();
+    assert!(
+        said.stdout.starts_with("\"shop\" has the policy on-demand; next: The next refresh is at "),
+        "{said}"
+    );
+    let said = home.vestal(&["set", "shop", "--tag", "org=42", "--tag", "beta="]).ok();
+    assert_eq!(said.stdout, "\"shop\" has the tags beta=, org=42\n");
+    let said = home.vestal(&["set", "shop", "--untag", "beta"]).ok();
+    assert_eq!(said.stdout, "\"shop\" has the tags org=42\n");
+    let said = home.vestal(&["set", "shop", "--policy", "on-demand", "--tag", "org=42", "--untag", "x"]).ok();
+    assert_eq!(said.stdout, "\"shop\" is so already: nothing was changed\n");
+    let told = home.vestal(&["events", "shop"]).ok();
+    assert!(told.stdout.contains("its policy is on-demand from now on"), "{told}");
+    assert_eq!(home.vestal(&["list", "--tag", "org=42", "--json"]).ok().json::<Vec<Value>>().len(), 1);
+
+    for args in
+        [&["set", "shop"][..], &["set", "shop", "--policy", "never"], &["set", "shop", "--tag", "org"]]
+    {
+        home.vestal(args).code(2);
+    }
+    home.vestal(&["set", "shop", "--tag", "org=1", "--untag", "org"]).code(2);
+    let many: Vec<String> = (0..32).map(|number| format!("--tag={number}=")).collect();
+    let many: Vec<&str> = ["set", "shop"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    let told = home.vestal(&many).code(2);
+    assert!(told.stderr.contains("why:  it has 33 tags, and a connection has at most 32"), "{told}");
+    home.vestal(&["set", "nobody", "--policy", "auto"]).code(1);
 }
 
 #[test]

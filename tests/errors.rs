@@ -8,8 +8,10 @@ use std::process::Command;
 use crate::harness::{Ended, Home, Provider};
 
 /// Every verb that opens the store, reading or writing.
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 11] = [
     &["token", "shop"],
+    &["run", "shop", "--", "true"],
+    &["set", "shop", "--policy", "always"],
     &["refresh", "shop"],
     &["refresh", "--due"],
     &["list"],

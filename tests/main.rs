@@ -26,4 +26,5 @@ mod oidc_provider;
 mod processes;
 mod proofs;
 mod providers;
+mod running;
 mod secrets;

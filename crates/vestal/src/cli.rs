@@ -19,6 +19,7 @@ Examples:
   vestal demo                                       see it work, nothing set up
   vestal connect shop --provider constant-contact   the first five minutes
   vestal token shop                                 a fresh access token
+  vestal run shop -- ./sync.py                      a command with one in its environment
   vestal serve                                      keep everything alive
 
 Exit codes:
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Connect(Box<commands::connect::Args>),
     Client(commands::client::Args),
     Token(commands::token::Args),
+    Run(commands::run::Args),
     Refresh(commands::refresh::Args),
     Serve(commands::serve::Args),
     Status(commands::status::Args),
@@ -84,6 +86,7 @@ pub(crate) enum Command {
     Events(commands::events::Args),
     Import(Box<commands::import::Args>),
     Export(commands::export::Args),
+    Set(commands::set::Args),
     Pause(commands::pause::PauseArgs),
     Resume(commands::pause::ResumeArgs),
     Disconnect(commands::disconnect::Args),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cli::Command;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::successor::Successor;
 
 pub(crate) mod client;
 pub(crate) mod completions;
@@ -23,13 +24,16 @@ pub(crate) mod pause;
 pub(crate) mod providers;
 pub(crate) mod refresh;
 mod registration;
+pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod token;
 
-/// Does what was asked.
-pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
-    match command {
+/// Does what was asked. Returns what this process is to become then, if anything.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Option<Successor>, Failure> {
+    let done = match command {
+        Command::Run(args) => return Box::pin(run::run(args, context)).await.map(Some),
         #[cfg(feature = "demo")]
         Command::Demo(args) => Box::pin(demo::run(args, context)).await,
         Command::Init(args) => Box::pin(init::run(args, context)).await,
@@ -44,13 +48,15 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Events(args) => Box::pin(events::run(args, context)).await,
         Command::Import(args) => Box::pin(import::run(*args, context)).await,
         Command::Export(args) => Box::pin(export::run(args, context)).await,
+        Command::Set(args) => Box::pin(set::run(args, context)).await,
         Command::Pause(args) => Box::pin(pause::pause(args, context)).await,
         Command::Resume(args) => Box::pin(pause::resume(args, context)).await,
         Command::Disconnect(args) => Box::pin(disconnect::run(args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
         Command::Providers(args) => Box::pin(providers::run(args, context)).await,
         Command::Completions(args) => completions::run(&args, context),
-    }
+    };
+    done.map(|()| None)
 }
 
 /// A tag on the command line.

@@ -130,7 +130,7 @@ impl Context {
         tokio::select! {
             biased;
             output = future => Ok(output),
-            () = signals.first() => Err(Failure::new(Code::Failed, "interrupted")),
+            () = signals.first() => Err(Failure::interrupted()),
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     Told(Box<ErrorView>),
     /// All has been said: only the exit code is left.
     Quiet(Code),
+    /// A command that was to be run was not: it is told on stderr, and has the exit code that shells have for it.
+    NotBegun(Box<ErrorView>, u8),
     /// Whoever read the output has gone away, which is theirs to decide.
     ReaderGone,
 }
@@ -41,6 +43,11 @@ impl Failure {
     /// It was asked for in a way that cannot be understood.
     pub(crate) fn usage(error: impl Display) -> Self {
         Self::new(Code::Usage, error)
+    }
+
+    /// It was told to end.
+    pub(crate) fn interrupted() -> Self {
+        Self::failed("interrupted")
     }
 
     /// The same, with its reason.
@@ -66,6 +73,7 @@ impl Failure {
         match self {
             Self::Told(view) => view.code.exit_code(),
             Self::Quiet(code) => code.exit_code(),
+            Self::NotBegun(_, exit_code) => *exit_code,
             Self::ReaderGone => 0,
         }
     }
@@ -73,7 +81,7 @@ impl Failure {
     /// What programs are told.
     pub(crate) fn view(self) -> Option<ErrorView> {
         match self {
-            Self::Told(view) => Some(*view),
+            Self::Told(view) | Self::NotBegun(view, _) => Some(*view),
             Self::Quiet(_) | Self::ReaderGone => None,
         }
     }

@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod reasons;
 mod signals;
+mod successor;
 mod table;
 mod terminal;
 mod text;
@@ -71,20 +72,28 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
     if !matches!(command, Command::Serve(_)) {
         logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
     }
-    open_files::enough()?;
+    let open_files = open_files::enough()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed("the program cannot be started").why(error))?;
-    let code = runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let outcome = commands::run(command, &context).await;
-        let code = outcome.map_or_else(|failure| told(failure, output), |()| ExitCode::SUCCESS);
+        let ended = outcome.map_err(|failure| told(failure, output));
         context.end().await;
-        code
+        ended
     });
     // Nothing is under way any more that has to be waited for.
     runtime.shutdown_background();
-    Ok(code)
+    match ended {
+        Err(code) => Ok(code),
+        Ok(None) => Ok(ExitCode::SUCCESS),
+        Ok(Some(_)) if context.signals.came() => Err(Failure::interrupted()),
+        Ok(Some(successor)) => {
+            open_files.restore();
+            Err(successor.begin())
+        }
+    }
 }
 
 /// Tells a failure.

@@ -7,9 +7,20 @@ use crate::failure::Failure;
 /// The store, its log and the journal, each by several threads, and a few requests.
 const FEWEST: u64 = 64;
 
+/// How many it had before it took more.
+pub(crate) struct Before(Rlimit);
+
+impl Before {
+    /// Has the program that comes after this one start with what this one started with: where it uses select(2), or closes all there may be, more
+    /// would break it.
+    pub(crate) fn restore(self) {
+        let _ = setrlimit(Resource::Nofile, self.0);
+    }
+}
+
 /// Takes as many as it is allowed to take. Fails where the program could not even start with them, or would take a
 /// provider for one that cannot be reached.
-pub(crate) fn enough() -> Result<(), Failure> {
+pub(crate) fn enough() -> Result<Before, Failure> {
     let limit = getrlimit(Resource::Nofile);
     // Where that is refused, it stays as it is.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -17,6 +28,6 @@ pub(crate) fn enough() -> Result<(), Failure> {
         Some(few) if few < FEWEST => Err(Failure::failed("the program cannot be started")
             .why(format!("it may have {few} files open, and needs {FEWEST}"))
             .next("raise the limit: ulimit -n 1024; in a unit of systemd: LimitNOFILE=1024")),
-        _ => Ok(()),
+        _ => Ok(Before(limit)),
     }
 }

@@ -72,6 +72,11 @@ impl Signals {
         }
         Ok(Listening(self.came.get_or_init(|| came).clone()))
     }
+
+    /// Whether there was one since somebody began to listen.
+    pub(crate) fn came(&self) -> bool {
+        self.came.get().is_some_and(|came| came.borrow().times > 0)
+    }
 }
 
 /// Whether somebody else has decided that it means nothing here, as nohup does of SIGHUP.

@@ -120,7 +120,12 @@ fn prove(
 }
 
 /// What the reader would not expect.
-fn note(issued: &IssuedToken, left_seconds: Option<u64>, name: &ConnectionName, context: &Context) {
+pub(super) fn note(
+    issued: &IssuedToken,
+    left_seconds: Option<u64>,
+    name: &ConnectionName,
+    context: &Context,
+) {
     if let Some(wanted) = issued.min_ttl.cut_from {
         let (wanted, effective) = (span(wanted), span(issued.min_ttl.effective));
         context.output.note(format_args!(

@@ -33,6 +33,9 @@ impl Failure {
             Error::Unimportable { name, why } => {
                 Self::failed(format!("{:?} was not imported", name.as_str())).why(why)
             }
+            Error::BadTags { name, why } => {
+                Self::usage(format!("{:?} was not changed", name.as_str())).why(why)
+            }
             Error::BadName { name, why } => {
                 Self::usage(format!("a client cannot be called {name:?}")).why(why).next("choose another name")
             }
