@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use vestal_core::token::saturating_add;
 
 use crate::look::LOOK_AT_MOST_EVERY;
+use crate::take::LONGEST_WAIT_IN_FLIGHT;
 use crate::time::{ClockWatch, Start};
 use crate::{Engine, Error};
 
@@ -17,8 +19,15 @@ const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
 const FILL_UP_AT_MOST_EVERY: Duration = Duration::from_millis(2);
 
 impl Engine {
-    /// Does everything that is due now, and waits for it: also for the attempts of processes that live, and may be stopped,
-    /// to have had their time. Returns how many refreshes were started.
+    /// Until when [`Engine::run_due`] looks ahead: an answer that another process lost may have to be asked for within its
+    /// grace, in a few seconds, and nobody else may come before that is over.
+    pub fn soon(&self) -> Timestamp {
+        saturating_add(self.inner.clock.now(), LONGEST_WAIT_IN_FLIGHT)
+    }
+
+    /// Does everything that is due now, and waits for it: also for lost answers to be asked for again within their grace,
+    /// and for the attempts of processes that live, and may be stopped, to have had their time. Returns how many refreshes
+    /// were started.
     ///
     /// # Errors
     ///
@@ -34,12 +43,13 @@ impl Engine {
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
         }
-        let now = inner.clock.now();
+        // What is not to be refreshed before its time is looked at, and left alone.
+        let soon = self.soon();
         let mut landings = inner.flights.landings();
         let mut started = 0;
         loop {
             landings.borrow_and_update();
-            let pass = self.run_once(now).await?;
+            let pass = self.run_once(soon).await?;
             started += pass.started;
             // Where nothing of it all could be started, looking again at once would not end.
             if pass.more && pass.started > 0 {

@@ -345,7 +345,7 @@ impl Inner {
 }
 
 /// A flight waits no longer for its own next try.
-const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_WAIT_IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// How long to wait with asking again for a lost answer, where that has to happen within a grace: it belongs to the flight
 /// that finds out, since nobody else may look in time, and a command would end.

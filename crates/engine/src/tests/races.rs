@@ -5,6 +5,7 @@ use std::time::Duration;
 use vestal_core::state::{Cause, State};
 use vestal_core::store::Held;
 use vestal_core::token::WhyCandidate;
+use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
 use crate::{Error, Limits, Parts, Want};
@@ -92,7 +93,7 @@ async fn what_a_dead_node_left_is_asked_for_again_within_the_grace() {
 /// As a cron job, whose next run would come long after the grace; or somebody who asks, or reads what has expired.
 #[tokio::test(start_paused = true)]
 async fn who_finds_what_a_dead_node_left_stays_until_it_was_asked_for_again() {
-    for who in 0..3 {
+    for who in 0..4 {
         let world = World::new(&Behaviour::graceful());
         drop(world.connected().await);
         world.pass(DAY - Duration::from_secs(5)).await;
@@ -106,6 +107,18 @@ async fn who_finds_what_a_dead_node_left_stays_until_it_was_asked_for_again() {
                 survivor.run_due().await.unwrap();
             }
             1 => drop(survivor.refresh(&shop()).await.unwrap()),
+            // Another has asked before, whose answer was lost, and died too while it waited.
+            2 => {
+                world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(Trouble::LoseResponse));
+                let (another, shop) = (world.node_that_knows_of_the_dead(), world.shop().await);
+                let inner = std::sync::Arc::clone(&another.inner);
+                let flight =
+                    tokio::spawn(inner.fly(shop.id, shop.client, crate::take::Purpose::Schedule, None));
+                world.pass(Duration::from_millis(500)).await;
+                flight.abort();
+                assert!(world.shop().await.state.failing().is_some() && world.shop().await.lease.is_none());
+                survivor.run_due().await.unwrap();
+            }
             _ => assert_eq!(survivor.issue_token(&shop(), Want::default()).await.unwrap().generation, 2),
         }
         survivor.drain().await;

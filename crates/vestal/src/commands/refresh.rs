@@ -272,15 +272,15 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
 /// What came of refreshing some connections.
 type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
 
-/// Does what is due now, as the daemon would: what a schedule holds back stays back.
+/// Does what is due now, as the daemon would: what a schedule holds back stays back, but for a lost answer that is to be
+/// asked for again in a moment.
 /// Returns also what is wrong with the first that is damaged.
 async fn by_schedule(
     vestal: &Vestal,
     calendar: &Calendar,
 ) -> Result<(Outcomes, Option<StoreError>), Failure> {
     let store = vestal.engine.store();
-    let now = vestal.engine.now();
-    let due = store.due(now, TOLD_OF, &Held::default()).await?;
+    let due = store.due(vestal.engine.soon(), TOLD_OF, &Held::default()).await?;
     let ids: Vec<_> = due.iter().map(|due| due.connection).collect();
     let mut unread: HashSet<_> = ids.iter().copied().collect();
     let before = store.connections_by_id(&ids).await?;
