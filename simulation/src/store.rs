@@ -100,7 +100,7 @@ macro_rules! with_plain_methods {
                 clients() -> Clients;
                 connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
-                count_states() -> Vec<(String, u64)>;
+                count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
                 mark() -> Option<Mark>;
                 attempt(id: AttemptId) -> Option<AttemptStatus>;

@@ -81,8 +81,8 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page, StoreError>;
 
-    /// How many connections there are, by the name of their state.
-    async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError>;
+    /// How many connections there are, of one client or of all, by the name of their state.
+    async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// Changes a connection. An attempt that is under way goes on.
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError>;

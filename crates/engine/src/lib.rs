@@ -44,6 +44,7 @@ mod manage;
 mod means;
 mod open_clients;
 mod pause;
+mod quotas;
 mod refresh;
 mod reject;
 mod replan;
@@ -71,7 +72,7 @@ use vestal_core::connection::Connection;
 use vestal_core::id::{AttemptId, ConnectionId, NodeId};
 use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
-use vestal_core::schedule::{Plan, QuotaPlan, Schedule, schedule};
+use vestal_core::schedule::{Plan, Schedule, schedule};
 use vestal_core::seal::Vault;
 use vestal_core::state::State;
 use vestal_core::store::Store;
@@ -215,6 +216,7 @@ struct Inner {
     /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
     rejections: reject::Rejections,
+    quotas: quotas::Quotas,
     nonces: dpop::Nonces,
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
@@ -258,6 +260,7 @@ impl Engine {
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),
+                quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),
                 time: time::Time::default(),
                 consents: Arc::default(),
@@ -312,7 +315,7 @@ impl Inner {
     }
 
     fn schedule(&self, connection: &Connection, provider: &Provider, now: Timestamp) -> Schedule {
-        schedule(connection, provider, &QuotaPlan::AMPLE, now, self.seed)
+        schedule(connection, provider, &self.quotas.of(connection.client), now, self.seed)
     }
 
     /// When a connection is due: a refresh, a warning, or the end of an access token that cannot be renewed, which has

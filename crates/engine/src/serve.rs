@@ -43,6 +43,7 @@ impl Engine {
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
         }
+        self.measure_quotas_now_and_then(&mut None).await;
         // What is not to be refreshed before its time is looked at, and left alone.
         let soon = self.soon();
         let mut landings = inner.flights.landings();
@@ -83,7 +84,7 @@ impl Engine {
         if self.look_back().await.replan {
             self.replan_aside();
         }
-        let (mut replayed_at, mut warned_at) = (None, inner.clock.uptime());
+        let (mut replayed_at, mut warned_at, mut measured_at) = (None, inner.clock.uptime(), None);
         let mut readable = true;
         loop {
             // Before looking: what lands from here on is noticed, also while the schedule is being read.
@@ -119,6 +120,7 @@ impl Engine {
                 }
             };
             self.warn_held_back_now_and_then(&mut warned_at).await;
+            self.measure_quotas_now_and_then(&mut measured_at).await;
             if let Err(error) = inner.note_time(false).await {
                 tracing::debug!(%error, "the time was not noted");
             }

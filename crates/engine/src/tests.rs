@@ -10,6 +10,7 @@ mod importing;
 mod isolation;
 mod journal;
 mod learning;
+mod quotas;
 mod races;
 mod refreshing;
 mod saving;

@@ -41,6 +41,15 @@ impl Demand {
         self.freshness_a_day += (a_day(false) - keep_alive).max(0.0);
     }
 
+    /// The demand of so many times as many connections.
+    #[must_use]
+    pub fn times(self, times: f64) -> Self {
+        Self {
+            keep_alive_a_day: self.keep_alive_a_day * times,
+            freshness_a_day: self.freshness_a_day * times,
+        }
+    }
+
     /// How that fits into the provider's quotas; `None` where none of them counts refreshes of a whole client.
     pub fn fit(&self, provider: &Provider) -> Option<Fit> {
         let shared = |per: Per| matches!(per, Per::Client | Per::Organization);

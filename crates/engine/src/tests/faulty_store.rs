@@ -150,7 +150,7 @@ pass_on! {
         connection_named(name: &ConnectionName) -> Option<Connection>;
         connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
         connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
-        count_states() -> Vec<(String, u64)>;
+        count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
         remove_connection(id: ConnectionId) -> bool;
         mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
         begin_authorization(authorization: &Authorization) -> ();

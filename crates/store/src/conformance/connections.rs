@@ -250,8 +250,10 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
     assert_eq!(names(Some(3), None, None, 10).await, "");
     assert_eq!(names(None, Some("nonsense"), None, 10).await, "");
 
-    let counts = store.count_states().await.unwrap();
-    assert_eq!(counts, [("active".to_owned(), 3), ("unverified".to_owned(), 2)]);
+    let counted = async |of: Option<u128>| store.count_states(of.map(|of| client(of).id)).await.unwrap();
+    assert_eq!(counted(None).await, [("active".to_owned(), 3), ("unverified".to_owned(), 2)]);
+    assert_eq!(counted(Some(1)).await, [("active".to_owned(), 2), ("unverified".to_owned(), 1)]);
+    assert_eq!(counted(Some(3)).await, []);
 }
 
 pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClock) {

@@ -131,8 +131,8 @@ impl Store for MemoryStore {
         Ok(self.tables()?.list(filter, after, limit, self.now()))
     }
 
-    async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        Ok(self.tables()?.count_states())
+    async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(self.tables()?.count_states(client))
     }
 
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {

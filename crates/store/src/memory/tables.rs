@@ -146,9 +146,10 @@ impl Tables {
         Page { connections, damaged: Vec::new(), next }
     }
 
-    pub(super) fn count_states(&self) -> Vec<(String, u64)> {
+    pub(super) fn count_states(&self, client: Option<ClientId>) -> Vec<(String, u64)> {
         let mut counts = BTreeMap::new();
-        for row in self.connections.values() {
+        let of_client = |row: &&Row| client.is_none_or(|client| row.connection.client == client);
+        for row in self.connections.values().filter(of_client) {
             *counts.entry(row.connection.state.name().to_owned()).or_insert(0) += 1;
         }
         counts.into_iter().collect()

@@ -65,7 +65,7 @@ mod tests {
             assert_eq!(store.connection(added.id).await.unwrap().as_ref(), Some(added));
         }
         assert_eq!(
-            store.count_states().await.unwrap(),
+            store.count_states(None).await.unwrap(),
             [("active".to_owned(), 698), ("pending".to_owned(), 1)]
         );
 

@@ -122,9 +122,15 @@ pub(super) fn list(
     Ok(page)
 }
 
-pub(super) fn count_states(db: &Db) -> Result<Vec<(String, u64)>, Failure> {
-    query("SELECT state, count(*) AS count FROM connections GROUP BY state ORDER BY state")
-        .all(db, rows::state_count)
+pub(super) fn count_states(db: &Db, client: Option<ClientId>) -> Result<Vec<(String, u64)>, Failure> {
+    let counts = match client {
+        None => query("SELECT state, count(*) AS count FROM connections GROUP BY state ORDER BY state"),
+        Some(client) => query(
+            "SELECT state, count(*) AS count FROM connections WHERE client = ? GROUP BY state ORDER BY state",
+        )
+        .bind(client.as_uuid()),
+    };
+    counts.all(db, rows::state_count)
 }
 
 /// Binds the values of a connection that is added.

@@ -215,8 +215,8 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| connections::list(db, &filter, after.as_ref(), limit, now)).await
     }
 
-    async fn count_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.readers.walk(connections::count_states).await
+    async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers.walk(move |db| connections::count_states(db, client)).await
     }
 
     async fn update_connection(&self, update: &Update) -> Result<Write, StoreError> {

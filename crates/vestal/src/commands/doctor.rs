@@ -235,7 +235,7 @@ async fn store(vestal: &Vestal) -> Vec<Finding> {
         Ok(()) => ok("store", "it can be written"),
         Err(error) => failed("store", error.into()),
     });
-    findings.push(match store.count_states().await {
+    findings.push(match store.count_states(None).await {
         Ok(states) => {
             let states: Vec<String> =
                 states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();

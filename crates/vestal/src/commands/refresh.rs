@@ -403,7 +403,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 /// The first connections in a state, by name, and how many there are in all.
 pub(super) async fn first_in(vestal: &Vestal, state: &str) -> Result<(Vec<Connection>, u64), Failure> {
     let store = vestal.engine.store();
-    let counts = store.count_states().await?;
+    let counts = store.count_states(None).await?;
     let count = counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
     if count == 0 {
         return Ok((Vec::new(), 0));

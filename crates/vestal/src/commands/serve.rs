@@ -85,7 +85,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
 
 async fn say_hello(vestal: &Vestal) -> Result<(), Failure> {
     let store = vestal.engine.store();
-    let connections: u64 = store.count_states().await?.iter().map(|(_, count)| count).sum();
+    let connections: u64 = store.count_states(None).await?.iter().map(|(_, count)| count).sum();
     let next =
         store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?.map(|at| at.to_string());
     tracing::info!(

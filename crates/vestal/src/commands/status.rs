@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
 async fn all(vestal: &Vestal, context: &Context, calendar: &Calendar) -> Result<Option<Code>, Failure> {
     let store = vestal.engine.store();
-    let counts = store.count_states().await?;
+    let counts = store.count_states(None).await?;
     let (needs_reauth, needing) = names(first_in(vestal, "needs_reauth").await?);
     let (first_failing, failing_count) = first_in(vestal, "failing").await?;
     let code = match (needing, failing_count) {

@@ -1,0 +1,98 @@
+//! How the refreshes that a client's connections want fit into its provider's quotas. Where they do not, keep-alive comes
+//! first, and freshness is stretched into what is left.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vestal_core::client::Client;
+use vestal_core::id::ClientId;
+use vestal_core::provider::Provider;
+use vestal_core::schedule::{QuotaPlan, schedule};
+use vestal_core::store::Filter;
+use vestal_core::warnings::Demand;
+
+use crate::{Engine, Error, Inner};
+
+/// A fleet is measured again after this time.
+const MEASURED_EVERY: Duration = Duration::from_secs(3600);
+
+/// So many connections stand for all of a client.
+const SAMPLE: u32 = 500;
+
+/// What was measured.
+#[derive(Default)]
+pub(crate) struct Quotas {
+    plans: Mutex<HashMap<ClientId, QuotaPlan>>,
+}
+
+impl Quotas {
+    /// What a client's quotas leave; ample where nothing was measured.
+    pub(crate) fn of(&self, client: ClientId) -> QuotaPlan {
+        self.plans().get(&client).copied().unwrap_or(QuotaPlan::AMPLE)
+    }
+
+    fn plans(&self) -> MutexGuard<'_, HashMap<ClientId, QuotaPlan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Measures how the connections fit into their providers' quotas. Plans that are made from then on go by it; those that
+    /// were made before are made anew when they are due.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn measure_quotas(&self) -> Result<(), Error> {
+        let inner = &self.inner;
+        let mut plans = HashMap::new();
+        for client in inner.store.clients().await?.clients {
+            let Ok(provider) = inner.catalogue.get(&client.provider) else { continue };
+            if let Some(plan) = inner.measure(&client, &provider).await? {
+                plans.insert(client.id, plan);
+            }
+        }
+        *inner.quotas.plans() = plans;
+        Ok(())
+    }
+
+    /// The same, unless that was done not long ago.
+    pub(crate) async fn measure_quotas_now_and_then(&self, measured_at: &mut Option<Duration>) {
+        let uptime = self.inner.clock.uptime();
+        if measured_at.is_some_and(|at| uptime.saturating_sub(at) < MEASURED_EVERY) {
+            return;
+        }
+        *measured_at = Some(uptime);
+        if let Err(error) = Box::pin(self.measure_quotas()).await {
+            tracing::warn!(%error, "whether the refreshes fit into the providers' quotas could not be measured");
+        }
+    }
+}
+
+impl Inner {
+    /// `None` where no quota counts the refreshes of a whole client.
+    async fn measure(&self, client: &Client, provider: &Provider) -> Result<Option<QuotaPlan>, Error> {
+        if Demand::default().fit(provider).is_none() {
+            return Ok(None);
+        }
+        let counts = self.store.count_states(Some(client.id)).await?;
+        let refreshed = |state: &str| matches!(state, "active" | "unverified" | "failing");
+        let count: u64 = counts.iter().filter(|(state, _)| refreshed(state)).map(|(_, count)| count).sum();
+        let filter = Filter { client: Some(client.id), ..Filter::default() };
+        let sample = self.store.connections(&filter, None, SAMPLE).await?.connections;
+        let (mut demand, mut sampled) = (Demand::default(), 0_u32);
+        for connection in sample.iter().filter(|connection| refreshed(connection.state.name())) {
+            let Some(grant) = &connection.grant else { continue };
+            let wanted = schedule(connection, provider, &QuotaPlan::AMPLE, self.clock.now(), self.seed);
+            demand.add(&wanted, grant.tokens.issued_at);
+            sampled += 1;
+        }
+        if sampled == 0 {
+            return Ok(None);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let all = demand.times(count as f64 / f64::from(sampled));
+        Ok(all.fit(provider).map(|fit| QuotaPlan { stretch: fit.stretch, ..QuotaPlan::AMPLE }))
+    }
+}
