@@ -269,6 +269,36 @@ fn the_browser_comes_back_by_itself() {
     home.vestal(&["refresh", "shop"]).ok();
 }
 
+/// Vestal opens Chromium by itself; a person signs in, allows what is asked for, and sees that it is done.
+#[test]
+fn a_person_consents_in_a_real_browser() {
+    let home = Home::new();
+    let redirect_uri = format!("http://localhost:{}/callback", free_port());
+    let peer = Peer::start(home.record(), &json!({"redirect_uris": [redirect_uri], "asks": true}));
+    let client = peer.client("post");
+    let (title, browse) = (
+        home.path().join("title"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/chromium/browse.mjs"),
+    );
+    let browser = home.path().join("browser.sh");
+    let script = format!("#!/bin/sh\nexec node {browse} \"$1\" > '{}' 2>&1\n", title.display());
+    fs::write(&browser, script).unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", &peer.issuer]);
+    command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
+    command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
+    let mut connect = home.run(command);
+    connect.say(&format!("{}\n", client.secret));
+    home.asked_to_open(&mut connect);
+    let said = until("the browser to be done", || {
+        fs::read_to_string(&title).ok().filter(|said| said.ends_with('\n'))
+    });
+    let ended = connect.end();
+    assert!(said.contains("Connected"), "the browser said {said:?}; {ended}");
+    ended.ok();
+    assert!(peer.accepts(&token(&home, &["token", "shop"])));
+}
+
 /// Connects as the client that the peer knows by this name.
 #[track_caller]
 fn connect(home: &Home, peer: &Peer, name: &str, client: &str) -> Ended {

@@ -24,19 +24,35 @@ pub(crate) struct Need {
 }
 
 const OIDC_PROVIDER: &str = "tests/peers/oidc-provider";
+const CHROMIUM: &str = "tests/peers/chromium";
 
 /// What `cargo xtask test` needs.
-pub(crate) const FOR_TESTS: &[Need] = &[Need {
-    name: "npm packages of the peer `oidc-provider`",
-    why: "the end-to-end tests run against a certified authorization server",
-    place: "tests/peers/oidc-provider/node_modules (4 MB)",
-    by_hand: "(cd tests/peers/oidc-provider && npm ci)",
-    is_there: || {
-        let peer = Path::new(OIDC_PROVIDER);
-        is_newer(&peer.join("node_modules/.package-lock.json"), &peer.join("package-lock.json"))
+pub(crate) const FOR_TESTS: &[Need] = &[
+    Need {
+        name: "npm packages of the peer `oidc-provider`",
+        why: "the end-to-end tests run against a certified authorization server",
+        place: "tests/peers/oidc-provider/node_modules (4 MB)",
+        by_hand: "(cd tests/peers/oidc-provider && npm ci)",
+        is_there: || has_packages(OIDC_PROVIDER),
+        install: || install_packages_of(OIDC_PROVIDER),
     },
-    install: || must(Command::new("npm").arg("ci").current_dir(OIDC_PROVIDER)),
-}];
+    Need {
+        name: "npm packages that drive Chromium",
+        why: "a person consents in a real browser",
+        place: "tests/peers/chromium/node_modules (57 MB)",
+        by_hand: "(cd tests/peers/chromium && npm ci)",
+        is_there: || has_packages(CHROMIUM),
+        install: || install_packages_of(CHROMIUM),
+    },
+    Need {
+        name: "Chromium",
+        why: "a person consents in a real browser",
+        place: "/usr/bin (Debian package, 90 MB to load)",
+        by_hand: "sudo apt-get install chromium",
+        is_there: || quiet(Command::new("chromium").arg("--version")).is_ok(),
+        install: || install_package("chromium"),
+    },
+];
 
 /// What `cargo xtask prove` needs besides. Without it, the tests try less, and say so.
 pub(crate) const FOR_PROOFS: &[Need] = &[Need {
@@ -68,12 +84,26 @@ pub(crate) const FOR_CHECKS: &[Need] = &[Need {
     install: || must(&mut cargo(&["install", "--locked", "cargo-deny@^0.20"])),
 }];
 
+fn has_packages(peer: &str) -> bool {
+    let peer = Path::new(peer);
+    is_newer(&peer.join("node_modules/.package-lock.json"), &peer.join("package-lock.json"))
+}
+
+fn install_packages_of(peer: &str) -> Result {
+    must(Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(peer))
+}
+
 /// Installs a package of Debian's, as only the administrator may.
 fn install_package(name: &str) -> Result {
     let is_root = text(Command::new("id").arg("-u"))?.trim() == "0";
     let as_root: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
-    let words = [as_root, &["apt-get", "install", "--yes", "--no-install-recommends", name]].concat();
-    must(Command::new(words[0]).args(&words[1..]))
+    let apt_get = |arguments: &[&str]| {
+        let words = [as_root, &["apt-get"], arguments].concat();
+        must(Command::new(words[0]).args(&words[1..]))
+    };
+    let install = ["install", "--yes", "--no-install-recommends", name];
+    // A machine that was just made may not know what packages there are.
+    apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))
 }
 
 /// How the user may be asked.

@@ -3,8 +3,8 @@
 // When it is ready it prints one JSON line on stdout: the issuer and the registered clients. Everything else
 // goes to stderr. It ends with its stdin, so that a parent that was killed never leaves it behind, and on SIGTERM.
 //
-// Signing in and consenting happen by themselves: an HTTP client that keeps cookies and follows redirects from the
-// authorization endpoint ends at the redirect URI.
+// Signing in and consenting happen by themselves, unless `asks` says otherwise: an HTTP client that keeps cookies and follows
+// redirects from the authorization endpoint ends at the redirect URI.
 
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -27,6 +27,7 @@ const DEFAULTS = {
   pkce_required: true,
   dpop_nonce: false, // true: a DPoP proof has to repeat a nonce of the server's
   redirect_uris: [], // further ones
+  asks: false, // true: a page asks who it is, and another for consent
   jwks: {}, // the public keys of the client that signs with a private one
   tls: {}, // PEM, for clients that show a certificate: key, cert, client_ca, client_cert
   par_required: false, // true: authorization requests have to be pushed
@@ -291,10 +292,32 @@ function answer(response, status, body) {
   response.end(`${JSON.stringify(body)}\n`);
 }
 
+// A person signs in on one page and consents on another; both are forms.
+function form(response, title, fields, button) {
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(`<!doctype html><html lang="en"><title>${title}</title><h1>${title}</h1>
+<form method="post">${fields}<button type="submit">${button}</button></form></html>\n`);
+}
+
 async function signInAndConsent(provider, request, response) {
-  const { params } = await provider.interactionDetails(request, response);
+  const { params, prompt } = await provider.interactionDetails(request, response);
+  if (settings.asks && request.method !== 'POST') {
+    return prompt.name === 'login'
+      ? form(response, 'Sign in', '<label>Name <input name="login"></label>', 'Sign in')
+      : form(response, 'May Vestal use your account?', '', 'Allow');
+  }
+  if (settings.asks && prompt.name === 'login') {
+    const { login } = Object.fromEntries(new URLSearchParams(await body(request)));
+    return provider.interactionFinished(request, response, { login: { accountId: login } });
+  }
   const grantId = await grantAll(provider, params);
   await provider.interactionFinished(request, response, { login: { accountId: ACCOUNT_ID }, consent: { grantId } });
+}
+
+async function body(request) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  return text;
 }
 
 async function grantAll(provider, { client_id: clientId, scope = '', resource = [] }) {
