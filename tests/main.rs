@@ -28,3 +28,4 @@ mod proofs;
 mod providers;
 mod running;
 mod secrets;
+mod sites;

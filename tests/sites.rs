@@ -1,0 +1,81 @@
+//! A provider that is at a place of its own for each customer: what is one's goes nowhere else.
+
+use std::fs;
+
+use vestal_api::TokenView;
+
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
+
+/// Two shops, at two sandboxes, and a file of the user's that tells of them.
+fn shops(home: &Home) -> [(String, Provider); 2] {
+    let shops = [(), ()].map(|()| {
+        let provider = Provider::start(home.record(), |_| {});
+        (provider.issuer.trim_start_matches("http://").to_owned(), provider)
+    });
+    let file = format!(
+        r#"id = "shops"
+name = "Shops"
+register = "Ask the shop."
+
+[endpoints]
+authorization = {{ is = "http://{{shop}}/authorize", unverified = true }}
+token = {{ is = "http://{{shop}}/token", unverified = true }}
+revocation = {{ is = "http://{{shop}}/revoke", unverified = true }}
+
+[client]
+auth = {{ is = ["client_secret_basic"], unverified = true }}
+
+[authorization]
+default_scopes = ["contacts", "offline_access"]
+
+[site.shop]
+is = ["{}", "{}"]
+what = "which shop it is"
+unverified = true
+"#,
+        shops[0].0, shops[1].0
+    );
+    let folder = home.config().with_file_name("providers");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("shops.toml"), file).unwrap();
+    shops
+}
+
+#[test]
+fn each_connection_talks_to_its_own_place() {
+    let home = Home::new();
+    home.vestal(&["init"]).ok();
+    let shops = shops(&home);
+    home.vestal(&["providers", "check"]).ok();
+    let registered = ["--provider", "shops", "--client-id", CLIENT_ID, "--client-secret-stdin"];
+    for (name, at) in [("one", &shops[0].0), ("two", &shops[1].0)] {
+        let site = format!("shop={at}");
+        let first = if name == "one" { CLIENT_SECRET } else { "" };
+        let args: &[&str] = if name == "one" { &registered } else { &["--provider", "shops"] };
+        home.consent(name, &[args, &["--site", &site]].concat(), first).ok();
+    }
+    home.vestal(&["refresh", "--all"]).ok();
+    for ((_, own), name) in shops.iter().zip(["one", "two"]) {
+        let token: TokenView =
+            serde_json::from_str(&home.vestal(&["token", name, "--json"]).ok().stdout).unwrap();
+        assert_eq!(token.generation, 2);
+        assert!(own.accepts(&token.access_token), "{name}");
+        assert_eq!(own.sandbox().stats().refreshes, 1);
+    }
+
+    // Where no shop is said, and where it is nobody's, nothing is sent.
+    let sent = || shops.iter().map(|(_, shop)| shop.wire.requests()).sum::<usize>();
+    let before = sent();
+    for site in [&[][..], &["--site", "shop=shop.example"], &["--site", "shop=127.0.0.1:1@evil.example"]] {
+        let args = [&["connect", "three", "--no-browser", "--provider", "shops"], site].concat();
+        let refused = home.vestal(&args);
+        assert!(!refused.status.success() && refused.stderr.contains("shop"), "{refused}");
+    }
+    assert_eq!(sent(), before);
+
+    // The other keeps its grant when one is given up.
+    home.vestal(&["disconnect", "one"]).ok();
+    let alive = shops.each_ref().map(|(_, shop)| shop.sandbox().families(shop.now_ms()).alive);
+    assert_eq!(alive, [0, 1]);
+    home.vestal(&["refresh", "two"]).ok();
+}
