@@ -154,6 +154,16 @@ fn a_person_consents_on_another_device() {
     // Nobody polled too early.
     assert_eq!(stats["refused"]["slow_down"], Value::Null, "{stats}");
 
+    // What the answer says of the person is checked as after a redirect.
+    let forging = Peer::start(home.record(), &json!({"forge_id_tokens": true}));
+    let mut forged = begin_device(&home, &forging, "post");
+    let asked: DeviceConsentView = forged.hear("a code to type in", |said| {
+        said.ends_with('\n').then(|| serde_json::from_str(said).ok()).flatten()
+    });
+    assert!(forging.approve(&asked.user_code), "{asked:?}");
+    let refused = forged.end().code(1);
+    assert!(refused.stderr.contains("id token cannot be believed"), "{refused}");
+
     let mut left = begin_device(&home, &peer, "post");
     left.hear("a code to type in", |said| said.contains("user_code").then_some(()));
     let told = left.stop().code(1);
@@ -222,6 +232,7 @@ fn begin_device(home: &Home, peer: &Peer, client: &str) -> Running {
     let mut args =
         vec!["connect", client, "--provider", "custom", "--issuer", &peer.issuer, "--client", client];
     args.extend(["--client-id", &registered.id, "--auth", &registered.auth, "--device", "--json"]);
+    args.extend(["--scope", "openid contacts offline_access"]);
     if !registered.secret.is_empty() {
         args.extend(["--client-secret-stdin"]);
     }

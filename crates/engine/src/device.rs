@@ -15,10 +15,11 @@ use vestal_core::token::{About, Renewal, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
+use vestal_oauth::jwks::Jwks;
 use vestal_oauth::sent;
 
 use crate::callback::Consent;
-use crate::connect::advice;
+use crate::connect::{advice, asks_for_an_id_token};
 use crate::means::Means;
 use crate::{Account, Connected, Engine, Error, Inner};
 
@@ -123,7 +124,9 @@ impl Engine {
         let client = at;
         let mut interval = request.interval;
         let means = Means { proof_key: inner.new_proof_key(&client), ..Means::default() };
-        let waiting = Arc::new(Waiting { request, client, provider, prover, means, account });
+        let asked_for_an_id_token = asks_for_an_id_token(&request.scopes);
+        let keys = if asked_for_an_id_token { inner.signing_keys(&client).await? } else { None };
+        let waiting = Arc::new(Waiting { request, client, provider, prover, means, keys, account });
         loop {
             let left = waiting.request.ends.saturating_sub(inner.clock.uptime());
             if left.is_zero() {
@@ -152,6 +155,8 @@ struct Waiting {
     provider: Arc<Provider>,
     prover: Prover,
     means: Means,
+    /// What its provider signs id tokens with.
+    keys: Option<Jwks>,
     account: Account,
 }
 
@@ -164,7 +169,7 @@ enum Polled {
 impl Inner {
     /// Asks once whether the person has answered, and stores what that brought.
     async fn poll(&self, waiting: &Waiting, interval: Duration) -> Result<Polled, Error> {
-        let Waiting { request, client, provider, prover, means, account } = waiting;
+        let Waiting { request, client, provider, prover, means, keys, account } = waiting;
         // Made anew for each poll: an assertion is good for one request.
         let credentials = self.credentials(client, prover)?;
         let asked = device::token_request(
@@ -183,6 +188,9 @@ impl Inner {
                 return Err(Error::NoToken { provider: provider.name.clone(), detail, transient: false });
             }
         };
+        if let Some(id_token) = answer.id_token.as_ref().filter(|_| asks_for_an_id_token(&request.scopes)) {
+            self.check_id_token(client, prover, keys.clone(), None, id_token).await?;
+        }
         let renewal = match answer.refresh_token {
             Some(_) => Renewal::RefreshToken,
             None => provider.renewal_without_refresh_token(),

@@ -22,20 +22,21 @@ impl Inner {
     }
 
     /// Refuses an id token that is not the provider's answer to our request. `keys` are those that it published a moment
-    /// ago; they are asked for once more where one was used that is not among them.
+    /// ago; they are asked for once more where one was used that is not among them. `nonce` is what the request held, where
+    /// it could hold one.
     pub(crate) async fn check_id_token(
         &self,
         client: &Client,
         prover: &Prover,
         mut keys: Option<Jwks>,
-        nonce: &str,
+        nonce: Option<&str>,
         id_token: &SecretString,
     ) -> Result<(), Error> {
         let verified = |keys: Option<&Jwks>| {
             let expected = Expected {
                 issuer: client.endpoints.issuer.as_deref(),
                 client_id: &client.client_id,
-                nonce: Some(nonce),
+                nonce,
                 keys,
                 secret: prover.shared_secret(),
                 now: self.clock.now(),
