@@ -67,6 +67,24 @@ fn run(home: &Home, provider: &Provider, args: &str) {
 }
 
 #[test]
+fn every_command_of_the_page_on_services_works() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let page = include_str!("../docs/service.md");
+    let commands = commands(page);
+    assert_eq!(commands.len(), 1);
+    for command in commands {
+        run(&home, &provider, command.strip_prefix("vestal ").expect("a command of vestal's"));
+    }
+    // And what it says of the configuration is understood.
+    let heartbeat = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = std::fs::read_to_string(home.config()).unwrap();
+    std::fs::write(home.config(), config + heartbeat).unwrap();
+    home.vestal(&["status"]).ok();
+}
+
+#[test]
 fn every_command_of_the_page_on_importing_works() {
     let page = include_str!("../docs/import.md");
     let home = Home::new();

@@ -28,4 +28,5 @@ mod proofs;
 mod providers;
 mod running;
 mod secrets;
+mod services;
 mod sites;

@@ -52,6 +52,14 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         is_there: || quiet(Command::new("chromium").arg("--version")).is_ok(),
         install: || install_package("chromium"),
     },
+    Need {
+        name: "systemd-analyze",
+        why: "the units for systemd are verified with it",
+        place: "/usr/bin (Debian package systemd)",
+        by_hand: "sudo apt-get install systemd",
+        is_there: || quiet(Command::new("systemd-analyze").arg("--version")).is_ok(),
+        install: || install_package("systemd"),
+    },
 ];
 
 /// What `cargo xtask prove` needs besides. Without it, the tests try less, and say so.

@@ -29,6 +29,7 @@ mod error;
 mod export;
 mod flight;
 mod gate;
+mod health;
 mod held_back;
 mod holds;
 mod hosts;
@@ -216,6 +217,7 @@ struct Inner {
     /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
     rejections: reject::Rejections,
+    doings: health::Doings,
     quotas: quotas::Quotas,
     nonces: dpop::Nonces,
     time: time::Time,
@@ -260,6 +262,7 @@ impl Engine {
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
                 rejections: reject::Rejections::default(),
+                doings: health::Doings::default(),
                 quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),
                 time: time::Time::default(),

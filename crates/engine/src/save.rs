@@ -219,6 +219,9 @@ impl Inner {
                 }
                 // Already: our own write, whose outcome was unknown; or another process found it in the journal.
                 Ok(Finished::Done | Finished::Gone | Finished::Already) => {
+                    if matches!(finish.brought, Brought::Tokens(_)) {
+                        self.doings.note_refresh();
+                    }
                     if saving.journalled {
                         self.is_in_the_store(after.id, finish.attempt).await;
                     }

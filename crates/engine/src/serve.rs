@@ -106,6 +106,7 @@ impl Engine {
             let now = inner.clock.now();
             let next = match self.run_once(now).await {
                 Ok(pass) => {
+                    inner.doings.note_look(inner.clock.uptime());
                     if !std::mem::replace(&mut readable, true) {
                         tracing::info!("the schedule can be read again");
                     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use vestal_engine::{Catalogue, Limits, OwnFile};
 
 use crate::failure::Failure;
+use crate::heartbeat::HeartbeatUrl;
 use crate::lazy_http::HttpSettings;
 use crate::logging::Level;
 
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// How to reach providers.
     pub(crate) http: HttpSettings,
+    /// What to fetch while connections are kept alive.
+    pub(crate) heartbeat: Option<HeartbeatUrl>,
     /// What `vestal serve` logs.
     pub(crate) serve_log: Level,
     /// Folders in which something may be kept for this user when the store's own takes nothing.
@@ -88,7 +91,20 @@ impl Config {
         let providers = place.beside(&file.providers.folder.unwrap_or_else(|| "providers".into()));
         let path = place.config;
         let states = states(environment);
-        Ok(Self { states, providers, path, exists, store, master_key, key_variable, limits, http, serve_log })
+        let heartbeat = file.heartbeat.url;
+        Ok(Self {
+            states,
+            providers,
+            path,
+            exists,
+            store,
+            master_key,
+            key_variable,
+            limits,
+            http,
+            heartbeat,
+            serve_log,
+        })
     }
 
     /// What is known of providers: what comes with Vestal, and what the user's own files say.

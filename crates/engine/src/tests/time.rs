@@ -133,3 +133,17 @@ async fn an_end_that_no_refresh_moves_is_told_in_time() {
     world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
     assert_eq!(world.shop().await.plan.warned_at, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_look_at_the_schedule_is_stuck_and_what_stays_due_is_told() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    assert!(!engine.is_looking(), "it has not begun");
+    world.serve(&engine, DAY).await;
+    assert!(engine.is_looking());
+    assert!(engine.keeps_up().await.unwrap());
+    assert!(engine.refreshed() >= 1);
+    world.pass(DAY).await;
+    assert!(!engine.is_looking());
+    assert!(!engine.keeps_up().await.unwrap());
+}

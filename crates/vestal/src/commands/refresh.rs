@@ -72,8 +72,24 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(name) => one(&vestal, name, args.rejected, context, &calendar).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
-            context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?
+            let done = context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?;
+            if let Which::Due(_) = which {
+                beat(&vestal, &done, context).await;
+            }
+            done
         }
+    }
+}
+
+/// Tells whoever watches that refreshes really happen. What only a person can mend does not stop that.
+async fn beat(vestal: &Vestal, done: &Result<(), Failure>, context: &Context) {
+    let works =
+        done.as_ref().err().is_none_or(|failure| failure.exit_code() == Code::NeedsReauth.exit_code());
+    if works
+        && let Some(url) = &vestal.config.heartbeat
+        && let Err(why) = url.beat(&*vestal.http).await
+    {
+        context.output.warn(format_args!("the heartbeat did not arrive: {why}"));
     }
 }
 

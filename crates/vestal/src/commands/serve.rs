@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::{Context, Vestal};
 use crate::failure::Failure;
-use crate::logging;
+use crate::{logging, supervisor};
 
 /// How often processes that are gone are looked for.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(5);
@@ -66,8 +66,11 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         () = &mut serving => {}
         () = take_over(&vestal) => {}
         () = tidy(&vestal) => {}
+        () = heartbeat(&vestal) => {}
+        () = supervisor::watched(|| vestal.engine.is_looking()) => {}
         () = signals.first() => {}
     }
+    supervisor::stopping();
     tracing::info!("stopping: the refreshes that are under way finish first");
     drop(stop);
     tokio::select! {
@@ -95,7 +98,16 @@ async fn say_hello(vestal: &Vestal) -> Result<(), Failure> {
         next = next.as_deref().unwrap_or("none"),
         "keeping connections alive"
     );
+    supervisor::ready(connections);
     Ok(())
+}
+
+/// Tells whoever watches that connections are kept alive, for as long as it is polled.
+async fn heartbeat(vestal: &Vestal) {
+    match &vestal.config.heartbeat {
+        Some(url) => url.beat_on(&vestal.engine, &*vestal.http).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Takes over, for as long as it is polled, what processes of this machine held that are gone.

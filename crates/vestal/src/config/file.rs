@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use vestal_core::provider::parse::{line_of, with_nearest_name};
 
 use crate::failure::Failure;
+use crate::heartbeat::HeartbeatUrl;
 use crate::lazy_http::Proxy;
 use crate::logging::Level;
 
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub(super) serve: Serve,
     pub(super) http: Http,
     pub(super) providers: Providers,
+    pub(super) heartbeat: Heartbeat,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,6 +65,12 @@ pub(super) struct Http {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Providers {
     pub(super) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Heartbeat {
+    pub(super) url: Option<HeartbeatUrl>,
 }
 
 /// A length of time, as `"30s"`; not 0, and at most an hour.

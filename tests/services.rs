@@ -1,0 +1,138 @@
+//! Run by systemd, and watched from outside.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use tempfile::TempDir;
+use vestal_sandbox::{Fault, Trouble};
+
+use crate::harness::{Home, Provider, until};
+
+const UNITS: [&str; 3] = ["vestal.service", "vestal-refresh.service", "vestal-refresh.timer"];
+
+/// The units as they are installed, but that the binary is the one that was just built.
+fn units() -> (TempDir, Vec<PathBuf>) {
+    let folder = TempDir::new().unwrap();
+    let from = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd"));
+    let units = UNITS.map(|name| {
+        let unit = fs::read_to_string(from.join(name)).unwrap();
+        let to = folder.path().join(name);
+        fs::write(&to, unit.replace("/usr/bin/vestal", env!("CARGO_BIN_EXE_vestal"))).unwrap();
+        to
+    });
+    (folder, units.into())
+}
+
+#[test]
+fn systemd_has_nothing_to_say_against_the_units() {
+    let (_folder, units) = units();
+    let verified =
+        Command::new("systemd-analyze").arg("verify").args(&units).output().expect("systemd is there");
+    assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+    for unit in units.iter().filter(|unit| unit.extension().is_some_and(|kind| kind == "service")) {
+        // At most 2.0 of 10.
+        let exposed = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=20"])
+            .arg(unit)
+            .output()
+            .unwrap();
+        assert!(exposed.status.success(), "{}", String::from_utf8_lossy(&exposed.stdout));
+    }
+}
+
+#[test]
+fn systemd_is_told_that_it_is_ready_works_and_stops() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let address = home.path().join("notify");
+    let socket = UnixDatagram::bind(&address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut bytes = [0; 1_024];
+        let length = socket.recv(&mut bytes).expect("systemd is told");
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let mut command = home.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", &address).env("WATCHDOG_USEC", "900000");
+    let daemon = home.run(command);
+    let ready = heard();
+    assert!(ready.contains("READY=1") && ready.contains("keeping 1 connections alive"), "{ready}");
+    for _ in 0..3 {
+        assert_eq!(heard().trim(), "WATCHDOG=1");
+    }
+    daemon.stop().ok();
+    let last = std::iter::repeat_with(heard).find(|said| !said.contains("WATCHDOG")).unwrap();
+    assert!(last.contains("STOPPING=1"), "{last}");
+}
+
+/// A page that answers with this, and counts.
+fn page(status: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/check-42", listener.local_addr().unwrap());
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&fetched);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 2_048];
+            let length = stream.read(&mut head).unwrap_or(0);
+            if head[..length].starts_with(b"GET /check-42 ") {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (url, fetched)
+}
+
+#[test]
+fn a_heart_beats_while_refreshes_really_happen() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let (url, fetched) = page("200 OK");
+    let beats = || fetched.load(Ordering::Relaxed);
+    let with = |url: &str| {
+        let config = fs::read_to_string(home.config()).unwrap();
+        let config = config.split("\n[heartbeat]").next().unwrap().to_owned();
+        fs::write(home.config(), format!("{config}\n[heartbeat]\nurl = {url:?}\n")).unwrap();
+    };
+    with(&url);
+    let ended = home.vestal(&["refresh", "--due", "--within", "24h"]).ok();
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str(), beats()), ("", "", 1));
+
+    // What nobody can renew now is no sign of life.
+    for _ in 0..3 {
+        let down = Trouble::AnswerUnprocessed(Trouble::html_page(StatusCode::SERVICE_UNAVAILABLE));
+        provider.sandbox().add_fault(Fault::on_refresh(down));
+    }
+    home.vestal(&["refresh", "shop"]).code(4);
+    home.vestal(&["refresh", "--due", "--within", "24h"]).code(4);
+    assert_eq!(beats(), 1);
+    until("the provider to be back", || {
+        (home.vestal(&["refresh", "shop"]).status.code() == Some(0)).then_some(())
+    });
+
+    let daemon = home.start(&["serve"]);
+    until("the daemon's heart to beat", || (beats() == 2).then_some(()));
+    daemon.stop().ok();
+
+    // A watcher that is not there stops nothing, and its address is not told.
+    let (refusing, _) = page("500 Internal Server Error");
+    with(&refusing);
+    let ended = home.vestal(&["refresh", "--due", "--within", "24h"]).ok();
+    assert!(ended.stderr.contains("the heartbeat did not arrive: it answered 500"), "{ended}");
+    assert!(!ended.stderr.contains("check-42"), "{ended}");
+    with("nonsense");
+    let told = home.vestal(&["status"]).code(1);
+    assert!(told.stderr.contains("this is no page to fetch"), "{told}");
+}
