@@ -26,6 +26,7 @@ mod oidc_provider;
 mod processes;
 mod proofs;
 mod providers;
+mod recipes;
 mod running;
 mod secrets;
 mod services;
