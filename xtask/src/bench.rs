@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: each figure is a ratio to a baseline measured in the same run, so that it means the same on every machine.
 
+mod cli;
 mod processes;
 mod refresh;
 mod token;
@@ -44,8 +45,11 @@ impl Figure {
     }
 }
 
-const BENCHES: &[Bench] =
-    &[Bench { name: "token", measure: token::measure }, Bench { name: "refresh", measure: refresh::measure }];
+const BENCHES: &[Bench] = &[
+    Bench { name: "token", measure: token::measure },
+    Bench { name: "cli", measure: cli::measure },
+    Bench { name: "refresh", measure: refresh::measure },
+];
 
 /// Runs the bench called `name`, or all, and prints the table.
 pub(crate) fn run(name: Option<&str>) -> std::result::Result<(), Failure> {

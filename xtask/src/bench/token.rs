@@ -11,14 +11,16 @@ use super::{Allowed, Figure, milliseconds, processes};
 use crate::process::{line, must};
 use crate::{Result, install, vestal};
 
-const HOME: &str = "target/bench/token";
+const HOME: Home = Home("target/bench/token");
 
 pub(super) fn measure() -> Result<Vec<Figure>> {
     install::see_to(install::FOR_TESTS)?;
     let vestal = vestal::build("release")?;
-    connect(&vestal)?;
-    let times =
-        processes::compare(in_home(&vestal).arg("--version"), in_home(&vestal).args(["token", "bench"]))?;
+    HOME.connect(&vestal)?;
+    let times = processes::compare(
+        HOME.command(&vestal).arg("--version"),
+        HOME.command(&vestal).args(["token", "bench"]),
+    )?;
     Ok(vec![Figure {
         what: "`vestal token` on a fresh token / `vestal --version`, whole processes".to_owned(),
         baseline: milliseconds(times.baseline),
@@ -28,30 +30,39 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
     }])
 }
 
-fn in_home(vestal: &Path) -> Command {
-    let mut command = Command::new(vestal);
-    let home = std::path::absolute(HOME).unwrap_or_else(|_| HOME.into());
-    command.env("XDG_CONFIG_HOME", home.join("config")).env("XDG_STATE_HOME", home.join("state"));
-    command
-}
+/// A folder in which the configuration and the store of a bench are.
+pub(super) struct Home(pub(super) &'static str);
 
-/// Sets up the connection `bench`, whose access token outlives the bench: the provider is not needed after that.
-fn connect(vestal: &Path) -> Result {
-    let _ = fs::remove_dir_all(HOME);
-    fs::create_dir_all(HOME).map_err(|error| format!("{HOME}: {error}"))?;
-    let provider = Provider::start()?;
-    let secret = Path::new(HOME).join("client-secret");
-    fs::write(&secret, provider.said("/clients/post/client_secret")?).map_err(|error| error.to_string())?;
-    let issuer = provider.said("/issuer")?;
-    let client_id = provider.said("/clients/post/client_id")?;
-    must(
-        in_home(vestal)
-            .args(["connect", "bench", "--provider", "custom", "--grant", "client-credentials"])
-            .args(["--issuer", issuer, "--client-id", client_id, "--auth", "client_secret_post"])
-            .args(["--scope", "contacts", "--client-secret-file"])
-            .arg(&secret)
-            .stdout(Stdio::null()),
-    )
+impl Home {
+    pub(super) fn command(&self, vestal: &Path) -> Command {
+        let mut command = Command::new(vestal);
+        let home = std::path::absolute(self.0).unwrap_or_else(|_| self.0.into());
+        command.env("XDG_CONFIG_HOME", home.join("config")).env("XDG_STATE_HOME", home.join("state"));
+        command
+    }
+
+    /// Sets up the connection `bench`, with a client of that name, whose access token outlives the bench: the provider is
+    /// not needed after that.
+    pub(super) fn connect(&self, vestal: &Path) -> Result {
+        let Self(folder) = self;
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
+        let provider = Provider::start()?;
+        let secret = Path::new(folder).join("client-secret");
+        fs::write(&secret, provider.said("/clients/post/client_secret")?)
+            .map_err(|error| error.to_string())?;
+        let issuer = provider.said("/issuer")?;
+        let client_id = provider.said("/clients/post/client_id")?;
+        must(
+            self.command(vestal)
+                .args(["connect", "bench", "--provider", "custom", "--client", "bench"])
+                .args(["--grant", "client-credentials", "--auth", "client_secret_post"])
+                .args(["--issuer", issuer, "--client-id", client_id])
+                .args(["--scope", "contacts", "--client-secret-file"])
+                .arg(&secret)
+                .stdout(Stdio::null()),
+        )
+    }
 }
 
 /// The peer `oidc-provider`, which ends when this is dropped.
