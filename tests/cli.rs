@@ -238,9 +238,14 @@ fn a_provider_file_is_checked() {
 #[test]
 fn shells_complete_what_is_typed() {
     let home = Home::new();
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = home.vestal(&["completions", shell]).ok().stdout;
-        assert!(script.contains("disconnect") && script.contains("vestal"), "{shell}");
+        assert!(
+            script.contains(&format!("VESTAL_COMPLETE=\"{shell}\""))
+                || script.contains("VESTAL_COMPLETE=fish")
+                || script.contains("$env:VESTAL_COMPLETE"),
+            "{shell}: {script}"
+        );
     }
     home.vestal(&["completions", "cobol"]).code(2);
 }

@@ -16,6 +16,7 @@ mod harness;
 
 mod cli;
 mod client_auth;
+mod completing;
 mod dialects;
 mod docs;
 mod errors;

@@ -93,6 +93,7 @@ pub(crate) enum Command {
     Doctor(commands::doctor::Args),
     Providers(commands::providers::Args),
     Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod pause;
 pub(crate) mod providers;
 pub(crate) mod refresh;
@@ -55,6 +56,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Option<Su
         Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
         Command::Providers(args) => Box::pin(providers::run(args, context)).await,
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
     };
     done.map(|()| None)
 }

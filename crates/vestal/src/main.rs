@@ -3,6 +3,7 @@
 mod cli;
 mod clock;
 mod commands;
+mod completion;
 mod config;
 mod context;
 #[cfg(feature = "demo")]
@@ -50,6 +51,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     hardening::protect_memory();
+    if completion::answered() {
+        return ExitCode::SUCCESS;
+    }
     let environment = Environment::of_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -35,6 +35,7 @@ mod due;
 mod events;
 mod failure;
 mod filesystem;
+mod names;
 mod open;
 mod place;
 mod query;
@@ -47,6 +48,7 @@ mod writer;
 
 use crate::rules::{kept, lease_end};
 use failure::Failure;
+pub use names::{client_names, connection_names};
 use open::Opener;
 use readers::Readers;
 use writer::Writer;

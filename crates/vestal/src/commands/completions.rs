@@ -1,15 +1,16 @@
-//! `vestal completions`: what a shell has to know.
+//! `vestal completions`: what has a shell complete the command line.
 
 use std::io::Write;
 
-use clap::CommandFactory;
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::completion;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Print the completions for a shell
+/// Print what has a shell complete the command line
+///
+/// It completes verbs, options, and the names of connections, clients and providers. The shell asks vestal for them: after an upgrade, print it anew.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,8 +23,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, _: &Context) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "vestal", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
+    std::io::stdout().lock().write_all(&completion::script(args.shell)?)?;
     Ok(())
 }

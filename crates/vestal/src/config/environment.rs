@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The variables that mean something to Vestal.
-const KNOWN: [&str; 4] = ["VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
+const KNOWN: [&str; 5] =
+    ["VESTAL_COMPLETE", "VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
 
 /// The variables of the process.
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
