@@ -37,6 +37,7 @@ fn every_command_of_the_readme_works() {
         }
     }
     assert!(ran >= 15, "only {ran} commands were found");
+    std::fs::remove_file(home.path().join("shop.token")).unwrap();
 }
 
 fn run(home: &Home, provider: &Provider, args: &str) {

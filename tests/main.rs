@@ -32,3 +32,4 @@ mod running;
 mod secrets;
 mod services;
 mod sites;
+mod token_files;

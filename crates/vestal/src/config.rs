@@ -2,15 +2,18 @@
 //!
 //! What is set where, the first one that says something wins: a flag, a variable, the file, the default.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use vestal_core::connection::ConnectionName;
 use vestal_engine::{Catalogue, Limits, OwnFile};
 
 use crate::failure::Failure;
 use crate::heartbeat::HeartbeatUrl;
 use crate::lazy_http::HttpSettings;
 use crate::logging::Level;
+use crate::token_files::KeptFile;
 
 mod create;
 mod environment;
@@ -21,6 +24,9 @@ mod providers;
 pub(crate) use create::{create, write_new};
 pub(crate) use environment::Environment;
 pub(crate) use master_key::{KeySource, read_secret_file};
+
+/// How many files are kept up to date, at most: each is looked at every few seconds.
+const FILES_MAX: usize = 1000;
 
 /// Everything that is configured.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) http: HttpSettings,
     /// What to fetch while connections are kept alive.
     pub(crate) heartbeat: Option<HeartbeatUrl>,
+    /// The files that are to hold tokens.
+    pub(crate) files: Vec<KeptFile>,
     /// What `vestal serve` logs.
     pub(crate) serve_log: Level,
     /// Folders in which something may be kept for this user when the store's own takes nothing.
@@ -89,6 +97,7 @@ impl Config {
         };
         let serve_log = file.serve.log.unwrap_or(Level::Info);
         let providers = place.beside(&file.providers.folder.unwrap_or_else(|| "providers".into()));
+        let files = kept_files(file.files, &place)?;
         let path = place.config;
         let states = states(environment);
         let heartbeat = file.heartbeat.url;
@@ -103,6 +112,7 @@ impl Config {
             limits,
             http,
             heartbeat,
+            files,
             serve_log,
         })
     }
@@ -147,6 +157,32 @@ impl Config {
     pub(crate) fn is_blank(&self) -> bool {
         !self.exists && !self.store.exists() && self.master_key.missing_file().is_some()
     }
+}
+
+/// The files that are to hold tokens, each with its own path.
+fn kept_files(
+    files: BTreeMap<ConnectionName, file::TokenFile>,
+    place: &Place,
+) -> Result<Vec<KeptFile>, Failure> {
+    let refuse =
+        |what: String| Failure::failed(what).next(format!("correct [files] in {}", place.config.display()));
+    if files.len() > FILES_MAX {
+        return Err(refuse(format!("{} files are to hold tokens", files.len()))
+            .why(format!("at most {FILES_MAX} are kept up to date")));
+    }
+    let mut kept = Vec::<KeptFile>::with_capacity(files.len());
+    for (connection, file) in files {
+        let path = place.beside(&file.path);
+        if let Some(other) = kept.iter().find(|other| other.path == path) {
+            return Err(refuse(format!("the file {} cannot hold two tokens", path.display())).why(format!(
+                "it is named for {:?} and for {:?}",
+                other.connection.as_str(),
+                connection.as_str()
+            )));
+        }
+        kept.push(KeptFile { connection, path, format: file.format });
+    }
+    Ok(kept)
 }
 
 /// Where things are.

@@ -27,6 +27,8 @@ mod table;
 mod terminal;
 mod text;
 mod timeline;
+mod token_file;
+mod token_files;
 mod warnings;
 mod when;
 

@@ -18,6 +18,7 @@ use super::list::Pages;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, word};
 use crate::output::JsonArray;
+use crate::token_files;
 use crate::when::Calendar;
 
 /// How many refreshes are under way at once. The engine bounds them again, host by host; who waits long for that gives
@@ -68,7 +69,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    match args.name {
+    let refreshed = match args.name.clone() {
         Some(name) => one(&vestal, name, args.rejected, context, &calendar).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
@@ -78,7 +79,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             }
             done
         }
-    }
+    };
+    let files = token_files::update_all(&vestal, args.name.as_ref());
+    refreshed.and(context.or_interrupted(files).await?)
 }
 
 /// Tells whoever watches that refreshes really happen. What only a person can mend does not stop that.

@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::{Context, Vestal};
 use crate::failure::Failure;
-use crate::{logging, supervisor};
+use crate::{logging, supervisor, token_files};
 
 /// How often processes that are gone are looked for.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(5);
@@ -68,6 +68,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         () = tidy(&vestal) => {}
         () = heartbeat(&vestal) => {}
         () = supervisor::watched(|| vestal.engine.is_looking()) => {}
+        () = token_files::keep(&vestal) => {}
         () = signals.first() => {}
     }
     supervisor::stopping();

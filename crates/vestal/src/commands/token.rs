@@ -3,6 +3,8 @@
 //! Scripts call this before every request, so what a fresh token does not need is not touched: no HTTP client, no
 //! provider's file, no migration, no sign of life for other processes, no time zone.
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -13,18 +15,22 @@ use vestal_engine::{IssuedToken, Want};
 
 use super::length;
 use crate::context::{Context, Vestal};
+use crate::entropy::SystemEntropy;
 use crate::failure::{Failure, Lost, word};
+use crate::token_file::{self, Format};
 use crate::when::span;
 
 /// Print a fresh access token
 ///
-/// Prints the token and nothing else. Refreshes it first where it must; notes go to stderr.
+/// Prints the token and nothing else. Refreshes it first where it must; notes go to stderr. To have a file written at each refresh, name it under
+/// [files] in the configuration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   vestal token shop
   curl -H \"$(vestal token shop --header)\" https://api.example.com/me
   vestal token shop --min-ttl 5m --json
+  vestal token shop --write shop.token
   vestal token shop --header --dpop GET https://api.example.com/me")]
 pub(crate) struct Args {
     /// The connection
@@ -37,6 +43,10 @@ pub(crate) struct Args {
     /// Print it as an HTTP header: Authorization: Bearer …
     #[arg(long, conflicts_with = "json")]
     header: bool,
+
+    /// Write it into this file instead, which is replaced whole, and which only this user can read
+    #[arg(long, value_name = "FILE", conflicts_with = "dpop")]
+    write: Option<PathBuf>,
 
     /// Print a proof too, on a line of its own, for one request with this token (DPoP, RFC 9449)
     #[arg(long, num_args = 2, value_names = ["METHOD", "URL"])]
@@ -60,37 +70,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(request) => Some(prove(&args, request, &issued, &vestal, context)?),
         None => None,
     };
+    let format = match (context.output.json, args.header) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Header,
+        _ => Format::Token,
+    };
     let proof = proof.as_ref().map(ExposeSecret::expose_secret);
-    let output = context.output;
-    let token = issued.access_token.expose_secret();
-    if output.json {
-        output.json(&TokenView {
-            access_token: token.to_owned(),
-            expires_in: left,
-            token_type: issued.token_type,
-            expires_at: issued.expires_at,
-            scope: issued.scope,
-            generation: issued.generation,
-            extra: issued.extra,
-            dpop: proof.map(str::to_owned),
-        })?;
-    } else if args.header {
-        let scheme = match issued.token_type.as_str() {
-            // Schemes are compared without case (RFC 9110 §11.1), but not by every server.
-            bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer",
-            other => other,
-        };
-        output.line(format_args!("Authorization: {scheme} {token}"))?;
-        if let Some(proof) = proof {
-            output.line(format_args!("DPoP: {proof}"))?;
-        }
-    } else {
-        output.line(token)?;
-        if let Some(proof) = proof {
-            output.line(proof)?;
-        }
+    let text = format.text(&issued, vestal.engine.now(), proof)?;
+    match &args.write {
+        Some(path) => token_file::write(path, &text, &SystemEntropy),
+        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
     }
-    Ok(())
 }
 
 /// A proof for one request with the token.

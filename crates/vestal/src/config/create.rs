@@ -37,6 +37,10 @@ const TEMPLATE: &str = r#"# Vestal's configuration. Paths are relative to this f
 #[providers]
 #folder = "providers"        # your own files about providers: new ones, and what is laid over those that come with Vestal
 
+#[files]                     # written anew at each refresh, by vestal serve and vestal refresh; mode 0600
+#shop = "shop.token"         # the access token of the connection "shop"
+#crm = { path = "crm.json", format = "json" }    # token, header or json, as vestal token prints it
+
 #[serve]
 #log = "info"                # off, error, warn, info, debug, trace
 "#;

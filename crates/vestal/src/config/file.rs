@@ -1,15 +1,21 @@
 //! The configuration file, as it is written.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use vestal_core::connection::ConnectionName;
 use vestal_core::provider::parse::{line_of, with_nearest_name};
 
 use crate::failure::Failure;
 use crate::heartbeat::HeartbeatUrl;
 use crate::lazy_http::Proxy;
 use crate::logging::Level;
+use crate::token_file::Format;
 
 /// The whole file. Paths in it are relative to its folder.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +28,7 @@ pub(super) struct File {
     pub(super) http: Http,
     pub(super) providers: Providers,
     pub(super) heartbeat: Heartbeat,
+    pub(super) files: BTreeMap<ConnectionName, TokenFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +78,46 @@ pub(super) struct Providers {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Heartbeat {
     pub(super) url: Option<HeartbeatUrl>,
+}
+
+/// A file that is to hold a connection's token: its path, or that and how the token is written.
+#[derive(Debug)]
+pub(super) struct TokenFile {
+    pub(super) path: PathBuf,
+    pub(super) format: Format,
+}
+
+impl<'de> Deserialize<'de> for TokenFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            path: PathBuf,
+            #[serde(default)]
+            format: Format,
+        }
+
+        struct PathOrTable;
+
+        impl<'de> Visitor<'de> for PathOrTable {
+            type Value = TokenFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, or a table such as { path = \"shop.json\", format = \"json\" }")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<TokenFile, E> {
+                Ok(TokenFile { path: path.into(), format: Format::default() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TokenFile, A::Error> {
+                let Table { path, format } = Table::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(TokenFile { path, format })
+            }
+        }
+
+        deserializer.deserialize_any(PathOrTable)
+    }
 }
 
 /// A length of time, as `"30s"`; not 0, and at most an hour.

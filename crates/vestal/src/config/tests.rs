@@ -5,6 +5,7 @@ use std::path::Path;
 use super::create::Made;
 use super::*;
 use crate::entropy::SystemEntropy;
+use crate::token_file::Format;
 
 fn told(failure: Failure) -> String {
     crate::failure::render(&failure.view().unwrap(), crate::output::Palette::PLAIN)
@@ -45,6 +46,33 @@ fn the_file_is_read_and_its_paths_are_relative_to_it() {
     assert_eq!(config.http.ca_file, Some(folder.path().join("~/ca.pem")), "~ is not expanded");
     assert_eq!(config.serve_log, Level::Debug);
     assert_eq!(load(folder.path(), "", &[]).unwrap().store, folder.path().join("vestal.db"));
+}
+
+#[test]
+fn files_that_are_to_hold_tokens_are_named_with_how_they_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[files]\nshop = \"shop.token\"\n\"the crm\" = { path = \"/run/crm\", format = \"json\" }\n";
+    let files = load(folder.path(), text, &[]).unwrap().files;
+    let kept =
+        |name: &str, path: PathBuf, format| KeptFile { connection: name.parse().unwrap(), path, format };
+    let expected = [
+        kept("shop", folder.path().join("shop.token"), Format::Token),
+        kept("the crm", "/run/crm".into(), Format::Json),
+    ];
+    assert_eq!(files, expected);
+    for (text, told) in [
+        ("shop = 7", "a path, or a table"),
+        ("shop = { path = \"x\", fromat = \"json\" }", "did you mean `format`?"),
+        ("shop = { path = \"x\", format = \"yaml\" }", "`yaml`"),
+        ("shop = { format = \"json\" }", "missing field `path`"),
+        ("\"\" = \"x\"", "a name cannot be empty"),
+        ("a = \"x\"\nb = \"./x\"", "cannot hold two tokens"),
+    ] {
+        let said = load(folder.path(), &format!("[files]\n{text}\n"), &[]).unwrap_err();
+        assert!(said.contains(told), "{text}: {said}");
+    }
+    let many: String = (0..=FILES_MAX).map(|number| format!("n{number} = \"{number}\"\n")).collect();
+    assert!(load(folder.path(), &format!("[files]\n{many}"), &[]).unwrap_err().contains("at most 1000"));
 }
 
 #[test]

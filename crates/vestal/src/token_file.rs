@@ -1,0 +1,162 @@
+//! An access token in a file, for programs that read it from there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use vestal_api::TokenView;
+use vestal_core::clock::Entropy;
+use vestal_core::secret::ExposeSecret as _;
+use vestal_engine::IssuedToken;
+
+use crate::failure::Failure;
+
+/// How a token is printed, or written into a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// The access token alone.
+    #[default]
+    Token,
+    /// The header of an HTTP request.
+    Header,
+    /// A [`TokenView`].
+    Json,
+}
+
+impl Format {
+    /// The token in this format, with a proof for one request where there is one.
+    pub(crate) fn text(
+        self,
+        issued: &IssuedToken,
+        now: Timestamp,
+        proof: Option<&str>,
+    ) -> io::Result<String> {
+        let token = issued.access_token.expose_secret();
+        let (first, second) = match self {
+            Self::Token => (token.to_owned(), proof.map(str::to_owned)),
+            Self::Header => {
+                let scheme = match issued.token_type.as_str() {
+                    // Schemes are compared without case (RFC 9110 §11.1), but not by every server.
+                    bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer",
+                    other => other,
+                };
+                (format!("Authorization: {scheme} {token}"), proof.map(|proof| format!("DPoP: {proof}")))
+            }
+            Self::Json => {
+                let view = TokenView {
+                    access_token: token.to_owned(),
+                    expires_in: issued.expires_at.map(|end| TokenView::expires_in(end, now)),
+                    token_type: issued.token_type.clone(),
+                    expires_at: issued.expires_at,
+                    scope: issued.scope.clone(),
+                    generation: issued.generation,
+                    extra: issued.extra.clone(),
+                    dpop: proof.map(str::to_owned),
+                };
+                (serde_json::to_string(&view)?, None)
+            }
+        };
+        Ok([Some(first), second].into_iter().flatten().map(|line| line + "\n").collect())
+    }
+}
+
+/// Puts a text in the place of a file, which only this user can read: whoever reads it finds the old one or the new one, whole.
+pub(crate) fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<(), Failure> {
+    check(path)?;
+    replace(path, text, entropy).map_err(|error| {
+        Failure::failed(format!("{} could not be written", path.display()))
+            .why(error)
+            .next("name a file in a folder that is there, and that this user may write to")
+    })
+}
+
+/// Whether a file holds this already, so that whoever watches it is not called for nothing.
+pub(crate) fn holds(path: &Path, text: &str) -> bool {
+    let is_as_long = || fs::metadata(path).is_ok_and(|metadata| metadata.len() == text.len() as u64);
+    is_as_long() && fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
+}
+
+/// Whether a file can be put here: there is one, or nothing.
+fn check(path: &Path) -> Result<(), Failure> {
+    let refuse = |what: &str| Failure::usage(format!("{} is {what}", path.display()));
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => Err(refuse("a symbolic link")
+            .why("a token takes the place of a file whole, so the link would go, and what it leads to would stay as it is")
+            .next("name the file itself")),
+        Ok(there) if there.is_dir() => Err(refuse("a folder").next("name a file in it")),
+        Ok(there) if !there.is_file() => {
+            Err(refuse("no plain file").next("name a file; vestal token without --write prints to stdout"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut random = [0; 8];
+    entropy.fill(&mut random);
+    let aside = folder.join(format!(".{}.{:016x}", name.to_string_lossy(), u64::from_ne_bytes(random)));
+    let put = |aside: &PathBuf| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(aside, path)?;
+        File::open(folder)?.sync_all()
+    };
+    put(&aside).inspect_err(|_| {
+        // It may not be there at all.
+        let _ = fs::remove_file(&aside);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    fn written(path: &Path, text: &str) -> Result<(), String> {
+        let told = |failure: Failure| failure.view().unwrap().error;
+        write(path, text, &SystemEntropy).map_err(told)
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_only_its_user_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "old and longer").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let old = File::open(&path).unwrap();
+        written(&path, "new\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(io::read_to_string(old).unwrap(), "old and longer", "who had it open reads on");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert!(holds(&path, "new\n") && !holds(&path, "old\n") && !holds(&path, "new"));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("real"), "untouched").unwrap();
+        symlink(at("real"), at("link")).unwrap();
+        symlink(at("nothing"), at("dangling")).unwrap();
+        for (name, told) in [("link", "a symbolic link"), ("dangling", "a symbolic link"), ("", "a folder")] {
+            assert!(written(&at(name), "x").unwrap_err().ends_with(told), "{name}");
+        }
+        assert!(written(Path::new("/dev/null"), "x").unwrap_err().ends_with("no plain file"));
+        assert!(written(&at("no/such/folder"), "x").unwrap_err().ends_with("could not be written"));
+        assert_eq!(fs::read_to_string(at("real")).unwrap(), "untouched");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+}

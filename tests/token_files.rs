@@ -1,0 +1,111 @@
+//! Tokens in files: written once, and kept up to date.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use vestal_api::TokenView;
+
+use crate::harness::{Home, Provider, until};
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Adds lines to the configuration.
+fn configure(home: &Home, lines: &str) {
+    let mut file = fs::OpenOptions::new().append(true).open(home.config()).unwrap();
+    file.write_all(lines.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_token_is_written_into_a_file_as_it_would_be_printed() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let outside = tempfile::tempdir().unwrap();
+    let at = |name: &str| outside.path().join(name).to_str().unwrap().to_owned();
+    let file = at("token");
+    fs::write(&file, "what was there before").unwrap();
+    for format in [&[][..], &["--header"]] {
+        let written = home.vestal(&[&["token", "shop", "--write", &file], format].concat()).ok();
+        assert_eq!((written.stdout.as_str(), written.stderr.as_str()), ("", ""));
+        let printed = home.vestal(&[&["token", "shop"], format].concat()).ok();
+        assert_eq!(read(Path::new(&file)), printed.stdout);
+    }
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    home.vestal(&["token", "shop", "--write", &file, "--json"]).ok();
+    let view: TokenView = serde_json::from_str(&read(Path::new(&file))).unwrap();
+    assert!(provider.accepts(&view.access_token));
+
+    symlink(&file, at("link")).unwrap();
+    for (place, told) in [(at("link"), "is a symbolic link"), (at(""), "is a folder")] {
+        let refused = home.vestal(&["token", "shop", "--write", &place]).code(2);
+        assert!(refused.stderr.contains(told) && refused.stderr.contains("next: "), "{refused}");
+    }
+    home.vestal(&["token", "shop", "--write", &at("no/folder")]).code(1);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "nothing else is left there");
+}
+
+#[test]
+fn the_daemon_keeps_files_up_to_date_whoever_refreshes() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 4_000);
+    home.connect("shop", &provider);
+    home.consent("crm", &["--client", "custom"], "").ok();
+    // Nobody else asks for it: the file alone has it renewed.
+    home.vestal(&["set", "shop", "--policy", "on-demand"]).ok();
+    let outside = tempfile::tempdir().unwrap();
+    let (shop, crm) = (outside.path().join("shop"), outside.path().join("later/crm.json"));
+    let nobody = outside.path().join("nobody");
+    configure(
+        &home,
+        &format!(
+            "[files]\nshop = {shop:?}\ncrm = {{ path = {crm:?}, format = \"json\" }}\nnobody = {nobody:?}\n"
+        ),
+    );
+    let mut daemon = home.start(&["serve"]);
+    let first = until("the first token", || Some(read(&shop)).filter(|token| !token.is_empty()));
+    assert!(provider.accepts(first.trim()));
+    until("another one, before or when it ends", || {
+        let token = read(&shop);
+        (token != first && provider.accepts(token.trim())).then_some(())
+    });
+    daemon.hear("that a folder is missing", |log| log.contains("later/crm.json").then_some(()));
+    daemon.hear("that there is no such connection", |log| {
+        log.contains("no connection \"nobody\"").then_some(())
+    });
+    assert_eq!(fs::metadata(&shop).unwrap().permissions().mode() & 0o777, 0o600);
+
+    provider.sandbox().settings_mut().access_token_life_ms = 3_600_000;
+    home.vestal(&["refresh", "shop"]).ok();
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    until("what another process got", || (read(&shop) == token).then_some(()));
+    daemon.stop().ok();
+    assert_eq!(provider.sandbox().stats().reuses, 0);
+}
+
+#[test]
+fn cron_keeps_files_up_to_date_too() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    home.consent("crm", &["--client", "custom"], "").ok();
+    let outside = tempfile::tempdir().unwrap();
+    let (shop, crm) = (outside.path().join("shop"), outside.path().join("crm"));
+    configure(&home, &format!("[files]\nshop = {shop:?}\ncrm = {crm:?}\n"));
+    let silent = home.vestal(&["refresh", "--due"]).ok();
+    assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+    assert!(provider.accepts(read(&shop).trim()) && provider.accepts(read(&crm).trim()));
+
+    let (shop_before, crm_before) = (read(&shop), read(&crm));
+    home.vestal(&["refresh", "shop"]).ok();
+    assert_eq!(read(&shop), home.vestal(&["token", "shop"]).ok().stdout);
+    assert!(read(&shop) != shop_before && read(&crm) == crm_before);
+
+    fs::remove_file(&shop).unwrap();
+    fs::create_dir(&shop).unwrap();
+    let told = home.vestal(&["refresh", "--due"]).code(2);
+    assert!(told.stderr.contains("is a folder"), "{told}");
+}
