@@ -33,3 +33,4 @@ mod secrets;
 mod services;
 mod sites;
 mod token_files;
+mod watching;

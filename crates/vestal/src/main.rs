@@ -20,6 +20,7 @@ mod open_files;
 mod output;
 mod progress;
 mod reasons;
+mod screen;
 mod signals;
 mod successor;
 mod supervisor;

@@ -50,6 +50,11 @@ impl Calendar {
         self.format(at, if near { "%H:%M:%S" } else { "%-d %b %H:%M" })
     }
 
+    /// `3 Nov 2026, 14:05:09`: the time itself.
+    pub(crate) fn clock(&self) -> String {
+        self.format(self.now, "%-d %b %Y, %H:%M:%S")
+    }
+
     /// `in 11 h`, `2 days ago`, `now`.
     pub(crate) fn away(&self, at: Timestamp) -> String {
         let distance = at.duration_since(self.now);

@@ -79,7 +79,8 @@ async fn last(vestal: &Vestal, connection: &Connection, limit: usize) -> Result<
     Ok(events)
 }
 
-fn sentence(what: &What, calendar: &Calendar) -> String {
+/// What happened, in words.
+pub(super) fn sentence(what: &What, calendar: &Calendar) -> String {
     let ends = |at: &Option<jiff::Timestamp>| match at {
         Some(at) => format!("ends {}", calendar.moment(*at)),
         None => "nobody says when it ends".to_owned(),

@@ -11,7 +11,7 @@ use vestal_core::store::{Filter, StoreError};
 
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost};
-use crate::output::{JsonArray, Output};
+use crate::output::{JsonArray, Palette};
 use crate::table::{self, Column};
 use crate::when::Calendar;
 
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             .map(|(connection, view)| row(connection, &view, &calendar))
             .collect();
         let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| {
-            tint(title, text, output)
+            tint(title, text, output.palette)
         });
         // The titles stand above the first page only.
         for line in lines.into_iter().skip(usize::from(!first)) {
@@ -134,7 +134,8 @@ fn view(connection: &Connection, clients: &HashMap<ClientId, Client>) -> Option<
     Some(ConnectionView::new(connection, clients.get(&connection.client)?))
 }
 
-const COLUMNS: [Column; 6] = [
+/// What is shown of each connection.
+pub(super) const COLUMNS: [Column; 6] = [
     Column { title: "NAME", matters: 9 },
     Column { title: "STATE", matters: 8 },
     Column { title: "EXPIRES", matters: 6 },
@@ -143,7 +144,8 @@ const COLUMNS: [Column; 6] = [
     Column { title: "WHY", matters: 2 },
 ];
 
-fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
+/// A connection in those columns.
+pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
     let away = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), |at| calendar.away(at));
     let next = match view.next_refresh_at {
         Some(at) if at <= calendar.now() => "due".to_owned(),
@@ -162,8 +164,7 @@ fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> V
     ]
 }
 
-fn tint(title: &str, text: String, output: Output) -> String {
-    let palette = output.palette;
+pub(super) fn tint(title: &str, text: String, palette: Palette) -> String {
     match (title, text.trim_end()) {
         ("STATE", "active") => palette.good(text),
         ("STATE", "needs_reauth") => palette.bad(text),

@@ -14,7 +14,6 @@ mod picture;
 mod reader;
 mod reasons;
 mod sandbox;
-mod screen;
 mod show;
 mod summary;
 mod text;
@@ -68,6 +67,13 @@ pub(crate) struct Options {
     pub(crate) colour: bool,
     /// Where to write the last frame as a picture.
     pub(crate) picture: Option<PathBuf>,
+}
+
+impl Options {
+    /// Lines as they are shown, with colours or without.
+    fn written(&self, lines: &[text::Line]) -> Vec<String> {
+        lines.iter().map(|line| if self.colour { line.coloured() } else { line.plain() }).collect()
+    }
 }
 
 /// What the demo takes from outside.

@@ -12,9 +12,9 @@ use vestal_core::schedule::Next;
 use super::calendar::seconds;
 use super::frame::{self, Frame};
 use super::observer::Observer;
-use super::screen::{Screen, Stream};
 use super::text::{Line, Tone};
 use super::{Options, picture, reasons, summary};
+use crate::screen::{Screen, Stream};
 
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ impl<'a> Show<'a> {
     pub(crate) fn begin(options: &'a Options, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let stream = if options.on_stderr { Stream::Stderr } else { Stream::Stdout };
         let mode = if stream.is_terminal() {
-            Mode::Live(Screen::enter(stream, options.colour).context("the terminal cannot be drawn on")?)
+            Mode::Live(Screen::enter(stream).context("the terminal cannot be drawn on")?)
         } else {
             Mode::Lines { told: 0 }
         };
@@ -75,13 +75,13 @@ impl<'a> Show<'a> {
     fn show(&mut self, frame: &Frame) -> std::io::Result<()> {
         match &mut self.mode {
             Mode::Live(screen) => {
-                let columns = screen.columns()?;
-                screen.show(&frame::draw(frame, columns))
+                let (columns, _) = screen.size()?;
+                screen.show(&self.options.written(&frame::draw(frame, columns)))
             }
             Mode::Lines { told } => {
                 let lines = news(frame, *told);
                 *told = frame.happened;
-                self.stream.print(&lines, self.options.colour)
+                self.stream.print(&self.options.written(&lines))
             }
         }
     }
@@ -92,12 +92,12 @@ impl<'a> Show<'a> {
         let summary = summary::of(frame);
         let said = summary::lines(&summary);
         let mut lines = match mode {
-            Mode::Live(mut screen) => frame::draw(frame, screen.columns()?),
+            Mode::Live(mut screen) => frame::draw(frame, screen.size()?.0),
             Mode::Lines { told } => news(frame, told),
         };
         lines.push(Line::default());
         lines.extend(said.iter().cloned());
-        stream.print(&lines, options.colour)?;
+        stream.print(&options.written(&lines))?;
         if let Some(path) = &options.picture {
             let frame = frame::draw(frame, PICTURE_COLUMNS);
             let description = said.map(|line| line.plain()).join("; ");

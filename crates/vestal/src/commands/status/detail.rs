@@ -1,0 +1,125 @@
+//! How one connection is.
+
+use std::sync::Arc;
+
+use vestal_api::{Code, ConnectionView};
+use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::provider::Provider;
+use vestal_core::schedule::Schedule;
+use vestal_core::state::State;
+use vestal_engine::Error;
+
+use crate::context::Vestal;
+use crate::failure::{Failure, Lost, cause_of, reason_of, word};
+use crate::output::Palette;
+use crate::reasons;
+use crate::text::{pad, wrap};
+use crate::when::Calendar;
+
+/// What is known of one connection at one moment.
+pub(super) struct Detail {
+    connection: Connection,
+    client: Client,
+    provider: Arc<Provider>,
+    schedule: Schedule,
+}
+
+/// A connection, and the client that it was made with.
+pub(super) async fn read(
+    vestal: &Vestal,
+    name: &ConnectionName,
+    calendar: &Calendar,
+) -> Result<(Connection, Client), Failure> {
+    let failed = |error| Failure::of(error, None, calendar);
+    let store = vestal.engine.store();
+    let connection = store.connection_named(name).await?;
+    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: name.to_string() }))?;
+    let client = store.client(connection.client).await?;
+    let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
+    Ok((connection, client))
+}
+
+/// What the exit code is to tell of a connection in this state.
+pub(super) fn code(state: &State) -> Option<Code> {
+    match state {
+        State::NeedsReauth { .. } | State::Pending => Some(Code::NeedsReauth),
+        State::Failing(_) => Some(Code::TemporarilyUnavailable),
+        _ => None,
+    }
+}
+
+impl Detail {
+    pub(super) fn new(
+        vestal: &Vestal,
+        connection: Connection,
+        client: Client,
+        calendar: &Calendar,
+    ) -> Result<Self, Failure> {
+        let provider = vestal.engine.catalogue().get(&client.provider);
+        let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
+        let schedule = vestal.engine.schedule(&connection, &provider);
+        Ok(Self { connection, client, provider, schedule })
+    }
+
+    pub(super) fn lines(&self, calendar: &Calendar, width: usize, palette: Palette) -> Vec<String> {
+        let Self { connection, client, provider, schedule } = self;
+        let (name, view) = (&connection.name, ConnectionView::new(connection, client));
+        let state = match &connection.state {
+            State::Active => palette.good(&view.state.state),
+            State::NeedsReauth { .. } => palette.bad(&view.state.state),
+            _ => palette.warning(&view.state.state),
+        };
+        let mut lines = vec![format!("{}: {state}", palette.strong(name))];
+        let mut field = |title: &str, text: String| {
+            lines.extend(wrap(&format!("{}{text}", pad(title, 15)), width, 2, 17));
+        };
+        if let Some(why) = trouble(&connection.state, &provider.name) {
+            let since = view.state.since.map(|since| format!(", since {}", calendar.moment_and_away(since)));
+            field("why", format!("{why}{}", since.unwrap_or_default()));
+        }
+        if let Some(lost) = Lost::of(connection) {
+            field("meaning", lost.sentences(&provider.name, calendar));
+        }
+        field("client", format!("{} ({})", client.name, provider.name));
+        for (what, said) in view.site.iter().chain(&view.redirect) {
+            field(what, said.clone());
+        }
+        if let Some(scope) = &view.scope {
+            field("scopes", scope.clone());
+        }
+        field(
+            "access token",
+            match (view.generation, view.expires_at) {
+                _ if !view.access_token => "none yet".to_owned(),
+                (generation, None) => format!("generation {generation}; nobody says when it ends"),
+                (generation, Some(end)) => {
+                    let verb = if end <= calendar.now() { "ended" } else { "ends" };
+                    format!("generation {generation}, {verb} {}", calendar.moment_and_away(end))
+                }
+            },
+        );
+        field(
+            "refresh token",
+            match (view.refresh_token, &schedule.idle_end) {
+                (false, _) => "none".to_owned(),
+                (true, None) => "there is one".to_owned(),
+                (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
+            },
+        );
+        field("next", reasons::next(schedule, calendar));
+        if matches!(connection.state, State::NeedsReauth { .. } | State::Pending) {
+            field("do", format!("vestal connect {}", word(name.as_str())));
+        }
+        lines
+    }
+}
+
+fn trouble(state: &State, provider: &str) -> Option<String> {
+    match state {
+        State::Failing(failing) => Some(cause_of(&failing.cause, provider)),
+        State::NeedsReauth { reason, .. } => Some(reason_of(reason, provider)),
+        State::Paused { prior } => trouble(prior, provider),
+        _ => None,
+    }
+}

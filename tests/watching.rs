@@ -1,0 +1,120 @@
+//! `vestal status --watch`, on a terminal and for a program.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::Value;
+
+use crate::harness::{Emission, Home, Provider, until};
+
+/// `vestal`, with a terminal to draw on.
+struct OnTerminal {
+    vestal: Child,
+    terminal: Arc<File>,
+    drawn: Arc<Mutex<Vec<u8>>>,
+}
+
+impl OnTerminal {
+    fn start(home: &Home, args: &[&str], size: (u16, u16)) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let other_end = ptsname(&terminal, Vec::new()).unwrap();
+        let other_end = OpenOptions::new().read(true).write(true).open(other_end.to_str().unwrap()).unwrap();
+        let terminal = Arc::new(File::from(terminal));
+        resize(&terminal, size);
+        let mut command = home.command(args);
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
+        let vestal = command.stdin(Stdio::null()).stdout(other_end).stderr(Stdio::null()).spawn().unwrap();
+        let drawn = Arc::<Mutex<Vec<u8>>>::default();
+        let (reader, heard) = (Arc::clone(&terminal), Arc::clone(&drawn));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            // It ends with an error when nobody draws any more.
+            while let Ok(length @ 1..) = (&*reader).read(&mut buffer) {
+                heard.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { vestal, terminal, drawn }
+    }
+
+    fn resize(&self, size: (u16, u16)) {
+        resize(&self.terminal, size);
+        // It is not the terminal that this process is controlled by.
+        self.signal(Signal::WINCH);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.vestal.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    fn drawn(&self) -> String {
+        String::from_utf8_lossy(&self.drawn.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until it has drawn this, after whatever it had drawn before.
+    fn shows(&self, after: usize, text: &str) -> usize {
+        until(text, || {
+            let drawn = self.drawn();
+            drawn.get(after..).and_then(|new| new.contains(text).then_some(drawn.len()))
+        })
+    }
+}
+
+fn resize(terminal: &File, (ws_col, ws_row): (u16, u16)) {
+    tcsetwinsize(terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+}
+
+#[test]
+fn a_terminal_shows_what_changes_and_is_given_back() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let mut watch = OnTerminal::start(&home, &["status", "--watch"], (80, 24));
+    let seen = watch.shows(0, "1 connection: 1 active");
+    home.vestal(&["pause", "shop"]).ok();
+    let seen = watch.shows(seen, "1 connection: 1 paused");
+    watch.shows(seen.saturating_sub(2_000), "shop: paused");
+    watch.resize((40, 8));
+    let seen = watch.shows(seen, "\u{1b}[2J");
+    home.vestal(&["resume", "shop"]).ok();
+    watch.shows(seen, "1 connection: 1 active");
+    watch.signal(Signal::INT);
+    assert_eq!(watch.vestal.wait().unwrap().code(), Some(0));
+    let left = "\u{1b}[?25h\u{1b}[?1049l";
+    watch.shows(0, left);
+    let drawn = watch.drawn();
+    assert!(drawn.starts_with("\u{1b}[?1049h") && drawn.ends_with(left), "{drawn:?}");
+    assert!(!drawn.contains("\u{1b}[32m"), "nobody wants colours");
+    let what = vec!["status".to_owned(), "--watch".to_owned()];
+    home.record().add(Emission { what, stream: "stdout", bytes: drawn.into_bytes() });
+}
+
+#[test]
+fn a_program_is_told_each_change_on_a_line() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let told = home.vestal(&["status", "--watch"]).code(2);
+    assert!(told.stderr.contains("next: for a program: vestal status --watch --json"), "{told}");
+    home.vestal(&["status", "nobody", "--watch", "--json"]).code(1);
+
+    for name in [&[][..], &["shop"]] {
+        let mut watch = home.start(&[&["status", "--watch", "--json"], name].concat());
+        let lines = |said: &str, count| (said.matches('\n').count() == count).then(|| said.to_owned());
+        watch.hear("how it is", |said| lines(said, 1));
+        home.vestal(&["pause", "shop"]).ok();
+        let said = watch.hear("what has changed", |said| lines(said, 2));
+        let last: Value = serde_json::from_str(said.lines().next_back().unwrap()).unwrap();
+        assert!(last.to_string().contains("paused"), "{said}");
+        watch.signal(Signal::TERM);
+        watch.end().ok();
+        home.vestal(&["resume", "shop"]).ok();
+    }
+}
