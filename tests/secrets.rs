@@ -74,6 +74,12 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
         let say = |args: &[&str]| trace(&[args, if json { &["--json"][..] } else { &[] }].concat());
         say(&["token", "shop"]).ok();
         say(&["refresh", "shop"]).ok();
+        say(&["set", "shop", "--policy", "always", "--tag", "org=42"]).ok();
+        let outside = tempfile::tempdir().unwrap();
+        let written = outside.path().join("token");
+        say(&["token", "shop", "--write", written.to_str().unwrap()]).ok();
+        assert!(written.exists(), "it is written where somebody asks for it");
+        say(&["token", "shop", "--write", outside.path().to_str().unwrap()]).code(2);
         // Errors that repeat the refresh token, and pages that hold an access token: as JSON, HTML and in pieces.
         let current = newest(home, Kind::RefreshToken, provider);
         for trouble in [
