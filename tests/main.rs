@@ -19,6 +19,7 @@ mod client_auth;
 mod completing;
 mod dialects;
 mod docs;
+mod embedding;
 mod errors;
 mod fleet;
 mod grants;

@@ -17,7 +17,8 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
     }
     let mut command = cargo(&["test", "--locked"]);
     if !chooses_packages(args) {
-        command.args(["--workspace", "--no-fail-fast"]);
+        // What programs may switch on is tried too.
+        command.args(["--workspace", "--no-fail-fast", "--features", "vestal/reqwest-middleware"]);
     }
     command.args(args);
     if env::var_os("RUST_TEST_THREADS").is_none() {

@@ -29,7 +29,7 @@ pub(crate) use master_key::{KeySource, read_secret_file};
 const FILES_MAX: usize = 1000;
 
 /// Everything that is configured.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// Where the file is, or would be.
     pub(crate) path: PathBuf,

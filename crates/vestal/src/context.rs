@@ -51,6 +51,31 @@ pub(crate) struct Opened {
     journal: Arc<FileJournal>,
 }
 
+impl Opened {
+    /// Waits for the refreshes that are under way, and puts everything in order.
+    pub(crate) async fn end(&self) {
+        self.engine.drain().await;
+        self.put_in_order().await;
+    }
+
+    /// Puts everything in order, once nothing is under way any more.
+    async fn put_in_order(&self) {
+        let Self { engine, node, journal } = self;
+        journal.close().await;
+        // Moves what was written into the database: a log that only grows would fill a small disk. Whoever has locked it
+        // is not waited for: all that was acknowledged is on the disk, and others find out that this process is gone.
+        let in_order = async {
+            node.retire(engine.store()).await;
+            engine.store().close().await;
+        };
+        tokio::select! {
+            biased;
+            () = in_order => {}
+            () = SystemClock.sleep(PUT_IN_ORDER_WITHIN) => {}
+        }
+    }
+}
+
 /// Everything, opened.
 pub(crate) struct Vestal {
     pub(crate) engine: Engine,
@@ -101,26 +126,10 @@ impl Context {
         store: SqliteStore,
         clock: Arc<dyn Clock>,
     ) -> Result<Vestal, Failure> {
-        let vault = self.unlock(&config, &store).await?;
-        let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
-        let journal = Arc::new(FileJournal::new(config.journals(), vault.store(), node.id));
-        config.http.check(&config.path)?;
-        let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone()));
-        let engine = Engine::new(Parts {
-            store: Arc::new(store),
-            clock,
-            entropy: Arc::new(SystemEntropy),
-            http: Arc::clone(&http),
-            vault,
-            catalogue: config.catalogue()?,
-            node: node.id,
-            nodes: Arc::clone(&node) as _,
-            journal: Arc::clone(&journal) as _,
-            limits: config.limits,
-        });
+        let (vestal, opened) = assemble(config, store, clock, &self.environment).await?;
         // Nothing opens twice.
-        let _ = self.opened.set(Opened { engine: engine.clone(), node: Arc::clone(&node), journal });
-        Ok(Vestal { engine, http, node, config })
+        let _ = self.opened.set(opened);
+        Ok(vestal)
     }
 
     /// Waits for a future that can be left at any time, or for a signal to end. What it left under way finishes
@@ -158,23 +167,12 @@ impl Context {
     pub(crate) async fn end(&self) {
         // Whoever reads it need not wait with us. What could not be written has been told.
         let _ = std::io::stdout().flush();
-        let Some(Opened { engine, node, journal }) = self.opened.get() else { return };
-        if !self.drained(engine).await {
+        let Some(opened) = self.opened.get() else { return };
+        if !self.drained(&opened.engine).await {
             tracing::warn!("stopped at once; what was not stored is looked at by the next process");
             return;
         }
-        journal.close().await;
-        // Moves what was written into the database: a log that only grows would fill a small disk. Whoever has locked it
-        // is not waited for: all that was acknowledged is on the disk, and others find out that this process is gone.
-        let in_order = async {
-            node.retire(engine.store()).await;
-            engine.store().close().await;
-        };
-        tokio::select! {
-            biased;
-            () = in_order => {}
-            () = SystemClock.sleep(PUT_IN_ORDER_WITHIN) => {}
-        }
+        opened.put_in_order().await;
     }
 
     /// Waits for the refreshes that are under way. `false` where somebody did not want to.
@@ -202,38 +200,70 @@ impl Context {
             "waiting for {what}, whose answer must be stored; another signal, a second from now, stops it at once"
         ));
     }
+}
 
-    /// Unlocks the store with the master key, or claims a new one for it.
-    pub(crate) async fn unlock(&self, config: &Config, store: &dyn Store) -> Result<Vault, Failure> {
-        let key = config.master_key.read(&self.environment)?;
-        let given = key.id();
-        let ring = KeyRing::new(key, Vec::new());
-        let identity = match store.identity().await? {
-            Some(identity) => identity,
-            None => {
-                let id = StoreId::new(SystemClock.now(), &SystemEntropy);
-                store.claim_identity(&Vault::found(&ring, id, &SystemEntropy)).await?
-            }
-        };
-        Vault::unlock(ring, &identity).map_err(|error| match error {
-            OpenError::KeyMissing(sealed_with) => wrong_key(&config.store, &sealed_with.to_string())
-                .why(format!("the key given, in {}, is {given}", config.master_key.describe()))
-                .next("give the key that the store was sealed with; nothing was changed"),
-            error => {
-                let (why, next) = why_sealed(&error);
-                Failure::failed(format!("the store {} cannot be opened", config.store.display()))
-                    .why(why)
-                    .next(next)
-            }
-        })
-    }
+/// Unlocks a store, and puts the engine over it.
+pub(crate) async fn assemble(
+    config: Config,
+    store: SqliteStore,
+    clock: Arc<dyn Clock>,
+    environment: &Environment,
+) -> Result<(Vestal, Opened), Failure> {
+    let vault = unlock(&config, &store, environment).await?;
+    let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
+    let journal = Arc::new(FileJournal::new(config.journals(), vault.store(), node.id));
+    config.http.check(&config.path)?;
+    let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone()));
+    let engine = Engine::new(Parts {
+        store: Arc::new(store),
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        http: Arc::clone(&http),
+        vault,
+        catalogue: config.catalogue()?,
+        node: node.id,
+        nodes: Arc::clone(&node) as _,
+        journal: Arc::clone(&journal) as _,
+        limits: config.limits,
+    });
+    let opened = Opened { engine: engine.clone(), node: Arc::clone(&node), journal };
+    Ok((Vestal { engine, http, node, config }, opened))
+}
+
+/// Unlocks the store with the master key, or claims a new one for it.
+pub(crate) async fn unlock(
+    config: &Config,
+    store: &dyn Store,
+    environment: &Environment,
+) -> Result<Vault, Failure> {
+    let key = config.master_key.read(environment)?;
+    let given = key.id();
+    let ring = KeyRing::new(key, Vec::new());
+    let identity = match store.identity().await? {
+        Some(identity) => identity,
+        None => {
+            let id = StoreId::new(SystemClock.now(), &SystemEntropy);
+            store.claim_identity(&Vault::found(&ring, id, &SystemEntropy)).await?
+        }
+    };
+    Vault::unlock(ring, &identity).map_err(|error| match error {
+        OpenError::KeyMissing(sealed_with) => wrong_key(&config.store, &sealed_with.to_string())
+            .why(format!("the key given, in {}, is {given}", config.master_key.describe()))
+            .next("give the key that the store was sealed with; nothing was changed"),
+        error => {
+            let (why, next) = why_sealed(&error);
+            Failure::failed(format!("the store {} cannot be opened", config.store.display()))
+                .why(why)
+                .next(next)
+        }
+    })
 }
 
 fn wrong_key(store: &Path, sealed_with: &str) -> Failure {
     Failure::failed(format!("the store {} was sealed with master key {sealed_with}", store.display()))
 }
 
-fn nothing_there(config: &Config) -> Failure {
+pub(crate) fn nothing_there(config: &Config) -> Failure {
     let failure = Failure::failed("nothing is connected yet")
         .why(format!("there is no store at {}", config.store.display()));
     if config.exists {

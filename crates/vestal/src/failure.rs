@@ -68,6 +68,15 @@ impl Failure {
         self
     }
 
+    /// Which kind of failure it is.
+    pub(crate) fn kind(&self) -> Code {
+        match self {
+            Self::Told(view) | Self::NotBegun(view, _) => view.code,
+            Self::Quiet(code) => *code,
+            Self::ReaderGone => Code::Failed,
+        }
+    }
+
     /// The program's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

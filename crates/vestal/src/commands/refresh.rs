@@ -133,7 +133,7 @@ async fn one(
 }
 
 /// A rejected token was not replaced.
-fn not_refreshed(name: &ConnectionName, refused: &Rejection) -> Failure {
+pub(crate) fn not_refreshed(name: &ConnectionName, refused: &Rejection) -> Failure {
     let error = format!("{:?} was not refreshed", name.as_str());
     match refused {
         Rejection::NotTheTokensAge => Failure::failed(error)

@@ -22,7 +22,7 @@ const LONGEST_BYTES: u64 = 64 * 1024;
 const COMMAND_MAX: Duration = Duration::from_secs(60);
 
 /// Where the master key comes from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum KeySource {
     /// A file of the user's own.
     File {

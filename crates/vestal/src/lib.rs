@@ -1,0 +1,164 @@
+//! Vestal keeps OAuth 2.0 tokens alive: the program, and, for Rust programs, [`Keeper`], which hands out fresh access tokens
+//! from the same store.
+//!
+//! ```no_run
+//! # async fn use_it() -> Result<(), vestal::Error> {
+//! let keeper = vestal::Keeper::open("vestal.db")?;
+//! let token = keeper.token("shop").await?;
+//! println!("it ends at {:?}", token.expires_at());
+//! # Ok(())
+//! # }
+//! ```
+
+mod cli;
+mod clock;
+mod commands;
+mod completion;
+mod config;
+mod context;
+#[cfg(feature = "demo")]
+mod demo;
+mod entropy;
+mod failure;
+mod hardening;
+mod heartbeat;
+mod keeper;
+mod lazy_http;
+mod logging;
+mod loopback;
+mod node;
+mod open_files;
+mod output;
+mod progress;
+mod reasons;
+mod screen;
+mod signals;
+mod successor;
+mod supervisor;
+mod table;
+mod terminal;
+mod text;
+mod timeline;
+mod token_file;
+mod token_files;
+mod warnings;
+mod when;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use clap::Parser;
+use vestal_api::ErrorView;
+
+use cli::{Cli, Command};
+use config::Environment;
+use context::Context;
+use failure::Failure;
+use logging::Level;
+use output::Output;
+use signals::Signals;
+
+#[cfg(feature = "reqwest-middleware")]
+pub use keeper::Authorize;
+pub use keeper::{Error, Keeper, Token};
+pub use vestal_api::Code;
+
+/// What the program does: its arguments and its environment are the process's.
+#[doc(hidden)]
+pub fn main() -> ExitCode {
+    hardening::protect_memory();
+    if completion::answered() {
+        return ExitCode::SUCCESS;
+    }
+    let environment = Environment::of_process();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
+    let output = Output::new(cli.global.json, &environment);
+    start(cli, environment, output).unwrap_or_else(|failure| told(failure, output))
+}
+
+fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode, Failure> {
+    let Cli { global, command } = cli;
+    let asked = logging::asked_for(global.level(), &environment)?;
+    let context = Context {
+        environment,
+        config_flag: global.config,
+        log: asked,
+        output,
+        signals: Signals::default(),
+        opened: OnceLock::new(),
+    };
+    // Whatever is done once, and shown at once, needs no times; `serve` begins its own log.
+    if !matches!(command, Command::Serve(_)) {
+        logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
+    }
+    let open_files = open_files::enough()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("the program cannot be started").why(error))?;
+    let ended = runtime.block_on(async {
+        let outcome = commands::run(command, &context).await;
+        let ended = outcome.map_err(|failure| told(failure, output));
+        context.end().await;
+        ended
+    });
+    // Nothing is under way any more that has to be waited for.
+    runtime.shutdown_background();
+    match ended {
+        Err(code) => Ok(code),
+        Ok(None) => Ok(ExitCode::SUCCESS),
+        Ok(Some(_)) if context.signals.came() => Err(Failure::interrupted()),
+        Ok(Some(successor)) => {
+            open_files.restore();
+            Err(successor.begin())
+        }
+    }
+}
+
+/// Tells a failure.
+fn told(failure: Failure, output: Output) -> ExitCode {
+    let code = failure.exit_code();
+    if let Some(view) = failure.view() {
+        tell(&view, output);
+    }
+    code.into()
+}
+
+/// The command line cannot be understood, or asks for help.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let text = error.render().to_string();
+        let mut paragraphs = text.trim().splitn(2, "\n\n");
+        let first = paragraphs.next().unwrap_or_default();
+        let view = ErrorView {
+            error: first.strip_prefix("error: ").unwrap_or(first).to_owned(),
+            why: None,
+            next: paragraphs.next().map(str::to_owned),
+            code: Code::Usage,
+        };
+        tell_json(&view);
+    } else {
+        // Whoever does not read it does not want it.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { Code::Usage.exit_code() } else { 0 })
+}
+
+fn tell(view: &ErrorView, output: Output) {
+    if output.json {
+        tell_json(view);
+    } else {
+        let _ = write!(std::io::stderr().lock(), "{}", failure::render(view, output.error_palette));
+    }
+}
+
+fn tell_json(view: &ErrorView) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = serde_json::to_writer(&mut stderr, view);
+    let _ = writeln!(stderr);
+}

@@ -1,0 +1,153 @@
+//! `vestal` as a library, in the process of a Rust program, over the store that the binary uses.
+
+use std::time::{Duration, SystemTime};
+
+use vestal::{Code, Keeper};
+use vestal_sandbox::Settings;
+
+use crate::harness::{Home, Kind, Provider, Secret};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// A connection, and a keeper of its store.
+fn connected(adjust: impl FnOnce(&mut Settings)) -> (Home, Provider, Keeper) {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), adjust);
+    home.connect("shop", &provider);
+    // This process has another user's environment than the binary has here: its configuration says where the store is.
+    let config = std::fs::read_to_string(home.config()).unwrap();
+    std::fs::write(home.config(), format!("{config}\n[store]\npath = {:?}\n", home.store())).unwrap();
+    let keeper = Keeper::with_config(home.config()).unwrap();
+    (home, provider, keeper)
+}
+
+#[test]
+fn a_program_gets_the_tokens_that_commands_get() {
+    let (home, provider, keeper) = connected(|_| {});
+    runtime().block_on(async {
+        let token = keeper.token("shop").await.unwrap();
+        home.record().add_secret(Secret::new(Kind::AccessToken, token.expose().to_owned()));
+        assert!(provider.accepts(token.expose()) && token.generation() == 1);
+        assert!(token.expires_at().unwrap() > SystemTime::now() && token.token_type() == "Bearer");
+        let header = token.authorization().unwrap();
+        assert!(header.is_sensitive() && header.to_str().unwrap() == format!("Bearer {}", token.expose()));
+        assert!(!format!("{keeper:?} {token:?}").contains(token.expose()), "nobody logs a token by mistake");
+
+        // A command refreshes it meanwhile: whose token was rejected is given the newer one, and nothing is refreshed.
+        tokio::task::block_in_place(|| home.vestal(&["refresh", "shop"]).ok());
+        let newer = keeper.rejected("shop", &token).await.unwrap();
+        assert_eq!((newer.generation(), provider.sandbox().stats().refreshes), (2, 1));
+
+        let error = keeper.token("nobody").await.unwrap_err();
+        assert!(error.code() == Code::Failed && error.to_string().contains("nobody"), "{error}");
+        assert!(error.next().is_some(), "{error:?}");
+        keeper.close().await;
+    });
+    home.vestal(&["token", "shop"]).ok();
+}
+
+#[test]
+fn a_store_is_found_with_what_lies_beside_it() {
+    let (home, provider, _) = connected(|_| {});
+    let folder = home.path().join("together");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(home.store(), folder.join("vestal.db")).unwrap();
+    std::fs::copy(home.master_key(), folder.join("master.key")).unwrap();
+    std::fs::write(folder.join("vestal.toml"), "").unwrap();
+    let missing = Keeper::open(home.store()).unwrap_err();
+    assert!(missing.why().unwrap().contains("there is no store at"), "{missing}");
+    runtime().block_on(async {
+        let keeper = Keeper::open(folder.join("vestal.db")).unwrap();
+        assert!(provider.accepts(keeper.token_for("shop", Duration::from_secs(5)).await.unwrap().expose()));
+        keeper.close().await;
+    });
+}
+
+#[test]
+fn a_program_may_be_the_daemon_too() {
+    let (_home, provider, keeper) = connected(|settings| settings.access_token_life_ms = 2_000);
+    runtime().block_on(async {
+        keeper.token("shop").await.unwrap();
+        keeper.keep_alive(tokio::time::sleep(Duration::from_secs(5))).await.unwrap();
+        keeper.close().await;
+    });
+    assert!(provider.sandbox().stats().refreshes >= 3, "{:?}", provider.sandbox().stats());
+    assert_eq!(provider.sandbox().stats().reuses, 0);
+}
+
+/// An API that takes no token but the newest that its provider has issued. Returns its address.
+#[cfg(feature = "reqwest-middleware")]
+fn api(accepts: impl Fn(&str) -> bool + Send + 'static) -> String {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 4_096];
+            let length = stream.read(&mut head).unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
+            let status = match token {
+                Some(token) if accepts(token) => "200 OK",
+                Some(_) => "401 Unauthorized",
+                None => "403 Forbidden",
+            };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    address
+}
+
+#[cfg(feature = "reqwest-middleware")]
+#[test]
+fn requests_carry_the_token_to_the_api_and_nowhere_else() {
+    use reqwest_middleware::{ClientBuilder, reqwest};
+
+    let (home, provider, keeper) = connected(|_| {});
+    let first = home.vestal(&["token", "shop"]).ok().stdout.trim().to_owned();
+    home.record().add_secret(Secret::new(Kind::AccessToken, first.clone()));
+    // A token that was just issued is not refreshed for being rejected.
+    let (fresh, rejecting) = (first.clone(), api(|_| false));
+    let (accepting, other) = (api(move |token| token == fresh), api(|_| true));
+    runtime().block_on(async {
+        let refused = vestal::Authorize::new(keeper.clone(), "shop", ["api.example.com"]).unwrap_err();
+        assert!(refused.to_string().contains("https://api.example.com"), "{refused}");
+        let layer = vestal::Authorize::new(keeper.clone(), "shop", [&*accepting, &*rejecting]).unwrap();
+        let client = ClientBuilder::new(reqwest::Client::new()).with(layer).build();
+        let status = async |url: &str| client.get(url).send().await.unwrap().status().as_u16();
+        assert_eq!(status(&accepting).await, 200);
+        assert_eq!(status(&other).await, 403, "others are sent no token");
+        assert_eq!(status(&rejecting).await, 401, "what the API says is what there is to say");
+        keeper.close().await;
+    });
+    assert_eq!(provider.sandbox().stats().refreshes, 0);
+}
+
+#[cfg(feature = "reqwest-middleware")]
+#[test]
+fn a_request_that_is_answered_401_is_sent_once_more_with_another_token() {
+    use reqwest_middleware::{ClientBuilder, reqwest};
+
+    let (home, provider, keeper) = connected(|_| {});
+    let first = home.vestal(&["token", "shop"]).ok().stdout.trim().to_owned();
+    home.record().add_secret(Secret::new(Kind::AccessToken, first.clone()));
+    // Another process refreshes it while the request is under way, and the provider ends the old one with that.
+    let refresh = std::sync::Mutex::new(home.command(&["refresh", "shop"]));
+    let address = api(move |token| {
+        let is_old = token == first;
+        assert!(!is_old || refresh.lock().unwrap().output().unwrap().status.success());
+        !is_old
+    });
+    runtime().block_on(async {
+        let layer = vestal::Authorize::new(keeper.clone(), "shop", [&*address]).unwrap();
+        let client = ClientBuilder::new(reqwest::Client::new()).with(layer).build();
+        let answer = client.post(&address).body("a contact").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        keeper.close().await;
+    });
+    assert_eq!(provider.sandbox().stats().refreshes, 1);
+}
