@@ -111,7 +111,7 @@ fn requests_carry_the_token_to_the_api_and_nowhere_else() {
     let first = home.vestal(&["token", "shop"]).ok().stdout.trim().to_owned();
     home.record().add_secret(Secret::new(Kind::AccessToken, first.clone()));
     // A token that was just issued is not refreshed for being rejected.
-    let (fresh, rejecting) = (first.clone(), api(|_| false));
+    let (fresh, rejecting) = (first, api(|_| false));
     let (accepting, other) = (api(move |token| token == fresh), api(|_| true));
     runtime().block_on(async {
         let refused = vestal::Authorize::new(keeper.clone(), "shop", ["api.example.com"]).unwrap_err();
