@@ -11,6 +11,7 @@ const BY_CARGO: &[&str] = &[
     "cargo run --release -- demo --for 30s",
     "cargo xtask test",
     "cargo install --locked --path crates/vestal",
+    "cargo xtask package",
     "cargo xtask prove",
     "cargo xtask bench token",
     "cargo xtask bench refresh",

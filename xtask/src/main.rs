@@ -1,4 +1,4 @@
-//! The workshop: `cargo xtask test|simulate|lives|prove|bench|fuzz|generate|check`. It compiles in seconds, because
+//! The workshop: `cargo xtask test|simulate|lives|prove|bench|fuzz|generate|check|package`. It compiles in seconds, because
 //! everybody waits for it.
 
 #![expect(
@@ -13,6 +13,7 @@ mod check;
 mod fuzz;
 mod generate;
 mod install;
+mod package;
 mod process;
 mod prove;
 mod simulate;
@@ -46,6 +47,8 @@ Usage: cargo xtask VERB …
   generate [--check]   rewrite the files that are made from code; --check only compares
   check [--advisories] formatting, clippy, documentation, licences and bans, the arrows between crates,
                        generated files; --advisories also asks the advisory database, which is downloaded
+  package [--revision R] [--out FOLDER] [--binary FILE]
+                       the program as it is shipped (profile dist), in a Debian package, with its size
   help                 this text
 
 Nothing is installed without a question on a terminal; with the variable CI set, nothing is asked.";
@@ -104,6 +107,10 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
         ("generate", ["--check"]) => Ok(generate::compare()?),
         ("check", []) => check::run(false),
         ("check", ["--advisories"]) => check::run(true),
+        ("package", rest) => match package::Options::parse(rest) {
+            Some(options) => Ok(package::run(options)?),
+            None => Err(Failure::Usage(format!("package does not take `{}`", rest.join(" ")))),
+        },
         ("help" | "--help" | "-h", _) => {
             println!("{HELP}");
             Ok(())

@@ -1,0 +1,125 @@
+//! The Debian package: installed, used, upgraded and removed, in a folder that stands for a machine.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Builds the package around the binary that was just built.
+fn build(folder: &Path, revision: &str) -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_vestal"));
+    let xtask = binary.with_file_name("xtask");
+    assert!(xtask.is_file(), "the workshop is not built: cargo build -p xtask");
+    let out = folder.join(revision);
+    let built = Command::new(xtask)
+        .args(["package", "--revision", revision, "--binary"])
+        .arg(binary)
+        .arg("--out")
+        .arg(&out)
+        // A debug build is large.
+        .env("DPKG_DEB_COMPRESSOR_TYPE", "none")
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let mut packages = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
+    packages.find(|path| path.extension().is_some_and(|kind| kind == "deb")).unwrap()
+}
+
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self(TempDir::new().unwrap());
+        for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "etc", "run"] {
+            fs::create_dir_all(machine.at(folder)).unwrap();
+        }
+        fs::write(machine.at("var/lib/dpkg/status"), "").unwrap();
+        machine
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    #[track_caller]
+    fn dpkg(&self, args: &[&str]) -> String {
+        let done = Command::new("dpkg")
+            .arg(format!("--root={}", self.0.path().display()))
+            .args(["--force-not-root", "--force-script-chrootless", "--force-depends"])
+            .args(args)
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .output()
+            .unwrap();
+        let said = said(&done);
+        assert!(done.status.success(), "dpkg {args:?}: {said}");
+        said
+    }
+
+    fn vestal(&self, args: &[&str]) -> Output {
+        Command::new(self.at("usr/bin/vestal"))
+            .arg("--config")
+            .arg(self.at("etc/vestal/vestal.toml"))
+            .args(args)
+            .env_clear()
+            .output()
+            .unwrap()
+    }
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
+}
+
+#[test]
+fn a_package_is_installed_used_upgraded_and_removed() {
+    let folder = TempDir::new().unwrap();
+    let (first, second) = (build(folder.path(), "1"), build(folder.path(), "2"));
+    let machine = Machine::new();
+    machine.dpkg(&["--install", first.to_str().unwrap()]);
+    let passwd = fs::read_to_string(machine.at("etc/passwd")).unwrap();
+    let user = passwd.lines().find(|line| line.starts_with("vestal:")).expect("a user of its own");
+    let id: u32 = user.split(':').nth(2).unwrap().parse().unwrap();
+    for private in ["etc/vestal", "var/lib/vestal"] {
+        let metadata = fs::metadata(machine.at(private)).unwrap();
+        assert_eq!((metadata.permissions().mode() & 0o777, metadata.uid()), (0o700, id), "{private}");
+    }
+    for there in [
+        "usr/lib/systemd/system/vestal.service",
+        "usr/lib/systemd/system/vestal-refresh.timer",
+        "usr/share/bash-completion/completions/vestal",
+        "usr/share/doc/vestal/copyright",
+        "usr/share/man/man1/vestal-token.1",
+    ] {
+        assert!(machine.at(there).is_file(), "{there}");
+    }
+
+    // What its user does first, and what stays from then on.
+    let began = machine.vestal(&["init"]);
+    assert!(began.status.success(), "{}", said(&began));
+    let add =
+        ["client", "add", "shop", "--provider", "constant-contact", "--client-id", "id", "--auth", "none"];
+    let added = machine.vestal(&add);
+    assert!(added.status.success(), "{}", said(&added));
+    let config = machine.at("etc/vestal/vestal.toml");
+    let changed = fs::read_to_string(&config).unwrap() + "\n[limits]\nanswer = \"20s\"\n";
+    fs::write(&config, &changed).unwrap();
+
+    machine.dpkg(&["--install", second.to_str().unwrap()]);
+    assert!(machine.dpkg(&["--status", "vestal"]).contains("-2\n"));
+    assert_eq!(fs::read_to_string(&config).unwrap(), changed, "what its user wrote stays");
+    let listed = machine.vestal(&["client", "list"]);
+    assert!(listed.status.success() && said(&listed).contains("shop"), "{}", said(&listed));
+
+    machine.dpkg(&["--remove", "vestal"]);
+    assert!(
+        !machine.at("usr/bin/vestal").exists()
+            && !machine.at("usr/lib/systemd/system/vestal.service").exists()
+    );
+    let told = machine.dpkg(&["--purge", "vestal"]);
+    assert!(told.contains("/var/lib/vestal is kept"), "{told}");
+    for kept in ["var/lib/vestal/vestal.db", "etc/vestal/master.key"] {
+        assert!(machine.at(kept).is_file(), "{kept} cannot be had back");
+    }
+}
