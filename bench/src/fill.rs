@@ -87,6 +87,7 @@ pub(crate) async fn make_due(path: &Path, connections: &[ConnectionId]) -> Resul
                 plan: Plan { due_at, ..connection.plan },
                 policy: connection.policy,
                 tags: None,
+                external_id: None,
                 grant: None,
                 events: Vec::new(),
             };

@@ -10,7 +10,7 @@ use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
-use vestal_core::id::{AttemptId, ClientId, ConnectionId, NodeId};
+use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::*;
@@ -99,6 +99,8 @@ macro_rules! with_plain_methods {
                 client_named(name: &str) -> Option<Client>;
                 clients() -> Clients;
                 connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
+                connection_with_grant(grant: GrantId) -> Option<Connection>;
+                refresh_tokens(after: Option<ConnectionId>, limit: u32) -> Vec<Holder>;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
                 count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
@@ -113,7 +115,7 @@ macro_rules! with_plain_methods {
                 update_client(update: &ClientUpdate) -> bool;
                 set_mark(mark: &Mark) -> ();
                 remove_client(id: ClientId) -> RemoveClient;
-                import_connections(imports: Vec<Import>) -> Vec<Add>;
+                import_connections(imports: Vec<Import>) -> Vec<AddImport>;
                 remove_connection(id: ConnectionId) -> bool;
                     begin_authorization(authorization: &Authorization) -> ();
                 take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;

@@ -268,6 +268,7 @@ impl World {
                 state: connection.state,
                 policy,
                 tags: None,
+                external_id: None,
                 grant: None,
                 events: vec![],
             };

@@ -46,6 +46,25 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// One that waits for its first consent.
+    pub fn pending(id: ConnectionId, name: ConnectionName, client: ClientId, now: Timestamp) -> Self {
+        Self {
+            id,
+            revision: 1,
+            name,
+            client,
+            external_id: None,
+            tags: BTreeMap::new(),
+            policy: Policy::default(),
+            created_at: now,
+            last_read_at: None,
+            state: State::Pending,
+            grant: None,
+            plan: Plan::default(),
+            lease: None,
+        }
+    }
+
     /// The attempt whose outcome nobody wrote down: its lease ran out, or its process is gone.
     pub fn abandoned_attempt(&self) -> Option<&Attempt> {
         self.lease.as_ref().filter(|lease| !lease.valid).map(|lease| &lease.attempt)

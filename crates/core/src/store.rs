@@ -15,9 +15,9 @@ use url::Url;
 use crate::client::{Client, ClientAuth, ClientNotes, Endpoints};
 use crate::connection::{Attempt, Connection, ConnectionName, Policy};
 use crate::event::{Event, StoredEvent};
-use crate::id::{AttemptId, ClientId, ConnectionId, NodeId};
+use crate::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use crate::schedule::Plan;
-use crate::seal::{Sealed, StoreIdentity};
+use crate::seal::{Fingerprint, Sealed, StoreIdentity};
 use crate::site::Site;
 use crate::state::State;
 use crate::token::{Candidate, Grant, TokenSet};
@@ -52,8 +52,9 @@ pub trait Store: Send + Sync + 'static {
     /// Adds a connection, as revision 1.
     async fn add_connection(&self, connection: &Connection, events: &[Event]) -> Result<Add, StoreError>;
 
-    /// Adds several, each as revision 1, all of them in one transaction. Returns what became of each, in their order.
-    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError>;
+    /// Adds several, each as revision 1, all of them in one transaction, but none with a grant that there is already. Returns
+    /// what became of each, in their order.
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<AddImport>, StoreError>;
 
     /// One connection.
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
@@ -71,6 +72,16 @@ pub trait Store: Send + Sync + 'static {
         client: ClientId,
         external_id: &str,
     ) -> Result<Option<Connection>, StoreError>;
+
+    /// A connection whose current grant this is.
+    async fn connection_with_grant(&self, grant: GrantId) -> Result<Option<Connection>, StoreError>;
+
+    /// Which connections hold which refresh tokens: those with identifiers after `after`, in order, at most `limit`.
+    async fn refresh_tokens(
+        &self,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<Holder>, StoreError>;
 
     /// Connections by name, those after `after`, at most `limit`. One that is damaged keeps none of the others from being
     /// read.
@@ -179,6 +190,17 @@ pub enum Add {
     Taken,
 }
 
+/// What became of adding a connection that another keeper had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddImport {
+    /// It was added.
+    Done,
+    /// Its name, or its `external_id` within the client, is taken.
+    Taken,
+    /// Its grant is the current one of the connection of this name, which may be the same connection.
+    Held(ConnectionName),
+}
+
 /// What became of removing a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoveClient {
@@ -252,6 +274,17 @@ pub struct Import {
     pub connection: Connection,
     /// Its history.
     pub events: Vec<Event>,
+}
+
+/// A connection that holds a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its current grant.
+    pub grant: GrantId,
+    /// What tells the token from others.
+    pub token: Fingerprint,
 }
 
 /// All clients.
@@ -347,6 +380,9 @@ pub struct Update {
     pub policy: Policy,
     /// Its tags from now on; `None` leaves them.
     pub tags: Option<BTreeMap<String, String>>,
+    /// Its external id from now on; `None` leaves it. Where it is another one's within the client by now, nothing is changed,
+    /// as if the connection had moved.
+    pub external_id: Option<String>,
     /// Its new grant. The one before is kept until the new one has been refreshed once.
     pub grant: Option<Grant>,
     /// What to write into its history.

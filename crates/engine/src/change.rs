@@ -19,6 +19,7 @@ pub(crate) fn update_to(after: &Connection, events: Vec<Event>) -> Update {
         plan: after.plan,
         policy: after.policy,
         tags: None,
+        external_id: None,
         grant: None,
         events,
     }

@@ -7,11 +7,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName, Policy};
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::id::ConnectionId;
 use vestal_core::provider::Provider;
-use vestal_core::schedule::Plan;
 use vestal_core::seal::{Field, Place};
 use vestal_core::secret::{ExposeSecret, Redactor, SecretString};
 use vestal_core::site::Site;
@@ -180,21 +179,8 @@ impl Inner {
         client: &Client,
     ) -> Result<Connection, Error> {
         let now = self.clock.now();
-        let connection = Connection {
-            id: ConnectionId::new(now, &*self.entropy),
-            revision: 1,
-            name: name.clone(),
-            client: client.id,
-            external_id: None,
-            tags: BTreeMap::new(),
-            policy: Policy::default(),
-            created_at: now,
-            last_read_at: None,
-            state: State::Pending,
-            grant: None,
-            plan: Plan::default(),
-            lease: None,
-        };
+        let id = ConnectionId::new(now, &*self.entropy);
+        let connection = Connection::pending(id, name.clone(), client.id, now);
         // Looked for first: most often it exists, and reading costs no write.
         let existing = match self.store.connection_named(name).await? {
             Some(existing) => existing,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
-use vestal_core::id::{AttemptId, ClientId, ConnectionId, NodeId};
+use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, StoreIdentity};
 use vestal_core::store::*;

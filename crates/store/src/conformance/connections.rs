@@ -6,7 +6,8 @@ use vestal_core::connection::{Connection, Policy};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{Cause, Failing, OutcomeUnknown, Reason, State};
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Brought, Filter, Finished, Import, Renewed, StoreError, Update, Write,
+    Add, AddImport, AttemptStatus, Authorization, Brought, Filter, Finished, Holder, Import, Renewed,
+    StoreError, Update, Write,
 };
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, RefreshEnd, Renewal, TokenSet, WhyCandidate};
 
@@ -121,17 +122,39 @@ pub async fn several_are_imported_at_once(store: Arc<dyn Subject>, _: &ManualClo
         import(4, Connection { external_id: Some("shop".to_owned()), ..connection(4) }),
         import(5, connection(5)),
     ];
-    let (done, taken) = (Add::Done, Add::Taken);
+    let (done, taken) = (|| AddImport::Done, || AddImport::Taken);
+    let held = |n: u128| AddImport::Held(connection(n).name);
     assert_eq!(
         store.import_connections(imports.clone()).await.unwrap(),
-        [done, done, taken, taken, done],
+        [done(), done(), taken(), taken(), done()],
         "also where both are in one import"
     );
     for added in [&first, &without_access_token] {
         assert_eq!(read(&store, added.id).await, *added);
         assert_eq!(store.events(Some(added.id), 0, 10).await.unwrap().len(), 1);
     }
-    assert_eq!(store.import_connections(imports).await.unwrap(), [taken; 5]);
+    assert_eq!(
+        store.import_connections(imports).await.unwrap(),
+        [held(1), held(2), taken(), taken(), held(5)],
+        "the same again"
+    );
+    let twins = [(8, 2), (9, 9), (10, 9)];
+    let twins = twins.map(|(n, same)| import(n, Connection { grant: Some(grant(same, 1)), ..connection(n) }));
+    assert_eq!(store.import_connections(twins.to_vec()).await.unwrap(), [held(2), done(), held(9)]);
+    let holder = async |n| store.connection_with_grant(grant_id(n)).await.unwrap().map(|found| found.id);
+    assert_eq!((holder(2).await, holder(10).await), (Some(connection_id(2)), None));
+    assert!(store.remove_connection(connection_id(9)).await.unwrap());
+    assert_eq!(holder(9).await, None);
+
+    let held = |n: u128| Holder {
+        connection: connection_id(n),
+        grant: grant_id(n),
+        token: tokens(1).refresh_token.unwrap().fingerprint,
+    };
+    let holders = async |after, limit| store.refresh_tokens(after, limit).await.unwrap();
+    assert_eq!(holders(None, 10).await, [held(1), held(2), held(5)]);
+    assert_eq!(holders(Some(connection_id(1)), 1).await, [held(2)]);
+    assert_eq!(holders(Some(connection_id(5)), 10).await, []);
     assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 3);
 
     let stray = Connection { client: client_id(9), ..connection(7) };
@@ -285,6 +308,23 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
     }
     assert_eq!(read(&store, before.id).await, after, "nothing was changed");
     assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 2);
+}
+
+pub async fn an_external_id_is_given_where_nobody_has_it(store: Arc<dyn Subject>, _: &ManualClock) {
+    let named = |on: &Connection| Update { external_id: Some("a 1".to_owned()), ..update(on) };
+    let shop = added(&store, &connection(1)).await;
+    assert_eq!(store.update_connection(&named(&shop)).await.unwrap(), Write::Done);
+    let shop = read(&store, shop.id).await;
+    assert_eq!((shop.external_id.as_deref(), shop.revision), (Some("a 1"), 2));
+    assert_eq!(store.update_connection(&update(&shop)).await.unwrap(), Write::Done);
+    assert_eq!(read(&store, shop.id).await.external_id, shop.external_id, "it stays");
+
+    assert_eq!(store.add_connection(&connection(2), &[]).await.unwrap(), Add::Done);
+    let other = read(&store, connection_id(2)).await;
+    let taken = Update { events: vec![event(other.id, 1)], ..named(&other) };
+    assert_eq!(store.update_connection(&taken).await.unwrap(), Write::Moved(Box::new(other.clone())));
+    assert_eq!(read(&store, other.id).await, other, "nothing was changed");
+    assert!(store.events(Some(other.id), 0, 10).await.unwrap().is_empty());
 }
 
 pub async fn a_new_grant_leaves_the_old_one_until_it_works(store: Arc<dyn Subject>, _: &ManualClock) {

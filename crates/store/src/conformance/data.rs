@@ -198,6 +198,7 @@ pub fn update(on: &Connection) -> Update {
         plan: on.plan,
         policy: on.policy,
         tags: None,
+        external_id: None,
         grant: None,
         events: vec![],
     }

@@ -13,8 +13,8 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
-    Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
+    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -96,7 +96,7 @@ impl Store for MemoryStore {
         self.tables()?.add_connection(connection, events)
     }
 
-    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError> {
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<AddImport>, StoreError> {
         self.tables()?.import(&imports)
     }
 
@@ -120,6 +120,19 @@ impl Store for MemoryStore {
         external_id: &str,
     ) -> Result<Option<Connection>, StoreError> {
         Ok(self.tables()?.with_external_id(client, external_id, self.now()))
+    }
+
+    async fn connection_with_grant(&self, grant: GrantId) -> Result<Option<Connection>, StoreError> {
+        let (tables, now) = (self.tables()?, self.now());
+        Ok(tables.with_grant(grant).map(|row| row.seen(now)))
+    }
+
+    async fn refresh_tokens(
+        &self,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<Holder>, StoreError> {
+        Ok(self.tables()?.refresh_tokens(after, limit))
     }
 
     async fn connections(

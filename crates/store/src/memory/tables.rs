@@ -11,7 +11,7 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Mark, Page, RemoveClient,
+    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Holder, Mark, Page, RemoveClient,
 };
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, TokenSet};
 
@@ -118,6 +118,17 @@ impl Tables {
     ) -> Option<Connection> {
         let mut rows = self.connections.values().filter(|row| row.connection.client == client);
         rows.find(|row| row.connection.external_id.as_deref() == Some(external_id)).map(|row| row.seen(now))
+    }
+
+    pub(super) fn refresh_tokens(&self, after: Option<ConnectionId>, limit: u32) -> Vec<Holder> {
+        let after = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.connections.range((after, Bound::Unbounded));
+        let holder = |(id, row): (&ConnectionId, &Row)| {
+            let grant = row.connection.grant.as_ref()?;
+            let token = grant.tokens.refresh_token.as_ref()?.fingerprint;
+            Some(Holder { connection: *id, grant: grant.id, token })
+        };
+        rows.filter_map(holder).take(limit as usize).collect()
     }
 
     pub(super) fn list(

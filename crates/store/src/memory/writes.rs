@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Event;
-use vestal_core::id::{AttemptId, NodeId};
+use vestal_core::id::{AttemptId, GrantId, NodeId};
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Import, Renewed, StoreError, Update,
-    Write,
+    Add, AddImport, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Import, Renewed,
+    StoreError, Update, Write,
 };
 use vestal_core::token::{Candidate, WhyCandidate};
 
@@ -53,18 +53,41 @@ impl Tables {
     }
 
     /// Adds all of them, or, where one cannot be added, none.
-    pub(super) fn import(&mut self, imports: &[Import]) -> Result<Vec<Add>, StoreError> {
+    pub(super) fn import(&mut self, imports: &[Import]) -> Result<Vec<AddImport>, StoreError> {
         if let Some(lost) =
             imports.iter().find(|import| !self.clients.contains_key(&import.connection.client))
         {
             return Err(no_client(&lost.connection));
         }
-        imports.iter().map(|import| self.add_connection(&import.connection, &import.events)).collect()
+        let mut add = |Import { connection, events }: &Import| {
+            let holder = connection.grant.as_ref().and_then(|grant| self.with_grant(grant.id));
+            if let Some(holder) = holder {
+                return Ok(AddImport::Held(holder.connection.name.clone()));
+            }
+            Ok(match self.add_connection(connection, events)? {
+                Add::Done => AddImport::Done,
+                Add::Taken => AddImport::Taken,
+            })
+        };
+        imports.iter().map(&mut add).collect()
+    }
+
+    pub(super) fn with_grant(&self, grant: GrantId) -> Option<&Row> {
+        self.connections.values().find(|row| row.connection.grant.as_ref().is_some_and(|it| it.id == grant))
     }
 
     pub(super) fn update(&mut self, update: &Update, now: Timestamp) -> Result<Write, StoreError> {
+        let has_id = |other: &Connection, id| other.id != update.id && other.external_id.as_ref() == Some(id);
+        let Some(client) = self.connections.get(&update.id).map(|row| row.connection.client) else {
+            return Ok(Write::Gone);
+        };
+        let is_taken = update.external_id.as_ref().is_some_and(|id| {
+            self.connections
+                .values()
+                .any(|row| row.connection.client == client && has_id(&row.connection, id))
+        });
         let Some(row) = self.connections.get_mut(&update.id) else { return Ok(Write::Gone) };
-        if row.connection.revision != update.expected {
+        if is_taken || row.connection.revision != update.expected {
             return Ok(Write::Moved(Box::new(row.seen(now))));
         }
         if let Some(grant) = &update.grant {
@@ -79,6 +102,9 @@ impl Tables {
         row.connection.policy = update.policy;
         if let Some(tags) = &update.tags {
             row.connection.tags.clone_from(tags);
+        }
+        if update.external_id.is_some() {
+            row.connection.external_id.clone_from(&update.external_id);
         }
         self.record(&update.events);
         Ok(Write::Done)

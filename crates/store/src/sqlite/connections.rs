@@ -7,7 +7,7 @@ use vestal_core::event::Event;
 use vestal_core::id::{ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
 use vestal_core::state::State;
-use vestal_core::store::{Add, Filter, Page, StoreError, Update, Write};
+use vestal_core::store::{Add, AddImport, Filter, Holder, Import, Page, StoreError, Update, Write};
 use vestal_core::token::{About, Grant};
 
 use super::current::{Current, current};
@@ -70,6 +70,27 @@ pub(super) fn by_external_id(
         .bind(client.as_uuid())
         .bind(external_id)
         .optional(db, |row| rows::connection(row, now))
+}
+
+pub(super) fn by_grant(db: &Db, grant: GrantId, now: Timestamp) -> Result<Option<Connection>, Failure> {
+    query(connections_where!("c.grant_id = ? LIMIT 1"))
+        .bind(grant.as_uuid())
+        .optional(db, |row| rows::connection(row, now))
+}
+
+pub(super) fn refresh_tokens(
+    db: &Db,
+    after: Option<ConnectionId>,
+    limit: u32,
+) -> Result<Vec<Holder>, Failure> {
+    query(
+        "SELECT id, grant_id, refresh_fingerprint FROM connections
+         WHERE id > coalesce(?, x'') AND grant_id IS NOT NULL AND refresh_fingerprint IS NOT NULL
+         ORDER BY id LIMIT ?",
+    )
+    .bind(after.map(|after| after.as_uuid()))
+    .bind(limit)
+    .all(db, rows::refresh_token_holder)
 }
 
 pub(super) fn list(
@@ -177,6 +198,23 @@ pub(super) fn add(db: &Db, connection: &Connection, events: &[Event]) -> Result<
     Ok(Add::Done)
 }
 
+/// Adds one that another keeper had, unless there is its grant.
+pub(super) fn import(db: &Db, import: &Import) -> Result<AddImport, Failure> {
+    let Import { connection, events } = import;
+    if let Some(grant) = &connection.grant {
+        let holder = query("SELECT id, name FROM connections WHERE grant_id = ? LIMIT 1")
+            .bind(grant.id.as_uuid())
+            .optional(db, rows::holder)?;
+        if let Some(name) = holder {
+            return Ok(AddImport::Held(name));
+        }
+    }
+    Ok(match add(db, connection, events)? {
+        Add::Done => AddImport::Done,
+        Add::Taken => AddImport::Taken,
+    })
+}
+
 pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, Failure> {
     let Some(before) = current(db, update.id)? else { return Ok(Write::Gone) };
     if !before.is(update.expected) {
@@ -184,6 +222,16 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
     }
     if let Some(grant) = &update.grant {
         before.check_follows(grant.tokens.generation)?;
+    }
+    // By itself, since SQLite would write its index anew also where it stays.
+    if let Some(external_id) = &update.external_id {
+        let named = query("UPDATE OR IGNORE connections SET external_id = ? WHERE id = ?")
+            .bind(external_id.as_str())
+            .bind(update.id.as_uuid())
+            .execute(db)?;
+        if named == 0 {
+            return moved(db, update.id, now);
+        }
     }
     let chain = events::append(db, update.id, before.events, &update.events)?;
     let tags = update.tags.as_ref().map(json).transpose()?;

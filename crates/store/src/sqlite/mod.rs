@@ -19,8 +19,8 @@ use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish, Finished, Held,
-    Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
+    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -178,9 +178,10 @@ impl Store for SqliteStore {
         self.writer.write(move |db| connections::add(db, &connection, &events)).await
     }
 
-    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<Add>, StoreError> {
-        let add = move |db: &Db, import: &Import| connections::add(db, &import.connection, &import.events);
-        self.writer.write(move |db| imports.iter().map(|import| add(db, import)).collect()).await
+    async fn import_connections(&self, imports: Vec<Import>) -> Result<Vec<AddImport>, StoreError> {
+        self.writer
+            .write(move |db| imports.iter().map(|import| connections::import(db, import)).collect())
+            .await
     }
 
     async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
@@ -205,6 +206,19 @@ impl Store for SqliteStore {
     ) -> Result<Option<Connection>, StoreError> {
         let (external_id, now) = (external_id.to_owned(), self.now());
         self.readers.row(move |db| connections::by_external_id(db, client, &external_id, now)).await
+    }
+
+    async fn connection_with_grant(&self, grant: GrantId) -> Result<Option<Connection>, StoreError> {
+        let now = self.now();
+        self.readers.row(move |db| connections::by_grant(db, grant, now)).await
+    }
+
+    async fn refresh_tokens(
+        &self,
+        after: Option<ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<Holder>, StoreError> {
+        self.readers.walk(move |db| connections::refresh_tokens(db, after, limit)).await
     }
 
     async fn connections(

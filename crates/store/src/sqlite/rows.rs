@@ -17,7 +17,7 @@ use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
-use vestal_core::store::{AttemptStatus, Authorization, Due, Mark, StoreError};
+use vestal_core::store::{AttemptStatus, Authorization, Due, Holder, Mark, StoreError};
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
 use super::current::{Current, TakenLease};
@@ -280,6 +280,22 @@ const NAME: usize = 2;
 /// Of a row of `connections_where!` that cannot be read as a whole, the name.
 pub(super) fn connection_name(row: &Row<'_>) -> Result<ConnectionName, StoreError> {
     Columns { next: NAME, ..Columns::of(row, "connections") }.value("name", name)
+}
+
+/// Who has a grant.
+pub(super) fn holder(row: &Row<'_>) -> Result<ConnectionName, StoreError> {
+    let mut columns = Columns::of(row, "connections");
+    columns.value("id", uuid)?;
+    columns.value("name", name)
+}
+
+pub(super) fn refresh_token_holder(row: &Row<'_>) -> Result<Holder, StoreError> {
+    let mut columns = Columns::of(row, "connections");
+    Ok(Holder {
+        connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
+        grant: GrantId::from_uuid(columns.value("grant_id", uuid)?),
+        token: Fingerprint::from_bytes(columns.value("refresh_fingerprint", hash)?),
+    })
 }
 
 /// A row of `connections_where!`, as it is seen now.
