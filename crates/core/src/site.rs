@@ -88,7 +88,44 @@ fn filled(text: &str, site: &Site) -> String {
     parts(text).into_iter().map(fill).collect()
 }
 
+/// What has to stand for the variables of a template, given what is left of its parts and of the text.
+fn matched(parts: &[Result<String, String>], text: &str, site: Site, provider: &Provider) -> Option<Site> {
+    match parts.split_first() {
+        None => text.is_empty().then_some(site),
+        Some((Ok(plain), parts)) => matched(parts, text.strip_prefix(plain.as_str())?, site, provider),
+        // A text that has the next part in it more than once may be cut at each of them.
+        Some((Err(variable), parts)) => {
+            text.char_indices().skip(1).chain([(text.len(), ' ')]).find_map(|(end, _)| {
+                let (value, text) = text.split_at(end);
+                let value = value.to_ascii_lowercase();
+                let fits = match site.get(variable) {
+                    Some(before) => *before == value,
+                    None => provider.allows_site(variable, &value).is_ok(),
+                };
+                let site =
+                    fits.then(|| site.clone().into_iter().chain([(variable.clone(), value)]).collect())?;
+                matched(parts, text, site, provider)
+            })
+        }
+    }
+}
+
+/// A template with values for its variables, as [`crate::provider::SiteVariable::nango`] has them; `None` where one is not there.
+pub fn filled_wholly(template: &str, values: &Site) -> Option<String> {
+    let text = filled(template, values);
+    variables(&text).is_empty().then_some(text)
+}
+
 impl Endpoints {
+    /// The site at which the token endpoint is this one; `None` where it is at none that the provider's file allows.
+    pub fn site_at(&self, token: &Url, provider: &Provider) -> Option<Site> {
+        let longest = 2048;
+        if token.as_str().len() > longest {
+            return None;
+        }
+        matched(&parts(self.token.as_str()), token.as_str(), Site::new(), provider)
+    }
+
     /// The variables in all of them.
     pub fn variables(&self) -> BTreeSet<String> {
         let issuer = self.issuer.as_deref().into_iter();
@@ -256,6 +293,28 @@ unverified = true
             let filled = endpoints().filled(&site(&[("tenant", tenant)]), &provider());
             assert_eq!(filled.is_ok(), fits, "{tenant}");
         }
+    }
+
+    #[test]
+    fn a_site_is_told_by_its_token_endpoint() {
+        let at = |url: &str| endpoints().site_at(&url.parse().unwrap(), &provider());
+        let acme = Some(site(&[("shop", "acme"), ("tenant", "a.b")]));
+        assert_eq!(at("https://acme.shops.example/a.b/token"), acme);
+        assert_eq!(at("https://acme.shops.example/A.B/token"), acme);
+        for elsewhere in [
+            "https://acme.shops.example/other/token",
+            "https://acme.shops.example/a.b/token?x",
+            "https://acme.shops.example/a.b/c/token",
+            "https://acme.evil.example/a.b/token",
+            "https://a.b.shops.example/a.b/token",
+            "http://acme.shops.example/a.b/token",
+            "https://acme.shops.example/token",
+        ] {
+            assert_eq!(at(elsewhere), None, "{elsewhere}");
+        }
+        let plain: Url = "https://as.example/token".parse().unwrap();
+        assert_eq!(Endpoints::at(plain.clone()).site_at(&plain, &provider()), Some(Site::new()));
+        assert_eq!(endpoints().site_at(&plain, &provider()), None);
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct SiteVariable {
     /// The parameter of the redirect that says it. Where there is a default, it decides; otherwise it has to agree with what
     /// was asked for.
     pub redirect: Option<String>,
+    /// How Nango keeps it: texts with the names of fields of its `connection_config` in braces. The first counts of which all
+    /// are there.
+    #[serde(default)]
+    pub nango: Vec<String>,
     /// The short name of its source, among the file's `sources`.
     pub source: Option<String>,
     /// Nobody has checked it: it comes from hearsay.
