@@ -55,6 +55,9 @@ pub struct ConnectionRecord {
     /// The id token: a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// What renewing it needs besides: secrets, such as the key that its tokens are bound to.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub means: Map<String, Value>,
     /// Further fields of the token answer, which may be secrets.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
@@ -93,7 +96,7 @@ pub enum BadRecord {
 }
 
 /// What a line may hold.
-pub const RECORD_FIELDS: [&str; 20] = [
+pub const RECORD_FIELDS: [&str; 21] = [
     "name",
     "client",
     "external_id",
@@ -108,6 +111,7 @@ pub const RECORD_FIELDS: [&str; 20] = [
     "redirect",
     "paused",
     "extra",
+    "means",
     "id_token",
     "token_type",
     "renewal",
@@ -138,6 +142,7 @@ impl ConnectionRecord {
             refresh_token: None,
             access_token: None,
             id_token: None,
+            means: Map::new(),
             extra: Map::new(),
         }
     }
@@ -172,7 +177,10 @@ impl ConnectionRecord {
             redirect: fields.texts("redirect")?,
             policy: fields.word("policy", "auto, always or on-demand")?,
             paused: fields.truth("paused")?,
-            renewal: fields.word("renewal", "refresh_token, client_credentials or none")?,
+            renewal: fields.word(
+                "renewal",
+                "refresh_token, client_credentials, exchange, jwt_bearer, token_exchange or none",
+            )?,
             scope: fields.scope()?,
             consented_at: fields.time("consented_at")?,
             issued_at,
@@ -182,11 +190,8 @@ impl ConnectionRecord {
             refresh_token: fields.text("refresh_token")?,
             access_token: fields.text("access_token")?,
             id_token: fields.text("id_token")?,
-            extra: match fields.0.remove("extra") {
-                None => Map::new(),
-                Some(Value::Object(extra)) => extra,
-                Some(_) => return Err(wrong("extra", "an object")),
-            },
+            means: fields.object("means")?,
+            extra: fields.object("extra")?,
             ..Self::named(name)
         })
     }
@@ -254,6 +259,14 @@ impl Fields {
     ) -> Result<Option<T>, BadRecord> {
         let Some(value) = self.0.remove(field) else { return Ok(None) };
         serde_json::from_value(value).map(Some).map_err(|_| wrong(field, must_be))
+    }
+
+    fn object(&mut self, field: &'static str) -> Result<Map<String, Value>, BadRecord> {
+        match self.0.remove(field) {
+            None => Ok(Map::new()),
+            Some(Value::Object(object)) => Ok(object),
+            Some(_) => Err(wrong(field, "an object")),
+        }
     }
 
     fn texts(&mut self, field: &'static str) -> Result<BTreeMap<String, String>, BadRecord> {
@@ -359,6 +372,7 @@ mod tests {
             refresh_token_expires_at: Some(now()),
             token_type: Some("bearer".into()),
             access_token: Some("at".into()),
+            means: Map::from_iter([("proof_key".to_owned(), "key".into())]),
             ..ConnectionRecord::named("متجر 🏪".parse().unwrap())
         };
         let line = serde_json::to_string(&record).unwrap();

@@ -219,7 +219,7 @@ impl Inner {
     }
 
     /// A token cannot be made from itself, however many others are in between.
-    async fn refuse_circle(&self, name: &ConnectionName, from: &Connection) -> Result<(), Error> {
+    pub(crate) async fn refuse_circle(&self, name: &ConnectionName, from: &Connection) -> Result<(), Error> {
         let refused = || Error::Circle { name: name.clone(), from: from.name.clone() };
         let mut at = from.clone();
         for _ in 0..EXCHANGES_MAX {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
 use vestal_core::seal::Field;
@@ -20,7 +21,11 @@ pub struct Secrets {
     /// Its id token.
     pub id_token: Option<SecretString>,
     /// Further fields of the token answer.
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub extra: Map<String, Value>,
+    /// What renewing it needs besides, as [`Engine::import`] takes it: keys, or what is exchanged.
+    pub means: Map<String, Value>,
+    /// What renews it is gone: it cannot be imported again.
+    pub is_stranded: bool,
 }
 
 impl fmt::Debug for Secrets {
@@ -35,8 +40,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Sealed`].
-    pub fn export(&self, connection: &Connection, client: &Client) -> Result<Secrets, Error> {
+    /// [`Error::Sealed`], [`Error::Store`].
+    pub async fn export(&self, connection: &Connection, client: &Client) -> Result<Secrets, Error> {
         let inner = &self.inner;
         let Some(grant) = &connection.grant else { return Ok(Secrets::default()) };
         let tokens = &grant.tokens;
@@ -50,11 +55,15 @@ impl Engine {
         };
         let extra = open(Field::Extra, "what came with the tokens", &tokens.extra)?;
         let extra = extra.and_then(|json| serde_json::from_str(json.expose_secret()).ok());
+        let client = inner.at_site_of(client, Some(grant))?;
+        let means = inner.exported_means(&inner.means(connection, grant, &client)?).await?;
         Ok(Secrets {
-            refresh_token: inner.refresh_token(connection, grant, &inner.at_site_of(client, Some(grant))?)?,
+            refresh_token: inner.refresh_token(connection, grant, &client)?,
             access_token: inner.access_token(connection, grant)?,
             id_token: open(Field::IdToken, "the id token", &tokens.id_token)?,
             extra: extra.unwrap_or_default(),
+            is_stranded: means.is_none(),
+            means: means.unwrap_or_default(),
         })
     }
 }

@@ -7,7 +7,7 @@ use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::{Identity, Provider};
 use vestal_core::seal::Field;
-use vestal_core::secret::ExposeSecret;
+use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::site::Site;
 use vestal_core::token::{AccountHash, TokenAnswer};
 use vestal_oauth::account;
@@ -15,7 +15,7 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
 use crate::secrets::place;
-use crate::{Engine, Error, Inner};
+use crate::{Engine, Error, Inner, NewConnection};
 
 /// How long an API may take to say whose a token is: the new grant is stored only after that.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
@@ -113,14 +113,8 @@ impl Inner {
         site: &Site,
         redirect: &BTreeMap<String, String>,
     ) -> Option<AccountHash> {
-        let identity = provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value);
+        let identity = identity_of(provider);
         let said = match identity {
-            Identity::IdToken => {
-                return self.by_id_token(answer.id_token.as_ref()?.expose_secret(), &provider.id);
-            }
-            Identity::Redirect(name) => redirect.get(name).cloned(),
-            Identity::Site(name) => site.get(name).cloned(),
-            Identity::Token(path) => account::at(&answer.extra, path),
             Identity::Get { get, path } => {
                 let exchange = match account::request(get, &answer.access_token) {
                     Ok(request) => self.http.send(request, ASK_WITHIN.min(self.limits.answer)).await,
@@ -130,6 +124,45 @@ impl Inner {
                 let told = |why| tracing::warn!(client = %client.name, %why, "the API did not say whose the new token is");
                 account::read(exchange, path).map_err(told).ok()
             }
+            _ => {
+                return self.account_at_hand(
+                    provider,
+                    answer.id_token.as_ref(),
+                    &answer.extra,
+                    site,
+                    redirect,
+                );
+            }
+        };
+        said.map(|said| self.account_hash(&provider.id, identity, &said))
+    }
+
+    /// Whose a grant is that was imported, as far as that is known without asking.
+    pub(crate) fn account_of_import(
+        &self,
+        provider: &Provider,
+        new: &NewConnection,
+        site: &Site,
+    ) -> Option<AccountHash> {
+        self.account_at_hand(provider, new.id_token.as_ref(), &new.extra, site, &new.redirect)
+    }
+
+    /// Whose a grant is, where what came with it says so.
+    fn account_at_hand(
+        &self,
+        provider: &Provider,
+        id_token: Option<&SecretString>,
+        extra: &serde_json::Map<String, serde_json::Value>,
+        site: &Site,
+        redirect: &BTreeMap<String, String>,
+    ) -> Option<AccountHash> {
+        let identity = identity_of(provider);
+        let said = match identity {
+            Identity::IdToken => return self.by_id_token(id_token?.expose_secret(), &provider.id),
+            Identity::Redirect(name) => redirect.get(name).cloned(),
+            Identity::Site(name) => site.get(name).cloned(),
+            Identity::Token(path) => account::at(extra, path),
+            Identity::Get { .. } => None,
         };
         said.map(|said| self.account_hash(&provider.id, identity, &said))
     }
@@ -146,6 +179,11 @@ impl Inner {
         let hash = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         AccountHash { by, hash }
     }
+}
+
+/// By what a provider says whose a grant is.
+fn identity_of(provider: &Provider) -> &Identity {
+    provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value)
 }
 
 #[cfg(test)]

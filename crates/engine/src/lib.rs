@@ -31,6 +31,7 @@ mod flight;
 mod gate;
 mod health;
 mod held_back;
+mod holders;
 mod holds;
 mod hosts;
 mod id_token;
@@ -88,6 +89,7 @@ pub use disconnect::{Disconnected, Revocation};
 pub use dpop::BoundKey;
 pub use error::Error;
 pub use export::Secrets;
+pub use holders::Holders;
 pub use identity::Account;
 pub use import::{Imported, NewConnection};
 pub use issue_token::{IssuedToken, Want};
@@ -220,6 +222,8 @@ struct Inner {
     doings: health::Doings,
     quotas: quotas::Quotas,
     nonces: dpop::Nonces,
+    /// Held while a token is given to a connection that is there already.
+    importing: tokio::sync::Mutex<()>,
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
     ailing: ailing::Ailing,
@@ -265,6 +269,7 @@ impl Engine {
                 doings: health::Doings::default(),
                 quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),
+                importing: tokio::sync::Mutex::default(),
                 time: time::Time::default(),
                 consents: Arc::default(),
                 notes: Arc::default(),

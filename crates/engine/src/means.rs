@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
 use vestal_core::client::Client;
-use vestal_core::connection::Connection;
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::seal::{Field, OpenError, Place, Sealed};
 use vestal_core::secret::{ExposeSecret, SecretString};
@@ -27,6 +28,9 @@ pub(crate) struct Means {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) exchange: Option<Exchanged>,
 }
+
+/// What [`Means`] consists of.
+const PARTS: [&str; 3] = ["proof_key", "bearer", "exchange"];
 
 /// A private key, as [`SigningKey::read`] takes it.
 #[derive(Clone)]
@@ -87,6 +91,54 @@ impl Inner {
     /// A key for the tokens of a new grant, where the client's are to be bound to one.
     pub(crate) fn new_proof_key(&self, client: &Client) -> Option<PrivateKey> {
         client.endpoints.dpop.then(|| PrivateKey(generate_p256(&*self.entropy)))
+    }
+
+    /// What a grant needs, as it goes to another store, where connections have other identifiers: the one that is exchanged is
+    /// named. `None`: that one is gone.
+    pub(crate) async fn exported_means(&self, means: &Means) -> Result<Option<Map<String, Value>>, Error> {
+        let Ok(Value::Object(mut json)) = serde_json::to_value(means) else { return Ok(None) };
+        if let Some(exchange) = &means.exchange {
+            let Some(from) = self.store.connection(exchange.from).await? else { return Ok(None) };
+            if let Some(exchange) = json.get_mut("exchange") {
+                exchange["from"] = json!(from.name);
+            }
+        }
+        Ok(Some(json))
+    }
+
+    /// The same, read again for the connection `name`; or what is wrong with it, without what may be a secret.
+    pub(crate) async fn portable_means(
+        &self,
+        name: &ConnectionName,
+        given: &Map<String, Value>,
+    ) -> Result<Result<Means, String>, Error> {
+        if given.is_empty() {
+            return Ok(Ok(Means::default()));
+        }
+        let mut json = given.clone();
+        json.retain(|_, value| !value.is_null());
+        if let Some(exchange) = json.get_mut("exchange").and_then(Value::as_object_mut) {
+            let from = exchange.get("from").and_then(Value::as_str).and_then(|from| from.parse().ok());
+            let Some(from) = from else { return Ok(Err("does not say what is exchanged".to_owned())) };
+            let Some(from) = self.store.connection_named(&from).await? else {
+                return Ok(Err(format!(
+                    "is the token of {from:?}, which is not there: import that one first"
+                )));
+            };
+            self.refuse_circle(name, &from).await?;
+            exchange.insert("from".to_owned(), json!(from.id));
+        }
+        let means = match serde_json::from_value::<Means>(Value::Object(json.clone())) {
+            Ok(means) if json.keys().all(|part| PARTS.contains(&part.as_str())) => means,
+            _ => return Ok(Err("cannot be read: it is not as vestal export writes it".to_owned())),
+        };
+        let keys = means.proof_key.iter().chain(means.bearer.iter().map(|signs| &signs.key));
+        for key in keys {
+            if let Err(error) = SigningKey::read(&key.0) {
+                return Ok(Err(format!("is a key that cannot be used: {error}")));
+            }
+        }
+        Ok(Ok(means))
     }
 
     /// Seals what a grant needs; nothing, where it needs nothing.

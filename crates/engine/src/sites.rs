@@ -99,27 +99,39 @@ impl Inner {
             true => self.store.connection_named(name).await?.and_then(|connection| connection.grant),
             false => None,
         };
-        self.place_of(client, provider, said, before.as_ref())
+        // As somebody says, or else where the grant before is, or else at the default.
+        self.place_of(client, provider, said, |variable| {
+            let before = before.as_ref().and_then(|grant| grant.about.site.get(variable));
+            let default = || provider.site.get(variable).and_then(|fact| fact.default.as_ref());
+            before.or_else(default).cloned()
+        })
     }
 
-    /// A client as it is where somebody says, or else where the grant before is, or else at the default.
-    pub(crate) fn place_of(
+    /// A client as it is where a token comes from, which somebody has to say: elsewhere, it would look like one that has ended.
+    pub(crate) fn place_of_import(
         &self,
         client: &Client,
         provider: &Provider,
         said: &Site,
-        before: Option<&Grant>,
+    ) -> Result<(Client, Site), Error> {
+        self.place_of(client, provider, said, |_| None)
+    }
+
+    /// A client as it is where somebody says, or else elsewhere.
+    fn place_of(
+        &self,
+        client: &Client,
+        provider: &Provider,
+        said: &Site,
+        otherwise: impl Fn(&str) -> Option<String>,
     ) -> Result<(Client, Site), Error> {
         let endpoints = &client.endpoints;
         let mut site = endpoints.site(said, provider).map_err(unfit(provider))?;
         for variable in endpoints.variables() {
-            if site.contains_key(&variable) {
-                continue;
-            }
-            let before = before.and_then(|grant| grant.about.site.get(&variable));
-            let default = provider.site.get(&variable).and_then(|fact| fact.default.as_ref());
-            if let Some(value) = before.or(default) {
-                site.insert(variable, value.clone());
+            if !site.contains_key(&variable)
+                && let Some(value) = otherwise(&variable)
+            {
+                site.insert(variable, value);
             }
         }
         Ok((self.at_site(client, &site)?, site))

@@ -17,7 +17,9 @@ use vestal_sandbox::{Endpoint, Fault, Trouble};
 
 use super::importing::new;
 use super::world::{Behaviour, DAY, Sickness, World, client};
-use crate::{Account, BeginConnect, Connected, Engine, Error, Imported, NewClient, NewConnection, Want};
+use crate::{
+    Account, BeginConnect, Connected, Engine, Error, Holders, Imported, NewClient, NewConnection, Want,
+};
 
 /// Shops, of which the redirect names the one that was asked; and servers, of which it names the one to go on at.
 const SITES: &str = r#"
@@ -237,13 +239,13 @@ async fn what_is_imported_is_for_a_place_too() {
     let engine = node(&world).await;
     shops(&world, &engine, &["acme"]).await;
     let client = engine.client_named("sandbox").await.unwrap();
-    let token = engine.export(&world.named("acme").await, &client).unwrap().refresh_token.unwrap();
+    let token = engine.export(&world.named("acme").await, &client).await.unwrap().refresh_token.unwrap();
     engine.disconnect(&named("acme"), true).await.unwrap();
 
     let import = async |site: &str| {
         let shop = Site::from([("shop".to_owned(), site.to_owned())]);
         let new = NewConnection { site: shop, ..new("acme", token.clone()) };
-        engine.import(vec![new], false).await.unwrap().remove(0)
+        engine.import(vec![new], false, &Holders::default()).await.unwrap().remove(0)
     };
     let error = import("evil.example/").await.unwrap_err();
     assert!(
@@ -254,6 +256,28 @@ async fn what_is_imported_is_for_a_place_too() {
     assert_eq!(world.named("acme").await.grant.unwrap().about.site, site("acme"));
     engine.refresh(&named("acme")).await.unwrap();
     assert_eq!(world.sent_to("acme.shops.example"), 2, "its code, and its refresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_default_stands_for_where_a_token_comes_from() {
+    let world = world();
+    let engine = with_token_endpoint(&world, "https://{server}/token").await;
+    let import = async |said: &[(&str, &str)]| {
+        let site = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        engine
+            .import(vec![NewConnection { site, ..new("crm", "rt") }], false, &Holders::default())
+            .await
+            .unwrap()
+            .remove(0)
+    };
+    let refused = import(&[]).await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Site { why, .. } if matches!(**why, UnfitSite::Missing { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(import(&[("server", "https://eu.servers.example/")]).await.unwrap(), Imported::Added);
+    let site = world.named("crm").await.grant.unwrap().about.site;
+    assert_eq!(site["server"], "eu.servers.example");
 }
 
 #[tokio::test(start_paused = true)]
