@@ -277,7 +277,7 @@ fn says(told: &Ended, parts: &[&str]) {
 
 /// Does to the store what no `vestal` does.
 #[track_caller]
-fn sql(home: &Home, statement: &str) {
+pub(crate) fn sql(home: &Home, statement: &str) {
     let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); n = c.execute(sys.argv[2]).rowcount; \
                   c.commit(); c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close(); sys.exit(n != 1)";
     let status = Command::new("python3").args(["-c", script]).arg(home.store()).arg(statement).status();

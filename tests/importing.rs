@@ -164,13 +164,14 @@ fn each_line_tells_what_became_of_it() {
         json!({"name": "f", "refresh_token": planted}).to_string(),
         format!(r#"{{"name": "g", "extra": "{}"}}"#, "x".repeat(1024 * 1024)),
         json!({"name": "h", "client": "acme", "renewal": "client_credentials", "external_id": 8}).to_string(),
+        json!({"name": "i", "client": "acme", "refresh_token": planted}).to_string(),
     ];
     let file = lines.join("\n");
     let told = home.vestal_reading(&["import", "--file", "-", "--json"], &file).code(1);
     let views = results(&told.stdout);
     let of = |line: u64| views.iter().find(|view| view.line == line).unwrap();
     let error = |line: u64| of(line).error.as_ref().unwrap();
-    assert_eq!(views.len(), 9, "an empty line is nothing");
+    assert_eq!(views.len(), 10, "an empty line is nothing");
     assert_eq!((of(1).result, of(1).name.as_deref()), (ImportResult::Imported, Some("a")));
     assert_eq!(error(3).why.as_deref(), Some("it has a field that means nothing: `refreshToken`"));
     assert!(error(3).next.as_ref().unwrap().contains("refresh_token"));
@@ -181,11 +182,15 @@ fn each_line_tells_what_became_of_it() {
     assert_eq!(error(8).why.as_deref(), Some("it does not say which client it was made with"));
     assert_eq!(error(9).why.as_deref(), Some("it has more than 1024 KiB"));
     assert_eq!(of(10).result, ImportResult::Imported);
+    assert_eq!(
+        error(11).why.as_deref(),
+        Some("\"a\" has this token already, and each would end the other's")
+    );
     let last: ErrorView = serde_json::from_str(told.stderr.trim()).unwrap();
-    assert_eq!(last.error, "6 of 9 connections were not imported");
+    assert_eq!(last.error, "7 of 10 connections were not imported");
 
     let told = home.vestal_reading(&["import", "--file", "-"], &file).code(1);
-    assert_eq!(told.stdout, "0 imported, 3 there already, 6 not imported\n");
+    assert_eq!(told.stdout, "0 imported, 3 there already, 7 not imported\n");
     assert!(told.stderr.contains("line 5: \"d\" was not imported: it has no refresh token"), "{told}");
     assert!(told.stderr.contains("line 9: "), "{told}");
 }
@@ -258,6 +263,45 @@ fn an_account_of_oidc_agent_brings_its_client() {
     assert_eq!(clients.len(), 1);
     let none = home.vestal_reading(&import, "Error: wrong password\n").code(1);
     assert!(none.stderr.contains("oidc-gen --print ACCOUNT"), "{none}");
+}
+
+#[test]
+fn an_id_of_a_client_is_its_providers_own() {
+    let old = Home::new();
+    let (first, second) = (Provider::start(old.record(), |_| {}), Provider::start(old.record(), |_| {}));
+    let home = Home::beside(&old);
+    home.record().add_secret(Secret::new(Kind::RefreshToken, "planted-refresh-token"));
+    let account = |name: &str, provider: &Provider| {
+        json!({"name": name, "issuer_url": provider.issuer, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+               "refresh_token": format!("planted-refresh-token-{name}")})
+        .to_string()
+    };
+    let import = ["import", "--from", "oidc-agent", "--file", "-", "--paused"];
+    home.vestal_reading(&import, &account("a", &first)).ok();
+    // Both are at this machine: the second client needs another name.
+    let told = home.vestal_reading(&import, &account("b", &second)).code(1);
+    assert!(told.stderr.contains("another one's name") && told.stderr.contains("--client CLIENT"), "{told}");
+    let named = [&import[..], &["--client", "second"]].concat();
+    home.vestal_reading(&named, &account("b", &second)).ok();
+    let told = home.vestal_reading(&named, &account("c", &first)).code(1);
+    assert!(told.stderr.contains("or is at another provider"), "{told}");
+    let clients: Vec<ClientView> = home.vestal(&["client", "list", "--json"]).ok().json();
+    let token = |name: &str| {
+        let client = clients.iter().find(|client| client.name == name).unwrap();
+        client.endpoints.token.as_str().to_owned()
+    };
+    assert!(token("127.0.0.1").starts_with(&first.issuer) && token("second").starts_with(&second.issuer));
+    assert_eq!(status(&home, "b").client, "second");
+
+    // A table says itself which client it means.
+    let rows = "client,client_id,name,refresh_token\n127.0.0.1,ID,d,planted-refresh-token-d\nsecond,ID,e,planted-refresh-token-e\n";
+    let rows = rows.replace("ID", CLIENT_ID);
+    let told = home.vestal_reading(&["import", "--from", "csv", "--file", "-", "--paused"], &rows).ok();
+    assert_eq!(told.stdout, "2 imported\n");
+    assert_eq!(
+        (status(&home, "d").client.as_str(), status(&home, "e").client.as_str()),
+        ("127.0.0.1", "second")
+    );
 }
 
 #[test]
@@ -369,6 +413,123 @@ fn nango_is_asked_for_its_connections() {
     home.vestal(&["refresh", "acme/test-1"]).ok();
     let refused = home.vestal(&["import", "--from", "nango", "--nango-url", "http://127.0.0.1:1"]).code(2);
     assert!(refused.stderr.contains("NANGO_SECRET_KEY"), "{refused}");
+}
+
+#[test]
+fn where_nangos_tokens_come_from_is_known() {
+    let recorded = Home::new();
+    let home = Home::beside(&recorded);
+    home.vestal(&["init"]).ok();
+    for provider in ["shopify", "zoho", "instagram"] {
+        let args =
+            ["client", "add", provider, "--provider", provider, "--client-id", "1", "--client-secret-stdin"];
+        home.vestal_reading(&args, &format!("{CLIENT_SECRET}\n")).ok();
+    }
+    let path =
+        |key: &str, id: &str| format!("/connections/{id}?provider_config_key={key}&refresh_token=true");
+    let full = |id: &str, config: Value, refresh_token: bool| {
+        let mut credentials = json!({"type": "OAUTH2", "access_token": format!("at-{id}")});
+        if refresh_token {
+            credentials["refresh_token"] = format!("rt-{id}").into();
+        } else {
+            credentials["expires_at"] = "2100-01-01T00:00:00Z".into();
+        }
+        json!({"connection_id": id, "connection_config": config, "credentials": credentials})
+    };
+    let connections = [
+        ("shopify", "shop", json!({"subdomain": "acme"}), true),
+        ("zoho", "server", json!({"accounts-server": "https://accounts.zoho.eu", "extension": 7}), true),
+        ("zoho", "extension", json!({"extension": "com.au"}), true),
+        ("zoho", "nowhere", json!({}), true),
+        ("instagram", "photos", json!({}), false),
+    ];
+    let listed =
+        connections.clone().map(|(key, id, ..)| json!({"connection_id": id, "provider_config_key": key}));
+    let mut answers = vec![("/connections".to_owned(), json!({"connections": listed}))];
+    answers.extend(connections.map(|(key, id, config, token)| (path(key, id), full(id, config, token))));
+    let (base, serving) = nango(answers);
+    let key = recorded.path().join("key.txt");
+    std::fs::write(&key, "nango-secret-key\n").unwrap();
+    let from = ["--from", "nango", "--nango-url", &base, "--nango-secret-key-file", key.to_str().unwrap()];
+    let told = home.vestal(&[&["import", "--paused"], &from[..]].concat()).code(1);
+    assert_eq!(told.stdout, "4 imported, 1 not imported\n");
+    assert!(told.stderr.contains("nobody says which accounts server it is"), "{told}");
+    assert!(told.stderr.contains("--site server=VALUE"), "{told}");
+    serving.join().unwrap();
+    let lines = home.vestal(&["export"]).ok().stdout;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| lines.iter().find(|line| line["name"] == name).unwrap();
+    assert_eq!(of("shopify/shop")["site"], json!({"shop": "acme"}));
+    assert_eq!(of("zoho/server")["site"], json!({"server": "accounts.zoho.eu"}));
+    assert_eq!(of("zoho/extension")["site"], json!({"server": "accounts.zoho.com.au"}));
+    assert_eq!(of("instagram/photos")["renewal"], "exchange");
+
+    // Lines say it by themselves, or the flag says it for those that do not.
+    let lines = "name,client,refresh_token,site:server\na,zoho,rt-a,accounts.zoho.in\nb,zoho,rt-b,\n";
+    let import = ["import", "--from", "csv", "--file", "-", "--paused", "--site", "server=accounts.zoho.jp"];
+    home.vestal_reading(&import, lines).ok();
+    let lines = home.vestal(&["export"]).ok().stdout;
+    assert!(
+        lines.contains(r#"{"server":"accounts.zoho.in"}"#)
+            && lines.contains(r#"{"server":"accounts.zoho.jp"}"#)
+    );
+}
+
+#[test]
+fn what_is_exchanged_comes_after_what_it_is_exchanged_from() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    old.connect("shop", &provider);
+    for (name, from) in [("b", "shop"), ("a", "b")] {
+        old.vestal(&[
+            "connect",
+            name,
+            "--client",
+            "custom",
+            "--exchange-from",
+            from,
+            "--audience",
+            "reports",
+        ])
+        .ok();
+    }
+    let lines = old.vestal(&["export", "--with-secrets"]).ok().stdout;
+    assert!(lines.starts_with(r#"{"name":"a""#), "in the order of their names, which is no order for this");
+    for name in ["a", "b", "shop"] {
+        old.vestal(&["disconnect", name, "--keep-grant", "--yes"]).ok();
+    }
+    let new = with_client(&old, &provider);
+    let lines = lines.replace(r#""client":"custom""#, r#""client":"acme""#);
+    let told = new.vestal_reading(&["import", "--file", "-"], &lines).ok();
+    assert_eq!(told.stdout, "3 imported\n");
+    for name in ["shop", "b", "a"] {
+        new.vestal(&["refresh", name]).ok();
+    }
+    let again = new.vestal_reading(&["import", "--file", "-"], &lines).ok();
+    assert_eq!(again.stdout, "0 imported, 3 there already\n");
+}
+
+#[test]
+fn an_export_is_kept_without_what_is_damaged_and_never_taken_for_the_whole() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    home.consent("other", &["--client", "custom"], "").ok();
+    crate::errors::sql(&home, "UPDATE connections SET access_token = x'00' WHERE name = 'shop'");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("export.jsonl");
+    let export = ["export", "--with-secrets", "--file", file.to_str().unwrap()];
+    let told = home.vestal(&export).code(1);
+    assert!(told.stderr.contains("1 connections are in") && told.stderr.contains("\"shop\""), "{told}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(r#""name":"other""#) && text.lines().count() == 1, "what can be read is kept");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no part is left");
+
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(folder.path().join("export.jsonl.part"), "").unwrap();
+    let told = home.vestal(&export).code(1);
+    assert!(told.stderr.contains("another export is under way") && !file.exists(), "{told}");
 }
 
 #[test]

@@ -213,6 +213,21 @@ fn tokens_are_bound_to_a_key_and_a_nonce_costs_one_more_request() {
     assert_eq!(stats["grants_revoked"], 0, "{stats}");
     assert!(peer.accepts(&token(&home, &["token", "shop"])));
 
+    // The key goes along to another store, and only with it are the tokens of use there.
+    let elsewhere = Home::beside(&home);
+    let lines = home.vestal(&["export", "--with-secrets"]).ok().stdout;
+    home.vestal(&["disconnect", "shop", "--keep-grant", "--yes"]).ok();
+    let registered = peer.client("bound");
+    let args = ["client", "add", "bound", "--provider", "custom", "--issuer", &peer.issuer, "--dpop"];
+    let mut args = [&args[..], &["--client-id", &registered.id, "--auth", &registered.auth]].concat();
+    args.extend((!registered.secret.is_empty()).then_some("--client-secret-stdin"));
+    elsewhere.vestal_reading(&args, &format!("{}\n", registered.secret)).ok();
+    elsewhere.vestal_reading(&["import", "--file", "-", "--client", "bound"], &lines).ok();
+    elsewhere.vestal(&["refresh", "shop"]).ok();
+    assert!(peer.accepts(&token(&elsewhere, &["token", "shop"])));
+    let stats = peer.stats();
+    assert_eq!((&stats["refresh_reuses"], &stats["grants_revoked"]), (&json!(0), &json!(0)), "{stats}");
+
     // Client credentials are bound, too; what is bound to nothing has nothing to prove.
     let client = peer.client("basic");
     let args =

@@ -12,7 +12,7 @@ use http::{HeaderMap, Request};
 pub trait Http: Send + Sync + 'static {
     /// Sends `request` at most once, and gives up after `deadline`, which counts from the call to the last
     /// byte of the answer. Follows no redirect. Where `request` carries a [`Departure`](crate::departure::Departure),
-    /// sends nothing once that is over.
+    /// sends nothing once that is over; where it carries a [`BodyMax`], reads so much of the answer.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange;
 }
 
@@ -53,7 +53,7 @@ pub enum BodyEnd {
     Complete,
     /// The connection ended before it.
     Truncated,
-    /// It is longer than [`BODY_MAX_BYTES`]; the rest was not read.
+    /// It is longer than [`BODY_MAX_BYTES`], or the request's own [`BodyMax`]; the rest was not read.
     TooLarge,
     /// The deadline passed before it.
     TimedOut,
@@ -61,6 +61,10 @@ pub enum BodyEnd {
 
 /// The longest body that is read.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// How many bytes are read of the answer to a request, where those are not enough. It travels in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyMax(pub usize);
 
 impl fmt::Debug for Answer {
     /// Without the headers and the body, which hold secrets.

@@ -21,7 +21,7 @@ use crate::certificate::ClientCertificate;
 use crate::connected::{connected, in_time};
 use crate::departure::Departure;
 use crate::endpoint;
-use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
+use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, BodyMax, Exchange, Http};
 use crate::patience::Patience;
 
 /// How long a connection may take, with name resolution and TLS.
@@ -160,6 +160,7 @@ impl Http for ReqwestHttp {
     /// then is [`Exchange::NoAnswer`] all the same: the cautious side.
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
         let departure = Departure::of(&request).cloned();
+        let BodyMax(most) = request.extensions().get().copied().unwrap_or(BodyMax(BODY_MAX_BYTES));
         let client = match self.client_for(ClientCertificate::of(&request)) {
             Ok(client) => client,
             Err(error) => return Exchange::NotSent { detail: error.to_string() },
@@ -179,7 +180,7 @@ impl Http for ReqwestHttp {
         let sending = in_time(departure, client.execute(request));
         let Some(answered) = patience.wait(sending).await else { return late() };
         match answered {
-            Ok(response) => Exchange::Answered(read(response, &patience).await),
+            Ok(response) => Exchange::Answered(read(response, &patience, most).await),
             Err(error) if error.is_connect() => {
                 Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
             }
@@ -199,13 +200,14 @@ impl Http for ReqwestHttp {
 }
 
 /// Reads an answer, whose body ends at the limit at the latest.
-async fn read(mut response: Response, patience: &Patience) -> Answer {
+/// Reads an answer, of whose body at `most` so many bytes.
+async fn read(mut response: Response, patience: &Patience, most: usize) -> Answer {
     let mut body = BytesMut::new();
     let end = loop {
         let Some(chunk) = patience.wait(response.chunk()).await else { break BodyEnd::TimedOut };
         match chunk {
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_MAX_BYTES => {
-                body.extend_from_slice(&chunk[..BODY_MAX_BYTES - body.len()]);
+            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+                body.extend_from_slice(&chunk[..most - body.len()]);
                 break BodyEnd::TooLarge;
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),

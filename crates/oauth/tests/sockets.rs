@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use vestal_oauth::certificate::ClientCertificate;
 use vestal_oauth::departure::Departure;
-use vestal_oauth::http::{Answer, BODY_MAX_BYTES, BodyEnd, Exchange, Http};
+use vestal_oauth::http::{Answer, BODY_MAX_BYTES, BodyEnd, BodyMax, Exchange, Http};
 use vestal_oauth::reqwest_http::{ReqwestHttp, Settings, SettingsError};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -293,8 +293,13 @@ async fn a_body_of_just_the_limit_is_complete() {
             }
         })
         .await;
-        let answer = answer(send(&server.url(), LONG).await);
-        assert_eq!((answer.end, answer.body.len()), (end, BODY_MAX_BYTES));
+        let read = answer(send(&server.url(), LONG).await);
+        assert_eq!((read.end, read.body.len()), (end, BODY_MAX_BYTES));
+
+        // A request may want more of its answer.
+        let request = Request::get(server.url()).extension(BodyMax(2 * BODY_MAX_BYTES)).body(Bytes::new());
+        let read = answer(client().send(request.unwrap(), LONG).await);
+        assert_eq!((read.end, read.body.len()), (BodyEnd::Complete, length));
     }
 }
 

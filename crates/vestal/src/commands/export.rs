@@ -67,57 +67,89 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         match &args.file {
             None => write(&vestal, filter, args.with_secrets, io::stdout().lock(), context).await,
             Some(path) => {
-                let file = create(path)?;
-                let written = write(&vestal, filter, args.with_secrets, &file, context).await;
-                let written = written.and_then(|count| {
-                    file.sync_all()?;
-                    Ok(count)
-                });
-                if written.is_err() {
-                    // What is cut off is not left for the whole.
-                    let _ = std::fs::remove_file(path);
-                }
-                written
+                let part = Part::create(path)?;
+                let written = write(&vestal, filter, args.with_secrets, &part.file, context).await?;
+                part.finish()?;
+                Ok(written)
             }
         }
     };
-    let count = context.or_interrupted(Box::pin(exporting)).await??;
+    let Written { count, damage } = context.or_interrupted(Box::pin(exporting)).await??;
     if args.with_secrets {
         tracing::warn!(connections = count, "connections were exported with their secrets");
     }
     if let Some(path) = &args.file {
         context.output.note(format_args!("{count} connections are in {}", path.display()));
     }
-    Ok(())
+    // What could be read is worth keeping, and not to be taken for the whole.
+    damage.map_or(Ok(()), Err)
 }
 
-/// A file of one's own: 0600, and none that was there.
-fn create(path: &Path) -> Result<File, Failure> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-        let failure = Failure::failed(format!("{} cannot be written", path.display()));
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => failure
+/// What was written.
+struct Written {
+    /// How many connections.
+    count: u64,
+    /// What is wrong with the first that is missing.
+    damage: Option<Failure>,
+}
+
+/// A file of one's own, 0600, under a name that nobody takes for the whole until it is: what is cut off is not left behind.
+struct Part {
+    file: File,
+    path: PathBuf,
+    whole: PathBuf,
+}
+
+impl Part {
+    fn create(whole: &Path) -> Result<Self, Failure> {
+        let unwritable = || Failure::failed(format!("{} cannot be written", whole.display()));
+        if whole.symlink_metadata().is_ok() {
+            return Err(unwritable()
                 .why("it exists already, and others may be able to read it")
-                .next("name another file, or remove this one"),
-            _ => failure.why(error).next("name another file"),
+                .next("name another file, or remove this one"));
         }
-    })
+        let mut path = whole.as_os_str().to_owned();
+        path.push(".part");
+        let path = PathBuf::from(path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => unwritable()
+                .why(format!("{} is there: another export is under way, or was killed", path.display()))
+                .next("wait for it, or remove that"),
+            _ => unwritable().why(error).next("name another file"),
+        })?;
+        Ok(Self { file, path, whole: whole.to_owned() })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.path, &self.whole)
+    }
 }
 
-/// Writes them all. Returns how many there are.
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It is not there any more where it is the whole.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Writes them all.
 async fn write(
     vestal: &Vestal,
     filter: Filter,
     with_secrets: bool,
     to: impl Write,
     context: &Context,
-) -> Result<u64, Failure> {
+) -> Result<Written, Failure> {
     let all = vestal.engine.store().clients().await?;
     let clients: HashMap<_, _> = all.clients.into_iter().map(|client| (client.id, client)).collect();
+    // The connections of a client that is damaged are missing.
+    let mut damage = all.damaged.into_iter().next().map(Failure::from);
     let progress = Progress::new(context.output, None);
     let mut to = BufWriter::new(to);
     let mut pages = Pages::new(vestal, filter);
-    let (mut count, mut failure) = (0, None);
+    let mut count = 0;
     while let Some(page) = pages.next().await? {
         for connection in &page {
             let Some(client) = clients.get(&connection.client) else { continue };
@@ -125,32 +157,32 @@ async fn write(
             if with_secrets && (connection.grant.is_none() || connection.state == State::Disconnecting) {
                 continue;
             }
-            match record(vestal, connection, client, with_secrets) {
+            match record(vestal, connection, client, with_secrets, context).await {
                 Ok(record) => {
                     serde_json::to_writer(&mut to, &record).map_err(io::Error::from)?;
                     to.write_all(b"\n")?;
                     count += 1;
                 }
                 // One that is damaged keeps none of the others from being written.
-                Err(error) => failure = failure.or(Some(error)),
+                Err(error) => {
+                    damage = damage.or_else(|| Some(Failure::of(error, None, &context.calendar())));
+                }
             }
         }
         progress.show(count, None);
     }
     to.flush()?;
     progress.end();
-    pages.damage()?;
-    match failure.into_iter().next() {
-        None => Ok(count),
-        Some(error) => Err(Failure::of(error, None, &context.calendar())),
-    }
+    let damage = damage.or(pages.damage().err());
+    Ok(Written { count, damage })
 }
 
-fn record(
+async fn record(
     vestal: &Vestal,
     connection: &Connection,
     client: &Client,
     with_secrets: bool,
+    context: &Context,
 ) -> Result<ConnectionRecord, Error> {
     let grant = connection.grant.as_ref();
     let tokens = grant.map(|grant| &grant.tokens);
@@ -173,12 +205,19 @@ fn record(
         ..ConnectionRecord::named(connection.name.clone())
     };
     if with_secrets {
-        let secrets = vestal.engine.export(connection, client)?;
+        let secrets = vestal.engine.export(connection, client).await?;
+        if secrets.is_stranded {
+            context.output.warn(format_args!(
+                "{:?} cannot be imported again: the connection whose token it exchanges is gone",
+                connection.name.as_str()
+            ));
+        }
         let text = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
         record.refresh_token = text(secrets.refresh_token);
         record.access_token = text(secrets.access_token);
         record.id_token = text(secrets.id_token);
         record.extra = secrets.extra;
+        record.means = secrets.means;
     }
     Ok(record)
 }

@@ -1,6 +1,5 @@
 //! `vestal import`: refresh tokens that exist already, one or a million.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +28,6 @@ mod pizauth;
 mod report;
 mod source;
 
-use clients::Clients;
 use found::Found;
 use importer::{Importer, refused, view};
 use nango::Nango;
@@ -49,6 +47,7 @@ Examples:
   vestal import shop --client acme --refresh-token-file token.txt
   vestal import --file connections.jsonl --paused --tag batch=7
   vestal import --from csv --file customers.csv --client acme
+  vestal import --file europe.jsonl --client zoho --site server=accounts.zoho.eu
   vestal import drive --from google-authorized-user \\
       --file ~/.config/gcloud/application_default_credentials.json
   oidc-gen --print wlcg | vestal import --from oidc-agent --file -
@@ -86,6 +85,10 @@ pub(crate) struct Args {
     /// A tag for all that are imported; can be given again
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = super::tag)]
     tags: Vec<(String, String)>,
+
+    /// What stands for a variable of the provider's endpoints, for those that do not say: for a provider that is at many places, where these tokens come from; can be given again
+    #[arg(long = "site", value_name = "NAME=VALUE", value_parser = super::connect::site)]
+    site: Vec<(String, String)>,
 
     /// When to refresh those that do not say: auto, always or on-demand
     #[arg(long, value_name = "POLICY")]
@@ -181,7 +184,7 @@ fn single(args: &Args) -> Result<Found, Failure> {
         refresh_token: Some(token.to_owned()).filter(|token| !token.is_empty()),
         ..ConnectionRecord::named(name)
     };
-    Ok(Found { line: 1, record: Ok(record), client: None })
+    Ok(Found::line(1, Ok(record)))
 }
 
 async fn import(
@@ -191,9 +194,8 @@ async fn import(
     context: &Context,
 ) -> Result<(), Failure> {
     let now = vestal.engine.now();
-    let clients = Clients::new(vestal, context, args.client.clone(), args.provider.clone());
     if let Some(found) = single {
-        return one(found, args, clients, vestal, context).await;
+        return one(found, args, vestal, context).await;
     }
     let (send, mut batches) = mpsc::channel(READ_AHEAD);
     let read = Arc::new(AtomicU64::new(0));
@@ -204,27 +206,21 @@ async fn import(
             key: nango_key(args, context)?,
             integration: args.nango_integration.clone(),
         };
-        let (http, name_clients) = (Arc::clone(&vestal.http), args.client.is_none());
-        tokio::spawn(async move { source::ask(nango, http, name_clients, now, send).await })
+        let (http, told) = (Arc::clone(&vestal.http), (args.client.is_none(), context.output));
+        tokio::spawn(async move { source::ask(nango, http, told, now, send).await })
     } else {
         let path = args.file.clone().unwrap_or_else(|| "-".into());
         let from = source::open(&path, &read, &mut bytes)?;
         let (format, name) = (args.from, args.name.clone());
         tokio::task::spawn_blocking(move || source::read_all(format, name.as_ref(), from, now, &send))
     };
-    let mut importer = Importer {
-        args,
-        clients,
-        vestal,
-        context,
-        report: Report::new(context.output, bytes),
-        under_way: VecDeque::new(),
-    };
+    let report = Report::new(context.output, bytes);
+    let mut importer = Importer::new(args, vestal, context, report).await?;
     while let Some(batch) = batches.recv().await {
         importer.begin(batch).await?;
         importer.report.read(read.load(Ordering::Relaxed));
     }
-    while importer.settle().await? {}
+    importer.end().await?;
     match reading.await {
         Ok(read) => read?,
         Err(error) => return Err(Failure::failed("reading broke off").why(error)),
@@ -246,21 +242,16 @@ fn advice(args: &Args) -> String {
 }
 
 /// Imports the one that was named, and tells of it in a sentence.
-async fn one(
-    found: Found,
-    args: &Args,
-    clients: Clients<'_>,
-    vestal: &Vestal,
-    context: &Context,
-) -> Result<(), Failure> {
+async fn one(found: Found, args: &Args, vestal: &Vestal, context: &Context) -> Result<(), Failure> {
     let report = Report::new(context.output, None);
-    let mut importer = Importer { args, clients, vestal, context, report, under_way: VecDeque::new() };
+    let mut importer = Importer::new(args, vestal, context, report).await?;
     let new = match importer.prepare(found).await? {
         Ok(new) => new,
         Err(bad) => return Err(refused(Failure::usage(bad.error()), bad)),
     };
     let name = new.name.clone();
-    let outcome = vestal.engine.import(vec![new], args.replace).await.map(|mut all| all.pop());
+    let outcome =
+        vestal.engine.import(vec![new], args.replace, &importer.holders).await.map(|mut all| all.pop());
     let imported = match outcome {
         Ok(Some(Ok(imported))) => imported,
         Ok(Some(Err(error))) | Err(error) => {

@@ -132,7 +132,11 @@ async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) ->
             // One that cannot be changed holds up no other.
             tracing::warn!(%error, "a connection stays as it is");
         }
-        Some(Err(_)) | None => {}
+        Some(Err(error)) => {
+            failures += 1;
+            tracing::error!(%error, "a connection may stay as it is");
+        }
+        None => {}
     };
     while let Some(page) = pages.next().await? {
         for connection in page {

@@ -14,11 +14,12 @@ use super::found::{Bad, Found, GivenClient, LONGEST_BYTES};
 const CLIENT_ID: &str = "client_id";
 const CLIENT_SECRET: &str = "client_secret";
 
-/// What is in front of the name of a column of tags.
+/// What is in front of the name of a column of tags, and of one of what stands for variables of the provider's endpoints.
 const TAG: &str = "tag:";
+const SITE: &str = "site:";
 
 /// Reads a table. Its columns are called like the fields of a line of JSON; `client_id` and `client_secret` tell of the client,
-/// and `tag:NAME` is a tag. Where there is no `name`, the `external_id` is one.
+/// `tag:NAME` is a tag, and `site:NAME` what stands for a variable of the provider's endpoints. Where there is no `name`, the `external_id` is one.
 pub(crate) fn rows(from: impl Read + Send, now: Timestamp) -> impl Iterator<Item = io::Result<Found>> + Send {
     let read = Arc::new(AtomicUsize::new(0));
     let bounded = Bounded { from, read: Arc::clone(&read) };
@@ -55,7 +56,7 @@ pub(crate) fn rows(from: impl Read + Send, now: Timestamp) -> impl Iterator<Item
                 Err(error) => match error.kind() {
                     csv::ErrorKind::Utf8 { pos, .. } => {
                         let line = pos.as_ref().map_or(0, csv::Position::line);
-                        Ok(Found { line, record: Err(Bad::new("it is not UTF-8")), client: None })
+                        Ok(Found::line(line, Err(Bad::new("it is not UTF-8"))))
                     }
                     _ => Err(unreadable(error)),
                 },
@@ -68,10 +69,10 @@ pub(crate) fn rows(from: impl Read + Send, now: Timestamp) -> impl Iterator<Item
 fn found(line: u64, columns: &[String], row: &csv::StringRecord, now: Timestamp) -> Found {
     if row.len() != columns.len() {
         let why = format!("it has {} values, and there are {} columns", row.len(), columns.len());
-        return Found { line, record: Err(Bad::new(why)), client: None };
+        return Found::line(line, Err(Bad::new(why)));
     }
     let mut fields = Map::new();
-    let mut tags = Map::new();
+    let (mut tags, mut site) = (Map::new(), Map::new());
     let (mut client_id, mut secret) = (None, None);
     for (column, value) in columns.iter().zip(row).filter(|(_, value)| !value.is_empty()) {
         match column.as_str() {
@@ -81,13 +82,19 @@ fn found(line: u64, columns: &[String], row: &csv::StringRecord, now: Timestamp)
                 let truth = value.parse().map_or_else(|_| value.into(), Value::Bool);
                 fields.insert(column.clone(), truth);
             }
-            column => match column.strip_prefix(TAG) {
-                Some(tag) => drop(tags.insert(tag.to_owned(), value.into())),
-                None => drop(fields.insert(column.to_owned(), value.into())),
-            },
+            column => {
+                let (fields, name) = match (column.strip_prefix(TAG), column.strip_prefix(SITE)) {
+                    (Some(tag), _) => (&mut tags, tag),
+                    (None, Some(variable)) => (&mut site, variable),
+                    (None, None) => (&mut fields, column),
+                };
+                fields.insert(name.to_owned(), value.into());
+            }
         }
     }
-    fields.insert("tags".to_owned(), Value::Object(tags));
+    for (field, texts) in [("tags", tags), ("site", site)] {
+        fields.insert(field.to_owned(), Value::Object(texts));
+    }
     if !fields.contains_key("name")
         && let Some(id) = fields.get("external_id").cloned()
     {
@@ -98,7 +105,7 @@ fn found(line: u64, columns: &[String], row: &csv::StringRecord, now: Timestamp)
         secret: secret.map(Into::into),
         ..GivenClient::with_id(client_id, client_id)
     });
-    Found { line, record, client }
+    Found { client, ..Found::line(line, record) }
 }
 
 fn unreadable(error: csv::Error) -> io::Error {
@@ -155,9 +162,11 @@ mod tests {
             ("app", "s3cret")
         );
 
-        let found =
-            read("refresh_token,name,tag:batch,expires_at,paused\n\"rt,\"\"1\"\"\",a,7,1764417600,true\n");
+        let found = read(
+            "refresh_token,name,tag:batch,expires_at,paused,site:shop\n\"rt,\"\"1\"\"\",a,7,1764417600,true,acme\n",
+        );
         let first = found[0].record.as_ref().unwrap();
+        assert_eq!(first.site, [("shop".to_owned(), "acme".to_owned())].into());
         assert_eq!(first.refresh_token.as_deref(), Some("rt,\"1\""));
         assert_eq!((first.tags["batch"].as_str(), first.paused), ("7", true));
         assert_eq!(first.expires_at, Some("2025-11-29T12:00:00Z".parse().unwrap()));

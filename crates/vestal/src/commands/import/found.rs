@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use url::Url;
 use vestal_api::ConnectionRecord;
 use vestal_core::secret::SecretString;
+use vestal_core::site::Site;
 
 /// What is read as a whole has at most so many bytes, and so has a line.
 pub(crate) const LONGEST_BYTES: usize = 1024 * 1024;
@@ -20,6 +21,17 @@ pub(crate) struct Found {
     pub(crate) record: Result<ConnectionRecord, Bad>,
     /// The client that its tokens were issued to, where the other keeper knows it.
     pub(crate) client: Option<GivenClient>,
+    /// What Nango knows of where its tokens come from, in its words.
+    pub(crate) config: Option<Site>,
+    /// It is all that the other keeper has: without a refresh token, there is none.
+    pub(crate) is_all: bool,
+}
+
+impl Found {
+    /// What a line says, or why it says nothing.
+    pub(crate) fn line(line: u64, record: Result<ConnectionRecord, Bad>) -> Self {
+        Self { line, record, client: None, config: None, is_all: false }
+    }
 }
 
 /// Why something cannot be imported. Tells nothing that may be a secret.
@@ -109,6 +121,6 @@ pub(crate) fn json_lines(
             }),
             Err(bad) => Err(bad),
         };
-        Some(Ok(Found { line: number, record, client: None }))
+        Some(Ok(Found::line(number, record)))
     })
 }

@@ -48,7 +48,7 @@ pub(crate) fn read(text: &str, name: Option<&ConnectionName>) -> Result<Vec<Foun
         secret: file.client_secret.map(Into::into),
         ..GivenClient::with_id("google", file.client_id.ok_or_else(|| missing("client_id"))?)
     };
-    Ok(vec![Found { line: 1, record: Ok(record), client: Some(client) }])
+    Ok(vec![Found { client: Some(client), ..Found::line(1, Ok(record)) }])
 }
 
 #[cfg(test)]

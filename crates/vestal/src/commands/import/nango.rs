@@ -16,8 +16,9 @@ use url::Url;
 use vestal_api::{Code, ConnectionRecord};
 use vestal_core::clock::Clock as _;
 use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::site::Site;
 use vestal_core::token::Renewal;
-use vestal_oauth::http::{BodyEnd, Exchange, Http};
+use vestal_oauth::http::{BODY_MAX_BYTES, BodyEnd, BodyMax, Exchange, Http};
 
 use super::found::{Bad, Found};
 use crate::clock::SystemClock;
@@ -32,6 +33,12 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// How long it is waited for where it asks for patience, and how often.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const TRIES: usize = 5;
+
+/// The longest list of connections: some 80,000 of them.
+const LIST_MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// Nango cuts a longer list without a word.
+pub(crate) const LISTED_MOST: usize = 10_000;
 
 /// Where Nango is, and the key to it.
 pub(crate) struct Nango {
@@ -60,6 +67,8 @@ struct Full {
     tags: Option<BTreeMap<String, String>>,
     #[serde(default)]
     created_at: Option<Value>,
+    #[serde(default)]
+    connection_config: Option<Map<String, Value>>,
     credentials: Credentials,
 }
 
@@ -81,7 +90,7 @@ impl Nango {
         if let Some(integration) = &self.integration {
             url.query_pairs_mut().append_pair("integrationId", integration);
         }
-        let body = self.get(http, &url).await.map_err(|bad| {
+        let body = self.get(http, &url, LIST_MAX_BYTES).await.map_err(|bad| {
             Failure::new(Code::Failed, "Nango did not list its connections")
                 .why(bad.why)
                 .next(bad.next.unwrap_or_else(|| "check --nango-url and the secret key".to_owned()))
@@ -99,13 +108,16 @@ impl Nango {
         url.query_pairs_mut()
             .append_pair("provider_config_key", &entry.provider_config_key)
             .append_pair("refresh_token", "true");
-        let record = match self.get(http, &url).await {
+        let read = match self.get(http, &url, BODY_MAX_BYTES).await {
             Ok(body) => record(entry, &body, now),
             Err(bad) => Err(bad),
         };
-        let record = record.map_err(|bad| Bad { name: Some(name(entry)), ..bad });
+        let (record, config) = match read {
+            Ok((record, config)) => (Ok(record), Some(config)),
+            Err(bad) => (Err(Bad { name: Some(name(entry)), ..bad }), None),
+        };
         // Its API does not tell the client's id, which has to be a client of that name here.
-        Found { line, record, client: None }
+        Found { config, is_all: true, ..Found::line(line, record) }
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -116,12 +128,13 @@ impl Nango {
         url
     }
 
-    async fn get(&self, http: &dyn Http, url: &Url) -> Result<Bytes, Bad> {
+    async fn get(&self, http: &dyn Http, url: &Url, most: usize) -> Result<Bytes, Bad> {
         let mut tries = 1;
         loop {
             let request = http::Request::get(url.as_str())
                 .header("accept", "application/json")
                 .header("authorization", format!("Bearer {}", self.key.expose_secret()))
+                .extension(BodyMax(most))
                 .body(Bytes::new())
                 .map_err(|_| {
                     Bad::new("the secret key cannot be sent").next("check that it is one line of ASCII")
@@ -159,15 +172,16 @@ fn name(entry: &Entry) -> String {
     format!("{}/{}", entry.provider_config_key, entry.connection_id)
 }
 
-fn record(entry: &Entry, body: &[u8], now: Timestamp) -> Result<ConnectionRecord, Bad> {
+/// A connection, and what Nango knows of where its tokens come from.
+fn record(entry: &Entry, body: &[u8], now: Timestamp) -> Result<(ConnectionRecord, Site), Bad> {
     let full: Full =
         serde_json::from_slice(body).map_err(|_| Bad::new("what Nango has of it cannot be read"))?;
     let Credentials { kind, access_token, refresh_token, expires_at, raw } = full.credentials;
     let kind = kind.unwrap_or_default();
     let renewal = match kind.as_str() {
-        "OAUTH2" if refresh_token.is_some() => Renewal::RefreshToken,
-        "OAUTH2" => Renewal::None,
-        "OAUTH2_CC" => Renewal::ClientCredentials,
+        // Without a refresh token it is as its provider does it.
+        "OAUTH2" => None,
+        "OAUTH2_CC" => Some(Renewal::ClientCredentials),
         _ => return Err(Bad::new("Nango has no OAuth 2.0 tokens for it").next("it is nothing for Vestal")),
     };
     // Read as a line of ours is: times and scopes come in many shapes.
@@ -186,14 +200,17 @@ fn record(entry: &Entry, body: &[u8], now: Timestamp) -> Result<ConnectionRecord
     for field in ["access_token", "refresh_token", "expires_in", "expires_at"] {
         raw.remove(field);
     }
-    Ok(ConnectionRecord {
+    let texts = full.connection_config.unwrap_or_default().into_iter();
+    let config = texts.filter_map(|(field, value)| Some((field, value.as_str()?.to_owned()))).collect();
+    let record = ConnectionRecord {
         client: Some(entry.provider_config_key.clone()),
         external_id: Some(entry.connection_id.clone()),
         tags: full.tags.unwrap_or_default(),
-        renewal: Some(renewal),
+        renewal,
         refresh_token,
         access_token,
         extra: raw,
         ..read
-    })
+    };
+    Ok((record, config))
 }

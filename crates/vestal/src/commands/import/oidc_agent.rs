@@ -47,7 +47,7 @@ pub(crate) fn read(text: &str, name: Option<&ConnectionName>) -> Result<Vec<Foun
     };
     let record =
         ConnectionRecord { refresh_token: Some(refresh_token), scope, ..ConnectionRecord::named(name) };
-    Ok(vec![Found { line: 1, record: Ok(record), client: Some(client) }])
+    Ok(vec![Found { client: Some(client), ..Found::line(1, Ok(record)) }])
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use jiff::Timestamp;
 use url::Url;
 use vestal_api::ConnectionRecord;
-use vestal_core::token::{Renewal, saturating_add};
+use vestal_core::token::saturating_add;
 
 use super::found::{Bad, Found, GivenClient};
 
@@ -40,7 +40,7 @@ pub(crate) fn read(dump: &[u8]) -> Result<Vec<Found>, Bad> {
     let found = found.into_iter().zip(1..).filter_map(|((name, client, tokens), line)| {
         let tokens = tokens?;
         let record = record(&name, tokens).map_err(|bad| Bad { name: Some(name), ..bad });
-        Some(Found { line, record, client: Some(client) })
+        Some(Found { client: Some(client), is_all: true, ..Found::line(line, record) })
     });
     Ok(found.collect())
 }
@@ -55,7 +55,6 @@ struct Tokens {
 
 fn record(name: &str, tokens: Tokens) -> Result<ConnectionRecord, Bad> {
     Ok(ConnectionRecord {
-        renewal: tokens.refresh_token.is_none().then_some(Renewal::None),
         refresh_token: tokens.refresh_token,
         access_token: Some(tokens.access_token),
         issued_at: Some(tokens.obtained),
@@ -149,7 +148,9 @@ impl Bytes<'_> {
     }
 
     fn time(&mut self) -> Option<Timestamp> {
-        let since_1970 = Duration::from_secs(self.long()?) + Duration::from_nanos(self.short()?.into());
+        let (seconds, nanoseconds) = (self.long()?, self.short()?);
+        let since_1970 =
+            Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds.into()))?;
         Some(saturating_add(Timestamp::UNIX_EPOCH, since_1970))
     }
 }
@@ -216,11 +217,18 @@ mod tests {
         assert_eq!((work.refresh_token.as_deref(), work.access_token.as_deref()), (Some("rt"), Some("at")));
         assert_eq!(work.issued_at, Some("2025-11-29T12:00:00Z".parse().unwrap()));
         assert_eq!(work.expires_at, Some("2025-11-29T13:00:00.5Z".parse().unwrap()));
-        assert_eq!(found[0].record.as_ref().unwrap().renewal, Some(Renewal::None));
+        assert!(found[0].is_all && found[0].record.as_ref().unwrap().refresh_token.is_none());
         let client = found[1].client.as_ref().unwrap();
         assert_eq!((client.name.as_str(), client.client_id.as_str()), ("login.example", "app"));
         assert_eq!(client.token_endpoint.as_ref().unwrap().as_str(), "https://login.example/token");
         assert!(client.secret.is_some() && client.scopes == ["a", "b"]);
+    }
+
+    #[test]
+    fn a_time_past_all_times_is_no_dump() {
+        let account = Writer::default().long(1).account("work", None).short(1).text("at");
+        let dump = account.long(u64::MAX).short(u32::MAX).long(0).short(0).option(None);
+        assert_eq!(read(&dump.sealed(1)).unwrap_err().why, "it is no dump of pizauth 1");
     }
 
     #[test]

@@ -13,12 +13,13 @@ use vestal_oauth::http::Http;
 
 use super::found::{self, Bad, Found, LONGEST_BYTES};
 use super::importer::refused;
-use super::nango::Nango;
+use super::nango::{LISTED_MOST, Nango};
 use super::{Format, csv, google, oidc_agent, pizauth};
 use crate::failure::Failure;
+use crate::output::Output;
 
 /// How many connections are written in one transaction.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// How many connections Nango is asked for at once.
 const ASKED_AT_ONCE: usize = 4;
@@ -121,12 +122,17 @@ fn unreadable(error: io::Error) -> Failure {
 pub(super) async fn ask(
     nango: Nango,
     http: Arc<dyn Http>,
-    name_clients: bool,
+    (name_clients, output): (bool, Output),
     now: Timestamp,
     send: mpsc::Sender<Vec<Found>>,
 ) -> Result<(), Failure> {
     let (nango, mut line) = (Arc::new(nango), 0_u64);
     let entries = nango.list(&*http).await?;
+    if entries.len() == LISTED_MOST {
+        output.warn(format_args!(
+            "Nango listed exactly {LISTED_MOST} connections, and lists no more: import one integration at a time, with --nango-integration"
+        ));
+    }
     for some in entries.chunks(ASKED_AT_ONCE) {
         let mut asking = Vec::new();
         for entry in some {
