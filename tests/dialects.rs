@@ -44,7 +44,9 @@ fn each_provider_hears_its_own_dialect() {
     ] {
         let home = Home::new();
         let provider = Provider::start(home.record(), |settings| settings.dialect = dialect);
-        home.connect_with("shop", &["--provider", profile], &provider);
+        // Named, since some take it only in their sandboxes.
+        let redirect_uri = ["--redirect-uri", "http://localhost:8724/callback"];
+        home.connect_with("shop", &[&["--provider", profile], &redirect_uri[..]].concat(), &provider);
         home.vestal(&["refresh", "shop"]).ok();
         assert!(provider.accepts(home.vestal(&["token", "shop"]).ok().stdout.trim()), "{profile}");
         home.vestal(&["disconnect", "shop"]).ok();

@@ -30,6 +30,7 @@ mod processes;
 mod proofs;
 mod providers;
 mod recipes;
+mod redirects;
 mod running;
 mod secrets;
 mod services;

@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestal_core::provider::{
-    Deprecation, ErrorFact, Fact, Issuer, Provider, Quota, ShorterLife, Stated, Wait,
+    Deprecation, ErrorFact, Fact, Issuer, Provider, Quota, RedirectFact, RedirectForm, ShorterLife, Stated,
+    Wait,
 };
 
 use crate::EvidenceView;
@@ -28,6 +29,8 @@ pub struct ProviderView {
     pub issuer_example: Option<String>,
     /// Every fact.
     pub facts: Vec<FactView>,
+    /// Which forms of redirect URI it accepts; empty where that is not known.
+    pub redirect_uris: Vec<RedirectView>,
     /// The scopes worth knowing, with what they allow.
     pub scopes: BTreeMap<String, String>,
     /// The scopes that are asked for when the user names none.
@@ -79,6 +82,18 @@ pub struct FactView {
     pub value: String,
     /// Whether it is your own file that says so, laid over the one that comes with Vestal.
     pub yours: bool,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// A form of redirect URI that a provider accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedirectView {
+    /// The form: `https`, `http-localhost` or `http-loopback`.
+    pub form: RedirectForm,
+    /// When it is accepted; `null` for always.
+    pub when: Option<String>,
     /// Where that comes from.
     #[serde(flatten)]
     pub origin: Origin,
@@ -182,6 +197,7 @@ impl From<&Provider> for ProviderView {
             issuer,
             issuer_example: provider.endpoints.issuer_example.clone(),
             facts: facts(provider),
+            redirect_uris: provider.client.redirect_uris.iter().map(|it| redirect(provider, it)).collect(),
             scopes: provider.authorization.scopes.clone(),
             default_scopes: provider.authorization.default_scopes.clone(),
             parameters: provider.authorization.parameters.clone(),
@@ -216,6 +232,14 @@ fn meaning(provider: &Provider, error: &ErrorFact) -> MeaningView {
             Wait::UtcMidnight => "utc-midnight".to_owned(),
         }),
         origin: origin(provider, error.source.as_ref(), error.unverified, error.note.as_ref()),
+    }
+}
+
+fn redirect(provider: &Provider, it: &RedirectFact) -> RedirectView {
+    RedirectView {
+        form: it.form,
+        when: it.when.clone(),
+        origin: origin(provider, it.source.as_ref(), it.unverified, it.note.as_ref()),
     }
 }
 

@@ -23,6 +23,7 @@ mod fact;
 mod identity;
 mod lives;
 pub mod parse;
+mod redirect;
 mod requests;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -43,6 +44,7 @@ pub use lives::{
     AccessTokenFacts, Grace, IdleLimit, KnownLife, RefreshTokenFacts, Reuse, Rotation, ShorterLife,
 };
 pub use parse::Stated;
+pub use redirect::{Redirect, RedirectFact, RedirectForm};
 pub use requests::{Encoding, HeaderCredentials, RequestFacts};
 pub use site::{Pattern, SiteVariable};
 

@@ -21,8 +21,9 @@ connection, and `vestal providers show PROVIDER` every fact with its source.
 A refresh comes up to a tenth of the wait earlier than the table says, so that many connections spread out. A lost answer may have held the only new
 refresh token: how soon the old one is tried again depends on whether that can do harm, and if it is refused, a person is told that an answer was lost.
 
-The redirect URI that a text calls *shown here* is the one that `vestal connect` shows: `http://localhost:8724/callback`, unless you name another by
-`--redirect-uri`. Where that is https, or on another machine, paste the URL that the browser ends at.
+The redirect URI that a text calls *shown here* is the one that `vestal connect` shows: `http://localhost:8724/callback`, or with `127.0.0.1` where the
+provider takes no `localhost`, unless you name another by `--redirect-uri`. Where a provider takes https only, that is a page of your own: it need not
+show anything, since you paste the URL that the browser ends at.
 ";
 
 const COLUMNS: [&str; 8] = [
@@ -115,9 +116,8 @@ fn worth_knowing(provider: &Provider) -> Vec<String> {
         Some(format!("{name}: {}{}", fact.note.as_ref()?, words::mark(fact.unverified)))
     }
     let (access, refresh) = (&provider.access_token, &provider.refresh_token);
-    let redirect_uri = provider.client.redirect_uri.as_ref();
     [
-        redirect_uri.map(|fact| format!("Redirect URI: {}{}", fact.value, words::mark(fact.unverified))),
+        words::redirect_uri(provider),
         words::flows(provider),
         note("Client authentication", &provider.client.auth),
         note("Offline scope", &provider.authorization.offline_scope),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestal_core::provider::{Deprecation, Fact, Grace, Limit, Provider, Reuse, Rotation};
+use vestal_core::provider::{Deprecation, Fact, Grace, Limit, Provider, RedirectFact, Reuse, Rotation};
 use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
 use vestal_core::token::Renewal;
 
@@ -272,6 +272,18 @@ pub(crate) fn flows(provider: &Provider) -> Option<String> {
     let fact = provider.client.flows.as_ref()?;
     let names: Vec<String> = fact.value.iter().map(|flow| flow.as_str().replace('_', " ")).collect();
     Some(format!("Grants: {}{}", names.join(", "), mark(fact.unverified)))
+}
+
+/// Which redirect URIs it accepts.
+pub(crate) fn redirect_uri(provider: &Provider) -> Option<String> {
+    let form = |fact: &RedirectFact| {
+        let when = fact.when.as_ref().map(|when| format!(" where {when}")).unwrap_or_default();
+        format!("{}{when}{}", fact.form.words(), mark(fact.unverified))
+    };
+    let forms: Vec<String> = provider.client.redirect_uris.iter().map(form).collect();
+    let notes = provider.client.redirect_uris.iter().filter_map(|fact| fact.note.as_ref());
+    let notes: String = notes.map(|note| format!(" {note}")).collect();
+    (!forms.is_empty()).then(|| format!("Redirect URI: {}.{notes}", forms.join("; ")))
 }
 
 /// How many tokens and requests it bears, and what Vestal does about it.

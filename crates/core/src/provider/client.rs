@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Fact, Provider};
+use super::{Fact, Provider, RedirectFact};
 use crate::client::{ClientAuth, Endpoints};
 
 /// What a provider accepts as a client.
@@ -18,8 +18,9 @@ pub struct ClientFacts {
     pub assertion_audience: Option<Fact<AssertionAudience>>,
     /// Whether tokens are to be bound to a key (RFC 9449).
     pub dpop: Option<Fact<bool>>,
-    /// Which redirect URIs it accepts, in a sentence.
-    pub redirect_uri: Option<Fact<String>>,
+    /// Which forms of redirect URI it accepts; any, where it says nothing.
+    #[serde(default)]
+    pub redirect_uris: Vec<RedirectFact>,
 }
 
 /// A grant by which a provider gives tokens (names after RFC 7591 §2).

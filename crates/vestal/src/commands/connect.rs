@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use vestal_api::{ConnectedView, ConsentView};
-use vestal_core::client::{Client, ClientAuth};
+use vestal_api::ConsentView;
+use vestal_core::client::ClientAuth;
 use vestal_core::connection::ConnectionName;
 use vestal_core::site::{Site, UnfitSite};
 use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error, ExchangeFrom};
 
+use self::account::whose;
+use self::client::Wanted;
+use self::outcome::conclude;
 use self::service_account::ServiceAccount;
-use super::registration::{ClientOptions, open_or_set_up, register, split};
+use super::registration::{ClientOptions, check_redirect, open_or_set_up, split};
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
 use crate::loopback::Loopback;
 use crate::terminal;
 use crate::warnings;
-use crate::when::Calendar;
 
+mod account;
 mod browser;
+mod client;
 mod device;
+mod outcome;
 mod redirected;
 mod service_account;
 
@@ -167,6 +172,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         options.auth = options.auth.or(Some(ClientAuth::None));
         options.client_id = options.client_id.or_else(|| account.client_id.clone());
     }
+    options.redirects_nobody = args.device
+        || args.grant == GrantType::ClientCredentials
+        || args.exchange_from.is_some()
+        || service_account.is_some();
     let wanted = Wanted { name: &name, provider, client };
     let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
 
@@ -205,6 +214,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Box::pin(device::consent(&vestal, context, begin, account)).await?
         }
         GrantType::AuthorizationCode => {
+            let provider = vestal.engine.catalogue().get(&client.provider);
+            check_redirect(&client, &*provider.map_err(|error| Failure::of(error.into(), None, &calendar))?)?;
             let begin = BeginConnect {
                 name: name.clone(),
                 client: client.name.clone(),
@@ -272,116 +283,6 @@ async fn begin_connect(
     }
 }
 
-/// Whose consent is taken: as somebody said, or else that of before, if it is known whose that was.
-async fn whose(
-    vestal: &Vestal,
-    name: &ConnectionName,
-    said: Option<Account>,
-    calendar: &Calendar,
-) -> Result<Account, Failure> {
-    if let Some(said) = said {
-        return Ok(said);
-    }
-    let knows = vestal.engine.knows_account(name).await;
-    if knows.map_err(|error| Failure::of(error, None, calendar))? {
-        return Ok(Account::AsBefore);
-    }
-    let quoted = name.as_str();
-    if !terminal::has_person() {
-        let typed = word(quoted);
-        return Err(Failure::usage(format!("whose account {quoted:?} is, is not known"))
-            .why("the provider did not say it, so the next consent cannot be compared; and there is nobody at the terminal to ask")
-            .next(format!(
-                "vestal connect --same-account {typed}; or, for another account: vestal connect --another-account {typed}"
-            )));
-    }
-    let answer = terminal::ask(&format!(
-        "It is not known whose account {quoted:?} is. Will you consent as the same one as before? [y/N] "
-    ))?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(Account::Vouched),
-        _ => Err(Failure::usage("nothing was begun")
-            .why("a connection is one account's")
-            .next(format!("for another account: vestal connect --another-account {}", word(quoted)))),
-    }
-}
-
-/// What somebody said of the client to use.
-struct Wanted<'a> {
-    name: &'a ConnectionName,
-    provider: Option<String>,
-    client: Option<String>,
-}
-
-impl Wanted<'_> {
-    /// The client to connect with; it is added where there is none.
-    async fn client(
-        self,
-        vestal: &Vestal,
-        context: &Context,
-        options: ClientOptions,
-        scopes: &[String],
-        calendar: &Calendar,
-    ) -> Result<Client, Failure> {
-        let failed = |error| Failure::of(error, None, calendar);
-        let store = vestal.engine.store();
-        let existing = match store.connection_named(self.name).await? {
-            Some(connection) => store.client(connection.client).await?,
-            None => None,
-        };
-        match (self.provider, self.client) {
-            (None, None) => existing.ok_or_else(|| {
-                Failure::usage(format!("there is no connection {:?} yet", self.name.as_str()))
-                    .why("to make one, it has to be known with which provider")
-                    .next(format!(
-                        "vestal connect --provider P {}; see: vestal providers list",
-                        word(self.name.as_str())
-                    ))
-            }),
-            (None, Some(client)) => vestal.engine.client_named(&client).await.map_err(failed),
-            (Some(provider), Some(name)) => match store.client_named(&name).await? {
-                Some(client) if client.provider != provider => Err(Failure::usage(format!(
-                    "the client {name:?} belongs to the provider {:?}",
-                    client.provider
-                ))
-                .next("name another client, or leave --provider out")),
-                Some(client) => Ok(already(client, &options)?),
-                None => register(vestal, context, &provider, name, options, scopes).await,
-            },
-            (Some(provider), None) => {
-                if let Some(existing) = existing.filter(|client| client.provider == provider) {
-                    return already(existing, &options);
-                }
-                let mut clients = store.clients().await?.clients;
-                clients.retain(|client| client.provider == provider);
-                match (clients.pop(), clients.len()) {
-                    (None, _) => {
-                        register(vestal, context, &provider, provider.clone(), options, scopes).await
-                    }
-                    (Some(only), 0) => already(only, &options),
-                    (Some(last), _) => {
-                        let names = clients.iter().chain([&last]).map(|client| client.name.clone());
-                        let names: Vec<String> = names.collect();
-                        Err(Failure::usage(format!("{provider} has several clients"))
-                            .why(names.join(", "))
-                            .next("name the one you mean with --client"))
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A client that exists, unless something else was said of it.
-fn already(client: Client, options: &ClientOptions) -> Result<Client, Failure> {
-    if options.client_id.as_ref().is_none_or(|id| *id == client.client_id) {
-        return Ok(client);
-    }
-    Err(Failure::usage(format!("the client {:?} exists already, with another client id", client.name))
-        .why(format!("it is {}", client.client_id))
-        .next("give the new one a name of its own with --client"))
-}
-
 /// Says where to consent.
 fn announce(name: &ConnectionName, request: &ConsentRequest, context: &Context) -> Result<(), Failure> {
     let output = context.output;
@@ -423,63 +324,6 @@ async fn pasted(
         context.output.warn(format_args!("{unfit}; paste it again:"));
     })?;
     context.to_its_end(vestal.engine.finish_connect(&redirected, account)).await
-}
-
-/// Says what came of it.
-async fn conclude(
-    vestal: &Vestal,
-    connected: Connected,
-    context: &Context,
-    calendar: &Calendar,
-) -> Result<(), Failure> {
-    let output = context.output;
-    let connection = vestal.engine.store().connection_named(&connected.name).await?;
-    let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
-    let Connected { name, generation, scope, expires_at, refresh_token, advice, about, .. } = connected;
-    if output.json {
-        output.json(&ConnectedView {
-            name,
-            generation,
-            scope,
-            expires_at,
-            refresh_token,
-            next_refresh_at,
-            advice,
-            site: about.site,
-            redirect: about.redirect,
-        })?;
-        return Ok(());
-    }
-    let scopes = scope.map(|scope| format!(" for {scope}")).unwrap_or_default();
-    let ends = match expires_at {
-        Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
-        None => "nobody says when the access token ends".to_owned(),
-    };
-    let renewed = match (next_refresh_at, refresh_token) {
-        (Some(at), true) => {
-            format!("there is a refresh token, to be used next {}", calendar.moment_and_away(at))
-        }
-        (Some(at), false) => format!("it is renewed next {}", calendar.moment_and_away(at)),
-        (None, true) => "there is a refresh token".to_owned(),
-        (None, false) => "there is NO refresh token".to_owned(),
-    };
-    let done = output.palette.good("connected");
-    output.line(format_args!("{:?} is {done}{scopes}; {ends}; {renewed}", name.as_str()))?;
-    for (what, said) in about.site.iter().chain(&about.redirect) {
-        output.note(format_args!("  {what}  {said}"));
-    }
-    if next_refresh_at.is_none() && !refresh_token {
-        output.warn(format_args!(
-            "the provider gave no refresh token, so {:?} ends with its access token, and nothing can keep it alive",
-            name.as_str()
-        ));
-    }
-    if let Some(advice) = advice {
-        output.note(format_args!("  {}  {advice}", output.error_palette.strong("next:")));
-    } else if output.is_terminal() {
-        output.note("Keep it alive with: vestal serve; or by cron: vestal refresh --due --within 12h");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

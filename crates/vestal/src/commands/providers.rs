@@ -180,6 +180,14 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
         output.line(format_args!("  {} = {}{yours}", fact.name, fact.value))?;
         tell_origin(&fact.origin, output)?;
     }
+    if !view.redirect_uris.is_empty() {
+        title("Redirect URIs")?;
+    }
+    for it in &view.redirect_uris {
+        let when = it.when.as_ref().map(|when| format!(", where {when}")).unwrap_or_default();
+        tell(&format!("{}{when}", it.form.words()), 2, output)?;
+        tell_origin(&it.origin, output)?;
+    }
     if !view.evidence.is_empty() {
         title("What was seen")?;
     }

@@ -197,6 +197,11 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
             wrong("client.flows", format!("{name:?} is named twice"));
         }
     }
+    let forms = provider.client.redirect_uris.iter();
+    let forms = forms.map(|fact| format!("{:?} {:?}", fact.form, fact.when)).collect();
+    if twice(forms).is_some() {
+        wrong("client.redirect_uris", "a form is named twice".into());
+    }
     let names = provider.requests.names.as_ref();
     if names.is_some_and(|fact| fact.value.values().any(|name| name.trim().is_empty())) {
         wrong("requests.names", "a parameter has a name: leave it out where it is RFC 6749's".into());

@@ -208,7 +208,7 @@ impl<'a> Clients<'a> {
                 client_id: given.client_id.clone(),
                 auth: registration::choose_auth(None, proof, &accepted)?,
                 secret: given.secret.clone(),
-                redirect_uri: registration::redirect_uri(None)?,
+                redirect_uri: registration::our_redirect_uri(&provider.client)?,
                 scopes: match given.scopes.is_empty() {
                     true => provider.authorization.default_scopes.clone(),
                     false => given.scopes.clone(),

@@ -83,6 +83,18 @@ pub(super) const MEANINGS: &[Kind] = &[
     ),
     ("\"none\"]", "\"client_secret_basic\"]", &["16:1: \"client_secret_basic\" is named twice"]),
     (
+        "[requests]\n",
+        "redirect_uris = [{ is = \"https\", source = \"page\" }, { is = \"https\", unverified = true }]\n[requests]\n",
+        &["19:1: a form is named twice"],
+    ),
+    (
+        "[requests]\n",
+        "redirect_uris = [{ is = \"https\", when = \"it is published\" }]\n[requests]\n",
+        &[
+            "19:18: client.redirect_uris names no source: add `source = \"…\"`, or mark it `unverified = true`",
+        ],
+    ),
+    (
         "[\"read\", \"offline\"]",
         "[\"read\"]",
         &["24:1: without \"offline\" among them, there is no refresh token: add it"],

@@ -173,6 +173,13 @@ pub(super) const SHAPES: &[Kind] = &[
         ],
     ),
     (
+        "[requests]\n",
+        "redirect_uris = [{ is = \"http\", source = \"page\" }]\n[requests]\n",
+        &[
+            "19:25: unknown variant `http`, expected one of `https`, `http-localhost`, `http-loopback`; did you mean `https`?",
+        ],
+    ),
+    (
         "\"4 per second\"",
         "\"4/s\"",
         &[

@@ -1,0 +1,65 @@
+//! What came of a consent.
+
+use vestal_api::ConnectedView;
+use vestal_engine::Connected;
+
+use crate::context::{Context, Vestal};
+use crate::failure::Failure;
+use crate::when::Calendar;
+
+/// Says what came of it.
+pub(super) async fn conclude(
+    vestal: &Vestal,
+    connected: Connected,
+    context: &Context,
+    calendar: &Calendar,
+) -> Result<(), Failure> {
+    let output = context.output;
+    let connection = vestal.engine.store().connection_named(&connected.name).await?;
+    let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
+    let Connected { name, generation, scope, expires_at, refresh_token, advice, about, .. } = connected;
+    if output.json {
+        output.json(&ConnectedView {
+            name,
+            generation,
+            scope,
+            expires_at,
+            refresh_token,
+            next_refresh_at,
+            advice,
+            site: about.site,
+            redirect: about.redirect,
+        })?;
+        return Ok(());
+    }
+    let scopes = scope.map(|scope| format!(" for {scope}")).unwrap_or_default();
+    let ends = match expires_at {
+        Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
+        None => "nobody says when the access token ends".to_owned(),
+    };
+    let renewed = match (next_refresh_at, refresh_token) {
+        (Some(at), true) => {
+            format!("there is a refresh token, to be used next {}", calendar.moment_and_away(at))
+        }
+        (Some(at), false) => format!("it is renewed next {}", calendar.moment_and_away(at)),
+        (None, true) => "there is a refresh token".to_owned(),
+        (None, false) => "there is NO refresh token".to_owned(),
+    };
+    let done = output.palette.good("connected");
+    output.line(format_args!("{:?} is {done}{scopes}; {ends}; {renewed}", name.as_str()))?;
+    for (what, said) in about.site.iter().chain(&about.redirect) {
+        output.note(format_args!("  {what}  {said}"));
+    }
+    if next_refresh_at.is_none() && !refresh_token {
+        output.warn(format_args!(
+            "the provider gave no refresh token, so {:?} ends with its access token, and nothing can keep it alive",
+            name.as_str()
+        ));
+    }
+    if let Some(advice) = advice {
+        output.note(format_args!("  {}  {advice}", output.error_palette.strong("next:")));
+    } else if output.is_terminal() {
+        output.note("Keep it alive with: vestal serve; or by cron: vestal refresh --due --within 12h");
+    }
+    Ok(())
+}
