@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use vestal_sandbox::Client;
+use vestal_sandbox::{Client, Dialect};
 
 use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
 
@@ -89,6 +89,30 @@ fn where_only_https_is_taken_the_final_url_is_pasted() {
     });
     home.connect_with("shop", &["--provider", "etsy", "--redirect-uri", PAGE], &provider);
     assert!(provider.accepts(home.vestal(&["token", "shop"]).ok().stdout.trim()));
+}
+
+/// eBay's requests hold the RuName that it gives for a page, and its browser ends at the page.
+#[test]
+fn a_name_stands_for_the_redirect_uri_where_the_provider_gives_one() {
+    const NAME: &str = "Acme_Inc-AcmeApp-PRD-1a2b3c";
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| {
+        settings.clients = vec![Client::confidential(CLIENT_ID, CLIENT_SECRET).redirect_name(NAME, PAGE)];
+        settings.dialect = Dialect { refuses_pkce: true, ..Dialect::default() };
+    });
+    let told = home.vestal(&add("ebay", "ebay", &["--redirect-uri", PAGE])).code(2).stderr;
+    assert!(
+        told.contains("eBay gives a name for the redirect URI") && told.contains("--redirect-name NAME"),
+        "{told}"
+    );
+    let named = ["--provider", "ebay", "--redirect-uri", PAGE, "--redirect-name", NAME];
+    home.connect_with("shop", &named, &provider);
+    assert!(provider.accepts(home.vestal(&["token", "shop"]).ok().stdout.trim()));
+    assert!(home.vestal(&["client", "show", "ebay"]).ok().stdout.contains(NAME));
+    // And so at the next consent.
+    home.consent("shop", &["--same-account"], "").ok();
+    let stats = provider.sandbox().stats().clone();
+    assert_eq!((stats.authorizations, stats.exchanges, stats.refusals), (2, 2, 0), "{stats:?}");
 }
 
 #[test]

@@ -56,6 +56,11 @@ impl Browser {
         let redirect_uri = authorization.query_pairs().find(|(key, _)| key == "redirect_uri");
         // A request that was pushed names none here.
         let redirect_uri = redirect_uri.map_or_else(|| REDIRECT_URI.to_owned(), |(_, uri)| uri.into_owned());
+        let is_end = |url: &Url| match redirect_uri.contains("://") {
+            true => url.as_str().starts_with(&redirect_uri),
+            // What is named leads away from the provider.
+            false => url.host() != authorization.host(),
+        };
         let mut url = authorization.clone();
         for _ in 0..REDIRECTS {
             let answer = self.get(&url);
@@ -63,7 +68,7 @@ impl Browser {
                 panic!("{url} answered {} and did not redirect: {}", answer.status, answer.body);
             };
             url = url.join(location).unwrap();
-            if url.as_str().starts_with(&redirect_uri) {
+            if is_end(&url) {
                 return url;
             }
         }

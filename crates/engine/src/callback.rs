@@ -158,9 +158,9 @@ impl Inner {
             &client.endpoints.token,
             &credentials,
             &code,
-            &authorization.redirect_uri,
+            endpoints.sent_redirect_uri(&authorization.redirect_uri),
             &verifier,
-            &authorization.endpoints.resources,
+            &endpoints.resources,
             &provider.requests,
         );
         let means = Means { proof_key: self.new_proof_key(&client), ..Means::default() };

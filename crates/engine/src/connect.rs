@@ -105,7 +105,7 @@ impl Engine {
         let request = AuthorizationRequest {
             endpoint: &endpoint,
             client_id: &client.client_id,
-            redirect_uri: &client.redirect_uri,
+            redirect_uri: client.sent_redirect_uri(),
             scopes: &scopes,
             resources: &client.endpoints.resources,
             state: &state,

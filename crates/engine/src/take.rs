@@ -298,7 +298,7 @@ impl Inner {
                 endpoints.for_refreshes(),
                 credentials,
                 token,
-                &client.redirect_uri,
+                client.sent_redirect_uri(),
                 &endpoints.resources,
                 requests,
             )

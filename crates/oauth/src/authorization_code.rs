@@ -39,8 +39,8 @@ pub struct AuthorizationRequest<'a> {
     pub endpoint: &'a Url,
     /// The client's identifier.
     pub client_id: &'a str,
-    /// Where the browser is sent afterwards, exactly as it is registered.
-    pub redirect_uri: &'a Url,
+    /// Where the browser is sent afterwards, exactly as it is registered; or the name that stands for it.
+    pub redirect_uri: &'a str,
     /// The scopes. None: the provider's default.
     pub scopes: &'a [String],
     /// The APIs that tokens are to be for (RFC 8707). None: the provider's default.
@@ -64,7 +64,7 @@ impl AuthorizationRequest<'_> {
         let mut query: Vec<(Cow<'_, str>, Cow<'_, str>)> = vec![
             ("response_type".into(), "code".into()),
             (self.requests.name("client_id").into(), self.client_id.into()),
-            ("redirect_uri".into(), self.redirect_uri.as_str().into()),
+            ("redirect_uri".into(), self.redirect_uri.into()),
             ("state".into(), self.state.expose_secret().into()),
         ];
         if self.requests.pkce() {
@@ -120,7 +120,7 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     code: &SecretString,
-    redirect_uri: &Url,
+    redirect_uri: &str,
     code_verifier: &SecretString,
     resources: &[String],
     requests: &RequestFacts,
@@ -128,7 +128,7 @@ pub fn token_request(
     let mut fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code.expose_secret()),
-        ("redirect_uri", redirect_uri.as_str()),
+        ("redirect_uri", redirect_uri),
     ];
     if requests.pkce() {
         fields.push(("code_verifier", code_verifier.expose_secret()));
@@ -151,7 +151,7 @@ mod tests {
         AuthorizationRequest {
             endpoint: &endpoint.parse().unwrap(),
             client_id: "an id",
-            redirect_uri: &"http://localhost:8724/callback?a=b&c".parse().unwrap(),
+            redirect_uri: "http://localhost:8724/callback?a=b&c",
             scopes: &scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>(),
             resources: &[],
             state: &"st".into(),
@@ -230,7 +230,7 @@ mod tests {
             &"https://as.example/token?tenant=7".parse().unwrap(),
             &credentials,
             &"c/d".into(),
-            &"http://localhost:8724/callback".parse().unwrap(),
+            "http://localhost:8724/callback",
             &"ver".into(),
             &["https://api.example/".to_owned(), "https://files.example/".to_owned()],
             &RequestFacts::default(),

@@ -78,7 +78,7 @@ mod tests {
         let authorization = AuthorizationRequest {
             endpoint: &"https://as.example/authorize?tenant=7&prompt=login".parse().unwrap(),
             client_id: "an id",
-            redirect_uri: &"http://localhost:8724/callback".parse().unwrap(),
+            redirect_uri: "http://localhost:8724/callback",
             scopes: &["a".to_owned()],
             resources: &["https://api.example/".to_owned()],
             state: &"st".into(),

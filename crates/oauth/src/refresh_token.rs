@@ -18,13 +18,13 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     refresh_token: &SecretString,
-    redirect_uri: &Url,
+    redirect_uri: &str,
     resources: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
     if requests.repeats_redirect_uri() {
-        fields.push(("redirect_uri", redirect_uri.as_str()));
+        fields.push(("redirect_uri", redirect_uri));
     }
     fields.extend(resource_parameters(resources));
     fields.extend(requests.refresh_parameters());
@@ -41,9 +41,9 @@ mod tests {
     fn request(auth: ClientAuth, requests: &RequestFacts) -> Request<Bytes> {
         let credentials = Credentials::new("id".into(), auth, Some("se cret".into())).unwrap();
         let endpoint = "https://as.example/token".parse().unwrap();
-        let redirect_uri = "http://localhost:8724/callback".parse().unwrap();
+        let redirect_uri = "http://localhost:8724/callback";
         let request =
-            token_request(&endpoint, &credentials, &"r+t/=".into(), &redirect_uri, &[], requests).unwrap();
+            token_request(&endpoint, &credentials, &"r+t/=".into(), redirect_uri, &[], requests).unwrap();
         assert_eq!(request.method(), "POST");
         request
     }

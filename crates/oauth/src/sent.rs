@@ -87,7 +87,8 @@ mod tests {
                 let requests = RequestFacts { encoding, ..RequestFacts::default() };
                 let token = "wanderer".into();
                 let request =
-                    token_request(&endpoint, &credentials, &token, &endpoint, &[], &requests).unwrap();
+                    token_request(&endpoint, &credentials, &token, endpoint.as_str(), &[], &requests)
+                        .unwrap();
                 assert_eq!(redactor(&request).redact(said), kept, "{auth}");
             }
         }
@@ -102,7 +103,8 @@ mod tests {
             let header = Some(Fact { value: header, source: None, unverified: true, note: None });
             let requests = RequestFacts { credentials: header, ..RequestFacts::default() };
             let token = "wanderer".into();
-            let request = token_request(&endpoint, &credentials, &token, &endpoint, &[], &requests).unwrap();
+            let request =
+                token_request(&endpoint, &credentials, &token, endpoint.as_str(), &[], &requests).unwrap();
             assert_eq!(redactor(&request).redact("no sk_live_7 of shop"), "no [redacted] of shop");
         }
     }

@@ -98,7 +98,10 @@ impl Sandbox {
 /// Where the answer goes: the registered URI that was asked for, or the only one there is.
 fn redirect_target(client: &Client, form: &Form) -> Option<Url> {
     let uri = match (form.get("redirect_uri"), client.redirect_uris.as_slice()) {
-        (Some(asked), _) => Some(asked).filter(|asked| client.may_redirect_to(asked)),
+        (Some(asked), _) => match client.redirect_names.iter().find(|(name, _)| name == asked) {
+            Some((_, uri)) => Some(uri.as_str()),
+            None => Some(asked).filter(|asked| client.may_redirect_to(asked)),
+        },
         (None, [only]) => Some(only.as_str()),
         (None, _) => None,
     };

@@ -23,6 +23,8 @@ pub struct Client {
     /// Where answers of the authorization endpoint may go. Compared exactly (RFC 9700 §2.1), but for the port
     /// of a loopback address, which may be any (RFC 8252 §7.3; `localhost` is a name, not an address).
     pub redirect_uris: Vec<String>,
+    /// Names by which answers are asked for in the place of where they go, and where that is (as eBay's RuNames).
+    pub redirect_names: Vec<(String, String)>,
 }
 
 /// How a client proves who it is.
@@ -44,19 +46,31 @@ pub enum Authentication {
 impl Client {
     /// A public client.
     pub fn public(id: impl Into<String>) -> Self {
-        Self { id: id.into(), authentication: Authentication::None, redirect_uris: Vec::new() }
+        Self {
+            id: id.into(),
+            authentication: Authentication::None,
+            redirect_uris: Vec::new(),
+            redirect_names: Vec::new(),
+        }
     }
 
     /// A confidential client with one secret, sent either way.
     pub fn confidential(id: impl Into<String>, secret: impl Into<String>) -> Self {
         let authentication = Authentication::Secret { secrets: vec![secret.into()], basic: true, post: true };
-        Self { id: id.into(), authentication, redirect_uris: Vec::new() }
+        Self { id: id.into(), authentication, redirect_uris: Vec::new(), redirect_names: Vec::new() }
     }
 
     /// Registers one more redirect URI.
     #[must_use]
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.redirect_uris.push(uri.into());
+        self
+    }
+
+    /// Registers a name for a redirect URI, by which alone it is asked for.
+    #[must_use]
+    pub fn redirect_name(mut self, name: impl Into<String>, uri: impl Into<String>) -> Self {
+        self.redirect_names.push((name.into(), uri.into()));
         self
     }
 

@@ -275,7 +275,12 @@ fn client(provider: &Provider) -> Client {
             post: auth == ClientAuth::ClientSecretPost,
         },
     };
-    Client { id: CLIENT_ID.to_owned(), authentication, redirect_uris: vec![REDIRECT_URI.to_owned()] }
+    Client {
+        id: CLIENT_ID.to_owned(),
+        authentication,
+        redirect_uris: vec![REDIRECT_URI.to_owned()],
+        redirect_names: vec![],
+    }
 }
 
 fn ms(duration: Duration) -> u64 {

@@ -283,7 +283,14 @@ pub(crate) fn redirect_uri(provider: &Provider) -> Option<String> {
     let forms: Vec<String> = provider.client.redirect_uris.iter().map(form).collect();
     let notes = provider.client.redirect_uris.iter().filter_map(|fact| fact.note.as_ref());
     let notes: String = notes.map(|note| format!(" {note}")).collect();
-    (!forms.is_empty()).then(|| format!("Redirect URI: {}.{notes}", forms.join("; ")))
+    let named =
+        provider.client.redirect_name.as_ref().filter(|fact| fact.value).map_or_else(String::new, |fact| {
+            format!(
+                " In requests, a name that the provider gives stands for it (`--redirect-name`){}.",
+                mark(fact.unverified)
+            )
+        });
+    (!forms.is_empty()).then(|| format!("Redirect URI: {}.{notes}{named}", forms.join("; ")))
 }
 
 /// How many tokens and requests it bears, and what Vestal does about it.

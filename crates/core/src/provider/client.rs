@@ -21,6 +21,8 @@ pub struct ClientFacts {
     /// Which forms of redirect URI it accepts; any, where it says nothing.
     #[serde(default)]
     pub redirect_uris: Vec<RedirectFact>,
+    /// Whether requests say a name that it gave for the redirect URI, in its place.
+    pub redirect_name: Option<Fact<bool>>,
 }
 
 /// A grant by which a provider gives tokens (names after RFC 7591 §2).

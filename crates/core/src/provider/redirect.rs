@@ -103,6 +103,11 @@ impl ClientFacts {
         let forms: Vec<String> = self.redirect_uris.iter().map(words).collect();
         (!forms.is_empty()).then(|| forms.join("; "))
     }
+
+    /// Whether requests say a name that the provider gave for the redirect URI, in its place.
+    pub fn names_redirect_uri(&self) -> bool {
+        self.redirect_name.as_ref().is_some_and(|fact| fact.value)
+    }
 }
 
 #[cfg(test)]

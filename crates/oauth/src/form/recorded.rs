@@ -29,13 +29,12 @@ fn exchange_of(id: &str) -> Request<Bytes> {
     let provider = provider(id);
     let endpoint = &provider.endpoints.token.as_ref().unwrap().value;
     let credentials = credentials(&provider, true);
-    let redirect_uri = REDIRECT_URI.parse().unwrap();
     let requests = &provider.requests;
     authorization_code::token_request(
         endpoint,
         &credentials,
         &"c/1".into(),
-        &redirect_uri,
+        REDIRECT_URI,
         &"ver".into(),
         &[],
         requests,
@@ -47,9 +46,8 @@ fn refresh_of(id: &str, has_secret: bool) -> Request<Bytes> {
     let provider = provider(id);
     let endpoint = &provider.endpoints.token.as_ref().unwrap().value;
     let credentials = credentials(&provider, has_secret);
-    let redirect_uri = REDIRECT_URI.parse().unwrap();
     let (token, requests) = ("r/1".into(), &provider.requests);
-    refresh_token::token_request(endpoint, &credentials, &token, &redirect_uri, &[], requests).unwrap()
+    refresh_token::token_request(endpoint, &credentials, &token, REDIRECT_URI, &[], requests).unwrap()
 }
 
 fn step_of(id: &str, step: ExchangeStep) -> Request<Bytes> {
@@ -167,19 +165,18 @@ fn parameters_are_added_to_one_request_or_the_other() {
     "#;
     let Provider { requests, .. } = Provider::parse(text).unwrap();
     let credentials = Credentials::new(ID.into(), ClientAuth::None, None).unwrap();
-    let (endpoint, redirect_uri) =
-        ("https://as.example/token".parse().unwrap(), REDIRECT_URI.parse().unwrap());
+    let endpoint = "https://as.example/token".parse().unwrap();
     let exchange = authorization_code::token_request(
         &endpoint,
         &credentials,
         &"c".into(),
-        &redirect_uri,
+        REDIRECT_URI,
         &"v".into(),
         &[],
         &requests,
     );
     let refresh =
-        refresh_token::token_request(&endpoint, &credentials, &"r".into(), &redirect_uri, &[], &requests);
+        refresh_token::token_request(&endpoint, &credentials, &"r".into(), REDIRECT_URI, &[], &requests);
     let body = |request: Request<Bytes>| String::from_utf8(request.into_body().to_vec()).unwrap();
     let (exchange, refresh) = (body(exchange.unwrap()), body(refresh.unwrap()));
     assert!(exchange.contains("&expiring=1&") && !exchange.contains("audience"), "{exchange}");

@@ -232,6 +232,9 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     if !endpoints.resources.is_empty() {
         output.line(format_args!("  {}{}", pad("resources", 16), endpoints.resources.join(" ")))?;
     }
+    if let Some(name) = &endpoints.redirect_name {
+        output.line(format_args!("  {}{name}", pad("redirect name", 16)))?;
+    }
     if endpoints.dpop {
         output.line(format_args!("  {}bound to a key (DPoP)", pad("tokens", 16)))?;
     }

@@ -73,6 +73,10 @@ pub(crate) struct ClientOptions {
     #[arg(long, value_name = "URI")]
     pub(crate) redirect_uri: Option<Url>,
 
+    /// The name that the provider gave for the redirect URI, where it wants that in its place (eBay's RuName)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) redirect_name: Option<String>,
+
     /// Where the provider is, for all connections of the client.
     #[arg(skip)]
     pub(crate) site: Site,
@@ -92,6 +96,7 @@ impl ClientOptions {
             || self.token_endpoint.is_some()
             || self.dpop
             || self.redirect_uri.is_some()
+            || self.redirect_name.is_some()
     }
 }
 
@@ -152,6 +157,10 @@ pub(crate) async fn register(
         introduce(&provider, &redirect_uri, &scopes, context);
     }
     let Found { endpoints, mtls, methods } = endpoints(vestal, &provider, &options).await?;
+    let redirect_name = match options.redirect_name {
+        None if options.redirects_nobody => None,
+        named => redirect::name(named, &provider)?,
+    };
     let client_id = match options.client_id {
         Some(client_id) => client_id,
         None if terminal::has_person() => terminal::ask("Client id: ")?,
@@ -182,6 +191,7 @@ pub(crate) async fn register(
     let auth = choose_auth(options.auth, given, &accepted)?;
     let mut endpoints = if auth.proof() == Proof::Certificate { mtls } else { endpoints };
     endpoints.resources = options.resources.clone();
+    endpoints.redirect_name = redirect_name;
     endpoints.dpop = options.dpop || provider.client.dpop.as_ref().is_some_and(|fact| fact.value);
     endpoints.push |= options.push || provider.authorization.must_be_pushed();
     if endpoints.push && endpoints.pushed_authorization.is_none() && endpoints.authorization.is_some() {

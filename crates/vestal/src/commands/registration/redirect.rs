@@ -7,6 +7,7 @@ use vestal_oauth::endpoint;
 
 use super::unfit;
 use crate::failure::{Failure, word};
+use crate::terminal;
 
 /// Where `vestal connect` listens unless somebody wants it otherwise: at the first one that the provider accepts.
 const OURS: [&str; 2] = ["http://localhost:8724/callback", "http://127.0.0.1:8724/callback"];
@@ -51,6 +52,24 @@ pub(super) fn doubt(uri: &Url, provider: &Provider) -> Option<String> {
     Some(if verified { doubt } else { format!("{doubt} (nobody has checked that)") })
 }
 
+/// The name that stands for the redirect URI in requests, where the provider gives one.
+pub(super) fn name(named: Option<String>, provider: &Provider) -> Result<Option<String>, Failure> {
+    let named = match named {
+        None if !provider.client.names_redirect_uri() => return Ok(None),
+        None if terminal::has_person() => {
+            Some(terminal::ask(&format!("The name that {} gives for the URL: ", provider.name))?)
+        }
+        named => named,
+    };
+    let fits = |name: &String| !name.is_empty() && !name.contains(char::is_control);
+    named.filter(fits).map(Some).ok_or_else(|| nameless(provider).next("add --redirect-name NAME"))
+}
+
+fn nameless(provider: &Provider) -> Failure {
+    Failure::usage(format!("{} gives a name for the redirect URI, which is missing", provider.name))
+        .why("its requests say that name in the place of the redirect URI")
+}
+
 /// That of a client of which no consent is asked for now: one of ours, accepted if any is.
 pub(crate) fn ours(facts: &ClientFacts) -> Result<Url, Failure> {
     let mut ours =
@@ -61,10 +80,12 @@ pub(crate) fn ours(facts: &ClientFacts) -> Result<Url, Failure> {
 
 /// Refuses to ask for a consent that could not come back to the client.
 pub(crate) fn check(client: &Client, provider: &Provider) -> Result<(), Failure> {
+    let add = format!("vestal client add NAME --provider {} --redirect-uri URI", word(&provider.id));
+    let another = format!("connect with another client: {add}");
     match provider.client.redirect(&client.redirect_uri) {
-        Redirect::Refused { verified: true } => {
-            let add = format!("vestal client add NAME --provider {} --redirect-uri URI", word(&provider.id));
-            Err(refused(&client.redirect_uri, provider).next(format!("connect with another client: {add}")))
+        Redirect::Refused { verified: true } => Err(refused(&client.redirect_uri, provider).next(another)),
+        _ if provider.client.names_redirect_uri() && client.endpoints.redirect_name.is_none() => {
+            Err(nameless(provider).next(format!("{another} --redirect-name NAME")))
         }
         Redirect::Refused { verified: false } | Redirect::When { .. } | Redirect::Accepted => Ok(()),
     }
