@@ -1,9 +1,9 @@
 //! Requests as some providers want them and answers as they give them, where that is not as RFC 6749 has them.
 
 use serde_json::{Value, json};
-use vestal_sandbox::{Dialect, HeaderCredentials, TokenExchange};
+use vestal_sandbox::{Dialect, ExpiresIn, HeaderCredentials, TokenExchange};
 
-use crate::harness::{CLIENT_ID, Home, Kind, Provider, Secret};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret};
 
 #[test]
 fn each_provider_hears_its_own_dialect() {
@@ -117,4 +117,29 @@ fn a_long_lived_access_token_that_is_not_renewed_says_when_it_ends() {
     assert_eq!(shown["absolute_end"]["warnings"].as_array().map(Vec::len), Some(5), "{shown}");
     home.vestal(&["refresh", "page"]).code(3);
     assert_eq!(provider.sandbox().stats().refreshes, 1, "{CLIENT_ID} asked once");
+}
+
+/// Mailchimp's access tokens have no end, of which nobody has to be warned; those that nobody knows the end of may have one.
+#[test]
+fn what_has_no_end_is_not_said_to_end() {
+    for (profile, expires_in, ends) in [
+        ("mailchimp", ExpiresIn::Zero, false),
+        ("custom", ExpiresIn::Absent, true),
+        ("custom", ExpiresIn::Number, true),
+    ] {
+        let home = Home::new();
+        let provider = Provider::start(home.record(), |settings| {
+            settings.expires_in = expires_in;
+            settings.refresh_tokens.only_with_scope = Some("which nobody asks for".to_owned());
+            settings.dialect = Dialect { refuses_pkce: profile == "mailchimp", ..Dialect::default() };
+        });
+        // By its endpoints alone, since introspection would tell the life.
+        let (page, token) = (format!("{}/authorize", provider.issuer), format!("{}/token", provider.issuer));
+        let at = ["--provider", profile, "--authorization-endpoint", &page, "--token-endpoint", &token];
+        let client = ["--client-id", CLIENT_ID, "--client-secret-stdin"];
+        let connected = home.consent("shop", &[&at[..], &client].concat(), CLIENT_SECRET).ok();
+        assert!(connected.stdout.contains("there is NO refresh token"), "{connected}");
+        assert_eq!(connected.stdout.contains("the access token has no end"), !ends, "{connected}");
+        assert_eq!(connected.stderr.contains("ends with its access token"), ends, "{connected}");
+    }
 }

@@ -71,7 +71,8 @@ pub(crate) async fn run(spread: &Spread) -> Result<()> {
 async fn request(http: &ReqwestHttp, endpoint: &url::Url, token: &SecretString) -> Result<SecretString> {
     let credentials = prover()?.credentials(now(), &RealEntropy)?;
     let plain = RequestFacts::default();
-    let request = refresh_token::token_request(endpoint, &credentials, token, endpoint.as_str(), &[], &plain)?;
+    let request =
+        refresh_token::token_request(endpoint, &credentials, token, endpoint.as_str(), &[], &plain)?;
     let sent = vestal_oauth::sent::redactor(&request);
     let exchange = http.send(request, Duration::from_secs(30)).await;
     match vestal_oauth::read::read_token_answer(exchange, now(), &sent).reply {

@@ -107,10 +107,9 @@ fn length(from: Timestamp, to: Timestamp) -> Option<Duration> {
     Duration::try_from(to.duration_since(from)).ok().filter(|length| !length.is_zero())
 }
 
-/// When the refresh token of a grant dies whatever is done, where that is known; or an access token that was exchanged, and
-/// cannot be once more.
+/// When the refresh token of a grant dies whatever is done, where that is known; or its access token, where nothing renews that.
 pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
-    if grant.renewal == Renewal::Exchange && provider.cannot_renew(grant) {
+    if provider.cannot_renew(grant) {
         let (life, basis) = access_token_life(grant, provider)?;
         let from = grant.tokens.issued_at;
         return Some(AbsoluteEnd { at: saturating_add(from, life), from, basis });

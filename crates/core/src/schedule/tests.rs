@@ -211,6 +211,24 @@ fn without_a_refresh_token() {
 }
 
 #[test]
+fn a_grant_that_nothing_renews_ends_with_its_access_token() {
+    let end = |life: Option<Duration>, provider: &Provider| {
+        let connection = connection(life).renewal(Renewal::None).tokens(|tokens| tokens.refresh_token = None);
+        schedule(&connection, provider, &QuotaPlan::AMPLE, start(), SEED).absolute_end
+    };
+    let said = end(Some(DAY * 60), &endless()).unwrap();
+    assert_eq!((said.at, said.from, said.basis), (later(DAY * 60), start(), Basis::Answer));
+    assert_eq!(said.warnings()[0], later(DAY * 30));
+    // Where no answer says it, the file does; and some never end.
+    let mut provider = endless();
+    provider.access_token.life = fact(Limit::After(DAY * 30));
+    let file = end(None, &provider).unwrap();
+    assert_eq!((file.at, file.basis), (later(DAY * 30), Basis::File { verified: true }));
+    provider.access_token.life = fact(Limit::Endless);
+    assert_eq!(end(None, &provider), None);
+}
+
+#[test]
 fn states_that_are_not_refreshed_still_have_their_ends() {
     let mut provider = dies_after(DAY * 10);
     provider.refresh_token.absolute_life = fact(Limit::After(DAY * 90));

@@ -245,7 +245,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     match outcome {
         Ok(connected) => {
-            conclude(&vestal, connected, context, &calendar).await?;
+            conclude(&vestal, &client, connected, context, &calendar).await?;
             for told in warnings::of_client(&vestal, &client, None).await? {
                 told.say(context.output);
             }

@@ -1,6 +1,7 @@
 //! What came of a consent.
 
 use vestal_api::ConnectedView;
+use vestal_core::client::Client;
 use vestal_engine::Connected;
 
 use crate::context::{Context, Vestal};
@@ -10,13 +11,20 @@ use crate::when::Calendar;
 /// Says what came of it.
 pub(super) async fn conclude(
     vestal: &Vestal,
+    client: &Client,
     connected: Connected,
     context: &Context,
     calendar: &Calendar,
 ) -> Result<(), Failure> {
     let output = context.output;
     let connection = vestal.engine.store().connection_named(&connected.name).await?;
-    let next_refresh_at = connection.and_then(|connection| connection.plan.due_at);
+    let provider = vestal.engine.catalogue().get(&client.provider);
+    let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
+    let endless = provider.access_tokens_are_endless();
+    // What nothing renews is looked at for its warnings alone.
+    let renewed =
+        connection.filter(|it| it.grant.as_ref().is_some_and(|grant| !provider.cannot_renew(grant)));
+    let next_refresh_at = renewed.and_then(|connection| connection.plan.due_at);
     let Connected { name, generation, scope, expires_at, refresh_token, advice, about, .. } = connected;
     if output.json {
         output.json(&ConnectedView {
@@ -32,9 +40,11 @@ pub(super) async fn conclude(
         })?;
         return Ok(());
     }
-    let scopes = scope.map(|scope| format!(" for {scope}")).unwrap_or_default();
+    let scopes = scope.filter(|scope| !scope.is_empty());
+    let scopes = scopes.map(|scope| format!(" for {scope}")).unwrap_or_default();
     let ends = match expires_at {
         Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
+        None if endless => "the access token has no end".to_owned(),
         None => "nobody says when the access token ends".to_owned(),
     };
     let renewed = match (next_refresh_at, refresh_token) {
@@ -50,7 +60,7 @@ pub(super) async fn conclude(
     for (what, said) in about.site.iter().chain(&about.redirect) {
         output.note(format_args!("  {what}  {said}"));
     }
-    if next_refresh_at.is_none() && !refresh_token {
+    if next_refresh_at.is_none() && !refresh_token && (expires_at.is_some() || !endless) {
         output.warn(format_args!(
             "the provider gave no refresh token, so {:?} ends with its access token, and nothing can keep it alive",
             name.as_str()
