@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::{Request, Settings};
 
-/// The endpoints, all below the issuer.
+/// The endpoints, all below the issuer but for the API of opt-in forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Endpoint {
     /// `GET /.well-known/oauth-authorization-server` (RFC 8414) and `GET /.well-known/openid-configuration`.
@@ -21,6 +21,8 @@ pub enum Endpoint {
     Revoke,
     /// `GET /api/me`: a protected resource (RFC 6750).
     Resource,
+    /// `POST /v3/contacts/sign_up_form`, where [`Settings::contacts`] says that there is one.
+    SignUpForm,
     /// Any other path.
     Unknown,
 }
@@ -32,6 +34,10 @@ impl Endpoint {
         // RFC 8414 §3.1 puts the well-known part before the issuer's path, OpenID Connect after it.
         if path.strip_prefix("/.well-known/oauth-authorization-server") == Some(below) {
             return Self::Metadata;
+        }
+        // An API is another server than its authorization server.
+        if path == "/v3/contacts/sign_up_form" && settings.contacts.is_some() {
+            return Self::SignUpForm;
         }
         match path.strip_prefix(below) {
             Some("/.well-known/openid-configuration") => Self::Metadata,
@@ -49,7 +55,9 @@ impl Endpoint {
     pub(crate) fn method(self) -> Option<Method> {
         match self {
             Self::Metadata | Self::Authorize | Self::Resource => Some(Method::GET),
-            Self::Token | Self::DeviceAuthorization | Self::Introspect | Self::Revoke => Some(Method::POST),
+            Self::Token | Self::DeviceAuthorization | Self::Introspect | Self::Revoke | Self::SignUpForm => {
+                Some(Method::POST)
+            }
             Self::Unknown => None,
         }
     }

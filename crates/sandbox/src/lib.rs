@@ -17,6 +17,7 @@ mod answer;
 mod assertion;
 mod authorize;
 mod client_auth;
+mod contacts;
 mod device;
 mod endpoint;
 mod exchange;
@@ -48,6 +49,7 @@ use http::{HeaderValue, Method, header};
 
 pub use assertion::ServiceAccount;
 pub use client_auth::{Authentication, Client};
+pub use contacts::{ApiErrorShape, Contact, ContactsApi};
 pub use endpoint::Endpoint;
 pub use fault::{Delivery, Fault, GrantType, Trouble};
 pub use grants::{Death, DeathReason, GrantFacts, GrantId};
@@ -61,6 +63,7 @@ pub use stats::{Families, Stats};
 pub use wording::{Wording, Wordings};
 
 use authorize::Code;
+use contacts::Contacts;
 use device::Device;
 use fault::Faults;
 use grants::Grants;
@@ -95,6 +98,7 @@ pub struct Sandbox {
     devices: Memory<Device>,
     grants: Grants,
     quotas: Quotas,
+    contacts: Contacts,
     faults: Faults,
     stats: Stats,
 }
@@ -109,6 +113,7 @@ impl Sandbox {
             devices: Memory::new(CODES),
             grants: Grants::new(),
             quotas: Quotas::default(),
+            contacts: Contacts::default(),
             faults: Faults::default(),
             stats: Stats::default(),
         }
@@ -157,6 +162,7 @@ impl Sandbox {
             Endpoint::Introspect => self.introspect(request, now_ms),
             Endpoint::Revoke => self.revoke(request, now_ms),
             Endpoint::Resource => self.resource(request, now_ms),
+            Endpoint::SignUpForm => self.sign_up(request, now_ms),
             Endpoint::Unknown => answer::not_found(),
         }
     }

@@ -34,6 +34,11 @@ impl<T> Memory<T> {
         self.values.get_mut(key)
     }
 
+    /// All of them, in the order of their keys.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.values.values()
+    }
+
     pub(crate) fn find_mut(&mut self, is_it: impl Fn(&T) -> bool) -> Option<&mut T> {
         self.values.values_mut().find(|value| is_it(value))
     }

@@ -29,6 +29,19 @@ impl Random {
         format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
+    /// A new identifier, in the form of a random UUID (RFC 9562 §5.4).
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        let version = high & 0xffff_ffff_ffff_0fff | 0x4000;
+        let variant = low >> 2 | 0x8000_0000_0000_0000;
+        let (first, second, third) = (version >> 32, version >> 16 & 0xffff, version & 0xffff);
+        format!(
+            "{first:08x}-{second:04x}-{third:04x}-{:04x}-{:012x}",
+            variant >> 48,
+            variant & 0xffff_ffff_ffff
+        )
+    }
+
     /// A new code for people to type: eight letters in two groups, none of them a vowel (RFC 8628 §6.1).
     pub(crate) fn user_code(&mut self) -> String {
         const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::{Client, ServiceAccount, Wordings};
+use crate::{Client, ContactsApi, ServiceAccount, Wordings};
 
 /// How the server behaves. All times are in milliseconds, so that a demo may let a "day" last seconds.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The issuer identifier (RFC 8414 §2), for example `http://127.0.0.1:9000` or, with a path,
-    /// `http://127.0.0.1:9000/tenant`. All endpoints lie below it.
+    /// `http://127.0.0.1:9000/tenant`. All endpoints lie below it, but for [`contacts`](Self::contacts).
     pub issuer: String,
     /// The registered clients.
     pub clients: Vec<Client>,
@@ -34,6 +34,8 @@ pub struct Settings {
     pub refresh_tokens: RefreshTokens,
     /// How many token requests are answered: each of these counts for itself. Without any: all.
     pub quotas: Vec<Quota>,
+    /// The API for opt-in forms, where there is one.
+    pub contacts: Option<ContactsApi>,
     /// How it words its errors.
     pub wordings: Wordings,
     /// How it wants its requests.
@@ -58,6 +60,7 @@ impl Settings {
             token_type: "Bearer",
             refresh_tokens: RefreshTokens::default(),
             quotas: Vec::new(),
+            contacts: None,
             wordings: Wordings::default(),
             dialect: Dialect::default(),
         }

@@ -2,6 +2,7 @@
 
 mod assertion;
 mod authorization;
+mod contacts;
 mod device;
 mod endpoints;
 mod faults;
