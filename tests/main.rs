@@ -25,6 +25,7 @@ mod fleet;
 mod grants;
 mod importing;
 mod oidc_provider;
+mod opt_in_form;
 mod packaging;
 mod processes;
 mod proofs;

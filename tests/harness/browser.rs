@@ -79,7 +79,17 @@ impl Browser {
         self.get_with(url, &[])
     }
 
+    /// Sends a form, and follows no redirect.
+    pub(crate) fn post(&mut self, url: &Url, form: &str) -> Answer {
+        let length = format!("Content-Length: {}", form.len());
+        self.ask("POST", url, &["Content-Type: application/x-www-form-urlencoded", &length], form)
+    }
+
     fn get_with(&mut self, url: &Url, lines: &[&str]) -> Answer {
+        self.ask("GET", url, lines, "")
+    }
+
+    fn ask(&mut self, method: &str, url: &Url, lines: &[&str], body: &str) -> Answer {
         let (host, port) = (url.host_str().unwrap(), url.port_or_known_default().unwrap());
         let mut stream = TcpStream::connect((host, port)).unwrap_or_else(|error| panic!("{url}: {error}"));
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -87,7 +97,7 @@ impl Browser {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = format!(
-            "GET {}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {}\r\n{}Connection: close\r\n\r\n",
+            "{method} {}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {}\r\n{}Connection: close\r\n\r\n{body}",
             url.path(),
             cookies.join("; "),
             lines.iter().map(|line| format!("{line}\r\n")).collect::<String>(),

@@ -11,7 +11,7 @@ mod sandbox;
 mod tap;
 mod wire;
 
-pub(crate) use browser::{Browser, get_with};
+pub(crate) use browser::{Answer, Browser, get_with};
 pub(crate) use dice::Dice;
 pub(crate) use home::Home;
 pub(crate) use peer::Peer;

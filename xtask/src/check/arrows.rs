@@ -39,10 +39,19 @@ const INTERNAL: &[Allowed] = &[
         in_tests: &["vestal-sandbox", "vestal-store"],
     },
     Allowed { name: "vestal-server", on: &["vestal-core", "vestal-engine", "vestal-api"], in_tests: &[] },
-    Allowed { name: "vestal", on: ALL, in_tests: &[] },
+    Allowed { name: "vestal", on: ALL, in_tests: &["opt-in-form"] },
+    // An example is what somebody else would write: it knows the command line alone.
+    Allowed { name: "opt-in-form", on: &[], in_tests: &["vestal-sandbox"] },
     Allowed {
         name: "vestal-simulation",
-        on: &["vestal-core", "vestal-engine", "vestal-oauth", "vestal-sandbox", "vestal-store"],
+        on: &[
+            "opt-in-form",
+            "vestal-core",
+            "vestal-engine",
+            "vestal-oauth",
+            "vestal-sandbox",
+            "vestal-store",
+        ],
         in_tests: &[],
     },
     Allowed {
@@ -65,12 +74,12 @@ const EXTERNAL: &[Placed] = &[
     Placed { crates: &["rusqlite"], only_in: &["vestal-store"], why: "SQL is the store's secret" },
     Placed {
         crates: &["axum"],
-        only_in: &["vestal-server", "vestal-sandbox", "vestal"],
+        only_in: &["vestal-server", "vestal-sandbox", "vestal", "opt-in-form"],
         why: "only these listen",
     },
     Placed {
         crates: &["reqwest"],
-        only_in: &["vestal-oauth", "vestal-api", "vestal-notify", "vestal-server"],
+        only_in: &["vestal-oauth", "vestal-api", "vestal-notify", "vestal-server", "opt-in-form"],
         why: "only these call others, each with its limits",
     },
     Placed {
@@ -81,6 +90,7 @@ const EXTERNAL: &[Placed] = &[
     Placed {
         crates: &["tokio"],
         only_in: &[
+            "opt-in-form",
             "vestal-api",
             "vestal-bench",
             "vestal-engine",

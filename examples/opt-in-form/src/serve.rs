@@ -1,0 +1,111 @@
+//! The form on a socket, the API at the other end of one, and the clock of the machine.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response as Answer};
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::{Api, BODY_BYTES, Clock, Form, Request, Response, Unanswered};
+
+/// How long an answer of the API may take: a visitor waits.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The largest answer that is read.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Serves the form, until its listener fails. A reverse proxy in front of it speaks TLS, and keeps away who asks too often.
+///
+/// # Errors
+///
+/// When the socket fails.
+pub async fn serve(listener: TcpListener, form: Arc<Form>) -> io::Result<()> {
+    let app = Router::new().fallback(handle).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(form);
+    axum::serve(listener, app).await
+}
+
+async fn handle(State(form): State<Arc<Form>>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Answer {
+    match body {
+        Ok(body) => form.handle(&Request::from_parts(parts, body)).await.map(axum::body::Body::from),
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+/// The API over HTTP.
+pub struct HttpApi {
+    client: reqwest::Client,
+    base: Url,
+}
+
+impl HttpApi {
+    /// The API at this address, `https://api.cc.email` for one.
+    ///
+    /// # Errors
+    ///
+    /// When TLS cannot be set up.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an example stands for itself: it does not use Vestal's HTTP client"
+    )]
+    pub fn new(base: Url) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .timeout(ANSWER)
+            // A redirect would be sent the access token.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("opt-in-form/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, base })
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, reqwest::Error> {
+        let (parts, body) = request.into_parts();
+        let mut url = self.base.clone();
+        url.set_path(parts.uri.path());
+        let request = self.client.request(parts.method, url).headers(parts.headers).body(body);
+        let mut answer = request.send().await?;
+        let mut response = Response::default();
+        *response.status_mut() = answer.status();
+        let mut body = BytesMut::new();
+        // What is longer is no answer of this API; its beginning tells as much.
+        while body.len() < ANSWER_BYTES
+            && let Some(chunk) = answer.chunk().await?
+        {
+            body.extend_from_slice(&chunk);
+        }
+        *response.body_mut() = body.freeze();
+        Ok(response)
+    }
+}
+
+#[async_trait]
+impl Api for HttpApi {
+    async fn send(&self, request: Request) -> Result<Response, Unanswered> {
+        self.exchange(request).await.map_err(|error| Unanswered(format!("the API does not answer: {error}")))
+    }
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "here real time enters; the form is given it")]
+    fn now_ms(&self) -> u64 {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "here real time enters; the form is given it")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
