@@ -26,6 +26,7 @@ mod process;
 mod provider;
 mod seat;
 mod store;
+pub mod story;
 mod time;
 mod weather;
 mod world;

@@ -1,4 +1,4 @@
-//! The workshop: `cargo xtask test|simulate|lives|prove|bench|fuzz|generate|check|package`. It compiles in seconds, because
+//! The workshop: `cargo xtask test|story|simulate|lives|prove|bench|fuzz|generate|check|package`. It compiles in seconds, because
 //! everybody waits for it.
 
 #![expect(
@@ -32,6 +32,8 @@ Usage: cargo xtask VERB …
 
   test [ARG]…          install what the tests need, then build and run every test, the simulation's in release;
                        further arguments go to `cargo test`: cargo xtask test -p vestal-core -- schedule
+  story [--long-lived] five years in which nobody fills in a web form, and then somebody does: how it ends, by who kept
+                       its token alive
   prove [NAME]…        the proofs at their full length, and one table of what came of them; exit 1 if one fails:
                        simulation, providers, kill, disk, race, answers, isolation
   bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
@@ -100,6 +102,7 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
         ("prove", names) if names.iter().all(|name| !name.starts_with('-')) => prove::run(names),
         ("bench", []) => bench::run(None),
         ("bench", [name]) if !name.starts_with('-') => bench::run(Some(name)),
+        ("story", rest) => simulate::story(rest),
         ("simulate", rest) => simulate::run(rest),
         ("lives", rest) => simulate::lives(rest),
         ("fuzz", rest) => fuzz::run(rest),

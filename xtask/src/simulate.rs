@@ -23,6 +23,11 @@ pub(crate) fn lives(args: &[&str]) -> Result<(), Failure> {
     show_to_the_end(&mut simulation("vestal-lives", args))
 }
 
+/// The story with which Vestal began, likewise.
+pub(crate) fn story(args: &[&str]) -> Result<(), Failure> {
+    show_to_the_end(&mut simulation("vestal-story", args))
+}
+
 /// A program of the simulation, built in release.
 pub(crate) fn simulation(program: &str, args: &[&str]) -> Command {
     let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "vestal-simulation", "--bin"]);

@@ -3,7 +3,7 @@
 use url::form_urlencoded;
 
 /// The longest address and the longest names that Constant Contact takes, in characters.
-pub(crate) const LONGEST: usize = 50;
+const LONGEST: usize = 50;
 
 /// The field that people do not see, and programs fill in.
 pub(crate) const TRAP: &str = "website";

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::entry::{Entry, LONGEST, Mistakes, TRAP};
+use crate::entry::{Entry, Mistakes, TRAP};
 
 pub(crate) const STYLE: &str = include_str!("style.css");
 
@@ -114,12 +114,13 @@ impl Field<'_> {
     fn write(&self, body: &mut String, has_focus: bool) {
         let Self { name, label, kind, autocomplete, required, value, mistake } = self;
         let required = if *required { " required" } else { "" };
+        // No `maxlength`: an address that a browser cuts off is another one, and nobody is told.
         let value = escape(value);
         let _ = writeln!(body, "<label for=\"{name}\">{label}</label>");
         let invalid = told(body, name, *mistake, has_focus);
         let _ = writeln!(
             body,
-            "<input id=\"{name}\" name=\"{name}\" type=\"{kind}\" autocomplete=\"{autocomplete}\" maxlength=\"{LONGEST}\" \
+            "<input id=\"{name}\" name=\"{name}\" type=\"{kind}\" autocomplete=\"{autocomplete}\" \
              value=\"{value}\"{required}{invalid}>"
         );
     }
