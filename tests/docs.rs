@@ -105,27 +105,29 @@ fn every_command_of_the_page_on_importing_works() {
     let page = include_str!("../docs/import.md");
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
-    for client in ["acme", "google"] {
-        let add = ["client", "add", client, "--provider", "custom", "--issuer", &provider.issuer];
-        let client_id = if client == "acme" { CLIENT_ID } else { "google's" };
-        let registered = ["--client-id", client_id, "--client-secret-stdin"];
-        home.vestal_reading(&[&add[..], &registered].concat(), &format!("{CLIENT_SECRET}\n")).ok();
+    let token_endpoint = format!("{}/token", provider.issuer);
+    for (client, at) in [
+        ("acme", ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID]),
+        ("google", ["--provider", "google", "--token-endpoint", &token_endpoint, "--client-id", "google's"]),
+    ] {
+        let add = [&["client", "add", client][..], &at, &["--client-secret-stdin"]].concat();
+        home.vestal_reading(&add, &format!("{CLIENT_SECRET}\n")).ok();
     }
     // What is good is consented to; what the page names is only as it would be.
     home.consent("shop", &["--client", "acme"], "").ok();
     let line = r#"{"name": "a customer", "client": "acme", "refresh_token": "good nowhere", "paused": true}"#;
-    let google = r#"{"type": "authorized_user", "client_id": "google's", "client_secret": "s", "refresh_token": "good nowhere"}"#;
+    let google = r#"{"type": "authorized_user", "client_id": "google's", "client_secret": "s", "refresh_token": "google's, good nowhere"}"#;
     for (file, text) in [
         ("connections.jsonl", line),
-        ("customers.csv", "external_id,refresh_token\n42,good nowhere\n"),
-        ("token.txt", "good nowhere\n"),
+        ("customers.csv", "external_id,refresh_token\n42,a customer's\n"),
+        ("token.txt", "the shop's, good nowhere\n"),
         ("key.txt", "the key\n"),
         ("application_default_credentials.json", google),
     ] {
         std::fs::write(home.path().join(file), text).unwrap();
     }
     let account = format!(
-        r#"{{"name": "wlcg", "issuer_url": "{}", "client_id": "{CLIENT_ID}", "refresh_token": "good nowhere"}}"#,
+        r#"{{"name": "wlcg", "issuer_url": "{}", "client_id": "{CLIENT_ID}", "refresh_token": "the grid's, good nowhere"}}"#,
         provider.issuer
     );
     let mut ran = 0;
