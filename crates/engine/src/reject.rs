@@ -14,6 +14,10 @@ use crate::{Engine, Error, Inner, Refreshed};
 /// Refreshes because of rejections are not made more often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(60);
 
+/// A token that is rejected so long after the refresh which brought it was not rejected since it never served: it may have
+/// ended, where nobody says how long tokens live.
+const FRESH_FOR: Duration = Duration::from_secs(600);
+
 /// So many fresh tokens in a row that are rejected show that refreshing does not help.
 const FRESH_TOKENS: u32 = 2;
 
@@ -68,7 +72,7 @@ impl Engine {
             return Ok(Rejection::Newer(Refreshed { generation, expires_at }));
         }
         let uptime = inner.clock.uptime();
-        let before = inner.rejections.of(id);
+        let before = inner.rejections.of(id, uptime);
         let in_a_row = match before {
             Some(before) if before.fresh == generation => before.in_a_row + 1,
             _ => 0,
@@ -117,13 +121,13 @@ impl Inner {
 }
 
 impl Rejections {
-    fn of(&self, id: ConnectionId) -> Option<Rejected> {
-        self.lock().get(&id).copied()
+    fn of(&self, id: ConnectionId, uptime: Duration) -> Option<Rejected> {
+        self.lock().get(&id).copied().filter(|rejected| uptime.saturating_sub(rejected.at) < FRESH_FOR)
     }
 
     fn note(&self, id: ConnectionId, rejected: Rejected) {
         let mut by_connection = self.lock();
-        by_connection.retain(|_, other| rejected.at.saturating_sub(other.at) < AT_MOST_EVERY * 60);
+        by_connection.retain(|_, other| rejected.at.saturating_sub(other.at) < FRESH_FOR);
         by_connection.insert(id, rejected);
     }
 

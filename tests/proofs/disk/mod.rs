@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::fleet::{Fleet, Stored};
 use super::{Proof, times};
-use crate::harness::{Dice, Home, Provider, Running, until, until_within};
+use crate::harness::{Dice, Home, Provider, Running, until};
 
 mod strace;
 mod tmpfs;
@@ -43,11 +43,15 @@ fn strict(home: &Home) -> Provider {
 #[track_caller]
 fn nothing_is_lost(home: &Home, provider: &Provider, fleet: &Fleet<'_>, after: &str) {
     // What another process had under way may have to be finished first.
-    until_within(LONGEST, &format!("everything to be refreshed after {after}"), || {
+    let begun = Instant::now();
+    loop {
         let refresh = home.vestal(&["refresh", "--all"]);
         assert_ne!(refresh.status.code(), Some(3), "after {after}: {refresh}");
-        (refresh.status.code() == Some(0)).then_some(())
-    });
+        if refresh.status.code() == Some(0) {
+            break;
+        }
+        assert!(begun.elapsed() < LONGEST, "not everything is refreshed after {after}: {refresh}");
+    }
     let stored = fleet.stored();
     assert!(stored.iter().all(Stored::is_active), "after {after}: {stored:?}");
     let stats = provider.sandbox().stats().clone();

@@ -55,6 +55,11 @@ async fn a_rejected_token_is_refreshed_if_it_is_still_the_current_one_and_not_wi
     assert_eq!(reject(3).await, Rejection::NotTheTokensAge, "two fresh ones were rejected");
     assert_eq!(reject(99).await, Rejection::Unknown { newest: 3 });
     assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0));
+    // Where nobody says how long tokens live, each is rejected once it has ended, however many before it were.
+    for generation in 4..8 {
+        world.pass(HOUR).await;
+        assert!(newer(generation)(&reject(generation - 1).await), "{generation}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
