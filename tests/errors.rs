@@ -78,7 +78,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let mut bytes = home.store_bytes();
     assert_eq!(
         bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS],
-        5_u32.to_be_bytes(),
+        6_u32.to_be_bytes(),
         "this version's schema"
     );
     bytes[SCHEMA_VERSION_ENDS - 1] = 99;

@@ -140,8 +140,9 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let token = "planted/imported+refresh=token";
+    let (token, other) = ("planted/imported+refresh=token", "planted/other+refresh=token");
     planted(token);
+    planted(other);
     let good = newest(home, Kind::RefreshToken, provider);
     let lines = [
         format!(r#"{{"name":"one","client":"okta","refresh_token":"{good}","access_token":"{token}-at"}}"#),
@@ -183,7 +184,7 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         }
         home.vestal_reading(
             &[&["import", "six", "--client", "okta", "--log", "trace"], json].concat(),
-            token,
+            other,
         )
         .ok();
         home.vestal(&[&["refresh", "six", "--log", "trace"], json].concat());
