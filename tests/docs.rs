@@ -54,6 +54,20 @@ fn each_command_of(page: &str) -> usize {
     ran
 }
 
+/// `cargo run` in a fresh clone has to know which program is meant: where two packages name one, it does not.
+#[test]
+fn what_the_readme_has_cargo_run_is_vestal() {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let named: Vec<&str> = packages.iter().filter_map(|package| package["default_run"].as_str()).collect();
+    assert_eq!(named, ["vestal"]);
+}
+
 fn run(home: &Home, provider: &Provider, args: &str) {
     let mut args = words(args);
     match args[0] {
