@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use vestal::{Code, Keeper};
 use vestal_sandbox::Settings;
 
+#[cfg(feature = "reqwest-middleware")]
+use crate::harness::page;
 use crate::harness::{Home, Kind, Provider, Secret};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -77,29 +79,17 @@ fn a_program_may_be_the_daemon_too() {
     assert_eq!(provider.sandbox().stats().reuses, 0);
 }
 
-/// An API that takes no token but the newest that its provider has issued. Returns its address.
+/// An API that takes some tokens. Returns its address.
 #[cfg(feature = "reqwest-middleware")]
 fn api(accepts: impl Fn(&str) -> bool + Send + 'static) -> String {
-    use std::io::{Read as _, Write as _};
-
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 4_096];
-            let length = stream.read(&mut head).unwrap_or(0);
-            let head = String::from_utf8_lossy(&head[..length]).into_owned();
-            let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
-            let status = match token {
-                Some(token) if accepts(token) => "200 OK",
-                Some(_) => "401 Unauthorized",
-                None => "403 Forbidden",
-            };
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        }
-    });
-    address
+    page::server(move |head| {
+        let status = match page::bearer(head) {
+            Some(token) if accepts(token) => "200 OK",
+            Some(_) => "401 Unauthorized",
+            None => "403 Forbidden",
+        };
+        (status, String::new())
+    })
 }
 
 #[cfg(feature = "reqwest-middleware")]

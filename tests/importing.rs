@@ -1,15 +1,16 @@
 //! Refresh tokens that exist already: imported, refreshed, and exported again.
 
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vestal_api::{ChangedView, ClientView, ConnectionView, ErrorView, ImportResult, ImportView};
 
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret, page};
 
 /// What another keeper had: so many connections with refresh tokens that are good, as lines of JSON outside of any home.
 struct Elsewhere {
@@ -326,39 +327,20 @@ fn a_google_file_brings_its_client() {
     assert!(nameless.stderr.contains("vestal import NAME"), "{nameless}");
 }
 
-/// Answers as Nango does, once for each path.
-fn nango(answers: Vec<(String, Value)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let serving = std::thread::spawn(move || {
-        let mut asked = Vec::new();
-        for _ in 0..answers.len() {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                request.extend(byte);
-            }
-            let request = String::from_utf8(request).unwrap();
-            let path = request.split(' ').nth(1).unwrap().to_owned();
-            let authorized = request.to_lowercase().contains("authorization: bearer nango-secret-key");
-            let answer = answers.iter().find(|(asked, _)| *asked == path && authorized);
-            let (status, body) = answer
-                .map_or(("404 Not Found", json!({"error": {"code": "not_found"}})), |(_, body)| {
-                    ("200 OK", body.clone())
-                });
-            let body = body.to_string();
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-            asked.push(path);
+/// Answers as Nango does, and counts how often it was asked.
+fn nango(answers: Vec<(String, Value)>) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let base = page::server(move |head| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let authorized = page::bearer(head) == Some("nango-secret-key");
+        let answer = answers.iter().find(|(path, _)| path == page::path(head) && authorized);
+        match answer {
+            Some((_, body)) => ("200 OK", body.to_string()),
+            None => ("404 Not Found", json!({"error": {"code": "not_found"}}).to_string()),
         }
-        asked
     });
-    (base, serving)
+    (base, asked)
 }
 
 #[test]
@@ -383,7 +365,7 @@ fn nango_is_asked_for_its_connections() {
         "expires_at": "2026-11-03T15:53:22.051Z",
         "raw": {"access_token": "at", "refresh_token": token, "token_type": "bearer", "expires_in": 3600,
                 "scope": "contacts offline_access", "instance_url": "https://eu.example"}});
-    let (base, serving) = nango(vec![
+    let (base, asked) = nango(vec![
         (
             "/connections".to_owned(),
             json!({"connections": [listed("test-1"), listed("test-2"), listed("gone")]}),
@@ -402,7 +384,7 @@ fn nango_is_asked_for_its_connections() {
         "{told}"
     );
     assert!(told.stderr.contains("\"acme/gone\" was not imported: Nango answered 404"), "{told}");
-    assert_eq!(serving.join().unwrap().len(), 4);
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
 
     let imported = status(&home, "acme/test-1");
     assert_eq!(imported.external_id.as_deref(), Some("test-1"));
@@ -447,7 +429,8 @@ fn where_nangos_tokens_come_from_is_known() {
         connections.clone().map(|(key, id, ..)| json!({"connection_id": id, "provider_config_key": key}));
     let mut answers = vec![("/connections".to_owned(), json!({"connections": listed}))];
     answers.extend(connections.map(|(key, id, config, token)| (path(key, id), full(id, config, token))));
-    let (base, serving) = nango(answers);
+    let all = answers.len();
+    let (base, asked) = nango(answers);
     let key = recorded.path().join("key.txt");
     std::fs::write(&key, "nango-secret-key\n").unwrap();
     let from = ["--from", "nango", "--nango-url", &base, "--nango-secret-key-file", key.to_str().unwrap()];
@@ -455,7 +438,7 @@ fn where_nangos_tokens_come_from_is_known() {
     assert_eq!(told.stdout, "4 imported, 1 not imported\n");
     assert!(told.stderr.contains("nobody says which accounts server it is"), "{told}");
     assert!(told.stderr.contains("--site server=VALUE"), "{told}");
-    serving.join().unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), all);
     let lines = home.vestal(&["export"]).ok().stdout;
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| lines.iter().find(|line| line["name"] == name).unwrap();

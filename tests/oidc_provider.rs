@@ -261,19 +261,11 @@ fn the_browser_comes_back_by_itself() {
     let home = Home::new();
     let redirect_uri = format!("http://127.0.0.1:{}/callback", free_port());
     let peer = Peer::start(home.record(), &json!({"redirect_uris": [redirect_uri]}));
-    let client = peer.client("post");
 
     // A browser that is another process: it hands the URL over to this one.
-    let (browser, address) = (home.path().join("browser.sh"), home.path().join("address"));
-    let script =
-        format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'\n", address.display());
-    fs::write(&browser, script).unwrap();
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", &peer.issuer]);
-    command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
-    command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
-    let mut connect = home.run(command);
-    connect.say(&format!("{}\n", client.secret));
+    let address = home.path().join("address");
+    let script = format!("printf %s \"$1\" > '{0}.part' && mv '{0}.part' '{0}'", address.display());
+    let mut connect = connect_in_browser(&home, &peer, &redirect_uri, &script);
 
     let url = until("the browser to be opened", || {
         assert!(!connect.has_ended(), "{}", connect.stderr());
@@ -301,20 +293,12 @@ fn a_person_consents_in_a_real_browser() {
     let home = Home::new();
     let redirect_uri = format!("http://localhost:{}/callback", free_port());
     let peer = Peer::start(home.record(), &json!({"redirect_uris": [redirect_uri], "asks": true}));
-    let client = peer.client("post");
     let (title, browse) = (
         home.path().join("title"),
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/chromium/browse.mjs"),
     );
-    let browser = home.path().join("browser.sh");
-    let script = format!("#!/bin/sh\nexec node {browse} \"$1\" > '{}' 2>&1\n", title.display());
-    fs::write(&browser, script).unwrap();
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
-    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", &peer.issuer]);
-    command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
-    command.args(["--redirect-uri", &redirect_uri]).env("BROWSER", &browser);
-    let mut connect = home.run(command);
-    connect.say(&format!("{}\n", client.secret));
+    let script = format!("exec node {browse} \"$1\" > '{}' 2>&1", title.display());
+    let mut connect = connect_in_browser(&home, &peer, &redirect_uri, &script);
     home.asked_to_open(&mut connect);
     let said = until("the browser to be done", || {
         fs::read_to_string(&title).ok().filter(|said| said.ends_with('\n'))
@@ -323,6 +307,19 @@ fn a_person_consents_in_a_real_browser() {
     assert!(said.contains("Connected"), "the browser said {said:?}; {ended}");
     ended.ok();
     assert!(peer.accepts(&token(&home, &["token", "shop"])));
+}
+
+/// Begins to connect `shop`, with a browser that is this script.
+fn connect_in_browser(home: &Home, peer: &Peer, redirect_uri: &str, script: &str) -> Running {
+    let (browser, client) = (home.path().join("browser.sh"), peer.client("post"));
+    fs::write(&browser, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = home.command(&["connect", "shop", "--provider", "custom", "--issuer", &peer.issuer]);
+    command.args(["--client-id", &client.id, "--auth", &client.auth, "--client-secret-stdin"]);
+    command.args(["--redirect-uri", redirect_uri]).env("BROWSER", &browser);
+    let mut connect = home.run(command);
+    connect.say(&format!("{}\n", client.secret));
+    connect
 }
 
 /// Connects as the client that the peer knows by this name.

@@ -1,11 +1,9 @@
 //! The recipes, as they are written down, with the programs that they are for.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::{Home, Kind, Provider, Secret};
+use crate::harness::{Home, Kind, Provider, Secret, page};
 
 const PAGE: &str = include_str!("../docs/recipes.md");
 
@@ -44,20 +42,16 @@ fn curl_sends_the_header_that_it_is_given() {
     let (home, _provider, _) = connected();
     let token = home.vestal(&["token", "shop"]).ok().stdout.trim().to_owned();
     home.record().add_secret(Secret::new(Kind::AccessToken, token.clone()));
-    let api = TcpListener::bind("127.0.0.1:0").unwrap();
-    let there = format!("http://{}/contacts", api.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
-        let (mut stream, _) = api.accept().unwrap();
-        let mut head = [0; 4_096];
-        let length = stream.read(&mut head).unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]").unwrap();
-        String::from_utf8_lossy(&head[..length]).into_owned()
-    });
+    let (tell, asked) = std::sync::mpsc::channel();
+    let there = page::server(move |head| {
+        tell.send(head.to_owned()).unwrap();
+        ("200 OK", "[]".to_owned())
+    }) + "/contacts";
     let [recipe] = commands("vestal token shop --header | curl")[..] else { panic!("one recipe") };
     let recipe = recipe.replace("https://api.example.com/contacts", &there);
     let got = sh(&home, &recipe);
     assert!(got.status.success() && got.stdout == b"[]", "{}", String::from_utf8_lossy(&got.stderr));
-    let asked = asked.join().unwrap();
+    let asked = asked.recv().unwrap();
     let sent = asked.lines().any(|line| line == format!("Authorization: Bearer {token}"));
     assert!(asked.starts_with("GET /contacts ") && sent, "the API is asked with the token");
 }

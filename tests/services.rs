@@ -1,8 +1,6 @@
 //! Run by systemd, and watched from outside.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +12,7 @@ use http::StatusCode;
 use tempfile::TempDir;
 use vestal_sandbox::{Fault, Trouble};
 
-use crate::harness::{Home, Provider, until};
+use crate::harness::{Home, Provider, page, until};
 
 const UNITS: [&str; 3] = ["vestal.service", "vestal-refresh.service", "vestal-refresh.timer"];
 
@@ -75,23 +73,14 @@ fn systemd_is_told_that_it_is_ready_works_and_stops() {
 }
 
 /// A page that answers with this, and counts.
-fn page(status: &'static str) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/check-42", listener.local_addr().unwrap());
+fn watcher(status: &'static str) -> (String, Arc<AtomicUsize>) {
     let fetched = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&fetched);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 2_048];
-            let length = stream.read(&mut head).unwrap_or(0);
-            if head[..length].starts_with(b"GET /check-42 ") {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        }
+    let address = page::server(move |head| {
+        count.fetch_add(usize::from(head.starts_with("GET /check-42 ")), Ordering::Relaxed);
+        (status, String::new())
     });
-    (url, fetched)
+    (address + "/check-42", fetched)
 }
 
 #[test]
@@ -99,7 +88,7 @@ fn a_heart_beats_while_refreshes_really_happen() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
-    let (url, fetched) = page("200 OK");
+    let (url, fetched) = watcher("200 OK");
     let beats = || fetched.load(Ordering::Relaxed);
     let with = |url: &str| {
         let config = fs::read_to_string(home.config()).unwrap();
@@ -127,7 +116,7 @@ fn a_heart_beats_while_refreshes_really_happen() {
     daemon.stop().ok();
 
     // A watcher that is not there stops nothing, and its address is not told.
-    let (refusing, _) = page("500 Internal Server Error");
+    let (refusing, _) = watcher("500 Internal Server Error");
     with(&refusing);
     let ended = home.vestal(&["refresh", "--due", "--within", "24h"]).ok();
     assert!(ended.stderr.contains("the heartbeat did not arrive: it answered 500"), "{ended}");

@@ -4,6 +4,7 @@ mod browser;
 mod connect;
 mod dice;
 mod home;
+pub(crate) mod page;
 mod peer;
 mod process;
 mod record;

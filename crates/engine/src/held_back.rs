@@ -12,22 +12,12 @@ use crate::take::Purpose;
 use crate::{Engine, Error, Inner, cannot_be_renewed, warnings};
 
 /// Between two looks at them.
-const LOOK_EVERY: Duration = Duration::from_secs(600);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(600);
 
 /// How many are read at once.
 const READ_AT_ONCE: usize = 500;
 
 impl Engine {
-    /// Looks at those that are held back, unless that was done just now.
-    pub(crate) async fn warn_held_back_now_and_then(&self, looked_at: &mut Duration) {
-        let uptime = self.inner.clock.uptime();
-        if uptime.saturating_sub(*looked_at) < LOOK_EVERY {
-            return;
-        }
-        *looked_at = uptime;
-        self.warn_held_back().await;
-    }
-
     /// Looks at those that are held back now.
     pub(crate) async fn warn_held_back(&self) {
         if let Err(error) = Box::pin(self.inner.warn_held_back()).await {

@@ -63,6 +63,17 @@ pub struct IssuedToken {
     pub bound_to: Option<BoundKey>,
 }
 
+impl IssuedToken {
+    /// The scheme that it is sent with in an `Authorization` header (RFC 6750 §2.1).
+    pub fn scheme(&self) -> &str {
+        match self.token_type.as_str() {
+            // Schemes are compared without case (RFC 9110 §11.1), but not by every server.
+            bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer",
+            other => other,
+        }
+    }
+}
+
 impl Engine {
     /// A fresh access token. Refreshes first where it must, with everybody else who wants the same; serves a
     /// token that is still valid while its refresh is failing or stuck.

@@ -15,7 +15,7 @@ use vestal_core::warnings::Demand;
 use crate::{Engine, Error, Inner};
 
 /// A fleet is measured again after this time.
-const MEASURED_EVERY: Duration = Duration::from_secs(3600);
+pub(crate) const MEASURED_EVERY: Duration = Duration::from_secs(3600);
 
 /// So many connections stand for all of a client.
 const SAMPLE: u32 = 500;
@@ -57,13 +57,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The same, unless that was done not long ago.
-    pub(crate) async fn measure_quotas_now_and_then(&self, measured_at: &mut Option<Duration>) {
-        let uptime = self.inner.clock.uptime();
-        if measured_at.is_some_and(|at| uptime.saturating_sub(at) < MEASURED_EVERY) {
-            return;
-        }
-        *measured_at = Some(uptime);
+    /// The same; what goes wrong is told, and stops nothing.
+    pub(crate) async fn try_to_measure_quotas(&self) {
         if let Err(error) = Box::pin(self.measure_quotas()).await {
             tracing::warn!(%error, "whether the refreshes fit into the providers' quotas could not be measured");
         }

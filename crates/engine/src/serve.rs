@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use vestal_core::token::saturating_add;
 
+use crate::held_back::LOOK_EVERY;
 use crate::look::LOOK_AT_MOST_EVERY;
+use crate::quotas::MEASURED_EVERY;
 use crate::take::LONGEST_WAIT_IN_FLIGHT;
 use crate::time::{ClockWatch, Start};
 use crate::{Engine, Error};
@@ -17,6 +19,20 @@ const REPLAY_OWN_EVERY: Duration = Duration::from_secs(1);
 /// How long a flight's place may stay empty, so that several are filled together. A busy node lands ten flights in each
 /// millisecond: a longer wait would leave it with little to do.
 const FILL_UP_AT_MOST_EVERY: Duration = Duration::from_millis(2);
+
+/// When something was done last that is done now and then, in the clock's uptime.
+struct Last(Option<Duration>);
+
+impl Last {
+    /// Whether so long has passed since, or it was never done: it is being done now.
+    fn is_over(&mut self, every: Duration, uptime: Duration) -> bool {
+        let is_over = self.0.is_none_or(|at| uptime.saturating_sub(at) >= every);
+        if is_over {
+            self.0 = Some(uptime);
+        }
+        is_over
+    }
+}
 
 impl Engine {
     /// Until when [`Engine::run_due`] looks ahead: an answer that another process lost may have to be asked for within its
@@ -43,7 +59,7 @@ impl Engine {
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
         }
-        self.measure_quotas_now_and_then(&mut None).await;
+        self.try_to_measure_quotas().await;
         // What is not to be refreshed before its time is looked at, and left alone.
         let soon = self.soon();
         let mut landings = inner.flights.landings();
@@ -84,7 +100,8 @@ impl Engine {
         if self.look_back().await.replan {
             self.replan_aside();
         }
-        let (mut replayed_at, mut warned_at, mut measured_at) = (None, inner.clock.uptime(), None);
+        let (mut replayed, mut warned, mut measured) =
+            (Last(None), Last(Some(inner.clock.uptime())), Last(None));
         let mut readable = true;
         loop {
             // Before looking: what lands from here on is noticed, also while the schedule is being read.
@@ -101,7 +118,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = self.replay_now_and_then(&mut replayed_at) => {}
+                () = self.replay_now_and_then(&mut replayed) => {}
             }
             let now = inner.clock.now();
             let next = match self.run_once(now).await {
@@ -120,8 +137,13 @@ impl Engine {
                     saturating_add(now, Duration::from_secs(1))
                 }
             };
-            self.warn_held_back_now_and_then(&mut warned_at).await;
-            self.measure_quotas_now_and_then(&mut measured_at).await;
+            let uptime = inner.clock.uptime();
+            if warned.is_over(LOOK_EVERY, uptime) {
+                self.warn_held_back().await;
+            }
+            if measured.is_over(MEASURED_EVERY, uptime) {
+                self.try_to_measure_quotas().await;
+            }
             if let Err(error) = inner.note_time(false).await {
                 tracing::debug!(%error, "the time was not noted");
             }
@@ -166,14 +188,12 @@ impl Engine {
     }
 
     /// Puts into the store what lies in journals, unless that was done just now.
-    async fn replay_now_and_then(&self, replayed_at: &mut Option<Duration>) {
+    async fn replay_now_and_then(&self, replayed: &mut Last) {
         let inner = &self.inner;
         let every = if inner.waits_in_journal() { REPLAY_OWN_EVERY } else { REPLAY_EVERY };
-        let uptime = inner.clock.uptime();
-        if replayed_at.is_some_and(|at| uptime.saturating_sub(at) < every) {
+        if !replayed.is_over(every, inner.clock.uptime()) {
             return;
         }
-        *replayed_at = Some(uptime);
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
         }

@@ -1,18 +1,18 @@
 //! How the client proves itself (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2).
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 use vestal_core::client::ClientAuth;
-use vestal_core::clock::{Entropy, random};
+use vestal_core::clock::Entropy;
 use vestal_core::provider::HeaderCredentials;
 
 use crate::certificate::{CertificateError, ClientCertificate, thumbprint};
-use crate::jwt::{KeyError, SigningError, SigningKey, sign_with_secret};
+use crate::jwt::{self, KeyError, SigningError, SigningKey, sign_with_secret};
 
 /// A client assertion is of use for so long: as much as the strictest of providers take, and more than a request needs.
 const ASSERTION_LIFE_S: i64 = 60;
@@ -133,7 +133,7 @@ impl Prover {
             ("iss", self.client_id.as_str().into()),
             ("sub", self.client_id.as_str().into()),
             ("aud", self.audience.as_str().into()),
-            ("jti", BASE64_URL_SAFE_NO_PAD.encode(random::<16>(entropy)).into()),
+            ("jti", jwt::unique_id(entropy)),
             ("iat", now.into()),
             ("exp", now.saturating_add(ASSERTION_LIFE_S).into()),
         ]

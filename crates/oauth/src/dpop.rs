@@ -9,12 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
-use vestal_core::clock::{Entropy, random};
+use vestal_core::clock::Entropy;
 use vestal_core::outcome::Reply;
 use vestal_core::secret::Redactor;
 
 use crate::http::{Answer, Exchange};
-use crate::jwt::{SigningError, SigningKey};
+use crate::jwt::{self, SigningError, SigningKey};
 use crate::read::read_token_answer;
 
 /// Where a proof travels (RFC 9449 §4).
@@ -55,7 +55,7 @@ impl Proof<'_> {
         url.set_fragment(None);
         let mut claims: Map<String, Value> = Map::new();
         let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-        claim("jti", BASE64_URL_SAFE_NO_PAD.encode(random::<16>(entropy)).into());
+        claim("jti", jwt::unique_id(entropy));
         claim("htm", self.method.into());
         claim("htu", url.as_str().into());
         claim("iat", now.as_second().into());

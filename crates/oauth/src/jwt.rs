@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use vestal_core::clock::{Entropy, random};
 
 mod algorithm;
 mod generate;
@@ -37,6 +38,11 @@ pub fn sign_with_secret(
 /// Whether a signature by HS256 over `message` was made with this secret.
 pub(crate) fn is_signed_with_secret(secret: &str, message: &str, signature: &[u8]) -> bool {
     algorithm::is_hmac_sha256(secret.as_bytes(), message.as_bytes(), signature)
+}
+
+/// An identifier for one JWT (RFC 7519 §4.1.7): a server may take each once only.
+pub(crate) fn unique_id(entropy: &dyn Entropy) -> Value {
+    BASE64_URL_SAFE_NO_PAD.encode(random::<16>(entropy)).into()
 }
 
 /// What is signed (RFC 7515 §5.1).

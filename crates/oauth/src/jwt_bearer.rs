@@ -1,20 +1,18 @@
 //! An access token for an assertion that the client signs (RFC 7523 §2.1): a service account's own, or one that speaks for a
 //! user who has consented elsewhere.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Request;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
-use vestal_core::clock::{Entropy, random};
+use vestal_core::clock::Entropy;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post, resource_parameters};
-use crate::jwt::{SigningError, SigningKey};
+use crate::jwt::{self, SigningError, SigningKey};
 
 /// The grant's name (RFC 7523 §2.1).
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -59,7 +57,7 @@ impl Assertion<'_> {
         if !self.scopes.is_empty() {
             claim("scope", self.scopes.join(" ").into());
         }
-        claim("jti", BASE64_URL_SAFE_NO_PAD.encode(random::<16>(entropy)).into());
+        claim("jti", jwt::unique_id(entropy));
         claim("iat", now.into());
         claim("exp", now.saturating_add(LIFE_S).into());
         let kid = self.key_id.unwrap_or_else(|| key.kid());
@@ -90,6 +88,9 @@ pub fn token_request(
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
     use super::*;
     use crate::client_auth::Sevens;
     use crate::jwt::{Algorithm, PublicKey, generate_p256};

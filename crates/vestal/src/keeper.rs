@@ -9,7 +9,7 @@ use http::HeaderValue;
 use tokio::sync::OnceCell;
 use vestal_api::{Code, ErrorView};
 use vestal_core::connection::{BadName, ConnectionName};
-use vestal_core::secret::{ExposeSecret, SecretString};
+use vestal_core::secret::ExposeSecret;
 use vestal_engine::{IssuedToken, Nodes as _, Rejection, Want};
 use vestal_store::SqliteStore;
 
@@ -120,7 +120,7 @@ impl Keeper {
         let vestal = self.vestal().await?;
         let want = Want { min_ttl, extra: false };
         match vestal.engine.issue_token(&name, want).await {
-            Ok(issued) => Ok(issued.into()),
+            Ok(issued) => Ok(Token(issued)),
             Err(error) => Err(vestal.failure(error, Some(&name), &calendar()).await.into()),
         }
     }
@@ -133,7 +133,7 @@ impl Keeper {
     pub async fn rejected(&self, connection: &str, token: &Token) -> Result<Token, Error> {
         let name = name(connection)?;
         let vestal = self.vestal().await?;
-        match vestal.engine.reject(&name, token.generation).await {
+        match vestal.engine.reject(&name, token.generation()).await {
             Ok(Rejection::Newer(_)) => self.token(connection).await,
             Ok(refused) => Err(not_refreshed(&name, &refused).into()),
             Err(error) => Err(vestal.failure(error, Some(&name), &calendar()).await.into()),
@@ -182,47 +182,34 @@ fn calendar() -> Calendar {
 
 /// An access token to use. Its `Debug` does not show it.
 #[derive(Clone, Debug)]
-pub struct Token {
-    access_token: SecretString,
-    token_type: String,
-    expires_at: Option<SystemTime>,
-    generation: u64,
-}
+pub struct Token(IssuedToken);
 
 impl Token {
     /// The token itself.
     pub fn expose(&self) -> &str {
-        self.access_token.expose_secret()
+        self.0.access_token.expose_secret()
     }
 
     /// What it is, mostly `Bearer`.
     pub fn token_type(&self) -> &str {
-        &self.token_type
+        &self.0.token_type
     }
 
     /// When it ends; `None` where nobody says.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.expires_at
+        self.0.expires_at.map(SystemTime::from)
     }
 
     /// Its number: it grows with each refresh.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.0.generation
     }
 
     /// The value of an `Authorization` header (RFC 6750 §2.1), which is not shown in logs. `None` where the token holds what no header can.
     pub fn authorization(&self) -> Option<HeaderValue> {
-        let scheme = if self.token_type.eq_ignore_ascii_case("bearer") { "Bearer" } else { &self.token_type };
-        let mut value = HeaderValue::from_str(&format!("{scheme} {}", self.expose())).ok()?;
+        let mut value = HeaderValue::from_str(&format!("{} {}", self.0.scheme(), self.expose())).ok()?;
         value.set_sensitive(true);
         Some(value)
-    }
-}
-
-impl From<IssuedToken> for Token {
-    fn from(issued: IssuedToken) -> Self {
-        let IssuedToken { access_token, token_type, expires_at, generation, .. } = issued;
-        Self { access_token, token_type, expires_at: expires_at.map(SystemTime::from), generation }
     }
 }
 

@@ -39,11 +39,7 @@ impl Format {
         let (first, second) = match self {
             Self::Token => (token.to_owned(), proof.map(str::to_owned)),
             Self::Header => {
-                let scheme = match issued.token_type.as_str() {
-                    // Schemes are compared without case (RFC 9110 §11.1), but not by every server.
-                    bearer if bearer.eq_ignore_ascii_case("bearer") => "Bearer",
-                    other => other,
-                };
+                let scheme = issued.scheme();
                 (format!("Authorization: {scheme} {token}"), proof.map(|proof| format!("DPoP: {proof}")))
             }
             Self::Json => {
