@@ -44,6 +44,14 @@ fn a_token_is_written_into_a_file_as_it_would_be_printed() {
         let refused = home.vestal(&["token", "shop", "--write", &place]).code(2);
         assert!(refused.stderr.contains(told) && refused.stderr.contains("next: "), "{refused}");
     }
+    // What every connection depends on is not for that, by whatever way it is named.
+    let roundabout = home.store().parent().unwrap().join("../vestal/vestal.db");
+    for own in [home.store(), home.master_key(), home.config(), roundabout] {
+        let before = fs::read(&own).unwrap();
+        let refused = home.vestal(&["token", "shop", "--write", own.to_str().unwrap()]).code(2);
+        assert!(refused.stderr.contains("is a file of Vestal's own"), "{refused}");
+        assert_eq!(fs::read(&own).unwrap().len(), before.len());
+    }
     home.vestal(&["token", "shop", "--write", &at("no/folder")]).code(1);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "nothing else is left there");
 }

@@ -101,7 +101,7 @@ impl Config {
         let path = place.config;
         let states = states(environment);
         let heartbeat = file.heartbeat.url;
-        Ok(Self {
+        let config = Self {
             states,
             providers,
             path,
@@ -114,7 +114,9 @@ impl Config {
             heartbeat,
             files,
             serve_log,
-        })
+        };
+        config.files.iter().try_for_each(|file| config.spare(&file.path))?;
+        Ok(config)
     }
 
     /// What is known of providers: what comes with Vestal, and what the user's own files say.
@@ -151,6 +153,31 @@ impl Config {
             }
         }
         folders
+    }
+
+    /// Whether a file is one that Vestal itself needs: its configuration, its master key, its store, or what lies beside
+    /// that.
+    pub(crate) fn needs(&self, path: &Path) -> bool {
+        let path = resolved(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        let is = |own: &Path| resolved(own) == path;
+        let store = resolved(&self.store);
+        let beside_store =
+            path.parent() == store.parent() && path.to_string_lossy().starts_with(&*store.to_string_lossy());
+        let folders = self.journals().into_iter().chain([self.nodes()]);
+        is(&self.path)
+            || self.master_key.file().is_some_and(is)
+            || beside_store
+            || folders.into_iter().any(|folder| path.starts_with(resolved(&folder)))
+    }
+
+    /// Refuses to put a token where [`Config::needs`] a file.
+    pub(crate) fn spare(&self, path: &Path) -> Result<(), Failure> {
+        if !self.needs(path) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("{} is a file of Vestal's own", path.display()))
+            .why("a token would take the place of what every connection depends on")
+            .next("name another file"))
     }
 
     /// Whether nothing at all is set up: no file, no key, no store.

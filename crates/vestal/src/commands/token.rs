@@ -78,7 +78,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let proof = proof.as_ref().map(ExposeSecret::expose_secret);
     let text = format.text(&issued, vestal.engine.now(), proof)?;
     match &args.write {
-        Some(path) => token_file::write(path, &text, &SystemEntropy),
+        Some(path) => {
+            vestal.config.spare(path)?;
+            token_file::write(path, &text, &SystemEntropy)
+        }
         None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
     }
 }

@@ -93,6 +93,14 @@ impl KeySource {
         }
     }
 
+    /// The file that the key is in, or belongs into.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            Self::Variable { .. } | Self::Command(_) | Self::Credential { .. } => None,
+        }
+    }
+
     /// The file that the key belongs into, where there is none yet and it may be made.
     pub(crate) fn missing_file(&self) -> Option<&Path> {
         match self {
