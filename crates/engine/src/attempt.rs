@@ -152,6 +152,9 @@ impl Inner {
         let saving = Saving::answer(precious, self.clock.uptime());
         let first_use = first_use(&connection);
         let after = self.conclude(connection, &attempt, &reading, &cargo, purpose.trigger(), saving).await?;
+        if after.state.failing().is_some() {
+            self.doings.note_failure();
+        }
         let lesson = Lesson {
             reading: &reading,
             cargo: &cargo,

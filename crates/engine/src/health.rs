@@ -21,6 +21,7 @@ pub(crate) struct Doings {
     /// When the schedule was looked at last, in milliseconds of the clock's uptime; 0 where it was not yet.
     looked_at_ms: AtomicU64,
     refreshed: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Doings {
@@ -32,10 +33,14 @@ impl Doings {
     pub(crate) fn note_refresh(&self) {
         self.refreshed.fetch_add(1, Ordering::Relaxed);
     }
+
+    pub(crate) fn note_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Engine {
-    /// Whether [`Engine::serve`] has read the schedule from the store not long ago.
+    /// Whether [`Engine::serve`] has come to look at the schedule not long ago, whatever the store said.
     pub fn is_looking(&self) -> bool {
         let looked_at = Duration::from_millis(self.inner.doings.looked_at_ms.load(Ordering::Relaxed));
         let stuck_after = self.inner.limits.look * STUCK_AFTER_LOOKS;
@@ -45,6 +50,11 @@ impl Engine {
     /// How many refreshes have succeeded in this process.
     pub fn refreshed(&self) -> u64 {
         self.inner.doings.refreshed.load(Ordering::Relaxed)
+    }
+
+    /// How many tries to refresh have failed in this process.
+    pub fn failed(&self) -> u64 {
+        self.inner.doings.failed.load(Ordering::Relaxed)
     }
 
     /// Whether nothing has been due for long.

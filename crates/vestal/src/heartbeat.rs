@@ -57,23 +57,23 @@ impl HeartbeatUrl {
         }
     }
 
-    /// Beats for as long as it is polled, and as refreshes really happen, or nothing has been due for long.
+    /// Beats for as long as it is polled, nothing has been due for long, and not all that is tried fails.
     pub(crate) async fn beat_on(&self, engine: &Engine, http: &dyn Http) {
-        let mut before = engine.refreshed();
+        let mut before = (engine.refreshed(), engine.failed());
         SystemClock.sleep(FIRST).await;
         loop {
-            let refreshed = engine.refreshed();
-            let keeps_up = engine.keeps_up().await.unwrap_or(false);
-            if engine.is_looking() && (keeps_up || refreshed > before) {
+            let now = (engine.refreshed(), engine.failed());
+            let all_fail = now.0 == before.0 && now.1 > before.1;
+            if engine.is_looking() && !all_fail && engine.keeps_up().await.unwrap_or(false) {
                 if let Err(why) = self.beat(http).await {
                     tracing::warn!(%why, "the heartbeat did not arrive");
                 }
             } else {
                 tracing::error!(
-                    "connections are not being kept alive: what is due stays due; no heartbeat is sent"
+                    "connections are not being kept alive: what is due stays due, or all that is tried fails; no heartbeat is sent"
                 );
             }
-            before = refreshed;
+            before = now;
             SystemClock.sleep(EVERY).await;
         }
     }
