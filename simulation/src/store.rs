@@ -102,6 +102,7 @@ macro_rules! with_plain_methods {
                 connection_with_grant(grant: GrantId) -> Option<Connection>;
                 refresh_tokens(after: Option<ConnectionId>, limit: u32) -> Vec<Holder>;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
+                sample(client: ClientId, limit: u32) -> Vec<ConnectionId>;
                 count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
                 next_due(after: Timestamp, by: Timestamp, held: &Held) -> Option<Timestamp>;
                 mark() -> Option<Mark>;

@@ -92,6 +92,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page, StoreError>;
 
+    /// So many of a client's connections, whichever come first to hand.
+    async fn sample(&self, client: ClientId, limit: u32) -> Result<Vec<ConnectionId>, StoreError>;
+
     /// How many connections there are, of one client or of all, by the name of their state.
     async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError>;
 

@@ -18,9 +18,15 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(600);
 const READ_AT_ONCE: usize = 500;
 
 impl Engine {
+    /// The same as [`Engine::warn_held_back`], in a task of its own: what is due does not wait for that.
+    pub(crate) fn warn_held_back_aside(&self) {
+        let engine = self.clone();
+        tokio::spawn(async move { engine.warn_held_back().await });
+    }
+
     /// Looks at those that are held back now.
     pub(crate) async fn warn_held_back(&self) {
-        if let Err(error) = Box::pin(self.inner.warn_held_back()).await {
+        if let Err(error) = self.inner.warn_held_back().await {
             tracing::error!(%error, "those that are held back cannot be looked at; their warnings may come late");
         }
     }

@@ -9,7 +9,6 @@ use vestal_core::client::Client;
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::{QuotaPlan, schedule};
-use vestal_core::store::Filter;
 use vestal_core::warnings::Demand;
 
 use crate::{Engine, Error, Inner};
@@ -45,23 +44,34 @@ impl Engine {
     ///
     /// When the store cannot be read.
     pub async fn measure_quotas(&self) -> Result<(), Error> {
-        let inner = &self.inner;
-        let mut plans = HashMap::new();
-        for client in inner.store.clients().await?.clients {
-            let Ok(provider) = inner.catalogue.get(&client.provider) else { continue };
-            if let Some(plan) = inner.measure(&client, &provider).await? {
-                plans.insert(client.id, plan);
-            }
+        for client in self.inner.store.clients().await?.clients {
+            self.measure_quotas_of(&client).await?;
         }
-        *inner.quotas.plans() = plans;
         Ok(())
     }
 
-    /// The same; what goes wrong is told, and stops nothing.
-    pub(crate) async fn try_to_measure_quotas(&self) {
-        if let Err(error) = Box::pin(self.measure_quotas()).await {
-            tracing::warn!(%error, "whether the refreshes fit into the providers' quotas could not be measured");
+    /// The same, of one client's connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::measure_quotas`].
+    pub async fn measure_quotas_of(&self, client: &Client) -> Result<(), Error> {
+        let inner = &self.inner;
+        let Ok(provider) = inner.catalogue.get(&client.provider) else { return Ok(()) };
+        if let Some(plan) = inner.measure(client, &provider).await? {
+            inner.quotas.plans().insert(client.id, plan);
         }
+        Ok(())
+    }
+
+    /// The same of all, in a task of its own: what is due does not wait for that.
+    pub(crate) fn measure_quotas_aside(&self) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.measure_quotas().await {
+                tracing::warn!(%error, "whether the refreshes fit into the providers' quotas could not be measured");
+            }
+        });
     }
 }
 
@@ -74,8 +84,8 @@ impl Inner {
         let counts = self.store.count_states(Some(client.id)).await?;
         let refreshed = |state: &str| matches!(state, "active" | "unverified" | "failing");
         let count: u64 = counts.iter().filter(|(state, _)| refreshed(state)).map(|(_, count)| count).sum();
-        let filter = Filter { client: Some(client.id), ..Filter::default() };
-        let sample = self.store.connections(&filter, None, SAMPLE).await?.connections;
+        let sample = self.store.sample(client.id, SAMPLE).await?;
+        let sample = self.store.connections_by_id(&sample).await?;
         let (mut demand, mut sampled) = (Demand::default(), 0_u32);
         for connection in sample.iter().filter(|connection| refreshed(connection.state.name())) {
             let Some(grant) = &connection.grant else { continue };
@@ -84,7 +94,7 @@ impl Inner {
             sampled += 1;
         }
         if sampled == 0 {
-            return Ok(None);
+            return Ok(Some(QuotaPlan::AMPLE));
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let all = demand.times(count as f64 / f64::from(sampled));

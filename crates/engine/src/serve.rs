@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use vestal_core::store::Held;
 use vestal_core::token::saturating_add;
 
 use crate::held_back::LOOK_EVERY;
@@ -59,9 +60,11 @@ impl Engine {
         if let Err(error) = Box::pin(inner.replay(None)).await {
             tracing::error!(%error, "what lies in journals cannot be read");
         }
-        self.try_to_measure_quotas().await;
         // What is not to be refreshed before its time is looked at, and left alone.
         let soon = self.soon();
+        if inner.store.next_due(Timestamp::MIN, soon, &Held::default()).await?.is_some() {
+            Box::pin(self.measure_quotas()).await?;
+        }
         let mut landings = inner.flights.landings();
         let mut started = 0;
         loop {
@@ -120,10 +123,11 @@ impl Engine {
                 () = &mut stop => break,
                 () = self.replay_now_and_then(&mut replayed) => {}
             }
+            // Also where the store cannot be read: whoever waits for it holds answers that nobody else has.
+            inner.doings.note_look(inner.clock.uptime());
             let now = inner.clock.now();
             let next = match self.run_once(now).await {
                 Ok(pass) => {
-                    inner.doings.note_look(inner.clock.uptime());
                     if !std::mem::replace(&mut readable, true) {
                         tracing::info!("the schedule can be read again");
                     }
@@ -139,10 +143,10 @@ impl Engine {
             };
             let uptime = inner.clock.uptime();
             if warned.is_over(LOOK_EVERY, uptime) {
-                self.warn_held_back().await;
+                self.warn_held_back_aside();
             }
             if measured.is_over(MEASURED_EVERY, uptime) {
-                self.try_to_measure_quotas().await;
+                self.measure_quotas_aside();
             }
             if let Err(error) = inner.note_time(false).await {
                 tracing::debug!(%error, "the time was not noted");

@@ -152,6 +152,7 @@ pass_on! {
         connection_with_grant(grant: GrantId) -> Option<Connection>;
         refresh_tokens(after: Option<ConnectionId>, limit: u32) -> Vec<Holder>;
         connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
+        sample(client: ClientId, limit: u32) -> Vec<ConnectionId>;
         count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
         remove_connection(id: ConnectionId) -> bool;
         mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();

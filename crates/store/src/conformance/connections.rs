@@ -277,6 +277,13 @@ pub async fn connections_are_listed_by_name(store: Arc<dyn Subject>, _: &ManualC
     assert_eq!(counted(None).await, [("active".to_owned(), 3), ("unverified".to_owned(), 2)]);
     assert_eq!(counted(Some(1)).await, [("active".to_owned(), 2), ("unverified".to_owned(), 1)]);
     assert_eq!(counted(Some(3)).await, []);
+
+    let sampled = async |of, limit| store.sample(client(of).id, limit).await.unwrap();
+    let mut all = sampled(1, 10).await;
+    all.sort();
+    assert_eq!(all, [1, 3, 5].map(|n| connection(n).id));
+    assert!(sampled(1, 2).await.iter().all(|id| all.contains(id)) && sampled(1, 2).await.len() == 2);
+    assert_eq!(sampled(3, 10).await, []);
 }
 
 pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClock) {

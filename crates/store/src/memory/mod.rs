@@ -144,6 +144,12 @@ impl Store for MemoryStore {
         Ok(self.tables()?.list(filter, after, limit, self.now()))
     }
 
+    async fn sample(&self, client: ClientId, limit: u32) -> Result<Vec<ConnectionId>, StoreError> {
+        let tables = self.tables()?;
+        let of_client = tables.connections.iter().filter(|(_, row)| row.connection.client == client);
+        Ok(of_client.map(|(id, _)| *id).take(limit as usize).collect())
+    }
+
     async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError> {
         Ok(self.tables()?.count_states(client))
     }

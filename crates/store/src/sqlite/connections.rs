@@ -143,6 +143,14 @@ pub(super) fn list(
     Ok(page)
 }
 
+/// Along the index that begins with the client, and no further.
+pub(super) fn sample(db: &Db, client: ClientId, limit: u32) -> Result<Vec<ConnectionId>, Failure> {
+    query("SELECT id FROM connections WHERE client = ? LIMIT ?")
+        .bind(client.as_uuid())
+        .bind(limit)
+        .all(db, rows::connection_id)
+}
+
 pub(super) fn count_states(db: &Db, client: Option<ClientId>) -> Result<Vec<(String, u64)>, Failure> {
     let counts = match client {
         None => query("SELECT state, count(*) AS count FROM connections GROUP BY state ORDER BY state"),

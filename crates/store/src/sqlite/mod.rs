@@ -231,6 +231,10 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| connections::list(db, &filter, after.as_ref(), limit, now)).await
     }
 
+    async fn sample(&self, client: ClientId, limit: u32) -> Result<Vec<ConnectionId>, StoreError> {
+        self.readers.walk(move |db| connections::sample(db, client, limit)).await
+    }
+
     async fn count_states(&self, client: Option<ClientId>) -> Result<Vec<(String, u64)>, StoreError> {
         self.readers.walk(move |db| connections::count_states(db, client)).await
     }

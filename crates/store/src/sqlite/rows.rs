@@ -423,6 +423,10 @@ fn taken_lease(columns: &mut Columns<'_>) -> Result<Option<TakenLease>, StoreErr
     }))
 }
 
+pub(super) fn connection_id(row: &Row<'_>) -> Result<ConnectionId, StoreError> {
+    Ok(ConnectionId::from_uuid(Columns::of(row, "connections").value("id", uuid)?))
+}
+
 pub(super) fn event(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let mut columns = Columns { key: "seq", ..Columns::of(row, "events") };
     Ok(StoredEvent {

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = store.client(connection.client).await?;
     let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
     let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
-    vestal.engine.measure_quotas().await.map_err(failed)?;
+    vestal.engine.measure_quotas_of(&client).await.map_err(failed)?;
     let schedule = vestal.engine.schedule(&connection, &provider);
     let candidates = store.candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
     let evidence = EvidenceView::new(&client, &provider);
