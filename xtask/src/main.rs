@@ -10,6 +10,7 @@
 
 mod bench;
 mod check;
+mod folder;
 mod fuzz;
 mod generate;
 mod install;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
+use crate::folder::remove;
 use crate::process::{must, text};
 use crate::vestal;
 
@@ -47,7 +48,8 @@ pub(crate) fn run(options: Options) -> Result {
     };
     let out = options.out.unwrap_or_else(|| "target/package".into());
     let root = out.join("root");
-    let _ = fs::remove_dir_all(&root);
+    // What an earlier version had must not be shipped.
+    remove(&root).map_err(|error| format!("{}: {error}", root.display()))?;
     lay_out(&root, &binary)?;
     let version = version(&binary)?;
     let version = options.revision.map_or(version.clone(), |revision| format!("{version}-{revision}"));

@@ -18,7 +18,7 @@ use crate::secrets::place;
 use crate::{Engine, Error, Inner, NewConnection};
 
 /// How long an API may take to say whose a token is: the new grant is stored only after that.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whose consent is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

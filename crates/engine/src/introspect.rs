@@ -1,7 +1,5 @@
 //! What a provider says of an access token whose answer does not say how long it lives (RFC 7662).
 
-use std::time::Duration;
-
 use vestal_core::client::Client;
 use vestal_core::provider::Provider;
 use vestal_core::token::TokenAnswer;
@@ -9,9 +7,7 @@ use vestal_oauth::client_auth::Prover;
 use vestal_oauth::introspection;
 
 use crate::Inner;
-
-/// Meanwhile the new grant is in this process's memory only.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+use crate::identity::ASK_WITHIN;
 
 impl Inner {
     /// Adds to the answer of a consent how long its access token lives, where only introspection tells that. Not to learn

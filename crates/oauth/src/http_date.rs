@@ -16,7 +16,7 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
 }
 
 /// How long the provider asks to wait, from `now`, which is its own time if that is known.
-pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = text(headers, RETRY_AFTER)?;
     let wait = match text.parse::<f64>() {
         // Some providers write fractions. What is not a number of seconds at all is no wish.

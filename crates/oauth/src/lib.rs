@@ -44,7 +44,7 @@ pub mod token_exchange;
 pub mod userinfo;
 
 mod form;
-mod http_date;
+pub mod http_date;
 mod words;
 
 pub use form::UnsendableUrl;

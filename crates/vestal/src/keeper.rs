@@ -140,7 +140,9 @@ impl Keeper {
         }
     }
 
-    /// Keeps every connection of the store alive until `stop` completes, as `vestal serve` does; then waits for what is under way.
+    /// Keeps every connection of the store alive until `stop` completes; then waits for what is under way. What `vestal serve` does
+    /// besides, it does not: to write token files, beat a heart, remove what is past its time, and look for processes that have died
+    /// meanwhile.
     ///
     /// # Errors
     ///

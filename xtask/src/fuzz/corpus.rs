@@ -1,11 +1,12 @@
 //! The inputs that are kept: what people wrote, and beside it what libFuzzer has found to lead elsewhere.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
+use crate::folder::remove;
 use crate::process::quiet;
 
 use super::{BOUNDS, SCRATCH, Target};
@@ -63,13 +64,6 @@ pub(super) fn keep(target: &Target, program: &Path) -> Result {
     let kept = folder(target);
     let replaced = remove(&kept).and_then(|()| fs::create_dir_all("fuzz/corpus"));
     replaced.and_then(|()| fs::rename(&merged, &kept)).map_err(cannot)
-}
-
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 /// The files in a folder, by name.

@@ -19,6 +19,7 @@ use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::site::Site;
 use vestal_core::token::Renewal;
 use vestal_oauth::http::{BODY_MAX_BYTES, BodyEnd, BodyMax, Exchange, Http};
+use vestal_oauth::http_date::retry_after;
 
 use super::found::{Bad, Found};
 use crate::clock::SystemClock;
@@ -152,10 +153,8 @@ impl Nango {
                 (200, _) => return Err(Bad::new("its answer was cut")),
                 (429, _) if tries < TRIES => {
                     tries += 1;
-                    let wait =
-                        answer.headers.get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
-                    let wait = wait.map_or(Duration::from_secs(5), Duration::from_secs).min(LONGEST_WAIT);
-                    SystemClock.sleep(wait).await;
+                    let asked = retry_after(&answer.headers, SystemClock.now());
+                    SystemClock.sleep(asked.unwrap_or(Duration::from_secs(5)).min(LONGEST_WAIT)).await;
                 }
                 (401 | 403, _) => {
                     return Err(Bad::new(format!("Nango answered {}", answer.status))
