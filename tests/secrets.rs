@@ -28,7 +28,7 @@ fn a_planted_secret_is_nowhere() {
     });
     let over = AtomicBool::new(false);
     let processes = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| process_list(&over));
+        let watcher = scope.spawn(|| process_list(&home, &over));
         {
             let _over = Raises(&over);
             everything_there_is_to_say(&home, &provider);
@@ -224,18 +224,24 @@ fn plant_the_master_key(home: &Home) {
     home.record().add_secret(Secret::new(Kind::MasterKey, bytes));
 }
 
-/// Every command line and environment that was seen on this machine meanwhile.
-fn process_list(over: &AtomicBool) -> BTreeSet<String> {
+/// Every command line and environment that was seen meanwhile of what runs in this home.
+///
+/// Other tests run beside this one, and their providers issue the same tokens.
+fn process_list(home: &Home, over: &AtomicBool) -> BTreeSet<String> {
+    let here = format!("HOME={}\0", home.path().display());
     let mut seen = BTreeSet::new();
     while !over.load(Ordering::Relaxed) {
         for process in fs::read_dir("/proc").unwrap().flatten() {
             if !process.file_name().to_string_lossy().starts_with(|first: char| first.is_ascii_digit()) {
                 continue;
             }
-            for file in ["cmdline", "environ"] {
-                // It may be gone, or not ours.
-                let Ok(bytes) = fs::read(process.path().join(file)) else { continue };
-                seen.insert(String::from_utf8_lossy(&bytes).into_owned());
+            // It may be gone, or not ours.
+            let read = |file| {
+                fs::read(process.path().join(file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            };
+            let (Ok(words), Ok(environment)) = (read("cmdline"), read("environ")) else { continue };
+            if environment.contains(&here) {
+                seen.extend([words, environment]);
             }
         }
         std::thread::sleep(Duration::from_millis(10));
