@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::Request;
 use url::Url;
 use vestal_core::secret::SecretString;
+use vestal_oauth::client_auth::assert_anew;
 use vestal_oauth::dpop::{Proof, attach, next_nonce, wants_nonce};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::jwt::SigningKey;
@@ -76,10 +77,10 @@ impl Inner {
     ///
     /// A server that answers `use_dpop_nonce` has looked at the proof and at nothing else: the request is sent once more,
     /// with the nonce, as docs/decisions/0010-dpop-nonce.md has it. Never a third time, and never when the first one might
-    /// have been worked on.
+    /// have been worked on. Who proves itself by an assertion makes another one for it: the server may have taken the first.
     pub(crate) async fn send(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         key: Option<&SigningKey>,
         deadline: Duration,
     ) -> Exchange {
@@ -97,7 +98,10 @@ impl Inner {
         if !wants_nonce(&first) || nonce.as_ref() == Some(&next) || left.is_zero() {
             return first;
         }
-        let second = match self.proven(request, key, Some(&next)) {
+        let anew = assert_anew(&mut request, self.clock.now(), &*self.entropy);
+        let proven =
+            anew.map_err(|error| error.to_string()).and_then(|()| self.proven(request, key, Some(&next)));
+        let second = match proven {
             Ok(proven) => self.http.send(proven, left).await,
             Err(detail) => return Exchange::NotSent { detail },
         };

@@ -1,7 +1,11 @@
 //! How the client proves itself (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::Request;
 use jiff::Timestamp;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,6 +25,7 @@ const ASSERTION_LIFE_S: i64 = 60;
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a client proves itself with, opened.
+#[derive(Clone)]
 pub struct Prover {
     client_id: String,
     /// Whom its assertions are for.
@@ -28,11 +33,12 @@ pub struct Prover {
     means: Means,
 }
 
+#[derive(Clone)]
 enum Means {
     Basic(SecretString),
     Post(SecretString),
     SecretJwt(SecretString),
-    KeyJwt(Box<SigningKey>, Option<String>),
+    KeyJwt(Arc<SigningKey>, Option<String>),
     Certificate(ClientCertificate),
     Nothing,
 }
@@ -75,7 +81,7 @@ impl Prover {
             ClientAuth::PrivateKeyJwt => {
                 let key = needed()?;
                 // Some providers know a key by the certificate that it was registered with.
-                Means::KeyJwt(Box::new(SigningKey::read(&key)?), thumbprint(&key))
+                Means::KeyJwt(Arc::new(SigningKey::read(&key)?), thumbprint(&key))
             }
             ClientAuth::TlsClientAuth | ClientAuth::SelfSignedTlsClientAuth => {
                 Means::Certificate(ClientCertificate::read(needed()?)?)
@@ -106,24 +112,35 @@ impl Prover {
     /// # Errors
     /// Where an assertion cannot be signed.
     pub fn credentials(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<Credentials, SigningError> {
-        let typ = ("typ", "JWT".into());
         let proof = match &self.means {
             Means::Basic(secret) => Proof::Basic(secret.clone()),
             Means::Post(secret) => Proof::Post(secret.clone()),
+            Means::Certificate(certificate) => Proof::Certificate(certificate.clone()),
+            Means::Nothing => Proof::None,
+            Means::SecretJwt(_) | Means::KeyJwt(..) => match self.assertion(now, entropy)? {
+                Some(text) => Proof::Assertion(Assertion { text, prover: self.clone() }),
+                None => Proof::None,
+            },
+        };
+        Ok(Credentials { client_id: self.client_id.clone(), proof })
+    }
+
+    /// A new assertion, where the client proves itself by one.
+    fn assertion(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<Option<SecretString>, SigningError> {
+        let typ = ("typ", "JWT".into());
+        match &self.means {
             Means::SecretJwt(secret) => {
-                Proof::Assertion(sign_with_secret(secret, &[typ], &self.claims(now, entropy)))
+                Ok(Some(sign_with_secret(secret, &[typ], &self.claims(now, entropy))))
             }
             Means::KeyJwt(key, certificate) => {
                 let certificate =
                     certificate.as_ref().map(|thumbprint| ("x5t#S256", thumbprint.clone().into()));
                 let header: Vec<_> =
                     [typ, ("kid", key.kid().into())].into_iter().chain(certificate).collect();
-                Proof::Assertion(key.sign(&header, &self.claims(now, entropy))?)
+                key.sign(&header, &self.claims(now, entropy)).map(Some)
             }
-            Means::Certificate(certificate) => Proof::Certificate(certificate.clone()),
-            Means::Nothing => Proof::None,
-        };
-        Ok(Credentials { client_id: self.client_id.clone(), proof })
+            Means::Basic(_) | Means::Post(_) | Means::Certificate(_) | Means::Nothing => Ok(None),
+        }
     }
 
     /// The claims of RFC 7523 §3.
@@ -152,7 +169,7 @@ pub struct Credentials {
 enum Proof {
     Basic(SecretString),
     Post(SecretString),
-    Assertion(SecretString),
+    Assertion(Assertion),
     Certificate(ClientCertificate),
     None,
     /// Not even an identifier.
@@ -197,7 +214,7 @@ impl Credentials {
             Proof::Assertion(assertion) => vec![
                 client_id,
                 ("client_assertion_type", ASSERTION_TYPE),
-                ("client_assertion", assertion.expose_secret()),
+                ("client_assertion", assertion.text.expose_secret()),
             ],
             Proof::None if wanted == HeaderCredentials::BasicAlways => vec![],
             Proof::Certificate(_) | Proof::None => vec![client_id],
@@ -212,6 +229,14 @@ impl Credentials {
         }
     }
 
+    /// The assertion, if there is one.
+    pub(crate) fn assertion(&self) -> Option<&Assertion> {
+        match &self.proof {
+            Proof::Assertion(assertion) => Some(assertion),
+            Proof::Basic(_) | Proof::Post(_) | Proof::Certificate(_) | Proof::None | Proof::Unnamed => None,
+        }
+    }
+
     /// Those of a client at some time, for tests of what they go into.
     #[cfg(test)]
     pub(crate) fn new(
@@ -222,6 +247,35 @@ impl Credentials {
         let prover = Prover::new(client_id, auth, secret, "https://as.example".to_owned())?;
         Ok(prover.credentials(Timestamp::UNIX_EPOCH, &Sevens).unwrap())
     }
+}
+
+/// What a client asserts in one request, and what makes another assertion. It travels in the request's extensions.
+#[derive(Clone)]
+pub(crate) struct Assertion {
+    text: SecretString,
+    prover: Prover,
+}
+
+/// Puts a new assertion into the body of a request that was sent before: a provider may take each once only (RFC 7523 §3, `jti`).
+/// A request without one stays as it is.
+///
+/// # Errors
+/// Where it cannot be signed.
+pub fn assert_anew(
+    request: &mut Request<Bytes>,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<(), SigningError> {
+    let Some(Assertion { text: old, prover }) = request.extensions().get::<Assertion>().cloned() else {
+        return Ok(());
+    };
+    let (Some(new), Ok(body)) = (prover.assertion(now, entropy)?, std::str::from_utf8(request.body())) else {
+        return Ok(());
+    };
+    // A compact JWT is written alike in a form and in JSON: it holds nothing that either escapes.
+    *request.body_mut() = Bytes::from(body.replacen(old.expose_secret(), new.expose_secret(), 1));
+    request.extensions_mut().insert(Assertion { text: new, prover });
+    Ok(())
 }
 
 /// HTTP Basic. Both are form-encoded before they are joined (RFC 6749 §2.3.1), so that neither can hold a colon.

@@ -64,6 +64,9 @@ pub(crate) fn post(
     if let Some(certificate) = credentials.certificate() {
         request.extensions_mut().insert(certificate.clone());
     }
+    if let Some(assertion) = credentials.assertion() {
+        request.extensions_mut().insert(assertion.clone());
+    }
     introduce(&mut request, credentials, requests);
     Ok(request)
 }

@@ -88,14 +88,52 @@ fn an_assertion_says_who_for_whom_and_for_how_long() {
     assert!(public.verifies(Algorithm::Rs256, message.as_bytes(), &signature));
 }
 
+/// Entropy that never repeats itself.
+struct Counting(std::sync::atomic::AtomicU8);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    }
+}
+
 #[test]
-fn each_assertion_is_another_one() {
-    struct Counting(std::sync::atomic::AtomicU8);
-    impl Entropy for Counting {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+fn a_request_that_is_sent_again_asserts_anew_and_is_otherwise_the_same() {
+    use vestal_core::provider::{Encoding, Fact, RequestFacts};
+
+    let (entropy, now) = (Counting(0.into()), Timestamp::UNIX_EPOCH);
+    let endpoint = "https://as.example/token".parse().unwrap();
+    for auth in [ClientAuth::ClientSecretJwt, ClientAuth::PrivateKeyJwt, ClientAuth::ClientSecretPost] {
+        let key = match auth {
+            ClientAuth::PrivateKeyJwt => jwt::generate_p256(&Sevens),
+            _ => "a secret".into(),
+        };
+        let prover = Prover::new("shop".into(), auth, Some(key), "as".into()).unwrap();
+        for encoding in [Encoding::Form, Encoding::Json] {
+            let encoding = Some(Fact { value: encoding, source: None, unverified: true, note: None });
+            let requests = RequestFacts { encoding, ..RequestFacts::default() };
+            let credentials = prover.credentials(now, &entropy).unwrap();
+            let fields = [("refresh_token", "a.b.c")];
+            let first = crate::form::post(&endpoint, &credentials, &fields, &requests).unwrap();
+            let asserted = |request: &Request<Bytes>| {
+                request.extensions().get::<Assertion>().map(|it| it.text.expose_secret().to_owned())
+            };
+            let mut again = first.clone();
+            assert_anew(&mut again, now, &entropy).unwrap();
+            let (Some(old), Some(new)) = (asserted(&first), asserted(&again)) else {
+                assert_eq!((auth, again.body()), (ClientAuth::ClientSecretPost, first.body()));
+                continue;
+            };
+            assert_ne!(jwt::claims(&old).unwrap()["jti"], jwt::claims(&new).unwrap()["jti"]);
+            let text = |request: &Request<Bytes>| String::from_utf8(request.body().to_vec()).unwrap();
+            assert!(text(&first).contains(&old) && !text(&again).contains(&old));
+            assert_eq!(text(&again), text(&first).replace(&old, &new));
         }
     }
+}
+
+#[test]
+fn each_assertion_is_another_one() {
     let entropy = Counting(0.into());
     let prover =
         Prover::new("shop".into(), ClientAuth::ClientSecretJwt, Some("secret".into()), "as".into()).unwrap();
