@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::Request;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, NoProxy, Proxy, Response};
+use rustls::AlertDescription;
 use secrecy::ExposeSecret;
 use tower::util::AndThenLayer;
 use url::Url;
@@ -189,6 +190,9 @@ impl Http for ReqwestHttp {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
             Err(error) if error.is_timeout() => late(),
+            Err(error) if let Some(alert) = refused_handshake(&error) => Exchange::NotSent {
+                detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
+            },
             Err(error) if is_hyper(&error, hyper::Error::is_parse) => Exchange::NoAnswer {
                 detail: format!("the head of what {host} answered cannot be read: {}", cause(error)),
             },
@@ -199,7 +203,6 @@ impl Http for ReqwestHttp {
     }
 }
 
-/// Reads an answer, whose body ends at the limit at the latest.
 /// Reads an answer, of whose body at `most` so many bytes.
 async fn read(mut response: Response, patience: &Patience, most: usize) -> Answer {
     let mut body = BytesMut::new();
@@ -227,6 +230,29 @@ async fn read(mut response: Response, patience: &Patience, most: usize) -> Answe
 /// Whether hyper calls an error so.
 fn is_hyper(error: &reqwest::Error, so: fn(&hyper::Error) -> bool) -> bool {
     sources(error).filter_map(|source| source.downcast_ref()).any(so)
+}
+
+/// The alert by which a server ended a handshake (RFC 8446 §6.2), if it did. Under TLS 1.3 a client's part ends first, so that
+/// its request is on the way already; the server has looked at the certificate, and at nothing that came behind it.
+fn refused_handshake(error: &reqwest::Error) -> Option<String> {
+    let inner = |source: &'_ (dyn Error + 'static)| {
+        let error = source.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?;
+        match error {
+            rustls::Error::AlertReceived(
+                alert @ (AlertDescription::HandshakeFailure
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::CertificateRequired),
+            ) => Some(format!("{alert:?}")),
+            _ => None,
+        }
+    };
+    sources(error).find_map(inner)
 }
 
 /// What is at the bottom of an error. Of the request itself it names nothing.
