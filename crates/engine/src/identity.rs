@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vestal_core::client::Client;
+use url::Url;
+use vestal_core::client::{Client, Endpoints};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::{Identity, Provider};
 use vestal_core::seal::Field;
@@ -114,27 +115,42 @@ impl Inner {
         redirect: &BTreeMap<String, String>,
     ) -> Option<AccountHash> {
         let identity = identity_of(provider);
-        let said = match identity {
+        match identity {
             Identity::Get { get, path } => {
-                let exchange = match account::request(get, &answer.access_token) {
-                    Ok(request) => self.http.send(request, ASK_WITHIN.min(self.limits.answer)).await,
-                    Err(error) => Exchange::from(error),
+                let said = self.ask_whose(get, path, client, answer).await?;
+                Some(self.account_hash(&provider.id, identity, &said))
+            }
+            Identity::IdToken if answer.id_token.is_none() => {
+                let Endpoints { userinfo: Some(userinfo), issuer: Some(iss), .. } = &client.endpoints else {
+                    return None;
                 };
-                // The consent is good all the same.
-                let told = |why| tracing::warn!(client = %client.name, %why, "the API did not say whose the new token is");
-                account::read(exchange, path).map_err(told).ok()
+                // The endpoint answers to nobody else (OpenID Connect Core §5.3).
+                answer.scope.as_ref()?.split(' ').find(|scope| *scope == "openid")?;
+                let sub = self.ask_whose(userinfo, &["sub".to_owned()], client, answer).await?;
+                Some(self.by_subject(iss, &sub, &provider.id))
             }
             _ => {
-                return self.account_at_hand(
-                    provider,
-                    answer.id_token.as_ref(),
-                    &answer.extra,
-                    site,
-                    redirect,
-                );
+                let id_token = answer.id_token.as_ref();
+                self.account_at_hand(provider, id_token, &answer.extra, site, redirect)
             }
+        }
+    }
+
+    /// What an API says at this place of its answer to a new token. Without it, the consent is good all the same.
+    async fn ask_whose(
+        &self,
+        url: &Url,
+        path: &[String],
+        client: &Client,
+        answer: &TokenAnswer,
+    ) -> Option<String> {
+        let exchange = match account::request(url, &answer.access_token) {
+            Ok(request) => self.http.send(request, ASK_WITHIN.min(self.limits.answer)).await,
+            Err(error) => Exchange::from(error),
         };
-        said.map(|said| self.account_hash(&provider.id, identity, &said))
+        let told =
+            |why| tracing::warn!(client = %client.name, %why, "the API did not say whose the new token is");
+        account::read(exchange, path).map_err(told).ok()
     }
 
     /// Whose a grant is that was imported, as far as that is known without asking.
@@ -169,7 +185,12 @@ impl Inner {
 
     fn by_id_token(&self, id_token: &str, provider: &str) -> Option<AccountHash> {
         let subject = subject(id_token)?;
-        Some(self.account_hash(provider, &Identity::IdToken, &format!("{}\n{}", subject.iss, subject.sub)))
+        Some(self.by_subject(&subject.iss, &subject.sub, provider))
+    }
+
+    /// An id token's and the userinfo endpoint's `sub` are one (OpenID Connect Core §5.3.2).
+    fn by_subject(&self, iss: &str, sub: &str, provider: &str) -> AccountHash {
+        self.account_hash(provider, &Identity::IdToken, &format!("{iss}\n{sub}"))
     }
 
     fn account_hash(&self, provider: &str, by: &Identity, said: &str) -> AccountHash {

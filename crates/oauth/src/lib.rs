@@ -1,7 +1,7 @@
 //! The OAuth 2.0 client.
 //!
 //! Requests are built by pure functions, one file per grant ([`authorization_code`], [`refresh_token`],
-//! [`client_credentials`], [`device`], [`exchange`]) beside [`revocation`], [`introspection`], [`userinfo`] and [`discovery`]; how
+//! [`client_credentials`], [`device`], [`exchange`]) beside [`revocation`], [`introspection`] and [`discovery`]; how
 //! a client proves itself is in [`client_auth`]; answers are read tolerantly by [`read`].
 //! In between lies the port [`http::Http`], from request bytes to response bytes, so that whatever stands in
 //! for the network in a test or a simulation goes through the real reader.
@@ -41,7 +41,6 @@ pub mod reqwest_http;
 pub mod revocation;
 pub mod sent;
 pub mod token_exchange;
-pub mod userinfo;
 
 mod form;
 pub mod http_date;

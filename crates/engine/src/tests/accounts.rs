@@ -10,7 +10,7 @@ use vestal_core::state::Cause;
 use vestal_core::token::WhyCandidate;
 use vestal_sandbox::{Endpoint, Fault, Trouble};
 
-use super::world::{Behaviour, World, shop};
+use super::world::{Behaviour, World, client, shop};
 use crate::{Account, BeginConnect, Error, Want};
 
 /// The next answer of the token endpoint: a token set of this account, or of nobody in particular.
@@ -87,4 +87,35 @@ async fn a_consent_of_another_account_is_taken_only_where_that_is_wanted() {
     engine.finish_connect(&world.browse(&asked.url), Account::Any).await.unwrap();
     let token = engine.issue_token(&shop(), Want::default()).await.unwrap();
     assert_eq!(token.access_token.expose_secret(), "bob-2");
+}
+
+/// Some servers leave out the id token that `openid` asks for.
+#[tokio::test(start_paused = true)]
+async fn where_no_id_token_comes_the_userinfo_endpoint_is_asked_whose_a_consent_is() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    let mut new = client();
+    new.endpoints.userinfo = Some("https://sandbox.example/api/me".parse().unwrap());
+    engine.add_client(new).await.unwrap();
+    let consent = async |scopes: &[&str]| {
+        let begin = BeginConnect {
+            name: shop(),
+            client: "sandbox".into(),
+            scopes: Some(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            site: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+        };
+        let asked = engine.begin_connect(begin).await.unwrap();
+        engine.finish_connect(&world.browse(&asked.url), Account::AsBefore).await
+    };
+    consent(&["openid", "offline_access"]).await.unwrap();
+    consent(&["openid", "offline_access"]).await.expect("it is the same account");
+    let bob = Trouble::answer(StatusCode::OK, "application/json", r#"{"sub":"bob"}"#.to_owned());
+    let fault = Fault::at(Endpoint::Resource, Trouble::AnswerUnprocessed(bob));
+    world.wire.sandbox.lock().unwrap().add_fault(fault);
+    let error = consent(&["openid", "offline_access"]).await.unwrap_err();
+    assert!(matches!(error, Error::AnotherAccount { .. }), "{error:?}");
+    // The endpoint is not for those who did not ask for openid.
+    let error = consent(&["contacts", "offline_access"]).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownAccount { .. }), "{error:?}");
 }
