@@ -29,6 +29,9 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 /// No grace that is known is shorter.
 const SHORTEST_GRACE: Duration = Duration::from_secs(30);
 
+/// An access token that serves no longer than this weighs less than a grace that nobody knows of, and that may end meanwhile.
+const LITTLE_LEFT: Duration = Duration::from_secs(60);
+
 /// How soon to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -169,7 +172,11 @@ impl Waits<'_> {
         let once = grace == Grace::Unknown || (!punished && (!rotates || matches!(grace, Grace::For(_))));
         match (unknown.untried && once, punished) {
             (true, _) => self.at(pace),
-            (false, true) => self.hold(unknown, pace),
+            (false, true) => {
+                let held = self.hold(unknown, pace);
+                let little = grace == Grace::Unknown && held <= saturating_add(self.now, LITTLE_LEFT);
+                if little { held.min(self.at(Pace::Soon)) } else { held }
+            }
             (false, false) => self.at(if pace == Pace::AtOnce { Pace::Soon } else { pace }),
         }
     }

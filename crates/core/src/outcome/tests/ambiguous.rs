@@ -153,6 +153,30 @@ fn punished_reuse_without_a_grace_holds_until_nothing_is_at_risk() {
 }
 
 #[test]
+fn where_little_is_at_risk_a_grace_that_nobody_knows_of_is_not_let_pass() {
+    // The hold ends a minute before the access token does.
+    let holds_end = later(DAY - MINUTE);
+    for (grace, left, soon) in [
+        (Grace::Unknown, MINUTE, true),
+        (Grace::Unknown, MINUTE + SECOND, false),
+        (Grace::None, MINUTE, false),
+    ] {
+        let now = later(DAY - MINUTE - left);
+        let lost = shop().state(failing(lost_answer(5, now, now), now, now));
+        let next = unknown_since(outcome(&lost, &no_answer(), &strict(grace), now), 5, now);
+        if soon {
+            assert_between(next, saturating_add(now, SECOND * 5), saturating_add(now, SECOND * 10));
+        } else {
+            assert_eq!(next, holds_end, "{grace:?}, {left:?}");
+        }
+    }
+    // No later than the hold ends.
+    let now = later(DAY - MINUTE - SECOND);
+    let lost = shop().state(failing(lost_answer(5, now, now), now, now));
+    assert_eq!(unknown_since(outcome(&lost, &no_answer(), &strict(Grace::Unknown), now), 5, now), holds_end);
+}
+
+#[test]
 fn an_unknown_rotation_is_tried_once_at_once_but_not_where_reuse_is_punished() {
     let rotating = |rotation, grace, reuse| {
         let mut provider = strict(grace);
