@@ -1,9 +1,9 @@
-//! The other end of the redirect: an HTTP server on this machine that waits for the browser to come back
-//! (RFC 8252 §7.3).
+//! Both ends of a consent in a browser on this machine: an HTTP server that sends the browser to the provider, and waits for
+//! it to come back (RFC 8252 §7.3).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use url::{Host, Url};
-use vestal_core::clock::Clock;
+use vestal_core::clock::{Clock, Entropy, random};
 
 use crate::clock::SystemClock;
 use crate::failure::Failure;
@@ -40,6 +40,7 @@ pub(crate) struct Page {
 
 /// The server, listening.
 pub(crate) struct Loopback {
+    place: Arc<Place>,
     arrivals: mpsc::Receiver<Arrival>,
     stop: watch::Sender<()>,
     servers: JoinSet<()>,
@@ -48,6 +49,13 @@ pub(crate) struct Loopback {
 struct Place {
     redirect_uri: Url,
     arrivals: mpsc::Sender<Arrival>,
+    door: Mutex<Option<Door>>,
+}
+
+/// A page that leads to another one, once.
+struct Door {
+    path: String,
+    to: Url,
 }
 
 impl Loopback {
@@ -72,7 +80,8 @@ impl Loopback {
             return Err(Failure::failed(format!("this machine has no address for {redirect_uri}")));
         }
         let (sender, arrivals) = mpsc::channel(1);
-        let place = Arc::new(Place { redirect_uri: redirect_uri.clone(), arrivals: sender });
+        let place =
+            Arc::new(Place { redirect_uri: redirect_uri.clone(), arrivals: sender, door: Mutex::default() });
         let (stop, stopped) = watch::channel(());
         let mut servers = JoinSet::new();
         for listener in listeners {
@@ -88,7 +97,19 @@ impl Loopback {
                 }
             });
         }
-        Ok(Self { arrivals, stop, servers })
+        Ok(Self { place, arrivals, stop, servers })
+    }
+
+    /// A page here that sends whoever opens it first to `to`. Everybody on the machine can read the command line of the program
+    /// that opens a browser, and `to` holds what nobody else may use.
+    pub(crate) fn door_to(&self, to: &Url, entropy: &dyn Entropy) -> Url {
+        let number: String = random::<16>(entropy).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut page = self.place.redirect_uri.clone();
+        page.set_query(None);
+        page.set_path(&format!("/open/{number}"));
+        let door = Door { path: page.path().to_owned(), to: to.clone() };
+        *self.place.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
+        page
     }
 
     /// Waits for a browser.
@@ -137,7 +158,23 @@ fn taken(redirect_uri: &Url, port: u16, error: &io::Error) -> Failure {
     }
 }
 
+impl Place {
+    /// Where a page leads, for the first who opens it.
+    fn through(&self, path: &str) -> Option<Url> {
+        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.take_if(|door| door.path == path).map(|door| door.to)
+    }
+}
+
 async fn arrive(State(place): State<Arc<Place>>, method: Method, uri: Uri) -> Response {
+    if let Some(to) = (method == Method::GET).then(|| place.through(uri.path())).flatten() {
+        let headers = [
+            (header::LOCATION, to.as_str()),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::REFERRER_POLICY, "no-referrer"),
+        ];
+        return (StatusCode::SEE_OTHER, headers).into_response();
+    }
     if uri.path() != place.redirect_uri.path() {
         return (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response();
     }
@@ -200,6 +237,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::entropy::SystemEntropy;
 
     async fn free_port() -> u16 {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
@@ -232,6 +270,25 @@ mod tests {
         assert!(elsewhere.starts_with("HTTP/1.1 404"), "{elsewhere}");
         assert!(page.starts_with("HTTP/1.1 200") && page.contains("no-store"), "{page}");
         assert!(page.contains("<h1>Connected</h1>") && page.contains("&lt;script&gt;"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_sent_on_once() {
+        let port = free_port().await;
+        let uri: Url = format!("http://localhost:{port}/callback?own=1").parse().unwrap();
+        let loopback = Loopback::listen(&uri).await.unwrap();
+        let to = "https://as.example/authorize?state=planted".parse().unwrap();
+        let page = loopback.door_to(&to, &SystemEntropy);
+        assert!(
+            page.as_str().starts_with(&format!("http://localhost:{port}/open/")) && page.query().is_none()
+        );
+        assert!(get(port, "/open/").await.starts_with("HTTP/1.1 404"));
+        let sent_on = get(port, page.path()).await;
+        assert!(sent_on.starts_with("HTTP/1.1 303"), "{sent_on}");
+        assert!(sent_on.contains(&format!("location: {to}\r\n")), "{sent_on}");
+        assert!(sent_on.contains("referrer-policy: no-referrer"), "{sent_on}");
+        assert!(get(port, page.path()).await.starts_with("HTTP/1.1 404"), "it is for one only");
+        loopback.close().await;
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use super::redirected::is_ours;
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::context::{Context, Vestal};
+use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
 use crate::loopback::{Arrival, Loopback, Page};
 
@@ -29,7 +30,8 @@ pub(super) async fn consent(
     mut loopback: Loopback,
 ) -> Result<Result<Connected, Error>, Failure> {
     let mut signals = context.signals.listen()?;
-    let next = match open(&request.url, &context.environment, vestal.config.key_variable.as_deref()) {
+    let page = loopback.door_to(&request.url, &SystemEntropy);
+    let next = match open(&page, &context.environment, vestal.config.key_variable.as_deref()) {
         true => "Waiting for the browser to come back …",
         false => "No browser could be opened here: open the page yourself. Waiting …",
     };
