@@ -232,7 +232,13 @@ fn a_table_finds_its_clients_by_their_ids() {
         "name,client_id,refresh_token,tag:batch,scope\nshop,{CLIENT_ID},\"{token}\",7,\"a b\"\nother,unknown,rt,,\nshort,1\n"
     );
     let file = elsewhere.write("customers.csv", &table);
+    // A client of the same id at another provider would be sent the token.
     let told = home.vestal(&["import", "--from", "csv", "--file", &file]).code(1);
+    assert!(
+        told.stdout.contains("0 imported, 3 not imported") && told.stderr.contains("--provider"),
+        "{told}"
+    );
+    let told = home.vestal(&["import", "--from", "csv", "--file", &file, "--provider", "custom"]).code(1);
     assert_eq!(told.stdout, "1 imported, 2 not imported\n");
     assert!(told.stderr.contains("line 3: \"other\" was not imported"), "{told}");
     assert!(

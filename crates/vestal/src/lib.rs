@@ -37,6 +37,8 @@ mod successor;
 mod supervisor;
 mod table;
 mod terminal;
+#[cfg(test)]
+mod testing;
 mod text;
 mod timeline;
 mod token_file;

@@ -132,28 +132,13 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client) -> Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::client_at;
 
     #[test]
     fn a_warning_says_what_and_why_and_what_to_do() {
         let provider = vestal_core::provider::catalogue::builtin("google").unwrap().unwrap();
         let fact = provider.refresh_token.shorter[0].clone();
-        let endpoints =
-            vestal_core::client::Endpoints::at("https://oauth2.googleapis.com/token".parse().unwrap());
-        let client = Client {
-            id: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
-            revision: 1,
-            name: "g".to_owned(),
-            provider: "google".to_owned(),
-            client_id: "id".to_owned(),
-            auth: vestal_core::client::ClientAuth::None,
-            secret: None,
-            second_secret: None,
-            redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
-            scopes: vec![],
-            endpoints,
-            created_at: "2026-11-03T12:00:00Z".parse().unwrap(),
-            notes: vestal_core::client::ClientNotes::default(),
-        };
+        let client = client_at("google", "https://oauth2.googleapis.com/token");
         let told = in_words(&Warning::ShorterLife { fact, sign: Sign::Died(2) }, &provider, &client);
         assert_eq!(told.what, "2 grants died 7 days after their consents");
         assert!(told.why.contains("in testing") && told.next.contains("publish the app"), "{told:?}");

@@ -93,7 +93,12 @@ impl ClientOptions {
             || self.secret.given().is_some()
             || self.auth.is_some()
             || self.issuer.is_some()
+            || self.authorization_endpoint.is_some()
             || self.token_endpoint.is_some()
+            || self.revocation_endpoint.is_some()
+            || self.device_authorization_endpoint.is_some()
+            || !self.resources.is_empty()
+            || self.push
             || self.dpop
             || self.redirect_uri.is_some()
             || self.redirect_name.is_some()

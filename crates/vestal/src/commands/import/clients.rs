@@ -117,6 +117,12 @@ impl<'a> Clients<'a> {
                 }
                 None => name.clone(),
             },
+            // Another provider's client may have the same id, and would be sent this one's refresh tokens.
+            None if provider.is_none() && !given.names_a_server() => {
+                let why = "it says which client it was made with by an id, which only its provider knows";
+                let next = "say which provider that is with --provider, or name the client with --client";
+                return Ok(Err(Bad::new(why).next(next)));
+            }
             None => {
                 let mut same = self.known.values().filter(|client| is(client, false));
                 match (same.next(), same.next()) {
@@ -134,8 +140,7 @@ impl<'a> Clients<'a> {
                 format!("it was made with a client that is not known, and {name:?} is another one's name");
             return Ok(Err(Bad::new(why).next("choose a name for its client: --client CLIENT")));
         }
-        let anywhere = given.token_endpoint.is_some() || given.issuer.is_some();
-        let Some(provider) = provider.or_else(|| anywhere.then(|| "custom".to_owned())) else {
+        let Some(provider) = provider.or_else(|| given.names_a_server().then(|| "custom".to_owned())) else {
             return Ok(Err(Bad::new("it was made with a client that is not known, and nobody says whose")
                 .next("say which provider it is with --provider; or first: vestal client add")));
         };

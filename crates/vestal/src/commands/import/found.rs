@@ -100,6 +100,11 @@ impl GivenClient {
             scopes: Vec::new(),
         }
     }
+
+    /// Whether it is said where the server is that issued the tokens.
+    pub(crate) fn names_a_server(&self) -> bool {
+        self.token_endpoint.is_some() || self.issuer.is_some()
+    }
 }
 
 /// Reads JSON Lines.

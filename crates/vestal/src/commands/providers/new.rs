@@ -75,6 +75,7 @@ fn from_host(issuer: &str) -> String {
 
 fn file(id: &str, issuer: &str, found: &Discovered) -> String {
     let Endpoints { authorization, token, revocation, device_authorization, .. } = &found.endpoints;
+    let Endpoints { pushed_authorization, introspection, userinfo, jwks, push, .. } = &found.endpoints;
     let today = SystemClock.now().strftime("%Y-%m-%d").to_string();
     let mut text = format!(
         "id = {}\nname = {}\nregister = \"Register a client with the redirect URI exactly as it is shown here.\"\n\n\
@@ -94,11 +95,18 @@ fn file(id: &str, issuer: &str, found: &Discovered) -> String {
         ("token", Some(token)),
         ("revocation", revocation.as_ref()),
         ("device_authorization", device_authorization.as_ref()),
+        ("pushed_authorization", pushed_authorization.as_ref()),
+        ("introspection", introspection.as_ref()),
+        ("userinfo", userinfo.as_ref()),
+        ("jwks", jwks.as_ref()),
     ];
     for (name, url) in endpoints {
         if let Some(url) = url {
             fact(name, &quoted(url.as_str()));
         }
+    }
+    if *push {
+        text.push_str("\n[authorization]\npush = { is = true, source = \"metadata\", unverified = true }\n");
     }
     if !found.auth_methods.is_empty() {
         let methods: Vec<String> = found.auth_methods.iter().map(|it| quoted(&it.to_string())).collect();
