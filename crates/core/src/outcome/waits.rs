@@ -29,8 +29,9 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(10);
 /// No grace that is known is shorter.
 const SHORTEST_GRACE: Duration = Duration::from_secs(30);
 
-/// An access token that serves no longer than this weighs less than a grace that nobody knows of, and that may end meanwhile.
-const LITTLE_LEFT: Duration = Duration::from_secs(60);
+/// An access token that serves no longer than this weighs less than a grace that nobody knows of, and that may end meanwhile:
+/// no person is so quick to consent again.
+const LITTLE_LEFT: Duration = Duration::from_secs(600);
 
 /// How soon to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -157,9 +157,9 @@ fn where_little_is_at_risk_a_grace_that_nobody_knows_of_is_not_let_pass() {
     // The hold ends a minute before the access token does.
     let holds_end = later(DAY - MINUTE);
     for (grace, left, soon) in [
-        (Grace::Unknown, MINUTE, true),
-        (Grace::Unknown, MINUTE + SECOND, false),
-        (Grace::None, MINUTE, false),
+        (Grace::Unknown, MINUTE * 10, true),
+        (Grace::Unknown, MINUTE * 10 + SECOND, false),
+        (Grace::None, MINUTE * 10, false),
     ] {
         let now = later(DAY - MINUTE - left);
         let lost = shop().state(failing(lost_answer(5, now, now), now, now));
