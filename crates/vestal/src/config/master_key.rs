@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// No key, and no secret of a client's, is longer.
 const LONGEST_BYTES: u64 = 64 * 1024;
+
+const ROOT: u32 = 0;
 
 /// How long the command that prints the key may take: it may ask a person, or a machine far away.
 const COMMAND_MAX: Duration = Duration::from_secs(60);
@@ -122,7 +124,7 @@ impl KeySource {
     /// Reads the key.
     pub(crate) fn read(&self, environment: &Environment) -> Result<MasterKey, Failure> {
         let text = match self {
-            Self::File { path, .. } => read_private_file(path)?,
+            Self::File { path, ours } => read_private_file(path, *ours)?,
             Self::Variable { name, value } => value.clone().ok_or_else(|| {
                 Failure::failed("there is no master key")
                     .why(format!("the variable {name} is not set, or empty"))
@@ -163,17 +165,25 @@ fn mistaken(place: &Place, what: &str) -> Failure {
         .next("name one of `file`, `env`, `command` and `credential`")
 }
 
-/// Reads a file that nobody else may read.
-fn read_private_file(path: &Path) -> Result<SecretString, Failure> {
+/// Reads a file that nobody else may read. `ours` is whether it is one that Vestal may have made.
+fn read_private_file(path: &Path, ours: bool) -> Result<SecretString, Failure> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let is_handed_over = !ours && metadata.uid() == ROOT;
+    if !is_private(mode, is_handed_over) {
         let path = path.display();
         return Err(Failure::failed(format!("others can read the master key {path}"))
             .why(format!("its mode is {mode:04o}; it must be 0600"))
             .next(format!("chmod 600 '{path}'")));
     }
     read_secret_file(path)
+}
+
+/// Whether only those can read a file who are to. One that root hands over to a user may be read by a group: systemd gives
+/// credentials of the mode 0400 to a user by an access control list, whose mask shows as the group's bits, and Kubernetes
+/// by the group of the pod.
+fn is_private(mode: u32, is_handed_over: bool) -> bool {
+    mode & if is_handed_over { 0o037 } else { 0o077 } == 0
 }
 
 /// Reads a file that holds a secret.
@@ -252,6 +262,25 @@ fn ending(child: &mut Child) -> Result<SecretString, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_may_read_what_root_hands_over_and_nothing_else() {
+        for (mode, by_its_owner, handed_over) in [
+            (0o600, true, true),
+            (0o400, true, true),
+            (0o440, false, true),
+            (0o640, false, true),
+            (0o660, false, false),
+            (0o604, false, false),
+            (0o444, false, false),
+        ] {
+            assert_eq!(
+                (is_private(mode, false), is_private(mode, true)),
+                (by_its_owner, handed_over),
+                "{mode:o}"
+            );
+        }
+    }
 
     #[test]
     fn a_command_that_does_not_end_is_not_waited_for() {
