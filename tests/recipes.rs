@@ -1,8 +1,5 @@
 //! The recipes, as they are written down, with the programs that they are for.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
 use crate::harness::{Home, Kind, Provider, Secret, page};
 
 const PAGE: &str = include_str!("../docs/recipes.md");
@@ -17,18 +14,6 @@ fn connected() -> (Home, Provider, String) {
     let token = home.vestal(&["token", "mail"]).ok().stdout.trim().to_owned();
     home.record().add_secret(Secret::new(Kind::AccessToken, token.clone()));
     (home, provider, token)
-}
-
-/// Runs a line of the shell's, in which `vestal` is the one that was just built.
-fn sh(home: &Home, line: &str) -> Output {
-    let vestal = Path::new(env!("CARGO_BIN_EXE_vestal"));
-    let paths = std::env::var_os("PATH").unwrap();
-    let paths = std::iter::once(vestal.parent().unwrap().to_owned()).chain(std::env::split_paths(&paths));
-    let mut command = Command::new("sh");
-    // As it is for a command of vestal's own.
-    command.envs(home.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.args(["-c", line]).env("PATH", std::env::join_paths(paths).unwrap());
-    command.env("HOME", home.path()).output().unwrap()
 }
 
 /// The commands of the page that begin like this.
@@ -49,7 +34,7 @@ fn curl_sends_the_header_that_it_is_given() {
     }) + "/contacts";
     let [recipe] = commands("vestal token shop --header | curl")[..] else { panic!("one recipe") };
     let recipe = recipe.replace("https://api.example.com/contacts", &there);
-    let got = sh(&home, &recipe);
+    let got = home.sh(&recipe);
     assert!(got.status.success() && got.stdout == b"[]", "{}", String::from_utf8_lossy(&got.stderr));
     let asked = asked.recv().unwrap();
     let sent = asked.lines().any(|line| line == format!("Authorization: Bearer {token}"));
@@ -60,16 +45,16 @@ fn curl_sends_the_header_that_it_is_given() {
 fn git_is_told_a_password_whenever_it_asks() {
     let (home, _, _) = connected();
     let [recipe] = commands("git config")[..] else { panic!("one recipe") };
-    assert!(sh(&home, recipe).status.success());
+    assert!(home.sh(recipe).status.success());
     let asked = "printf 'protocol=https\\nhost=git.example.com\\n\\n' | git credential fill";
-    let told = sh(&home, asked);
+    let told = home.sh(asked);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     let password = told.lines().find_map(|line| line.strip_prefix("password=")).expect("a password");
     let token = home.vestal(&["token", "git"]).ok().stdout;
     home.record().add_secret(Secret::new(Kind::AccessToken, token.trim()));
     assert!(told.contains("username=oauth2") && password == token.trim(), "git was told something else");
     // Nor does it ask for anything when git wants to store one.
-    let stored = sh(&home, &asked.replace("fill", "approve"));
+    let stored = home.sh(&asked.replace("fill", "approve"));
     assert!(stored.stdout.is_empty(), "git stores nothing");
 }
 
@@ -80,7 +65,7 @@ fn mail_programs_get_a_token_by_the_command_that_they_run() {
     for setting in settings {
         let line = PAGE.lines().find(|line| line.split(' ').any(|word| word == setting)).expect(setting);
         let command = line.split('"').nth(1).expect("a command in quotes");
-        let got = sh(&home, command);
+        let got = home.sh(command);
         assert!(String::from_utf8_lossy(&got.stdout) == format!("{token}\n"), "{setting}");
         assert!(got.stderr.is_empty(), "{setting}: a mail program would show what is said besides");
     }
@@ -90,13 +75,13 @@ fn mail_programs_get_a_token_by_the_command_that_they_run() {
 fn the_other_commands_do_what_they_say() {
     let (home, _provider, _) = connected();
     let [run] = commands("vestal run")[..] else { panic!("one recipe") };
-    let got = sh(&home, run);
+    let got = home.sh(run);
     assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
     let told: serde_json::Value = home.vestal(&["token", "shop", "--json"]).ok().json();
     assert_eq!(told["generation"], 1);
     // It was issued a moment ago: that is not what its API has against it.
     let [rejected] = commands("vestal refresh")[..] else { panic!("one recipe") };
-    let got = sh(&home, rejected);
+    let got = home.sh(rejected);
     assert!(String::from_utf8_lossy(&got.stderr).contains("it was refreshed just now"), "{got:?}");
     assert_eq!(got.status.code(), Some(4));
 }

@@ -1,7 +1,7 @@
 //! A machine of its own for `vestal`: its configuration, its key, its store.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -78,6 +78,18 @@ impl Home {
         let mut running = self.start(args);
         running.say(stdin);
         running.end()
+    }
+
+    /// Runs a line of the shell's, in which `vestal` is the one that was just built.
+    pub(crate) fn sh(&self, line: &str) -> Output {
+        let folder = Path::new(env!("CARGO_BIN_EXE_vestal")).parent().unwrap().to_owned();
+        let paths = std::env::var_os("PATH").unwrap();
+        let paths = std::iter::once(folder).chain(std::env::split_paths(&paths));
+        let mut command = Command::new("sh");
+        // As it is for a command of vestal's own.
+        command.envs(self.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["-c", line]).env("PATH", std::env::join_paths(paths).unwrap());
+        command.current_dir(self.path()).output().unwrap()
     }
 
     /// Everything that the store's file holds.
