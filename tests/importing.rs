@@ -1,7 +1,7 @@
 //! Refresh tokens that exist already: imported, refreshed, and exported again.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vestal_api::{ChangedView, ClientView, ConnectionView, ErrorView, ImportResult, ImportView};
 
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret, page};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Kind, Provider, Secret, Terminal, page};
 
 /// What another keeper had: so many connections with refresh tokens that are good, as lines of JSON outside of any home.
 struct Elsewhere {
@@ -526,14 +526,9 @@ fn tokens_are_not_written_to_a_terminal() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
-    let terminal =
-        rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
-    rustix::pty::grantpt(&terminal).unwrap();
-    rustix::pty::unlockpt(&terminal).unwrap();
-    let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap();
-    let end = || std::fs::OpenOptions::new().write(true).open(Path::new(name.to_str().unwrap())).unwrap();
+    let (_terminal, end) = Terminal::open((80, 24));
     let mut command = home.command(&["export", "--with-secrets"]);
-    let refused = command.stdin(Stdio::null()).stdout(end()).stderr(Stdio::piped()).output().unwrap();
+    let refused = command.stdin(Stdio::null()).stdout(end).stderr(Stdio::piped()).output().unwrap();
     let told = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(2), "{told}");
     assert!(told.contains("tokens are not written to a terminal") && told.contains("--file"), "{told}");

@@ -1,50 +1,29 @@
 //! `vestal status --watch`, on a terminal and for a program.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read as _;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
 
-use crate::harness::{Emission, Home, Provider, until};
+use crate::harness::{Emission, Home, Provider, Terminal, until};
 
 /// `vestal`, with a terminal to draw on.
 struct OnTerminal {
     vestal: Child,
-    terminal: Arc<File>,
-    drawn: Arc<Mutex<Vec<u8>>>,
+    terminal: Terminal,
 }
 
 impl OnTerminal {
     fn start(home: &Home, args: &[&str], size: (u16, u16)) -> Self {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&terminal).unwrap();
-        unlockpt(&terminal).unwrap();
-        let other_end = ptsname(&terminal, Vec::new()).unwrap();
-        let other_end = OpenOptions::new().read(true).write(true).open(other_end.to_str().unwrap()).unwrap();
-        let terminal = Arc::new(File::from(terminal));
-        resize(&terminal, size);
+        let (terminal, other_end) = Terminal::open(size);
         let mut command = home.command(args);
         command.env("TERM", "xterm").env("NO_COLOR", "1");
         let vestal = command.stdin(Stdio::null()).stdout(other_end).stderr(Stdio::null()).spawn().unwrap();
-        let drawn = Arc::<Mutex<Vec<u8>>>::default();
-        let (reader, heard) = (Arc::clone(&terminal), Arc::clone(&drawn));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            // It ends with an error when nobody draws any more.
-            while let Ok(length @ 1..) = (&*reader).read(&mut buffer) {
-                heard.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Self { vestal, terminal, drawn }
+        Self { vestal, terminal }
     }
 
     fn resize(&self, size: (u16, u16)) {
-        resize(&self.terminal, size);
+        self.terminal.resize(size);
         // It is not the terminal that this process is controlled by.
         self.signal(Signal::WINCH);
     }
@@ -55,7 +34,7 @@ impl OnTerminal {
     }
 
     fn drawn(&self) -> String {
-        String::from_utf8_lossy(&self.drawn.lock().unwrap()).into_owned()
+        self.terminal.drawn()
     }
 
     /// Waits until it has drawn this, after whatever it had drawn before.
@@ -65,10 +44,6 @@ impl OnTerminal {
             drawn.get(after..).and_then(|new| new.contains(text).then_some(drawn.len()))
         })
     }
-}
-
-fn resize(terminal: &File, (ws_col, ws_row): (u16, u16)) {
-    tcsetwinsize(terminal, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod process;
 mod record;
 mod sandbox;
 mod tap;
+mod terminal;
 mod wire;
 
 pub(crate) use browser::{Answer, Browser, get_with};
@@ -19,6 +20,7 @@ pub(crate) use peer::Peer;
 pub(crate) use process::{Ended, Running};
 pub(crate) use record::{Emission, Kind, Record, Secret, find_leaks};
 pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, free_port, intervals};
+pub(crate) use terminal::Terminal;
 pub(crate) use wire::{Exchange, Family};
 
 use std::sync::atomic::{AtomicBool, Ordering};
