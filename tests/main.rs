@@ -17,6 +17,7 @@ mod harness;
 mod cli;
 mod client_auth;
 mod completing;
+mod containers;
 mod dialects;
 mod docs;
 mod embedding;
