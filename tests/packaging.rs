@@ -5,10 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Builds the package around the binary that was just built.
-fn build(folder: &Path, revision: &str) -> PathBuf {
+pub(crate) fn build(folder: &Path, revision: &str) -> PathBuf {
     let binary = Path::new(env!("CARGO_BIN_EXE_vestal"));
     let xtask = binary.with_file_name("xtask");
     assert!(xtask.is_file(), "the workshop is not built: cargo build -p xtask");
@@ -94,6 +95,20 @@ fn a_package_is_installed_used_upgraded_and_removed() {
     ] {
         assert!(machine.at(there).is_file(), "{there}");
     }
+
+    // What it is made of, and who allows that.
+    let copyright = fs::read_to_string(machine.at("usr/share/doc/vestal/copyright")).unwrap();
+    let bill = fs::read_to_string(machine.at("usr/share/doc/vestal/vestal.cdx.json")).unwrap();
+    let bill: Value = serde_json::from_str(&bill).unwrap();
+    let parts = bill["components"].as_array().unwrap();
+    let named = |name: &str| parts.iter().find(|part| part["name"] == name);
+    assert!(named("rusqlite").is_some() && named("boon").is_none(), "what only tests need is not shipped");
+    assert_eq!(bill["metadata"]["component"]["version"], "0.1.0-1");
+    for part in parts.iter().filter(|part| part["purl"].is_string()) {
+        let (name, version) = (part["name"].as_str().unwrap(), part["version"].as_str().unwrap());
+        assert!(copyright.contains(&format!("\n{name} {version}: ")), "{name}");
+    }
+    assert!(copyright.contains("Permission is hereby granted") && copyright.contains("Apache License"));
 
     // What its user does first, and what stays from then on.
     let began = machine.vestal(&["init"]);

@@ -1,12 +1,14 @@
 //! `cargo xtask check`: everything that is not a test and must hold.
 
 mod arrows;
+mod bill;
+mod links;
 
 use std::io::{self, Write};
 use std::process::Command;
 use std::time::Instant;
 
-use crate::install::{FOR_CHECKS, see_to};
+use crate::install::{FOR_CHECKS, see_to, tool};
 use crate::process::{cargo, quiet};
 use crate::{Failure, Result, generate};
 
@@ -48,6 +50,10 @@ const STEPS: &[Step] = &[
     },
     Step { what: "licences, bans and sources", check: || deny(&["bans", "licenses", "sources"]) },
     Step { what: "arrows between crates", check: arrows::check },
+    Step { what: "links between documents", check: links::check },
+    Step { what: "what containers are run by", check: manifests },
+    Step { what: "bill of materials", check: bill::check },
+    Step { what: "typos", check: || silent(&mut tool("typos")) },
     Step { what: "generated files", check: generate::compare },
 ];
 
@@ -78,6 +84,16 @@ fn timed(step: &Step) -> Result {
     let word = if result.is_ok() { "ok" } else { "FAILED" };
     println!("{word:<6} {:6.1} s", start.elapsed().as_secs_f64());
     result
+}
+
+/// By the schemas of those who read them. That what is in them works is a test's business.
+fn manifests() -> Result {
+    silent(
+        tool("check-jsonschema")
+            .args(["--builtin-schema=vendor.compose-spec", "deploy/compose/compose.yaml"]),
+    )?;
+    let workloads = ["state", "serve", "refresh"].map(|name| format!("deploy/kubernetes/{name}.yaml"));
+    silent(tool("kubernetes-validate").arg("--strict").args(workloads))
 }
 
 fn deny(checks: &[&str]) -> Result {

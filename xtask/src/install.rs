@@ -83,14 +83,41 @@ pub(crate) const FOR_FUZZING: &[Need] = &[Need {
 }];
 
 /// What `cargo xtask check` needs.
-pub(crate) const FOR_CHECKS: &[Need] = &[Need {
-    name: "cargo-deny",
-    why: "licences, banned crates and sources of the dependencies are checked with it",
-    place: "cargo's own bin folder (built from source, some minutes)",
-    by_hand: "cargo install --locked cargo-deny@^0.20",
-    is_there: || quiet(&mut cargo(&["deny", "--version"])).is_ok(),
-    install: || must(&mut cargo(&["install", "--locked", "cargo-deny@^0.20"])),
-}];
+pub(crate) const FOR_CHECKS: &[Need] = &[
+    Need {
+        name: "cargo-deny",
+        why: "licences, banned crates and sources of the dependencies are checked with it",
+        place: "cargo's own bin folder (built from source, some minutes)",
+        by_hand: "cargo install --locked cargo-deny@^0.20",
+        is_there: || quiet(&mut cargo(&["deny", "--version"])).is_ok(),
+        install: || must(&mut cargo(&["install", "--locked", "cargo-deny@^0.20"])),
+    },
+    Need {
+        name: "programs from PyPI (xtask/tools.txt)",
+        why: "typos are looked for with them, and what others read is held against its schema",
+        place: "target/tools (a Python environment of its own, 200 MB)",
+        by_hand: "python3 -m venv target/tools && target/tools/bin/pip install --requirement xtask/tools.txt",
+        // In exactly these versions, which pip tells without the network.
+        is_there: || quiet(pip_install().arg("--no-index")).is_ok(),
+        install: || {
+            must(Command::new("python3").args(["-m", "venv", TOOLS]))?;
+            must(pip_install().arg("--disable-pip-version-check"))
+        },
+    },
+];
+
+const TOOLS: &str = "target/tools";
+
+/// One of the programs from PyPI.
+pub(crate) fn tool(name: &str) -> Command {
+    Command::new(Path::new(TOOLS).join("bin").join(name))
+}
+
+fn pip_install() -> Command {
+    let mut pip = tool("pip");
+    pip.args(["install", "--quiet", "--requirement", "xtask/tools.txt"]);
+    pip
+}
 
 fn has_packages(peer: &str) -> bool {
     let peer = Path::new(peer);

@@ -1,4 +1,4 @@
-//! The workshop: `cargo xtask test|story|simulate|lives|prove|bench|fuzz|generate|check|package`. It compiles in seconds, because
+//! The workshop: `cargo xtask test|story|simulate|lives|prove|bench|fuzz|generate|check|package|dist`. It compiles in seconds, because
 //! everybody waits for it.
 
 #![expect(
@@ -10,6 +10,8 @@
 
 mod bench;
 mod check;
+mod dependencies;
+mod dist;
 mod folder;
 mod fuzz;
 mod generate;
@@ -36,7 +38,7 @@ Usage: cargo xtask VERB …
   story [--long-lived] five years in which nobody fills in a web form, and then somebody does: how it ends, by who kept
                        its token alive
   prove [NAME]…        the proofs at their full length, and one table of what came of them; exit 1 if one fails:
-                       simulation, providers, kill, disk, race, answers, isolation
+                       simulation, providers, kill, disk, race, answers, import, isolation
   bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
   simulate [ARG]…      many nodes, providers of every kind and faults, in virtual time: --seeds 1000 --days 90,
                        or --seed 7 --days 90 to see one world; exit 1 where what must never happen did
@@ -48,10 +50,14 @@ Usage: cargo xtask VERB …
                        provider, journal, sealed; exit 1 on a crash. --keep adds what was found to fuzz/corpus
   fuzz TARGET FILE     try one input again
   generate [--check]   rewrite the files that are made from code; --check only compares
-  check [--advisories] formatting, clippy, documentation, licences and bans, the arrows between crates,
-                       generated files; --advisories also asks the advisory database, which is downloaded
+  check [--advisories] formatting, clippy, documentation, licences and bans, the arrows between crates, links, typos,
+                       manifests, the bill of materials, generated files; --advisories also asks the advisory
+                       database, which is downloaded
   package [--revision R] [--out FOLDER] [--binary FILE]
-                       the program as it is shipped (profile dist), in a Debian package, with its size
+                       the program as it is shipped, in a Debian package, with its size; beside it, its bill of
+                       materials (CycloneDX) and the licences of all that it is made of
+  dist                 build the program as it is shipped (profile dist), twice in two folders: both have to be the
+                       same, byte by byte
   help                 this text
 
 Nothing is installed without a question on a terminal; with the variable CI set, nothing is asked.";
@@ -111,6 +117,7 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
         ("generate", ["--check"]) => Ok(generate::compare()?),
         ("check", []) => check::run(false),
         ("check", ["--advisories"]) => check::run(true),
+        ("dist", []) => Ok(dist::run()?),
         ("package", rest) => match package::Options::parse(rest) {
             Some(options) => Ok(package::run(options)?),
             None => Err(Failure::Usage(format!("package does not take `{}`", rest.join(" ")))),
@@ -119,7 +126,7 @@ fn run(args: &[String]) -> std::result::Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        ("prove" | "bench" | "generate" | "check", rest) => {
+        ("prove" | "bench" | "generate" | "check" | "dist", rest) => {
             Err(Failure::Usage(format!("{verb} does not take `{}`", rest.join(" "))))
         }
         _ => Err(Failure::Usage(format!("there is no verb `{verb}`"))),

@@ -1,4 +1,7 @@
-//! `cargo xtask package`: what is shipped, as a Debian package.
+//! `cargo xtask package`: what is shipped, as a Debian package; beside it, what it is made of.
+
+mod bill;
+mod licences;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,10 +11,11 @@ use std::process::Command;
 use crate::Result;
 use crate::folder::remove;
 use crate::process::{must, text};
-use crate::vestal;
+use crate::{dependencies, dist};
 
 const FROM: &str = "deploy/debian";
 const UNITS: &str = "deploy/systemd";
+const DOCUMENTS: &str = "usr/share/doc/vestal";
 
 /// What is asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,15 +48,23 @@ impl Options {
 pub(crate) fn run(options: Options) -> Result {
     let binary = match options.binary {
         Some(binary) => binary,
-        None => vestal::build("dist")?,
+        None => dist::build(Path::new("."))?,
     };
     let out = options.out.unwrap_or_else(|| "target/package".into());
     let root = out.join("root");
     // What an earlier version had must not be shipped.
     remove(&root).map_err(|error| format!("{}: {error}", root.display()))?;
-    lay_out(&root, &binary)?;
     let version = version(&binary)?;
     let version = options.revision.map_or(version.clone(), |revision| format!("{version}-{revision}"));
+    lay_out(&root, &binary)?;
+    let licences = licences::of(&dependencies::of_vestal()?)?;
+    let bill = bill(&version, &dist::hash(&binary)?)?;
+    for (text, installed, beside) in
+        [(&licences, "copyright", "licences.txt"), (&bill, "vestal.cdx.json", "cdx.json")]
+    {
+        write(&root.join(DOCUMENTS).join(installed), text, 0o644)?;
+        write(&out.join(format!("vestal_{version}.{beside}")), text, 0o644)?;
+    }
     let architecture = text(Command::new("dpkg").arg("--print-architecture"))?.trim().to_owned();
     control(&root, &version, &architecture)?;
     let package = out.join(format!("vestal_{version}_{architecture}.deb"));
@@ -61,7 +73,7 @@ pub(crate) fn run(options: Options) -> Result {
             .args(["--root-owner-group", "--build"])
             .arg(&root)
             .arg(&package)
-            .env("SOURCE_DATE_EPOCH", last_change())
+            .env("SOURCE_DATE_EPOCH", dist::last_change())
             .stdout(std::process::Stdio::null()),
     )?;
     println!(
@@ -73,6 +85,12 @@ pub(crate) fn run(options: Options) -> Result {
     Ok(())
 }
 
+/// What a program of this version and with this hash is made of.
+pub(crate) fn bill(version: &str, hash: &str) -> Result<String> {
+    let bill = bill::of(&dependencies::of_vestal()?, version, &built_at()?, hash);
+    Ok(format!("{bill:#}\n"))
+}
+
 /// Puts everything where it is installed.
 fn lay_out(root: &Path, binary: &Path) -> Result {
     put(binary, &root.join("usr/bin/vestal"), 0o755)?;
@@ -82,11 +100,8 @@ fn lay_out(root: &Path, binary: &Path) -> Result {
     let from = Path::new(FROM);
     put(&from.join("sysusers.conf"), &root.join("usr/lib/sysusers.d/vestal.conf"), 0o644)?;
     put(&from.join("vestal.toml"), &root.join("etc/vestal/vestal.toml"), 0o644)?;
-    let documents = root.join("usr/share/doc/vestal");
-    for (document, name) in
-        [("README.md", "README.md"), ("CHANGELOG.md", "changelog.md"), ("LICENSE-MIT", "copyright")]
-    {
-        put(Path::new(document), &documents.join(name), 0o644)?;
+    for (document, name) in [("README.md", "README.md"), ("CHANGELOG.md", "changelog.md")] {
+        put(Path::new(document), &root.join(DOCUMENTS).join(name), 0o644)?;
     }
     for (shell, place) in [
         ("bash", "usr/share/bash-completion/completions/vestal"),
@@ -134,10 +149,10 @@ fn glibc() -> Result<String> {
     said.split_whitespace().nth(1).map(str::to_owned).ok_or_else(|| format!("no version in {said:?}"))
 }
 
-/// The time of the last commit: a package that is built again is the same.
-fn last_change() -> String {
-    text(Command::new("git").args(["log", "-1", "--format=%ct"]))
-        .map_or("0".to_owned(), |at| at.trim().to_owned())
+/// When it was made, as far as anybody is to see: at the last commit.
+fn built_at() -> Result<String> {
+    let at = format!("--date=@{}", dist::last_change());
+    Ok(text(Command::new("date").args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", &at]))?.trim().to_owned())
 }
 
 fn put(from: &Path, to: &Path, mode: u32) -> Result {

@@ -1,6 +1,7 @@
 //! The real binary, built and found.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -14,14 +15,24 @@ pub(crate) fn build(profile: &str) -> Result<PathBuf> {
 
 /// As [`build`], for the one program of a package of the same name.
 pub(crate) fn build_program(name: &str, profile: &str) -> Result<PathBuf> {
-    let messages = text(&mut cargo(&[
+    executable(name, &mut command(name, profile))
+}
+
+/// What builds it.
+pub(crate) fn command(name: &str, profile: &str) -> Command {
+    cargo(&[
         "build",
         "--locked",
         &format!("--package={name}"),
         &format!("--bin={name}"),
         "--message-format=json-render-diagnostics",
         &format!("--profile={profile}"),
-    ]))?;
+    ])
+}
+
+/// Runs that, and says where the executable is.
+pub(crate) fn executable(name: &str, build: &mut Command) -> Result<PathBuf> {
+    let messages = text(build)?;
     let executable = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
