@@ -109,6 +109,7 @@ macro_rules! with_plain_methods {
                 attempt(id: AttemptId) -> Option<AttemptStatus>;
                 candidates(id: ConnectionId, limit: u32) -> Vec<Candidate>;
                 events(connection: Option<ConnectionId>, after: u64, limit: u32) -> Vec<StoredEvent>;
+                newest_event() -> u64;
             }
             writes {
                 claim_identity(identity: &StoreIdentity) -> StoreIdentity;

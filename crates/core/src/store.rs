@@ -173,6 +173,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
+    /// The number of the newest event of all; 0 where there is none.
+    async fn newest_event(&self) -> Result<u64, StoreError>;
+
     /// Removes events, closed attempts and authorizations past their time, in one bounded batch; returns how
     /// many rows went. Call until it returns 0.
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError>;

@@ -355,7 +355,12 @@ impl Inner {
 /// Whether a person's consent is there, and not known to be dead.
 pub(crate) fn has_living_consent(connection: &Connection) -> bool {
     let dead = matches!(connection.state, State::NeedsReauth { .. });
-    !dead && connection.grant.as_ref().is_some_and(|grant| grant.renewal == Renewal::RefreshToken)
+    let is_a_persons = |grant: &Grant| match grant.renewal {
+        Renewal::RefreshToken | Renewal::Exchange => true,
+        // What cannot be renewed is replaced by whatever can.
+        Renewal::None | Renewal::ClientCredentials | Renewal::JwtBearer | Renewal::TokenExchange => false,
+    };
+    !dead && connection.grant.as_ref().is_some_and(is_a_persons)
 }
 
 /// The parameters of a redirect that every use of the API needs.

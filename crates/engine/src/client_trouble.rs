@@ -166,8 +166,8 @@ impl Inner {
     pub(crate) async fn tell(&self, id: ConnectionId, what: What) -> Result<(), Error> {
         let event = Event { connection: id, at: self.clock.now(), what };
         let Some(connection) = self.store.connection(id).await? else { return Ok(()) };
-        self.change_connection(connection, |stored| Some(update_to(stored, vec![event.clone()]))).await?;
-        Ok(())
+        let told = |stored: &Connection| Ok(Some(update_to(stored, vec![event.clone()])));
+        self.change_connection(connection, told).await.map(drop)
     }
 
     /// Decides on what is stored of a client, and writes that. `None`: there was nothing to write. Else its notes before

@@ -77,19 +77,17 @@ impl Inner {
     async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<(), Error> {
         let begin = |stored: &Connection| {
             if stored.state == State::Disconnecting {
-                return None;
+                return Ok(None);
             }
             let now = self.clock.now();
             let state =
                 stored.state.clone().apply(Transition::Disconnect, now).unwrap_or(State::Disconnecting);
             let after = Connection { state, plan: Plan::default(), ..stored.clone() };
             let what = What::Disconnecting;
-            Some(update_to(&after, vec![Event { connection: after.id, at: now, what }]))
+            Ok(Some(update_to(&after, vec![Event { connection: after.id, at: now, what }])))
         };
-        match self.change_connection(self.named(name).await?, begin).await? {
-            true => Ok(()),
-            false => Err(Error::NoSuchConnection { name: name.to_string() }),
-        }
+        let changed = self.change_connection(self.named(name).await?, begin).await?;
+        changed.to_one_that_exists(name).map(drop)
     }
 
     /// The connection once nobody is refreshing it, with what its last refresh brought.

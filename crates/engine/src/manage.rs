@@ -109,6 +109,19 @@ impl Engine {
         }
     }
 
+    /// Whether what a connection's tokens are sealed with opens them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps one of them from being opened.
+    pub fn check_connection(&self, connection: &Connection, client: &Client) -> Result<(), Error> {
+        let inner = &self.inner;
+        let Some(grant) = &connection.grant else { return Ok(()) };
+        inner.access_token(connection, grant)?;
+        let client = inner.at_site_of(client, Some(grant))?;
+        inner.refresh_token(connection, grant, &client).map(drop)
+    }
+
     /// The public keys to register with a client's provider, as JWKs (RFC 7517): the one that is signed with, and the one
     /// before where that is kept. None where the client does not sign.
     ///

@@ -1,7 +1,5 @@
 //! Pausing a connection, and resuming it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use vestal_core::connection::Connection;
 use vestal_core::event::{Event, What};
 use vestal_core::schedule::turn;
@@ -41,32 +39,23 @@ impl Engine {
         let inner = &self.inner;
         let provider = inner.provider_of(&connection).await?;
         let name = connection.name.clone();
-        let (changed, gone) = (AtomicBool::new(false), AtomicBool::new(false));
-        let is_there = inner
-            .change_connection(connection, |stored| {
-                let now = inner.clock.now();
-                let Ok(state) = stored.state.clone().apply(transition.clone(), now) else {
-                    gone.store(true, Ordering::Relaxed);
-                    return None;
-                };
-                // Decided anew where somebody wrote in between: the last time counts.
-                changed.store(state != stored.state, Ordering::Relaxed);
-                if state == stored.state {
-                    return None;
-                }
-                let state = match state {
-                    State::Unverified { .. } => State::Unverified { verify_at: turn(now, position) },
-                    state => state,
-                };
-                let mut after = Connection { state, ..stored.clone() };
-                after.plan = inner.plan(&after, &provider, now);
-                Some(update_to(&after, vec![Event { connection: after.id, at: now, what: what.clone() }]))
-            })
-            .await?;
-        match (is_there, gone.into_inner()) {
-            (false, _) => Err(Error::NoSuchConnection { name: name.to_string() }),
-            (true, true) => Err(Error::Disconnecting { name }),
-            (true, false) => Ok(changed.into_inner()),
-        }
+        let decide = |stored: &Connection| {
+            let now = inner.clock.now();
+            let Ok(state) = stored.state.clone().apply(transition.clone(), now) else {
+                return Err(Error::Disconnecting { name: name.clone() });
+            };
+            if state == stored.state {
+                return Ok(None);
+            }
+            let state = match state {
+                State::Unverified { .. } => State::Unverified { verify_at: turn(now, position) },
+                state => state,
+            };
+            let mut after = Connection { state, ..stored.clone() };
+            after.plan = inner.plan(&after, &provider, now);
+            let event = Event { connection: after.id, at: now, what: what.clone() };
+            Ok(Some(update_to(&after, vec![event])))
+        };
+        inner.change_connection(connection, decide).await?.to_one_that_exists(&name)
     }
 }

@@ -9,7 +9,7 @@ use vestal_core::client::Client;
 use vestal_core::id::ClientId;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::{QuotaPlan, schedule};
-use vestal_core::warnings::Demand;
+use vestal_core::warnings::{Demand, Fit};
 
 use crate::{Engine, Error, Inner};
 
@@ -56,12 +56,24 @@ impl Engine {
     ///
     /// As [`Engine::measure_quotas`].
     pub async fn measure_quotas_of(&self, client: &Client) -> Result<(), Error> {
-        let inner = &self.inner;
-        let Ok(provider) = inner.catalogue.get(&client.provider) else { return Ok(()) };
-        if let Some(plan) = inner.measure(client, &provider).await? {
-            inner.quotas.plans().insert(client.id, plan);
+        if let Some(Fit { stretch, .. }) = self.fit_of(client).await? {
+            let plan = QuotaPlan { stretch, ..QuotaPlan::AMPLE };
+            self.inner.quotas.plans().insert(client.id, plan);
         }
         Ok(())
+    }
+
+    /// How the refreshes that a client's connections want fit into its provider's quotas; `None` where no quota counts the
+    /// refreshes of a whole client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::measure_quotas`].
+    pub async fn fit_of(&self, client: &Client) -> Result<Option<Fit>, Error> {
+        match self.inner.catalogue.get(&client.provider) {
+            Ok(provider) => self.inner.measure(client, &provider).await,
+            Err(_) => Ok(None),
+        }
     }
 
     /// The same of all, in a task of its own: what is due does not wait for that.
@@ -76,8 +88,7 @@ impl Engine {
 }
 
 impl Inner {
-    /// `None` where no quota counts the refreshes of a whole client.
-    async fn measure(&self, client: &Client, provider: &Provider) -> Result<Option<QuotaPlan>, Error> {
+    async fn measure(&self, client: &Client, provider: &Provider) -> Result<Option<Fit>, Error> {
         if Demand::default().fit(provider).is_none() {
             return Ok(None);
         }
@@ -94,10 +105,10 @@ impl Inner {
             sampled += 1;
         }
         if sampled == 0 {
-            return Ok(Some(QuotaPlan::AMPLE));
+            return Ok(Demand::default().fit(provider));
         }
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let all = demand.times(count as f64 / f64::from(sampled));
-        Ok(all.fit(provider).map(|fit| QuotaPlan { stretch: fit.stretch, ..QuotaPlan::AMPLE }))
+        Ok(all.fit(provider))
     }
 }

@@ -115,8 +115,7 @@ impl Inner {
             after.plan = self.plan(&after, &provider, now);
             Some(update_to(&after, vec![]))
         };
-        self.change_connection(connection, release).await?;
-        Ok(())
+        self.change_connection(connection, |stored| Ok(release(stored))).await.map(drop)
     }
 }
 

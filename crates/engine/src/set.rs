@@ -1,8 +1,6 @@
 //! Changing what a person decides of a connection: its policy and its tags.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use vestal_core::connection::{Connection, Policy, check_labels};
 use vestal_core::event::{Event, What};
@@ -44,42 +42,25 @@ impl Engine {
         let inner = &self.inner;
         let provider = inner.provider_of(&connection).await?;
         let name = connection.name.clone();
-        let (changed, refused) = (AtomicBool::new(false), OnceLock::new());
-        let is_there = inner
-            .change_connection(connection, |stored| {
-                // It ends with the first: nothing is decided anew.
-                let refuse = |error| refused.set(error).err().and(None);
-                let name = name.clone();
-                if stored.state == State::Disconnecting {
-                    return refuse(Error::Disconnecting { name });
-                }
-                let tags = changes.tags_of(stored);
-                if let Err(why) = check_labels(None, &tags) {
-                    return refuse(Error::BadTags { name, why });
-                }
-                let policy = changes.policy.unwrap_or(stored.policy);
-                // Decided anew where somebody wrote in between: the last time counts.
-                changed.store((policy, &tags) != (stored.policy, &stored.tags), Ordering::Relaxed);
-                if !changed.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let now = inner.clock.now();
-                let mut after = Connection { policy, ..stored.clone() };
-                after.plan = inner.plan(&after, &provider, now);
-                let is_new = policy != stored.policy;
-                let told = is_new.then_some(Event {
-                    connection: after.id,
-                    at: now,
-                    what: What::PolicySet { policy },
-                });
-                let tags = (tags != stored.tags).then_some(tags);
-                Some(Update { tags, ..update_to(&after, told.into_iter().collect()) })
-            })
-            .await?;
-        match refused.into_inner() {
-            Some(error) => Err(error),
-            None if !is_there => Err(Error::NoSuchConnection { name: name.to_string() }),
-            None => Ok(changed.into_inner()),
-        }
+        let decide = |stored: &Connection| {
+            if stored.state == State::Disconnecting {
+                return Err(Error::Disconnecting { name: name.clone() });
+            }
+            let tags = changes.tags_of(stored);
+            check_labels(None, &tags).map_err(|why| Error::BadTags { name: name.clone(), why })?;
+            let policy = changes.policy.unwrap_or(stored.policy);
+            if (policy, &tags) == (stored.policy, &stored.tags) {
+                return Ok(None);
+            }
+            let now = inner.clock.now();
+            let mut after = Connection { policy, ..stored.clone() };
+            after.plan = inner.plan(&after, &provider, now);
+            let is_new = policy != stored.policy;
+            let told =
+                is_new.then_some(Event { connection: after.id, at: now, what: What::PolicySet { policy } });
+            let tags = (tags != stored.tags).then_some(tags);
+            Ok(Some(Update { tags, ..update_to(&after, told.into_iter().collect()) }))
+        };
+        inner.change_connection(connection, decide).await?.to_one_that_exists(&name)
     }
 }

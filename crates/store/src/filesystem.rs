@@ -4,20 +4,20 @@ use std::path::Path;
 
 /// The file system's magic number; `None` where the system has none, or does not tell.
 #[cfg(target_os = "linux")]
-pub(crate) fn magic(path: &Path) -> Option<u64> {
+pub fn magic(path: &Path) -> Option<u64> {
     let magic = rustix::fs::statfs(path).ok()?.f_type;
     // The field's type differs between architectures; every magic number has 32 bits.
     Some(magic as u64 & 0xffff_ffff)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn magic(_path: &Path) -> Option<u64> {
+pub fn magic(_path: &Path) -> Option<u64> {
     None
 }
 
 /// The name of a file system that other machines write to. FUSE says nothing of what is behind it, so it is let
 /// through.
-pub(crate) fn network(magic: u64) -> Option<&'static str> {
+pub fn network(magic: u64) -> Option<&'static str> {
     Some(match magic {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
@@ -35,7 +35,7 @@ pub(crate) fn network(magic: u64) -> Option<&'static str> {
 }
 
 /// Why what lies on a file system is gone one day without anybody's removing it.
-pub(crate) fn fleeting(magic: u64) -> Option<&'static str> {
+pub fn fleeting(magic: u64) -> Option<&'static str> {
     Some(match magic {
         0x0102_1994 => "tmpfs lies in memory: what is in it is gone when the machine restarts",
         0x8584_58f6 => "ramfs lies in memory: what is in it is gone when the machine restarts",
@@ -45,7 +45,7 @@ pub(crate) fn fleeting(magic: u64) -> Option<&'static str> {
 }
 
 /// What a file system is called; its number where it is not one of the usual.
-pub(crate) fn name(magic: u64) -> String {
+pub fn name(magic: u64) -> String {
     let local = match magic {
         0xef53 => "ext4",
         0x9123_683e => "btrfs",

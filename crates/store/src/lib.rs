@@ -8,7 +8,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod file_id;
-mod filesystem;
+pub mod filesystem;
 pub mod journal;
 mod keeper;
 mod memory;

@@ -166,6 +166,7 @@ pass_on! {
         attempt(id: AttemptId) -> Option<AttemptStatus>;
         release_node(node: NodeId) -> u64;
         candidates(id: ConnectionId, limit: u32) -> Vec<Candidate>;
+        newest_event() -> u64;
         prune(now: Timestamp) -> u64;
         check_writable() -> ();
     }

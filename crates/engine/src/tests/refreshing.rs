@@ -6,10 +6,11 @@ use vestal_core::event::What;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{Cause, Reason, State};
 use vestal_core::store::Held;
-use vestal_core::token::WhyCandidate;
+use vestal_core::token::{Renewal, WhyCandidate};
 use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
+use crate::callback::has_living_consent;
 use crate::change::update_to;
 use crate::{Account, Error, Revocation, Want};
 
@@ -232,6 +233,24 @@ async fn the_clients_own_token_does_not_replace_a_living_consent() {
     assert!(matches!(&error, Error::LivingConsent { .. }), "{error:?}");
     assert_eq!(world.wire.forms_sent().len(), sent, "nothing is asked for in vain");
     assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_persons_consent_is_told_from_what_nobody_consented_to() {
+    let world = World::new(&Behaviour::strict());
+    world.connected().await;
+    let mut connection = world.shop().await;
+    for (renewal, is_one) in [
+        (Renewal::RefreshToken, true),
+        (Renewal::Exchange, true),
+        (Renewal::None, false),
+        (Renewal::ClientCredentials, false),
+        (Renewal::JwtBearer, false),
+        (Renewal::TokenExchange, false),
+    ] {
+        connection.grant.as_mut().unwrap().renewal = renewal;
+        assert_eq!(has_living_consent(&connection), is_one, "{renewal:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ async fn marks(store: &Arc<dyn Subject>, of: Option<u128>, after: u64, limit: u3
 
 pub async fn events_are_read_from_a_cursor(store: Arc<dyn Subject>, _: &ManualClock) {
     let (a, b) = (added(&store, &connection(1)).await.id, added(&store, &connection(2)).await.id);
+    assert_eq!(store.newest_event().await.unwrap(), 0, "nothing has happened yet");
     record(&store, 1, vec![event(a, 1), event(a, 2)]).await;
     record(&store, 2, vec![event(b, 3)]).await;
     record(&store, 1, vec![event(a, 4)]).await;
@@ -36,6 +37,7 @@ pub async fn events_are_read_from_a_cursor(store: Arc<dyn Subject>, _: &ManualCl
     assert_eq!(all.iter().map(|(_, mark)| *mark).collect::<Vec<_>>(), [1, 2, 3, 4], "oldest first");
     assert!(all.is_sorted_by(|one, next| one.0 < next.0));
     assert_eq!(marks(&store, None, all[1].0, 10).await, all[2..]);
+    assert_eq!(store.newest_event().await.unwrap(), all[3].0);
     assert_eq!(marks(&store, None, 0, 2).await, all[..2]);
     assert_eq!(marks(&store, None, all[3].0, 10).await, []);
     assert_eq!(marks(&store, Some(1), 0, 10).await, [all[0], all[1], all[3]]);

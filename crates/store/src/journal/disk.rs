@@ -78,7 +78,7 @@ impl Disk for Os {
 }
 
 /// Whoever else can write to the folder could remove what is in it. Where root works for somebody, that one may.
-fn check_ours(folder: &Path) -> io::Result<()> {
+pub(super) fn check_ours(folder: &Path) -> io::Result<()> {
     let metadata = fs::metadata(folder)?;
     let is_ours = geteuid().is_root() || metadata.uid() == geteuid().as_raw();
     if is_ours && metadata.mode() & 0o022 == 0 {

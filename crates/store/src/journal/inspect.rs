@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use vestal_core::id::StoreId;
 
+use super::disk::check_ours;
 use super::others::{self, Holds};
 use crate::filesystem;
 
@@ -54,7 +55,10 @@ fn look(folder: (usize, &Path), store: StoreId) -> JournalFolder {
     } else if let Err(error) = access(present, Access::WRITE_OK | Access::EXEC_OK) {
         FolderState::Unwritable { detail: format!("{}: {error}", present.display()) }
     } else if present == folder {
-        FolderState::Writable
+        match check_ours(folder) {
+            Ok(()) => FolderState::Writable,
+            Err(error) => FolderState::Unwritable { detail: error.to_string() },
+        }
     } else {
         FolderState::Absent
     };

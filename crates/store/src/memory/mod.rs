@@ -251,6 +251,10 @@ impl Store for MemoryStore {
         Ok(self.tables()?.events(connection, after, limit))
     }
 
+    async fn newest_event(&self) -> Result<u64, StoreError> {
+        Ok(self.tables()?.newest_event())
+    }
+
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
         Ok(self.tables()?.prune(kept(now)))
     }

@@ -204,6 +204,10 @@ impl Tables {
             .collect()
     }
 
+    pub(super) fn newest_event(&self) -> u64 {
+        self.events.last_key_value().map_or(0, |(seq, _)| *seq)
+    }
+
     /// Writes into a connection's history, and drops what is too old in it.
     pub(super) fn record(&mut self, events: &[Event]) {
         for event in events {

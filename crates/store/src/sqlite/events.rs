@@ -98,6 +98,10 @@ pub(super) fn list(
     query.bind(whole(after)?).bind(limit).all(db, rows::event)
 }
 
+pub(super) fn newest(db: &Db) -> Result<u64, Failure> {
+    query("SELECT coalesce(max(seq), 0) FROM events").count(db)
+}
+
 pub(super) fn prune(db: &Db, now: Timestamp) -> Result<u64, Failure> {
     let authorizations = query(
         "DELETE FROM authorizations WHERE state_hash IN

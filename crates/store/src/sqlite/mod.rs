@@ -338,6 +338,10 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| events::list(db, connection, after, limit)).await
     }
 
+    async fn newest_event(&self) -> Result<u64, StoreError> {
+        self.readers.row(events::newest).await
+    }
+
     async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
         let now = kept(now);
         self.writer.write(move |db| events::prune(db, now)).await
