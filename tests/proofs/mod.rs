@@ -12,4 +12,5 @@ mod kill;
 mod race;
 mod report;
 
+pub(crate) use disk::SmallDisk;
 pub(crate) use report::{Proof, times};

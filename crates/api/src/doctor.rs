@@ -14,6 +14,8 @@ pub struct DoctorView {
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
+    /// Which kind of trouble it is; `null` where all is well.
+    pub trouble: Option<Trouble>,
     /// What was looked at, in a word or two.
     pub about: String,
     /// What was found.
@@ -32,6 +34,120 @@ pub enum Level {
     Warn,
     /// Does not work.
     Fail,
+}
+
+/// Declares the kinds, each once, and a list of them all.
+macro_rules! troubles {
+    ($($(#[$doc:meta])* $kind:ident,)*) => {
+        /// The kinds of trouble, by which programs tell findings apart.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Trouble {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Trouble {
+            /// All of them, in the order in which they are looked for.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+        }
+    };
+}
+
+troubles! {
+    /// The clock shows a time that cannot be.
+    ClockWrong,
+    /// The clock was not that of a provider.
+    ClockSkewed,
+    /// A crash may write secrets to the disk.
+    CoreDumps,
+    /// There is no configuration.
+    NotConfigured,
+    /// The configuration cannot be used.
+    BadConfiguration,
+    /// Others may write to the configuration.
+    ConfigurationOpen,
+    /// A variable of Vestal's means nothing.
+    UnknownVariable,
+    /// The environment names a proxy, which is not used.
+    ProxyIgnored,
+    /// The process may have few files open.
+    FewOpenFiles,
+    /// The certificate authorities cannot be used.
+    BadAuthorities,
+    /// A user's own files about providers cannot be used.
+    BadProviderFiles,
+    /// The master key cannot be had, or not by this user alone.
+    NoMasterKey,
+    /// The store lies on a network file system.
+    NetworkDisk,
+    /// The store lies where nothing lasts.
+    FleetingDisk,
+    /// The disk has little room left.
+    DiskFull,
+    /// Others may write to the store's folder.
+    FolderOpen,
+    /// Others may read or write the store's files.
+    StoreOpen,
+    /// There is no store yet.
+    NoStore,
+    /// The store was written by a newer version.
+    StoreNewer,
+    /// The store cannot be opened.
+    BadStore,
+    /// The store was sealed with another master key.
+    OtherKey,
+    /// The store cannot be written.
+    StoreReadOnly,
+    /// No folder, or not the first one, takes answers that the store does not take.
+    NoJournal,
+    /// Those answers would lie where nothing lasts.
+    FleetingJournal,
+    /// Answers wait for the store.
+    AnswersWait,
+    /// Such an answer is damaged.
+    AnswersDamaged,
+    /// A client cannot be used.
+    BadClient,
+    /// A provider refuses a client.
+    ClientRefused,
+    /// Another program listens where a consent comes back to.
+    RedirectTaken,
+    /// Connections need a person.
+    NeedReauth,
+    /// Connections are failing.
+    Failing,
+    /// Nothing renews the access tokens of connections.
+    NotRenewable,
+    /// Something that is stored cannot be unsealed.
+    Sealed,
+    /// Something that is stored makes no sense.
+    Damaged,
+    /// Two connections hold the same refresh token.
+    SharedRefreshToken,
+    /// An endpoint of a client has ended.
+    EndpointEnded,
+    /// An endpoint, or something else of a provider, is going to end.
+    Ends,
+    /// As many connections as the provider keeps refresh tokens, or nearly.
+    CapNear,
+    /// The refreshes do not fit into the provider's quota.
+    QuotaShort,
+    /// Grants end at an age, whatever is done.
+    GrantsEnd,
+    /// A refresh is long due.
+    Overdue,
+    /// Nobody keeps to the schedule.
+    NobodyKeeps,
+    /// Nobody would notice if nobody kept to it.
+    NoHeartbeat,
+    /// A file that is to hold a token cannot be written.
+    FileUnwritable,
+    /// A file that holds a token is open to others.
+    FileOpen,
+    /// A file holds another token than the connection's.
+    FileStale,
+    /// A file is for a connection that there is not.
+    FileForNobody,
 }
 
 impl From<Vec<Finding>> for DoctorView {

@@ -26,7 +26,7 @@ pub use client::ClientView;
 pub use connect::{ConnectedView, ConsentView, DeviceConsentView, DisconnectedView, Revocation};
 pub use connection::ConnectionView;
 pub use demo::{DemoSummary, LeftAloneSummary};
-pub use doctor::{DoctorView, Finding, Level};
+pub use doctor::{DoctorView, Finding, Level, Trouble};
 pub use error::{Code, ErrorView};
 pub use event::EventView;
 pub use evidence::{EvidenceView, SeenView};

@@ -1,5 +1,6 @@
 //! This process among the others that have the store open, and which of those are gone.
 
+use std::fs;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -41,6 +42,16 @@ impl Node {
             }
         }
         freed
+    }
+
+    /// Whether another process lives here that refreshes, or keeps to the schedule.
+    pub(crate) fn others_live(&self) -> bool {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return false };
+        let nodes =
+            entries.filter_map(|entry| entry.ok()?.path().file_stem()?.to_str()?.parse::<NodeId>().ok());
+        nodes
+            .filter(|node| *node != self.id)
+            .any(|node| matches!(sign_of(&self.folder, node), Ok(Sign::Lives)))
     }
 
     /// Frees what a process held, and forgets it. `None` where that failed.
@@ -109,9 +120,10 @@ mod tests {
         let (one, two) =
             (Node::new(id(), folder.path().join("nodes")), Node::new(id(), folder.path().join("nodes")));
         assert_eq!(two.fate(one.id), Fate::Unknown);
-        assert!(!folder.path().join("nodes").exists());
+        assert!(!folder.path().join("nodes").exists() && !two.others_live());
         one.announce();
         assert_eq!(two.fate(one.id), Fate::Alive);
-        assert_eq!(std::fs::read_dir(folder.path().join("nodes")).unwrap().count(), 1);
+        assert!(two.others_live() && !one.others_live());
+        assert_eq!(fs::read_dir(folder.path().join("nodes")).unwrap().count(), 1);
     }
 }

@@ -7,6 +7,16 @@ use crate::failure::Failure;
 /// The store, its log and the journal, each by several threads, and a few requests.
 const FEWEST: u64 = 64;
 
+/// How many it should have with so many refreshes at once, each of which has a connection open.
+pub(crate) fn needed(flights: usize) -> u64 {
+    FEWEST.saturating_add(u64::try_from(flights).unwrap_or(u64::MAX))
+}
+
+/// How many it may have; `None` where there is no limit.
+pub(crate) fn most() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// How many it had before it took more.
 pub(crate) struct Before(Rlimit);
 

@@ -1,5 +1,6 @@
 //! What a person should know of a client before it hurts, in words.
 
+use vestal_api::Trouble;
 use vestal_core::client::Client;
 use vestal_core::provider::Provider;
 use vestal_core::store::Filter;
@@ -19,6 +20,8 @@ const DEAD_LOOKED_AT: u32 = 100;
 /// A warning, in words.
 #[derive(Debug)]
 pub(crate) struct Told {
+    /// Which kind of trouble it is.
+    pub(crate) trouble: Trouble,
     /// What is or will be.
     pub(crate) what: String,
     /// Why.
@@ -126,7 +129,17 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client) -> Told {
             "ask the provider for a larger quota, or spread the accounts over several clients".to_owned(),
         ),
     };
-    Told { what, why, next }
+    Told { trouble: trouble(warning), what, why, next }
+}
+
+fn trouble(warning: &Warning) -> Trouble {
+    match warning {
+        Warning::ShorterLife { .. } | Warning::HiddenEnd { .. } => Trouble::GrantsEnd,
+        Warning::Cap { .. } => Trouble::CapNear,
+        Warning::Endpoint { ended: true, .. } => Trouble::EndpointEnded,
+        Warning::Endpoint { .. } | Warning::Ends { .. } => Trouble::Ends,
+        Warning::Quota { .. } => Trouble::QuotaShort,
+    }
 }
 
 #[cfg(test)]

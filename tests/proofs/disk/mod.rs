@@ -16,7 +16,7 @@ mod strace;
 mod tmpfs;
 
 use strace::{Failing, Injection};
-use tmpfs::SmallDisk;
+pub(crate) use tmpfs::SmallDisk;
 
 const CONNECTIONS: usize = 8;
 

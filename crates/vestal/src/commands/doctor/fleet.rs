@@ -1,19 +1,20 @@
-//! What only a look at all connections shows: quotas that they do not fit, and refresh tokens that two of them share.
+//! The connections: what each of them lacks, and what only a look at all of them shows.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use vestal_api::Finding;
+use vestal_api::{Finding, Trouble};
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::ClientId;
 use vestal_core::seal::Fingerprint;
+use vestal_core::state::State;
 use vestal_core::store::{Filter, StoreError};
 use vestal_core::token::Grant;
-use vestal_core::warnings::Demand;
 
-use super::{failed, ok, warn};
+use super::finding::{NAMED, fail, failed, ok, some_of, warn};
 use crate::context::Vestal;
-use crate::failure::word;
+use crate::failure::{Failure, word};
 use crate::warnings;
 
 /// As many connections are read at once.
@@ -22,62 +23,95 @@ const PAGE: u32 = 500;
 /// As many connections are looked at: what is remembered of each takes some hundred bytes.
 const LOOKED_AT: usize = 1_000_000;
 
-/// As many pairs are told of.
-const PAIRS_TOLD: usize = 10;
-
 /// What was seen of all connections.
 #[derive(Default)]
-struct Fleet {
-    looked_at: usize,
+pub(super) struct Fleet {
+    /// How many there are.
+    pub(super) looked_at: usize,
+    /// How long what dies first lives from one refresh to the next.
+    pub(super) shortest_life: Option<Duration>,
     /// Who holds which refresh token, by its fingerprint: the name that was seen first.
     holders: HashMap<Fingerprint, ConnectionName>,
     /// Those that hold the same one.
     pairs: Vec<(ConnectionName, ConnectionName)>,
-    demands: HashMap<ClientId, Demand>,
+    needing: Few,
+    failing: Few,
+    not_renewable: Few,
+    sealed: Few,
+    /// Why the first of those cannot be opened.
+    sealed_why: Option<String>,
+    /// What is wrong with the first that cannot be read.
+    damaged: Option<StoreError>,
 }
 
-pub(super) async fn look_over(vestal: &Vestal) -> Vec<Finding> {
+/// The first of some connections, and how many there are.
+#[derive(Default)]
+struct Few {
+    first: Vec<ConnectionName>,
+    count: u64,
+}
+
+impl Few {
+    fn add(&mut self, name: &ConnectionName) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(name.clone());
+        }
+    }
+
+    /// What there is to say, where there are any: of all of them, and of the first, as it is typed.
+    fn tell(&self, say: impl FnOnce(String, String) -> Finding) -> Option<Finding> {
+        let first = word(self.first.first()?.as_str());
+        let names: Vec<&str> = self.first.iter().map(ConnectionName::as_str).collect();
+        Some(say(some_of(&names, self.count), first))
+    }
+}
+
+/// Looks at all of them. What was seen is of use to others too.
+pub(super) async fn look(vestal: &Vestal) -> (Fleet, Vec<Finding>) {
     let clients = match vestal.engine.store().clients().await {
         // Damaged ones are told of with the clients.
         Ok(clients) => clients.clients,
-        Err(error) => return vec![failed("connections", error.into())],
+        Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
     };
     let fleet = match read(vestal, &clients).await {
         Ok(fleet) => fleet,
-        Err(error) => return vec![failed("connections", error.into())],
+        Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
     };
-    let mut findings = fleet.shared();
+    let mut findings = fleet.told();
     for client in &clients {
-        let fit = vestal.engine.catalogue().get(&client.provider).ok();
-        let fit = fit.zip(fleet.demands.get(&client.id)).and_then(|(provider, demand)| demand.fit(&provider));
-        match warnings::of_client(vestal, client, fit).await {
-            Ok(told) => findings.extend(told.into_iter().map(|told| {
-                warn("client", format!("{}: {}: {}", client.name, told.what, told.why), &told.next)
-            })),
-            Err(failure) => findings.push(failed("client", failure)),
+        match of_client(vestal, client).await {
+            Ok(told) => findings.extend(told),
+            Err(failure) => findings.push(failed(Trouble::BadClient, failure)),
         }
     }
-    findings
+    (fleet, findings)
+}
+
+async fn of_client(vestal: &Vestal, client: &Client) -> Result<Vec<Finding>, Failure> {
+    let fit = vestal.engine.fit_of(client).await.map_err(Failure::failed)?;
+    let told = warnings::of_client(vestal, client, fit).await?.into_iter();
+    let told = told.map(|told| {
+        let found = format!("{}: {}: {}", client.name, told.what, told.why);
+        match told.trouble {
+            Trouble::EndpointEnded => fail(told.trouble, found, &told.next),
+            trouble => warn(trouble, found, &told.next),
+        }
+    });
+    Ok(told.collect())
 }
 
 async fn read(vestal: &Vestal, clients: &[Client]) -> Result<Fleet, StoreError> {
     let store = vestal.engine.store();
+    let clients: HashMap<ClientId, &Client> = clients.iter().map(|client| (client.id, client)).collect();
     let mut fleet = Fleet::default();
     let mut after: Option<ConnectionName> = None;
     while fleet.looked_at < LOOKED_AT {
         let page = store.connections(&Filter::default(), after.as_ref(), PAGE).await?;
         for connection in &page.connections {
-            fleet.looked_at += 1;
-            let Some(grant) = &connection.grant else { continue };
-            fleet.hold(connection, grant);
-            let client = clients.iter().find(|client| client.id == connection.client);
-            let provider = client.and_then(|client| vestal.engine.catalogue().get(&client.provider).ok());
-            if let Some(provider) = provider.filter(|provider| !provider.quotas.is_empty()) {
-                let schedule = vestal.engine.schedule(connection, &provider);
-                let demand = fleet.demands.entry(connection.client).or_default();
-                demand.add(&schedule, grant.tokens.issued_at);
-            }
+            fleet.look_at(connection, clients.get(&connection.client).copied(), vestal);
         }
+        fleet.damaged = fleet.damaged.or(page.damaged.into_iter().next());
         after = page.next;
         if after.is_none() {
             break;
@@ -87,6 +121,31 @@ async fn read(vestal: &Vestal, clients: &[Client]) -> Result<Fleet, StoreError> 
 }
 
 impl Fleet {
+    fn look_at(&mut self, connection: &Connection, client: Option<&Client>, vestal: &Vestal) {
+        self.looked_at += 1;
+        match connection.state {
+            State::NeedsReauth { .. } => self.needing.add(&connection.name),
+            State::Failing(_) => self.failing.add(&connection.name),
+            _ => {}
+        }
+        let Some(grant) = &connection.grant else { return };
+        self.hold(connection, grant);
+        let works = matches!(connection.state, State::Active | State::Unverified { .. });
+        if works && let Some(dies_at) = connection.plan.dies_at {
+            let life = Duration::try_from(dies_at.duration_since(grant.tokens.issued_at)).ok();
+            self.shortest_life = self.shortest_life.into_iter().chain(life).min();
+        }
+        let Some(client) = client else { return };
+        let provider = vestal.engine.catalogue().get(&client.provider).ok();
+        if works && provider.is_some_and(|provider| provider.cannot_renew(grant)) {
+            self.not_renewable.add(&connection.name);
+        }
+        if let Err(error) = vestal.engine.check_connection(connection, client) {
+            self.sealed.add(&connection.name);
+            self.sealed_why.get_or_insert_with(|| error.to_string());
+        }
+    }
+
     fn hold(&mut self, connection: &Connection, grant: &Grant) {
         let Some(token) = &grant.tokens.refresh_token else { return };
         match self.holders.get(&token.fingerprint) {
@@ -95,17 +154,44 @@ impl Fleet {
         }
     }
 
+    fn told(&self) -> Vec<Finding> {
+        let needing = self.needing.tell(|all, first| {
+            let found = format!("{} need re-authorization: {all}", self.needing.count);
+            warn(Trouble::NeedReauth, found, &format!("vestal connect {first}"))
+        });
+        let failing = self.failing.tell(|all, first| {
+            let found = format!("{} are failing, and are tried again: {all}", self.failing.count);
+            warn(Trouble::Failing, found, &format!("vestal status {first}, which says why"))
+        });
+        let not_renewable = self.not_renewable.tell(|all, first| {
+            let found = format!("{} have an access token that nothing renews when it ends: {all}", self.not_renewable.count);
+            let next = format!("vestal explain {first}; where its client did not ask for a refresh token, have it ask, and: vestal connect {first}");
+            warn(Trouble::NotRenewable, found, &next)
+        });
+        let sealed = self.sealed.tell(|all, first| {
+            let why = self.sealed_why.as_deref().unwrap_or_default();
+            let found = format!("{} hold what cannot be opened: {all}: {why}", self.sealed.count);
+            fail(
+                Trouble::Sealed,
+                found,
+                &format!("restore the store from a backup, or: vestal connect {first}"),
+            )
+        });
+        let damaged = self.damaged.clone().map(|damage| failed(Trouble::Damaged, damage.into()));
+        let told = [needing, failing, not_renewable, sealed, damaged];
+        told.into_iter().flatten().chain(self.shared()).collect()
+    }
+
     fn shared(&self) -> Vec<Finding> {
-        let about = "refresh tokens";
         if self.pairs.is_empty() {
             return match self.holders.len() {
                 0 => Vec::new(),
-                held => vec![ok(about, format!("no two connections share one of {held}"))],
+                held => vec![ok("refresh tokens", format!("no two connections share one of {held}"))],
             };
         }
-        let told = self.pairs.iter().take(PAIRS_TOLD).map(|(first, second)| {
+        let told = self.pairs.iter().take(NAMED).map(|(first, second)| {
             warn(
-                about,
+                Trouble::SharedRefreshToken,
                 format!(
                     "{:?} and {:?} hold the same one: where a refresh replaces it, each ends the other's",
                     first.as_str(),
@@ -114,9 +200,10 @@ impl Fleet {
                 &format!("vestal disconnect --keep-grant {}", word(second.as_str())),
             )
         });
-        let more = self.pairs.len().saturating_sub(PAIRS_TOLD);
+        let more = self.pairs.len().saturating_sub(NAMED);
         let more = (more > 0).then(|| {
-            warn(about, format!("{more} more connections share one"), "mend these first, then: vestal doctor")
+            let found = format!("{more} more connections share one");
+            warn(Trouble::SharedRefreshToken, found, "mend these first, then: vestal doctor")
         });
         told.chain(more).collect()
     }

@@ -1,0 +1,65 @@
+//! The store: whether it opens, and what is in it.
+
+use std::sync::Arc;
+
+use vestal_api::{Finding, Trouble};
+use vestal_core::clock::Clock;
+use vestal_core::store::StoreError;
+use vestal_store::SqliteStore;
+
+use super::finding::{failed, ok};
+use crate::config::Config;
+use crate::context::{Context, Vestal, unlock};
+
+/// What helps where nothing else does.
+const ELSEWHERE: &str =
+    "put a backup of it in its place, or keep the store elsewhere: [store] path in the configuration";
+
+/// Opens it, or tells why it cannot be opened.
+pub(super) async fn open(
+    config: Config,
+    context: &Context,
+    clock: Arc<dyn Clock>,
+) -> Result<Vestal, Box<Finding>> {
+    let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await;
+    let store = store.map_err(|error| {
+        let mut finding = failed(trouble(&error), error.into());
+        finding.next.get_or_insert_with(|| ELSEWHERE.to_owned());
+        Box::new(finding)
+    })?;
+    if let Err(failure) = unlock(&config, &store, &context.environment).await {
+        return Err(Box::new(failed(Trouble::OtherKey, failure)));
+    }
+    let opened = context.assemble(config, store, clock).await;
+    opened.map_err(|failure| Box::new(failed(Trouble::BadStore, failure)))
+}
+
+fn trouble(error: &StoreError) -> Trouble {
+    match error {
+        StoreError::NewerSchema { .. } => Trouble::StoreNewer,
+        StoreError::ReadOnly { .. } => Trouble::StoreReadOnly,
+        StoreError::Corrupt { .. } => Trouble::Damaged,
+        StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. } | StoreError::Unfit { .. } => {
+            Trouble::BadStore
+        }
+    }
+}
+
+pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
+    let store = vestal.engine.store();
+    let opens = ok("store", format!("{} opens with the key", vestal.config.store.display()));
+    let written = match store.check_writable().await {
+        Ok(()) => ok("store", "it can be written"),
+        Err(error) => failed(Trouble::StoreReadOnly, error.into()),
+    };
+    let connections = match store.count_states(None).await {
+        Ok(states) if states.iter().all(|(_, count)| *count == 0) => ok("connections", "none yet"),
+        Ok(states) => {
+            let states: Vec<String> =
+                states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+            ok("connections", states.join(", "))
+        }
+        Err(error) => failed(trouble(&error), error.into()),
+    };
+    vec![opens, written, connections]
+}
