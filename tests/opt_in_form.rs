@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use opt_in_form::{Form, HttpApi, LEAST_FILL_TIME, Ports, Settings, SystemClock, Vestal, serve};
+use opt_in_form::{Form, HttpApi, LEAST_FILL_TIME, Ports, Settings, SystemClock, Tokens as _, Vestal, serve};
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -44,7 +44,7 @@ impl Site {
         });
         home.connect_with("shop", &["--provider", "constant-contact"], &provider);
         let ports = Ports {
-            tokens: Arc::new(Vestal { program: program(&home), connection: "shop".into() }),
+            tokens: Arc::new(Vestal::new(program(&home), "shop".into())),
             api: Arc::new(HttpApi::new(provider.issuer.parse().unwrap()).unwrap()),
             clock: Arc::new(SystemClock),
         };
@@ -132,4 +132,38 @@ fn where_nobody_keeps_it_alive_the_visitor_is_told_the_truth() {
     site.home.consent("shop", &["--same-account"], "").ok();
     thanked(&site.send(&visit));
     assert_eq!(site.contacts(), ["ada@example.com"]);
+}
+
+#[test]
+fn visitors_who_come_at_once_start_few_processes() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    // What runs it notes how many run.
+    let counting = home.path().join("counting");
+    let running = home.path().join("running");
+    std::fs::create_dir(&running).unwrap();
+    let script = format!(
+        "#!/bin/sh\nmkdir {running:?}/$$\nls {running:?} | wc -l >> counts\n{:?} \"$@\"\nrmdir {running:?}/$$\n",
+        program(&home)
+    );
+    std::fs::write(&counting, script.replace("counts", home.path().join("counts").to_str().unwrap()))
+        .unwrap();
+    std::fs::set_permissions(&counting, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let vestal = Arc::new(Vestal::new(counting, "shop".into()));
+    let visitors = 20;
+    RUNTIME.block_on(async {
+        let mut tokens: tokio::task::JoinSet<_> = (0..visitors)
+            .map(|_| {
+                let vestal = Arc::clone(&vestal);
+                async move { vestal.token().await.unwrap().generation }
+            })
+            .collect();
+        while let Some(generation) = tokens.join_next().await {
+            assert_eq!(generation.unwrap(), 1);
+        }
+    });
+    let counts = std::fs::read_to_string(home.path().join("counts")).unwrap();
+    let counts: Vec<usize> = counts.lines().map(|count| count.trim().parse().unwrap()).collect();
+    assert_eq!((counts.len(), counts.iter().all(|count| *count <= 4)), (visitors, true), "{counts:?}");
 }

@@ -12,8 +12,8 @@ use crate::{Request, Response, Token};
 
 const PATH: &str = "/v3/contacts/sign_up_form";
 
-/// More of an error's text is not logged.
-const DETAIL: usize = 200;
+/// The longest name of an error.
+const LONGEST_KEY: usize = 80;
 
 /// What an answer means for whoever asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) fn request(person: &Person, lists: &[String], token: &Token) -> Resul
 pub(crate) fn meaning(response: &Response) -> Meaning {
     let status = response.status();
     let told = Told::read(response.body());
-    let said = || format!("{} {}", status.as_u16(), told.text);
+    let said = || format!("{} {}", status.as_u16(), told.named());
     match status {
         StatusCode::OK | StatusCode::CREATED if told.has_contact => Meaning::SignedUp,
         StatusCode::UNAUTHORIZED => Meaning::Unauthorized,
@@ -70,29 +70,34 @@ pub(crate) fn meaning(response: &Response) -> Meaning {
     }
 }
 
-/// What a body says. Errors come as an array of objects, as one object, as one with only a `message`, or as RFC 6749 §5.2 has
-/// them.
+/// What a body says, of which only the error's name is passed on: the message beside it may repeat what a visitor typed. Errors come as an
+/// array of objects, as one object, as one with only a `message`, or as RFC 6749 §5.2 has them.
 #[derive(Debug, Default)]
 struct Told {
+    is_json: bool,
     key: Option<String>,
-    text: String,
     has_contact: bool,
 }
 
 impl Told {
     fn read(body: &[u8]) -> Self {
-        let Ok(json) = serde_json::from_slice::<Value>(body) else {
-            return Self { text: "(no JSON)".to_owned(), ..Self::default() };
-        };
+        let Ok(json) = serde_json::from_slice::<Value>(body) else { return Self::default() };
         let object = json.get(0).unwrap_or(&json);
-        let first = |names: [&str; 3]| {
-            names.into_iter().find_map(|name| object.get(name)?.as_str()).map(str::to_owned)
+        let is_name = |key: &&str| {
+            let of_one = |it: char| it.is_ascii_alphanumeric() || "._-".contains(it);
+            !key.is_empty() && key.len() <= LONGEST_KEY && key.chars().all(of_one)
         };
-        let key = first(["error_key", "error", "key"]);
-        let message = first(["error_message", "error_description", "message"]);
-        let text: Vec<String> = [key.clone(), message].into_iter().flatten().collect();
-        let text = text.join(": ").chars().filter(|it| !it.is_control()).take(DETAIL).collect();
-        Self { key, text, has_contact: object.get("contact_id").is_some_and(Value::is_string) }
+        let keys = ["error_key", "error", "key"].into_iter().filter_map(|name| object.get(name)?.as_str());
+        let key = keys.filter(is_name).map(str::to_owned).next();
+        Self { is_json: true, key, has_contact: object.get("contact_id").is_some_and(Value::is_string) }
+    }
+
+    fn named(&self) -> &str {
+        match (&self.key, self.is_json) {
+            (Some(key), _) => key,
+            (None, true) => "(no name)",
+            (None, false) => "(no JSON)",
+        }
     }
 }
 
@@ -108,38 +113,55 @@ mod tests {
             (201, r#"{"contact_id": "c", "action": "created"}"#, Meaning::SignedUp),
             (200, r#"{"contact_id": "c", "action": "updated"}"#, Meaning::SignedUp),
             (200, "<h1>Please sign in to the network</h1>", amiss("200 (no JSON)")),
-            (200, "{}", amiss("200 ")),
+            (200, "{}", amiss("200 (no name)")),
             (302, "", amiss("302 (no JSON)")),
             (401, r#"{"error_key": "unauthorized", "error_message": "Unauthorized"}"#, Meaning::Unauthorized),
             (401, "", Meaning::Unauthorized),
-            (403, r#"{"error_key": "forbidden", "error_message": "No"}"#, amiss("403 forbidden: No")),
+            (403, r#"{"error_key": "forbidden", "error_message": "No"}"#, amiss("403 forbidden")),
             (
                 404,
                 r#"[{"error_key": "contacts.api.not_found", "error_message": "list"}]"#,
-                amiss("404 contacts.api.not_found: list"),
+                amiss("404 contacts.api.not_found"),
             ),
             (
                 400,
                 r#"[{"error_key": "contacts.api.validation.error", "error_message": "email_address"}]"#,
-                Meaning::NotAccepted("400 contacts.api.validation.error: email_address".into()),
+                Meaning::NotAccepted("400 contacts.api.validation.error".into()),
             ),
             (409, r#"[{"error_key": "contacts.api.conflict"}]"#, again("409 contacts.api.conflict")),
             (
                 429,
                 r#"{"error_key": "throttled", "error_message": "Too Many Requests"}"#,
-                again("429 throttled: Too Many Requests"),
+                again("429 throttled"),
             ),
             (429, r#"[{"error_key": "quota_exceeded"}]"#, Meaning::UsedUp),
-            (500, r#"{"message": "oh"}"#, again("500 oh")),
+            (500, r#"{"message": "oh"}"#, again("500 (no name)")),
             (
                 503,
                 r#"{"error": "temporarily_unavailable", "error_description": "later"}"#,
-                again("503 temporarily_unavailable: later"),
+                again("503 temporarily_unavailable"),
             ),
         ] {
             let mut response = Response::new(Bytes::from_static(body.as_bytes()));
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
             assert_eq!(meaning(&response), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_a_visitor_typed_is_not_repeated_wherever_the_answer_repeats_it() {
+        for body in [
+            r#"[{"error_key": "contacts.api.validation.error", "error_message": "ada@example.com is invalid"}]"#,
+            r#"{"error_key": "ada@example.com", "message": "ada@example.com"}"#,
+            r#"{"error": "not Ada Lovelace", "error_description": "ada@example.com"}"#,
+            r#"{"message": "ada@example.com"}"#,
+        ] {
+            for status in [400, 403, 404, 409, 429, 500] {
+                let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                let said = format!("{:?}", meaning(&response)).to_lowercase();
+                assert!(!said.contains("ada") && said.contains(&status.to_string()), "{said}");
+            }
         }
     }
 

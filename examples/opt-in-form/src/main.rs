@@ -57,7 +57,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;
     let ports = Ports {
-        tokens: Arc::new(Vestal { program: args.vestal, connection: args.connection }),
+        tokens: Arc::new(Vestal::new(args.vestal, args.connection)),
         api: Arc::new(HttpApi::new(args.api)?),
         clock: Arc::new(SystemClock),
     };

@@ -1,10 +1,12 @@
 //! Tokens from the command `vestal`, which finds its own store, or a remote service.
 
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 
 use crate::{NoToken, Token, Tokens};
 
@@ -14,13 +16,27 @@ const NEEDS_PERSON: i32 = 3;
 /// More of what `vestal` says is not passed on.
 const SAID: usize = 500;
 
+/// As many of its processes run at once; others wait for their turn. A fresh token takes each a few milliseconds.
+const AT_ONCE: usize = 4;
+
+/// As many may wait, and run: whoever comes then is told to come again.
+const WAITING: usize = 100;
+
 /// A connection of Vestal's.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Vestal {
-    /// The program: `vestal`, or a path to it.
-    pub program: std::path::PathBuf,
-    /// The connection's name.
-    pub connection: String,
+    program: PathBuf,
+    connection: String,
+    waiting: Semaphore,
+    running: Semaphore,
+}
+
+impl Vestal {
+    /// The connection of this name, by this program: `vestal`, or a path to it.
+    pub fn new(program: PathBuf, connection: String) -> Self {
+        let (waiting, running) = (Semaphore::new(WAITING), Semaphore::new(AT_ONCE));
+        Self { program, connection, waiting, running }
+    }
 }
 
 #[derive(Deserialize)]
@@ -62,6 +78,10 @@ impl Tokens for Vestal {
 
 impl Vestal {
     async fn run(&self, args: &[&str]) -> Result<Output, NoToken> {
+        let too_many = || NoToken::NotNow("too many want a token at once".to_owned());
+        let _waiting = self.waiting.try_acquire().map_err(|_| too_many())?;
+        // It is never closed.
+        let _running = self.running.acquire().await.map_err(|_| too_many())?;
         let mut command = Command::new(&self.program);
         command.args(args).stdin(Stdio::null());
         // `vestal` ends by itself: it waits 35 s at most for a fresh token.
