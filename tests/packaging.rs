@@ -82,10 +82,18 @@ fn a_package_is_installed_used_upgraded_and_removed() {
     let passwd = fs::read_to_string(machine.at("etc/passwd")).unwrap();
     let user = passwd.lines().find(|line| line.starts_with("vestal:")).expect("a user of its own");
     let id: u32 = user.split(':').nth(2).unwrap().parse().unwrap();
-    for private in ["etc/vestal", "var/lib/vestal"] {
+    let group: u32 = user.split(':').nth(3).unwrap().parse().unwrap();
+    // systemd reads the key as root: nobody else may put another file in its place.
+    for (private, expected) in [
+        ("etc/vestal", (0o750, 0, group)),
+        ("etc/vestal/master.key", (0o600, id, group)),
+        ("var/lib/vestal", (0o700, id, group)),
+    ] {
         let metadata = fs::metadata(machine.at(private)).unwrap();
-        assert_eq!((metadata.permissions().mode() & 0o777, metadata.uid()), (0o700, id), "{private}");
+        let found = (metadata.permissions().mode() & 0o777, metadata.uid(), metadata.gid());
+        assert_eq!(found, expected, "{private}");
     }
+    let key = fs::read(machine.at("etc/vestal/master.key")).unwrap();
     for there in [
         "usr/lib/systemd/system/vestal.service",
         "usr/lib/systemd/system/vestal-refresh.timer",
@@ -124,6 +132,7 @@ fn a_package_is_installed_used_upgraded_and_removed() {
     machine.dpkg(&["--install", second.to_str().unwrap()]);
     assert!(machine.dpkg(&["--status", "vestal"]).contains("-2\n"));
     assert_eq!(fs::read_to_string(&config).unwrap(), changed, "what its user wrote stays");
+    assert_eq!(fs::read(machine.at("etc/vestal/master.key")).unwrap(), key);
     let listed = machine.vestal(&["client", "list"]);
     assert!(listed.status.success() && said(&listed).contains("shop"), "{}", said(&listed));
 

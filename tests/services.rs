@@ -49,8 +49,9 @@ fn systemd_has_nothing_to_say_against_the_units() {
 #[test]
 fn systemd_is_told_that_it_is_ready_works_and_stops() {
     let home = Home::new();
-    let provider = Provider::start(home.record(), |_| {});
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 2_000);
     home.connect("shop", &provider);
+    home.vestal(&["token", "shop"]).ok();
     let address = home.path().join("notify");
     let socket = UnixDatagram::bind(&address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -67,9 +68,16 @@ fn systemd_is_told_that_it_is_ready_works_and_stops() {
     for _ in 0..3 {
         assert_eq!(heard().trim(), "WATCHDOG=1");
     }
+    // It asks for time while an answer is on its way.
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(2_000)));
+    let before = provider.sandbox().stats().refreshes;
+    until("a refresh to be under way", || (provider.sandbox().stats().refreshes > before).then_some(()));
     daemon.stop().ok();
-    let last = std::iter::repeat_with(heard).find(|said| !said.contains("WATCHDOG")).unwrap();
-    assert!(last.contains("STOPPING=1"), "{last}");
+    let mut last = std::iter::repeat_with(heard).filter(|said| !said.contains("WATCHDOG"));
+    let stopping = last.next().unwrap();
+    assert!(stopping.contains("STOPPING=1"), "{stopping}");
+    let more = last.next().unwrap();
+    assert!(more.contains("EXTEND_TIMEOUT_USEC=120000000"), "{more}");
 }
 
 /// A page that answers with this, and counts.

@@ -1,6 +1,8 @@
 //! systemd, where that started this process: it is told when the service is ready, what it does, and, for its watchdog, that
 //! the schedule is being looked at (sd_notify(3)).
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use vestal_core::clock::Clock as _;
 
@@ -8,6 +10,10 @@ use crate::clock::SystemClock;
 
 /// It is told so many times before its patience ends.
 const TIMES: u32 = 3;
+
+/// How long it is asked to wait, and how often.
+const MORE_TIME_US: u32 = 120_000_000;
+const MORE_TIME_EVERY: Duration = Duration::from_secs(30);
 
 /// The service has begun.
 pub(crate) fn ready(connections: u64) {
@@ -17,6 +23,15 @@ pub(crate) fn ready(connections: u64) {
 /// It is on its way out.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing the refreshes that are under way")]);
+}
+
+/// Has it wait for as long as it is polled, however soon it would kill what does not stop: an answer that neither the store nor the
+/// journal takes is nowhere else. It hears of that again and again, so that one that hangs is killed all the same.
+pub(crate) async fn more_time() {
+    loop {
+        tell(&[NotifyState::ExtendTimeoutUsec(MORE_TIME_US)]);
+        SystemClock.sleep(MORE_TIME_EVERY).await;
+    }
 }
 
 /// Tells the watchdog, for as long as it is polled and `works` says so.
