@@ -79,6 +79,25 @@ fn more_names_than_anybody_reads_are_not_proposed() {
 }
 
 #[test]
+fn a_variable_that_somebody_has_exported_keeps_nobody_from_anything() {
+    let home = Home::new();
+    for exported in ["bash", "zsh", "1", "nonsense"] {
+        for verb in [&["serve"][..], &["token", "shop"], &["--version"]] {
+            let mut command = home.command(verb);
+            command.env("VESTAL_COMPLETE", exported);
+            let ended = home.run(command).end();
+            let expected = home.vestal(verb);
+            assert_eq!(
+                (ended.status, ended.stderr),
+                (expected.status, expected.stderr),
+                "{exported} {verb:?}"
+            );
+            assert_eq!(ended.stdout, expected.stdout);
+        }
+    }
+}
+
+#[test]
 fn every_verb_has_a_manual_page() {
     let home = Home::new();
     let page = home.vestal(&["man"]).ok().stdout;

@@ -1,13 +1,13 @@
 //! `vestal` as a library, in the process of a Rust program, over the store that the binary uses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use vestal::{Code, Keeper};
 use vestal_sandbox::Settings;
 
-#[cfg(feature = "reqwest-middleware")]
-use crate::harness::page;
-use crate::harness::{Home, Kind, Provider, Secret};
+use crate::harness::{Home, Kind, Provider, Secret, page, until};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -69,12 +69,33 @@ fn a_store_is_found_with_what_lies_beside_it() {
 
 #[test]
 fn a_program_may_be_the_daemon_too() {
-    let (_home, provider, keeper) = connected(|settings| settings.access_token_life_ms = 2_000);
+    let (home, provider, _) = connected(|settings| settings.access_token_life_ms = 2_000);
+    // What goes with a daemon: a heartbeat, a token file, and the work of a process that was killed.
+    let beats = Arc::<AtomicUsize>::default();
+    let beaten = Arc::clone(&beats);
+    let watcher = page::server(move |_| {
+        beaten.fetch_add(1, Ordering::Relaxed);
+        ("200 OK", String::new())
+    });
+    let file = home.path().join("shop.token");
+    let config = std::fs::read_to_string(home.config()).unwrap();
+    let besides = format!("[heartbeat]\nurl = {watcher:?}\n[files]\nshop = {file:?}\n");
+    std::fs::write(home.config(), config + &besides).unwrap();
+    let killed = home.start(&["serve"]);
+    let nodes = home.store().with_file_name("nodes");
+    let nodes = || std::fs::read_dir(&nodes).map_or(0, Iterator::count);
+    until("a daemon to show that it lives", || (nodes() == 1).then_some(()));
+    drop(killed);
+    let keeper = Keeper::with_config(home.config()).unwrap();
     runtime().block_on(async {
         keeper.token("shop").await.unwrap();
         keeper.keep_alive(tokio::time::sleep(Duration::from_secs(5))).await.unwrap();
         keeper.close().await;
     });
+    assert!(beats.load(Ordering::Relaxed) >= 1 && nodes() == 0);
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(provider.accepts(written.trim()), "its file is up to date");
     assert!(provider.sandbox().stats().refreshes >= 3, "{:?}", provider.sandbox().stats());
     assert_eq!(provider.sandbox().stats().reuses, 0);
 }

@@ -95,6 +95,49 @@ fn the_daemon_keeps_files_up_to_date_whoever_refreshes() {
 }
 
 #[test]
+fn what_somebody_does_to_a_file_is_noticed() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let outside = tempfile::tempdir().unwrap();
+    let shop = outside.path().join("shop");
+    configure(&home, &format!("[files]\nshop = {shop:?}\n"));
+    let token = home.vestal(&["token", "shop"]).ok().stdout;
+    let daemon = home.start(&["serve"]);
+    let mode = || fs::metadata(&shop).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
+    let is_as_it_should_be = || (read(&shop) == token && mode() == 0o600).then_some(());
+    until("the token", is_as_it_should_be);
+    fs::remove_file(&shop).unwrap();
+    until("the token, once it was removed", is_as_it_should_be);
+    fs::write(&shop, "another's\n").unwrap();
+    until("the token, once it was overwritten", is_as_it_should_be);
+    fs::set_permissions(&shop, fs::Permissions::from_mode(0o644)).unwrap();
+    until("the token, once others could read it", is_as_it_should_be);
+    daemon.stop().ok();
+    assert_eq!(provider.sandbox().stats().refreshes, 0, "the token was fresh all the while");
+}
+
+#[test]
+fn an_older_token_never_takes_a_newer_ones_place() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let outside = tempfile::tempdir().unwrap();
+    let shop = outside.path().join("shop");
+    let path = shop.to_str().unwrap().to_owned();
+    // Whoever writes holds this: a command that has the first token waits here for its turn.
+    let lock = fs::File::create(format!("{}-files", home.store().display())).unwrap();
+    lock.lock().unwrap();
+    let writing = home.start(&["token", "shop", "--write", &path]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    home.vestal(&["refresh", "shop"]).ok();
+    assert_eq!(read(&shop), "", "it is not its turn");
+    lock.unlock().unwrap();
+    writing.end().ok();
+    assert_eq!(read(&shop), home.vestal(&["token", "shop"]).ok().stdout, "the second one");
+}
+
+#[test]
 fn cron_keeps_files_up_to_date_too() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});

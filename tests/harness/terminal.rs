@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -11,6 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 pub(crate) struct Terminal {
     end: Arc<File>,
     drawn: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Terminal {
@@ -22,15 +24,15 @@ impl Terminal {
         let other = ptsname(&end, Vec::new()).unwrap();
         let other = OpenOptions::new().read(true).write(true).open(other.to_str().unwrap()).unwrap();
         let (end, drawn) = (Arc::new(File::from(end)), Arc::<Mutex<Vec<u8>>>::default());
-        let (reader, heard) = (Arc::clone(&end), Arc::clone(&drawn));
-        std::thread::spawn(move || {
+        let (near, heard) = (Arc::clone(&end), Arc::clone(&drawn));
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             // It ends with an error when nobody draws any more.
-            while let Ok(length @ 1..) = (&*reader).read(&mut buffer) {
+            while let Ok(length @ 1..) = (&*near).read(&mut buffer) {
                 heard.lock().unwrap().extend_from_slice(&buffer[..length]);
             }
         });
-        let terminal = Self { end, drawn };
+        let terminal = Self { end, drawn, reader };
         terminal.resize(size);
         (terminal, other)
     }
@@ -42,5 +44,11 @@ impl Terminal {
     /// Everything that was drawn so far.
     pub(crate) fn drawn(&self) -> String {
         String::from_utf8_lossy(&self.drawn.lock().unwrap()).into_owned()
+    }
+
+    /// Everything, once nobody draws any more.
+    pub(crate) fn all_drawn(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.drawn.lock().unwrap()).replace('\r', "")
     }
 }

@@ -29,8 +29,12 @@ const MOST: u32 = 1_000;
 
 const SHELLS: Shells<'static> = Shells(&[&QuotingBash, &Elvish, &Fish, &Powershell, &Zsh]);
 
-/// Answers, if a shell is asking.
+/// Answers, if a shell is asking: its script sets the variable, and puts the words typed so far behind a `--`. The variable alone, as one that
+/// somebody has exported, asks for nothing.
 pub(crate) fn answered() -> bool {
+    if std::env::args_os().nth(1).is_none_or(|first| first != "--") {
+        return false;
+    }
     let asked = CompleteEnv::with_factory(|| proposing(Cli::command())).var(VARIABLE).shells(SHELLS);
     let folder = std::env::current_dir().ok();
     asked.try_complete(std::env::args_os(), folder.as_deref()).unwrap_or(true)

@@ -197,13 +197,15 @@ fn kept_files(
         return Err(refuse(format!("{} files are to hold tokens", files.len()))
             .why(format!("at most {FILES_MAX} are kept up to date")));
     }
-    let mut kept = Vec::<KeptFile>::with_capacity(files.len());
+    // By what each leads to, whichever way it is named.
+    let mut taken = BTreeMap::<PathBuf, ConnectionName>::new();
+    let mut kept = Vec::with_capacity(files.len());
     for (connection, file) in files {
         let path = place.beside(&file.path);
-        if let Some(other) = kept.iter().find(|other| other.path == path) {
+        if let Some(other) = taken.insert(resolved(&path), connection.clone()) {
             return Err(refuse(format!("the file {} cannot hold two tokens", path.display())).why(format!(
                 "it is named for {:?} and for {:?}",
-                other.connection.as_str(),
+                other.as_str(),
                 connection.as_str()
             )));
         }

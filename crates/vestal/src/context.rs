@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use vestal_api::Code;
+use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
@@ -102,13 +103,10 @@ impl Context {
 
     /// Opens the store that there is.
     pub(crate) async fn open(&self) -> Result<Vestal, Failure> {
-        let config = self.config()?;
-        if !config.store.exists() {
-            return Err(nothing_there(&config));
-        }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await?;
-        self.assemble(config, store, clock).await
+        let (vestal, opened) = open(self.config()?, &self.environment).await?;
+        // Nothing opens twice.
+        let _ = self.opened.set(opened);
+        Ok(vestal)
     }
 
     /// Opens the store, and makes one if there is none.
@@ -120,14 +118,14 @@ impl Context {
         self.assemble(config, store, clock).await
     }
 
-    async fn assemble(
+    /// Puts everything over a store that is open.
+    pub(crate) async fn assemble(
         &self,
         config: Config,
         store: SqliteStore,
         clock: Arc<dyn Clock>,
     ) -> Result<Vestal, Failure> {
         let (vestal, opened) = assemble(config, store, clock, &self.environment).await?;
-        // Nothing opens twice.
         let _ = self.opened.set(opened);
         Ok(vestal)
     }
@@ -202,8 +200,18 @@ impl Context {
     }
 }
 
+/// Opens the store that there is.
+pub(crate) async fn open(config: Config, environment: &Environment) -> Result<(Vestal, Opened), Failure> {
+    if !config.store.exists() {
+        return Err(nothing_there(&config));
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await?;
+    assemble(config, store, clock, environment).await
+}
+
 /// Unlocks a store, and puts the engine over it.
-pub(crate) async fn assemble(
+async fn assemble(
     config: Config,
     store: SqliteStore,
     clock: Arc<dyn Clock>,
@@ -278,6 +286,30 @@ pub(crate) fn nothing_there(config: &Config) -> Failure {
 }
 
 impl Vestal {
+    /// The connection of this name.
+    pub(crate) async fn connection(
+        &self,
+        name: &ConnectionName,
+        calendar: &Calendar,
+    ) -> Result<Connection, Failure> {
+        let connection = self.engine.store().connection_named(name).await?;
+        connection
+            .ok_or_else(|| Failure::of(Error::NoSuchConnection { name: name.to_string() }, None, calendar))
+    }
+
+    /// The same, and the client that it was made with.
+    pub(crate) async fn connection_and_client(
+        &self,
+        name: &ConnectionName,
+        calendar: &Calendar,
+    ) -> Result<(Connection, Client), Failure> {
+        let connection = self.connection(name, calendar).await?;
+        let client = self.engine.store().client(connection.client).await?;
+        let no_client = || Error::NoSuchClient { name: connection.client.to_string() };
+        let client = client.ok_or_else(|| Failure::of(no_client(), None, calendar))?;
+        Ok((connection, client))
+    }
+
     /// What an error of the engine about this connection means.
     pub(crate) async fn failure(
         &self,

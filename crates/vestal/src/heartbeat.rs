@@ -57,14 +57,14 @@ impl HeartbeatUrl {
         }
     }
 
-    /// Beats for as long as it is polled, nothing has been due for long, and not all that is tried fails.
+    /// Beats for as long as it is polled and there are signs of life.
     pub(crate) async fn beat_on(&self, engine: &Engine, http: &dyn Http) {
-        let mut before = (engine.refreshed(), engine.failed());
+        let mut before = Tally::of(engine);
         SystemClock.sleep(FIRST).await;
         loop {
-            let now = (engine.refreshed(), engine.failed());
-            let all_fail = now.0 == before.0 && now.1 > before.1;
-            if engine.is_looking() && !all_fail && engine.keeps_up().await.unwrap_or(false) {
+            let signs = Signs::since(before, engine.is_looking(), engine).await;
+            before = Tally::of(engine);
+            if signs.show_life() {
                 if let Err(why) = self.beat(http).await {
                     tracing::warn!(%why, "the heartbeat did not arrive");
                 }
@@ -73,8 +73,86 @@ impl HeartbeatUrl {
                     "connections are not being kept alive: what is due stays due, or all that is tried fails; no heartbeat is sent"
                 );
             }
-            before = now;
             SystemClock.sleep(EVERY).await;
+        }
+    }
+}
+
+/// What a process has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    refreshed: u64,
+    failed: u64,
+}
+
+impl Tally {
+    fn of(engine: &Engine) -> Self {
+        Self { refreshed: engine.refreshed(), failed: engine.failed() }
+    }
+}
+
+/// What tells whether connections are really kept alive, by a daemon or by a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// The schedule is looked at.
+    looks: bool,
+    /// Nothing has been due for long.
+    keeps_up: bool,
+    /// What was done since the last beat.
+    done: Tally,
+    /// How many connections work, and how many are failing.
+    well: u64,
+    failing: u64,
+}
+
+impl Signs {
+    /// How it is, and what was done since it was like this.
+    pub(crate) async fn since(before: Tally, looks: bool, engine: &Engine) -> Self {
+        let now = Tally::of(engine);
+        let done = Tally { refreshed: now.refreshed - before.refreshed, failed: now.failed - before.failed };
+        let counts = engine.store().count_states(None).await;
+        let count = |states: &[&str]| {
+            let counts = counts.iter().flatten().filter(|(state, _)| states.contains(&state.as_str()));
+            counts.map(|(_, count)| count).sum()
+        };
+        Self {
+            looks: looks && counts.is_ok(),
+            keeps_up: engine.keeps_up().await.unwrap_or(false),
+            done,
+            well: count(&["active", "unverified"]),
+            failing: count(&["failing"]),
+        }
+    }
+
+    /// What only a person can help stops no heart; that nothing works which is tried does, and that nothing which could be refreshed works.
+    pub(crate) fn show_life(&self) -> bool {
+        let Self { looks, keeps_up, done, well, failing } = *self;
+        let nothing_works = done.refreshed == 0 && (done.failed > 0 || (well == 0 && failing > 0));
+        looks && keeps_up && !nothing_works
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heart_beats_while_something_works() {
+        let tally = |refreshed, failed| Tally { refreshed, failed };
+        let well = Signs { looks: true, keeps_up: true, done: tally(0, 0), well: 3, failing: 0 };
+        for (signs, lives) in [
+            (well, true),
+            (Signs { looks: false, ..well }, false),
+            (Signs { keeps_up: false, ..well }, false),
+            (Signs { done: tally(1, 5), failing: 5, ..well }, true),
+            (Signs { done: tally(0, 5), failing: 5, ..well }, false),
+            // They wait for their next try.
+            (Signs { failing: 1, ..well }, true),
+            (Signs { well: 0, failing: 1, ..well }, false),
+            // All of them need a person, or there are none.
+            (Signs { well: 0, ..well }, true),
+        ] {
+            assert_eq!(signs.show_life(), lives, "{signs:?}");
         }
     }
 }

@@ -10,13 +10,13 @@ use tokio::sync::OnceCell;
 use vestal_api::{Code, ErrorView};
 use vestal_core::connection::{BadName, ConnectionName};
 use vestal_core::secret::ExposeSecret;
-use vestal_engine::{IssuedToken, Nodes as _, Rejection, Want};
-use vestal_store::SqliteStore;
+use vestal_engine::{IssuedToken, Rejection, Want};
 
 use crate::clock::SystemClock;
 use crate::commands::refresh::not_refreshed;
 use crate::config::{Config, Environment};
-use crate::context::{Opened, Vestal, assemble, nothing_there};
+use crate::context::{Opened, Vestal, nothing_there, open};
+use crate::daemon;
 use crate::failure::Failure;
 use crate::when::Calendar;
 
@@ -140,22 +140,21 @@ impl Keeper {
         }
     }
 
-    /// Keeps every connection of the store alive until `stop` completes; then waits for what is under way. What `vestal serve` does
-    /// besides, it does not: to write token files, beat a heart, remove what is past its time, and look for processes that have died
-    /// meanwhile.
+    /// Keeps every connection of the store alive until `stop` completes, as `vestal serve` does, with its token files and its heartbeat; then
+    /// waits for what is under way.
     ///
     /// # Errors
     ///
     /// Where the store cannot be opened.
     pub async fn keep_alive(&self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let vestal = self.vestal().await?;
-        vestal.node.announce();
-        vestal.node.release_gone(vestal.engine.store()).await;
-        vestal.engine.serve(stop).await;
+        daemon::begin(vestal).await;
+        daemon::keep(vestal, stop).await;
         Ok(())
     }
 
-    /// Waits for the refreshes that are under way, and closes the store. To be called before the program ends.
+    /// Waits for the refreshes that are under way, and closes the store. To be called before the program ends. An answer that neither the
+    /// store nor its journal takes is never given up, and waited for.
     pub async fn close(self) {
         if let Some((_, opened)) = self.inner.opened.get() {
             opened.end().await;
@@ -164,12 +163,7 @@ impl Keeper {
 
     async fn vestal(&self) -> Result<&Vestal, Error> {
         let Inner { config, environment, opened } = &*self.inner;
-        let open = async {
-            let clock = Arc::new(SystemClock);
-            let store = SqliteStore::open(&config.store, clock.clone()).await?;
-            assemble(config.clone(), store, clock, environment).await
-        };
-        Ok(&opened.get_or_try_init(|| open).await?.0)
+        Ok(&opened.get_or_try_init(|| open(daemon::patient(config.clone()), environment)).await?.0)
     }
 }
 

@@ -16,6 +16,7 @@ mod commands;
 mod completion;
 mod config;
 mod context;
+mod daemon;
 #[cfg(feature = "demo")]
 mod demo;
 mod entropy;

@@ -103,6 +103,17 @@ mod tests {
     }
 
     #[test]
+    fn columns_stand_under_each_other_from_right_to_left_too() {
+        let lines = drawn(
+            &[["חנות", "active", "okta"], ["متجر", "paused", "okta"], ["cafe\u{301}", "active", "okta"]],
+            80,
+        );
+        let before_state = |line: &String| line.split("  ").next().unwrap().width();
+        assert_eq!(lines.iter().map(before_state).collect::<Vec<_>>(), [4; 4]);
+        assert!(lines[1..].iter().all(|line| line.width() == "shop  active  okta".len()), "{lines:#?}");
+    }
+
+    #[test]
     fn a_column_with_nothing_in_it_is_left_out() {
         assert_eq!(
             drawn(&[["shop", "active", ""], ["café", "", ""]], 80),

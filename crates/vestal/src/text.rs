@@ -2,10 +2,16 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A text that takes at most `width` columns; a cut shows as `…`.
+/// Has the text beside it turned around or hidden (Unicode Standard Annex #9, §2.1 to §2.5): a name may hold it.
+fn turns_around(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text that takes at most `width` columns, and does nothing to what stands beside it; a cut shows as `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
+    let text = text.replace(turns_around, "\u{fffd}");
     if text.width() <= width {
-        return text.to_owned();
+        return text;
     }
     let mut room = width.saturating_sub(1);
     let kept: String = text
@@ -55,6 +61,14 @@ mod tests {
         assert_eq!(cut("店舗一号店", 8), "店舗一…");
         assert_eq!(cut("店舗一号店", 7), "店舗一…");
         assert_eq!(cut("店舗", 2), "…");
+    }
+
+    #[test]
+    fn what_is_written_from_right_to_left_stays_in_its_place() {
+        let cut_name = cut("חנות תל אביב", 8);
+        assert_eq!((cut_name.as_str(), cut_name.width()), ("חנות תל…", 8));
+        assert_eq!(cut("cafe\u{301}s", 5), "cafe\u{301}s", "a mark takes no column");
+        assert_eq!(cut("shop\u{202e}evitca", 40), "shop\u{fffd}evitca", "nothing is turned around");
     }
 
     #[test]

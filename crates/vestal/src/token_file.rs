@@ -1,8 +1,8 @@
 //! An access token in a file, for programs that read it from there.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -60,8 +60,17 @@ impl Format {
     }
 }
 
+/// Has a file hold a text, and leaves it alone where it does. Returns how it was left.
+pub(crate) fn keep(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Stamp, Failure> {
+    // Before it is read: what somebody does to it meanwhile shows afterwards.
+    match Stamp::of(path) {
+        Some(stamp) if holds(path, text) => Ok(stamp),
+        _ => write(path, text, entropy),
+    }
+}
+
 /// Puts a text in the place of a file, which only this user can read: whoever reads it finds the old one or the new one, whole.
-pub(crate) fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<(), Failure> {
+fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Stamp, Failure> {
     check(path)?;
     replace(path, text, entropy).map_err(|error| {
         Failure::failed(format!("{} could not be written", path.display()))
@@ -70,14 +79,44 @@ pub(crate) fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<()
     })
 }
 
-/// Whether a file holds this already, so that whoever watches it is not called for nothing.
-pub(crate) fn holds(path: &Path, text: &str) -> bool {
-    let is_as_long = || fs::metadata(path).is_ok_and(|metadata| metadata.len() == text.len() as u64);
-    is_as_long() && fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
+/// Whether a file holds this already, and is its user's alone, so that whoever watches it is not called for nothing.
+fn holds(path: &Path, text: &str) -> bool {
+    let is_like_it = |metadata: Metadata| {
+        metadata.is_file() && metadata.len() == text.len() as u64 && metadata.mode() & 0o077 == 0
+    };
+    fs::symlink_metadata(path).is_ok_and(is_like_it)
+        && fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
+}
+
+/// What tells, at a glance, whether a file is still as it was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    mode: u32,
+}
+
+impl Stamp {
+    /// That of a file; `None` where there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(Self::from)
+    }
+}
+
+impl From<Metadata> for Stamp {
+    fn from(metadata: Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            mode: metadata.mode(),
+        }
+    }
 }
 
 /// Whether a file can be put here: there is one, or nothing.
-fn check(path: &Path) -> Result<(), Failure> {
+pub(crate) fn check(path: &Path) -> Result<(), Failure> {
     let refuse = |what: &str| Failure::usage(format!("{} is {what}", path.display()));
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => Err(refuse("a symbolic link")
@@ -91,12 +130,17 @@ fn check(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
-    let folder = match path.parent() {
+/// The folder that a file is in, or is to be in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<Stamp> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let folder = folder_of(path);
     let mut random = [0; 8];
     entropy.fill(&mut random);
     let aside = folder.join(format!(".{}.{:016x}", name.to_string_lossy(), u64::from_ne_bytes(random)));
@@ -104,8 +148,11 @@ fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        // As it is before anybody else finds it.
+        let stamp = Stamp::from(file.metadata()?);
         fs::rename(aside, path)?;
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        Ok(stamp)
     };
     put(&aside).inspect_err(|_| {
         // It may not be there at all.
@@ -120,7 +167,7 @@ mod tests {
     use super::*;
     use crate::entropy::SystemEntropy;
 
-    fn written(path: &Path, text: &str) -> Result<(), String> {
+    fn written(path: &Path, text: &str) -> Result<Stamp, String> {
         let told = |failure: Failure| failure.view().unwrap().error;
         write(path, text, &SystemEntropy).map_err(told)
     }
@@ -132,12 +179,17 @@ mod tests {
         fs::write(&path, "old and longer").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let old = File::open(&path).unwrap();
-        written(&path, "new\n").unwrap();
+        let left = written(&path, "new\n").unwrap();
+        assert_eq!(Stamp::of(&path), Some(left.clone()));
+        assert_eq!(keep(&path, "new\n", &SystemEntropy).ok(), Some(left.clone()), "it is left alone");
         assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(io::read_to_string(old).unwrap(), "old and longer", "who had it open reads on");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         assert!(holds(&path, "new\n") && !holds(&path, "old\n") && !holds(&path, "new"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(!holds(&path, "new\n"), "others read it");
+        assert_ne!(Stamp::of(&path), Some(left));
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! A file is a reader who never stops: its connection is kept fresh, under whichever policy.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
+use vestal_api::Code;
 use vestal_core::clock::Clock as _;
 use vestal_core::connection::ConnectionName;
 use vestal_core::token::saturating_add;
@@ -17,13 +20,20 @@ use crate::clock::SystemClock;
 use crate::context::Vestal;
 use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
-use crate::token_file::{self, Format};
+use crate::token_file::{self, Format, Stamp};
 
 /// How often a connection is looked at for a token that another process may have got.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Between two looks, at least.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// So often a newer token may come while one is being written.
+const TRIES: usize = 5;
+
+/// So often, and at these intervals, somebody's turn is waited for: none takes longer than a write.
+const TURN_TRIES: usize = 500;
+const TURN_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How long to leave alone what could not be had, or written.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
@@ -36,8 +46,14 @@ pub(crate) struct KeptFile {
     pub(crate) format: Format,
 }
 
+impl KeptFile {
+    fn want(&self) -> Want {
+        Want { min_ttl: None, extra: self.format == Format::Json }
+    }
+}
+
 /// Why a file is not up to date.
-enum Trouble {
+pub(crate) enum Trouble {
     /// There is no token for it.
     Token(Error),
     /// It cannot be written.
@@ -56,30 +72,100 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// Whoever puts tokens into files, in turn with all others that have the store open.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    engine: Engine,
+    /// Locked by whoever's turn it is.
+    lock: PathBuf,
+}
+
+impl Writer {
+    pub(crate) fn of(vestal: &Vestal) -> Self {
+        let mut lock = vestal.config.store.clone().into_os_string();
+        lock.push("-files");
+        Self { engine: vestal.engine.clone(), lock: lock.into() }
+    }
+
+    /// Puts a connection's newest token into its file. An older one never takes a newer one's place, however long it was under way.
+    pub(crate) async fn put(&self, file: &KeptFile, want: Want) -> Result<Put, Trouble> {
+        let KeptFile { connection, path, format } = file;
+        for _ in 0..TRIES {
+            let issued = self.engine.issue_token(connection, want).await.map_err(Trouble::Token)?;
+            let turn = self.turn().await;
+            if self.newest(connection).await.is_some_and(|newest| newest > issued.generation) {
+                continue;
+            }
+            let text = format.text(&issued, self.engine.now(), None);
+            let text = text.map_err(|error| Trouble::File(error.into()))?;
+            let path = path.clone();
+            let write = move || {
+                let _turn = turn;
+                token_file::keep(&path, &text, &SystemEntropy)
+            };
+            let written = tokio::task::spawn_blocking(write).await;
+            let written =
+                written.unwrap_or_else(|error| Err(Failure::failed("a file was not written").why(error)));
+            return written.map(|stamp| Put { issued, stamp }).map_err(Trouble::File);
+        }
+        let error = format!("{} was not written", path.display());
+        let failure = Failure::new(Code::TemporarilyUnavailable, error);
+        Err(Trouble::File(failure.why("its connection was refreshed again each time").next("try again")))
+    }
+
+    async fn newest(&self, connection: &ConnectionName) -> Option<u64> {
+        let stored = self.engine.store().connection_named(connection).await.ok().flatten();
+        stored.map(|connection| connection.generation())
+    }
+
+    /// Waits for this process's turn; it lasts until what is returned is dropped. Where there is no lock to be had, as on a read-only disk,
+    /// or whoever holds it is stopped, nobody is waited for.
+    async fn turn(&self) -> Option<File> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).ok()?;
+        for _ in 0..TURN_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Some(file),
+                Err(TryLockError::WouldBlock) => SystemClock.sleep(TURN_AGAIN_AFTER).await,
+                Err(TryLockError::Error(_)) => return None,
+            }
+        }
+        None
+    }
+}
+
+/// A token that was put into a file.
+pub(crate) struct Put {
+    pub(crate) issued: IssuedToken,
+    /// The file as it was left.
+    stamp: Stamp,
+}
+
 /// Keeps all files up to date, for as long as it is polled.
 pub(crate) async fn keep(vestal: &Vestal) {
-    let files = vestal.config.files.iter().cloned();
+    let writer = Writer::of(vestal);
     // Each by itself: a slow provider holds up no other's file.
-    let mut keepers: JoinSet<()> = files.map(|file| keep_one(vestal.engine.clone(), file)).collect();
+    let files = vestal.config.files.iter().cloned();
+    let mut keepers: JoinSet<()> = files.map(|file| keep_one(writer.clone(), file)).collect();
     while keepers.join_next().await.is_some() {}
     std::future::pending::<()>().await;
 }
 
-async fn keep_one(engine: Engine, file: KeptFile) {
-    let mut seen = None;
+async fn keep_one(writer: Writer, file: KeptFile) {
+    let engine = &writer.engine;
+    let (mut seen, mut left) = (None, None);
     let mut look_again = Timestamp::MIN;
     let mut told = None;
     loop {
-        let stored = engine.store().connection_named(&file.connection).await.ok().flatten();
-        let generation = stored.map(|connection| connection.generation());
-        if generation != seen || engine.now() >= look_again {
+        let generation = writer.newest(&file.connection).await;
+        if generation != seen || engine.now() >= look_again || was_touched(&file.path, left.as_ref()).await {
             seen = generation;
-            let updated = update(&engine, file.clone()).await;
+            let updated = writer.put(&file, file.want()).await;
             look_again = match &updated {
-                Ok(issued) if !issued.short => end_of_use(issued),
+                Ok(Put { issued, .. }) if !issued.short => end_of_use(issued),
                 Ok(_) | Err(_) => saturating_add(engine.now(), AGAIN_AFTER),
             };
-            let trouble = updated.err().map(|trouble| trouble.to_string());
+            let trouble = updated.as_ref().err().map(ToString::to_string);
+            left = updated.ok().map(|put| put.stamp);
             if trouble != told
                 && let Some(why) = &trouble
             {
@@ -93,6 +179,14 @@ async fn keep_one(engine: Engine, file: KeptFile) {
     }
 }
 
+/// Whether somebody has removed or changed a file since it was written, or opened it to others.
+async fn was_touched(path: &Path, left: Option<&Stamp>) -> bool {
+    let Some(left) = left.cloned() else { return false };
+    let path = path.to_owned();
+    // Its disk may be slow.
+    tokio::task::spawn_blocking(move || Stamp::of(&path) != Some(left)).await.unwrap_or(false)
+}
+
 /// When a token has to be replaced at the latest. Where nobody knows, only a new one tells.
 fn end_of_use(issued: &IssuedToken) -> Timestamp {
     let end = issued.expires_at.unwrap_or(Timestamp::MAX);
@@ -104,9 +198,10 @@ fn end_of_use(issued: &IssuedToken) -> Timestamp {
 pub(crate) async fn update_all(vestal: &Vestal, of: Option<&ConnectionName>) -> Result<(), Failure> {
     let files =
         vestal.config.files.iter().filter(|file| of.is_none_or(|name| *name == file.connection)).cloned();
-    let update = |file| {
-        let engine = vestal.engine.clone();
-        async move { update(&engine, file).await }
+    let writer = Writer::of(vestal);
+    let update = |file: KeptFile| {
+        let writer = writer.clone();
+        async move { writer.put(&file, file.want()).await }
     };
     let mut updates: JoinSet<_> = files.map(update).collect();
     let mut first = Ok(());
@@ -118,18 +213,4 @@ pub(crate) async fn update_all(vestal: &Vestal, of: Option<&ConnectionName>) -> 
         }
     }
     first
-}
-
-async fn update(engine: &Engine, file: KeptFile) -> Result<IssuedToken, Trouble> {
-    let KeptFile { connection, path, format } = file;
-    let want = Want { min_ttl: None, extra: format == Format::Json };
-    let issued = engine.issue_token(&connection, want).await.map_err(Trouble::Token)?;
-    let text = format.text(&issued, engine.now(), None).map_err(|error| Trouble::File(error.into()))?;
-    let write = move || match token_file::holds(&path, &text) {
-        true => Ok(()),
-        false => token_file::write(&path, &text, &SystemEntropy),
-    };
-    let written = tokio::task::spawn_blocking(write).await;
-    let written = written.unwrap_or_else(|error| Err(Failure::failed("a file was not written").why(error)));
-    written.map(|()| issued).map_err(Trouble::File)
 }

@@ -34,10 +34,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let connection = vestal.engine.store().connection_named(&args.name).await?;
-    let connection = connection.ok_or_else(|| {
-        Failure::of(vestal_engine::Error::NoSuchConnection { name: args.name.to_string() }, None, &calendar)
-    })?;
+    let connection = vestal.connection(&args.name, &calendar).await?;
     let events = last(&vestal, &connection, args.limit).await?;
     let output = context.output;
     if output.json {

@@ -4,7 +4,6 @@ use vestal_api::{EvidenceView, ScheduleView};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::schedule::Schedule;
 use vestal_core::token::{Renewal, saturating_add};
-use vestal_engine::Error;
 
 use crate::context::Context;
 use crate::failure::{Failure, Lost};
@@ -33,11 +32,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     let failed = |error| Failure::of(error, None, &calendar);
     let store = vestal.engine.store();
-    let connection = store.connection_named(&args.name).await?;
-    let connection =
-        connection.ok_or_else(|| failed(Error::NoSuchConnection { name: args.name.to_string() }))?;
-    let client = store.client(connection.client).await?;
-    let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
+    let (connection, client) = vestal.connection_and_client(&args.name, &calendar).await?;
     let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
     vestal.engine.measure_quotas_of(&client).await.map_err(failed)?;
     let schedule = vestal.engine.schedule(&connection, &provider);

@@ -92,8 +92,7 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
         let filter = Filter { client, tag: which.tag, ..Filter::default() };
         return context.or_interrupted(Box::pin(many(&vestal, filter, what, context))).await?;
     };
-    let connection = vestal.engine.store().connection_named(&name).await?;
-    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: name.to_string() }))?;
+    let connection = vestal.connection(&name, &calendar).await?;
     let changed = match change(&vestal, connection, what, 0).await {
         Ok(changed) => changed,
         Err(error) => return Err(vestal.failure(error, Some(&name), &calendar).await),

@@ -17,6 +17,7 @@ use super::length;
 use super::list::Pages;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, word};
+use crate::heartbeat::{Signs, Tally};
 use crate::output::JsonArray;
 use crate::token_files;
 use crate::when::Calendar;
@@ -75,21 +76,22 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
             let done = context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?;
             if let Which::Due(_) = which {
-                beat(&vestal, &done, context).await;
+                beat(&vestal, done.is_ok(), context).await;
             }
-            done
+            match done {
+                Ok(left) => left.told(&vestal, &calendar).await,
+                Err(failure) => Err(failure),
+            }
         }
     };
     let files = token_files::update_all(&vestal, args.name.as_ref());
     refreshed.and(context.or_interrupted(files).await?)
 }
 
-/// Tells whoever watches that refreshes really happen. What only a person can mend does not stop that.
-async fn beat(vestal: &Vestal, done: &Result<(), Failure>, context: &Context) {
-    let works =
-        done.as_ref().err().is_none_or(|failure| failure.exit_code() == Code::NeedsReauth.exit_code());
-    if works
-        && let Some(url) = &vestal.config.heartbeat
+/// Tells whoever watches that refreshes really happen, by the daemon's rule. `looked`: the schedule was looked at to its end.
+async fn beat(vestal: &Vestal, looked: bool, context: &Context) {
+    if let Some(url) = &vestal.config.heartbeat
+        && Signs::since(Tally::default(), looked, &vestal.engine).await.show_life()
         && let Err(why) = url.beat(&*vestal.http).await
     {
         context.output.warn(format_args!("the heartbeat did not arrive: {why}"));
@@ -231,7 +233,27 @@ impl<'a> Queue<'a> {
     }
 }
 
-async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calendar) -> Result<(), Failure> {
+/// What is left to tell when all that could be done is done.
+struct Left {
+    first_failure: Option<ErrorView>,
+    damage: Result<(), Failure>,
+}
+
+impl Left {
+    async fn told(self, vestal: &Vestal, calendar: &Calendar) -> Result<(), Failure> {
+        attention(vestal, calendar).await?;
+        // What no connection's state tells: a store or a journal that takes nothing.
+        self.first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))?;
+        self.damage
+    }
+}
+
+async fn many(
+    vestal: &Vestal,
+    which: Which,
+    context: &Context,
+    calendar: &Calendar,
+) -> Result<Left, Failure> {
     let output = context.output;
     let mut report = match output.json {
         true => Some(JsonArray::begin(std::io::stdout().lock())?),
@@ -282,10 +304,7 @@ async fn many(vestal: &Vestal, which: Which, context: &Context, calendar: &Calen
     } else if matches!(which, Which::All) {
         output.line(format_args!("{refreshed} refreshed"))?;
     }
-    attention(vestal, calendar).await?;
-    // What no connection's state tells: a store or a journal that takes nothing.
-    first_failure.map_or(Ok(()), |view| Err(Failure::Told(Box::new(view))))?;
-    queue.damage()
+    Ok(Left { first_failure, damage: queue.damage() })
 }
 
 /// What came of refreshing some connections.
@@ -377,8 +396,9 @@ fn is_well(connection: &Connection) -> bool {
 
 /// Tells of those that need a person, or else are failing: also of those that have been for long.
 async fn attention(vestal: &Vestal, calendar: &Calendar) -> Result<(), Failure> {
-    let needing = names(first_in(vestal, "needs_reauth").await?);
-    let failing = first_in(vestal, "failing").await?;
+    let counts = vestal.engine.store().count_states(None).await?;
+    let needing = names(first_in(vestal, "needs_reauth", &counts).await?);
+    let failing = first_in(vestal, "failing", &counts).await?;
     let lost: Vec<String> = failing
         .0
         .iter()
@@ -419,16 +439,19 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// The first connections in a state, by name, and how many there are in all.
-pub(super) async fn first_in(vestal: &Vestal, state: &str) -> Result<(Vec<Connection>, u64), Failure> {
-    let store = vestal.engine.store();
-    let counts = store.count_states(None).await?;
+/// The first connections in a state, by name, and how many there are in all: as many as were counted.
+pub(super) async fn first_in(
+    vestal: &Vestal,
+    state: &str,
+    counts: &[(String, u64)],
+) -> Result<(Vec<Connection>, u64), Failure> {
     let count = counts.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
     if count == 0 {
         return Ok((Vec::new(), 0));
     }
     let filter = Filter { state: Some(state.to_owned()), ..Filter::default() };
-    Ok((store.connections(&filter, None, NAMES as u32).await?.connections, count))
+    let page = vestal.engine.store().connections(&filter, None, NAMES as u32).await?;
+    Ok((page.connections, count))
 }
 
 /// Their names alone.

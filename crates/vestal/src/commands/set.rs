@@ -41,17 +41,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
     let failed = |error: Error| Failure::of(error, None, &calendar);
-    let store = vestal.engine.store();
-    let gone = || failed(Error::NoSuchConnection { name: args.name.to_string() });
-    let connection = store.connection_named(&args.name).await?.ok_or_else(gone)?;
-    let (id, client) = (connection.id, connection.client);
+    let connection = vestal.connection(&args.name, &calendar).await?;
     let changed = match vestal.engine.set(connection, &changes).await {
         Ok(changed) => changed,
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &calendar).await),
     };
-    let after = store.connection(id).await?.ok_or_else(gone)?;
-    let client = store.client(client).await?;
-    let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: after.client.to_string() }))?;
+    let (after, client) = vestal.connection_and_client(&args.name, &calendar).await?;
     let output = context.output;
     if output.json {
         output.json(&ConnectionView::new(&after, &client))?;

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     let code = match args.name {
         Some(name) => {
-            let (connection, client) = detail::read(&vestal, &name, &calendar).await?;
+            let (connection, client) = vestal.connection_and_client(&name, &calendar).await?;
             let code = detail::code(&connection.state);
             if output.json {
                 output.json(&ConnectionView::new(&connection, &client))?;

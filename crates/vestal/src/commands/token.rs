@@ -11,13 +11,13 @@ use url::Url;
 use vestal_api::TokenView;
 use vestal_core::connection::ConnectionName;
 use vestal_core::secret::{ExposeSecret, SecretString};
-use vestal_engine::{IssuedToken, Want};
+use vestal_engine::{Error, IssuedToken, Want};
 
 use super::length;
 use crate::context::{Context, Vestal};
-use crate::entropy::SystemEntropy;
 use crate::failure::{Failure, Lost, word};
-use crate::token_file::{self, Format};
+use crate::token_file::Format;
+use crate::token_files::{KeptFile, Trouble, Writer};
 use crate::when::span;
 
 /// Print a fresh access token
@@ -59,31 +59,45 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
-    let want = Want { min_ttl: args.min_ttl, extra: context.output.json };
-    let issued = match context.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
-        Ok(issued) => issued,
-        Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
-    };
-    let left = issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()));
-    note(&issued, left, &args.name, context);
-    let proof = match &args.dpop {
-        Some(request) => Some(prove(&args, request, &issued, &vestal, context)?),
-        None => None,
-    };
     let format = match (context.output.json, args.header) {
         (true, _) => Format::Json,
         (_, true) => Format::Header,
         _ => Format::Token,
     };
+    let want = Want { min_ttl: args.min_ttl, extra: context.output.json };
+    if let Some(path) = &args.write {
+        vestal.config.spare(path)?;
+        let file = KeptFile { connection: args.name.clone(), path: path.clone(), format };
+        let put = context.or_interrupted(Writer::of(&vestal).put(&file, want)).await?;
+        let issued = match put {
+            Ok(put) => put.issued,
+            Err(Trouble::File(failure)) => return Err(failure),
+            Err(Trouble::Token(error)) => return Err(failure(error, &args, &vestal, context).await),
+        };
+        note(&issued, left(&issued, &vestal), &args.name, context);
+        return Ok(());
+    }
+    let issued = match context.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
+        Ok(issued) => issued,
+        Err(error) => return Err(failure(error, &args, &vestal, context).await),
+    };
+    note(&issued, left(&issued, &vestal), &args.name, context);
+    let proof = match &args.dpop {
+        Some(request) => Some(prove(&args, request, &issued, &vestal, context)?),
+        None => None,
+    };
     let proof = proof.as_ref().map(ExposeSecret::expose_secret);
     let text = format.text(&issued, vestal.engine.now(), proof)?;
-    match &args.write {
-        Some(path) => {
-            vestal.config.spare(path)?;
-            token_file::write(path, &text, &SystemEntropy)
-        }
-        None => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),
-    }
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+async fn failure(error: Error, args: &Args, vestal: &Vestal, context: &Context) -> Failure {
+    vestal.failure(error, Some(&args.name), &context.calendar()).await
+}
+
+/// How many seconds are left of a token.
+fn left(issued: &IssuedToken, vestal: &Vestal) -> Option<u64> {
+    issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()))
 }
 
 /// A proof for one request with the token.

@@ -71,6 +71,14 @@ fn files_that_are_to_hold_tokens_are_named_with_how_they_are_written() {
         let said = load(folder.path(), &format!("[files]\n{text}\n"), &[]).unwrap_err();
         assert!(said.contains(told), "{text}: {said}");
     }
+    // One file by two ways.
+    fs::create_dir(folder.path().join("real")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("real"), folder.path().join("linked")).unwrap();
+    for other in ["linked/x", "linked/../real/x"] {
+        let text = format!("[files]\na = \"real/x\"\nb = {other:?}\n");
+        let said = load(folder.path(), &text, &[]).unwrap_err();
+        assert!(said.contains("cannot hold two tokens"), "{other}: {said}");
+    }
     let many: String = (0..=FILES_MAX).map(|number| format!("n{number} = \"{number}\"\n")).collect();
     assert!(load(folder.path(), &format!("[files]\n{many}"), &[]).unwrap_err().contains("at most 1000"));
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use vestal_api::{Code, ConnectionView};
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::connection::Connection;
 use vestal_core::provider::Provider;
 use vestal_core::schedule::Schedule;
 use vestal_core::state::State;
-use vestal_engine::Error;
 
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost, cause_of, reason_of, word};
@@ -23,21 +22,6 @@ pub(super) struct Detail {
     client: Client,
     provider: Arc<Provider>,
     schedule: Schedule,
-}
-
-/// A connection, and the client that it was made with.
-pub(super) async fn read(
-    vestal: &Vestal,
-    name: &ConnectionName,
-    calendar: &Calendar,
-) -> Result<(Connection, Client), Failure> {
-    let failed = |error| Failure::of(error, None, calendar);
-    let store = vestal.engine.store();
-    let connection = store.connection_named(name).await?;
-    let connection = connection.ok_or_else(|| failed(Error::NoSuchConnection { name: name.to_string() }))?;
-    let client = store.client(connection.client).await?;
-    let client = client.ok_or_else(|| failed(Error::NoSuchClient { name: connection.client.to_string() }))?;
-    Ok((connection, client))
 }
 
 /// What the exit code is to tell of a connection in this state.

@@ -23,8 +23,8 @@ impl Overview {
     pub(super) async fn look(vestal: &Vestal) -> Result<Self, Failure> {
         let store = vestal.engine.store();
         let counts = store.count_states(None).await?;
-        let (needs_reauth, _) = names(first_in(vestal, "needs_reauth").await?);
-        let (failing, _) = first_in(vestal, "failing").await?;
+        let (needs_reauth, _) = names(first_in(vestal, "needs_reauth", &counts).await?);
+        let (failing, _) = first_in(vestal, "failing", &counts).await?;
         let view = StatusView {
             connections: counts.iter().map(|(_, count)| count).sum(),
             states: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
@@ -35,7 +35,7 @@ impl Overview {
         Ok(Self { view, failing })
     }
 
-    fn count(&self, state: &str) -> u64 {
+    pub(super) fn count(&self, state: &str) -> u64 {
         self.view.states.get(state).copied().unwrap_or(0)
     }
 

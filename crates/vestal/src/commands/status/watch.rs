@@ -9,9 +9,9 @@ use vestal_api::ConnectionView;
 use vestal_core::clock::Clock as _;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
-use vestal_core::store::{Filter, Store, StoreError};
+use vestal_core::store::Filter;
 
-use super::detail::{self, Detail};
+use super::detail::Detail;
 use super::drawing::{Subject, Watched, draw};
 use super::overview::Overview;
 use crate::clock::SystemClock;
@@ -34,7 +34,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     // What is not there is told before the terminal is taken.
     if let Some(name) = &name {
-        detail::read(vestal, name, &context.calendar()).await?;
+        vestal.connection_and_client(name, &context.calendar()).await?;
     }
     match context.output.json {
         true => print_changes(vestal, name.as_ref(), context).await,
@@ -90,7 +90,7 @@ async fn print_changes(
         let view = match name {
             None => View::All(Overview::look(vestal).await?.view),
             Some(name) => {
-                let (connection, client) = detail::read(vestal, name, &context.calendar()).await?;
+                let (connection, client) = vestal.connection_and_client(name, &context.calendar()).await?;
                 View::One(Box::new(ConnectionView::new(&connection, &client)))
             }
         };
@@ -119,7 +119,7 @@ impl<'a> Watcher<'a> {
     async fn begin(vestal: &'a Vestal, name: Option<&'a ConnectionName>) -> Result<Self, Failure> {
         let cursor = match name {
             Some(_) => 0,
-            None => newest_event(vestal.engine.store()).await?,
+            None => vestal.engine.store().newest_event().await?,
         };
         Ok(Self { vestal, name, cursor, happenings: VecDeque::new() })
     }
@@ -128,14 +128,15 @@ impl<'a> Watcher<'a> {
     async fn look(&mut self, height: usize, calendar: &Calendar) -> Result<Watched, Failure> {
         let subject = match self.name {
             Some(name) => {
-                let (connection, client) = detail::read(self.vestal, name, calendar).await?;
+                let (connection, client) = self.vestal.connection_and_client(name, calendar).await?;
                 self.remember(Some(&connection)).await?;
                 Subject::One(Box::new(Detail::new(self.vestal, connection, client, calendar)?))
             }
             None => {
                 let overview = Overview::look(self.vestal).await?;
                 self.remember(None).await?;
-                Subject::All(overview, first(self.vestal, height, calendar).await?)
+                let rows = first(self.vestal, &overview, height, calendar).await?;
+                Subject::All(overview, rows)
             }
         };
         Ok(Watched { subject, happenings: self.happenings.iter().cloned().collect() })
@@ -169,30 +170,22 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// The number of the newest event of the store, or of none: the greatest after which there is nothing. Events are read from the oldest on, and
-/// there may be very many.
-async fn newest_event(store: &dyn Store) -> Result<u64, StoreError> {
-    // There is something after the one, and nothing after the other.
-    let Some(oldest) = store.events(None, 0, 1).await?.pop() else { return Ok(0) };
-    let (mut before, mut newest) = (oldest.seq - 1, i64::MAX.unsigned_abs());
-    while newest - before > 1 {
-        let middle = before + (newest - before) / 2;
-        match store.events(None, middle, 1).await?.pop() {
-            Some(event) => before = event.seq - 1,
-            None => newest = middle,
-        }
-    }
-    Ok(newest)
-}
-
 /// The first connections by name, those in front that need somebody, as rows of `vestal list`.
-async fn first(vestal: &Vestal, count: usize, calendar: &Calendar) -> Result<Vec<Vec<String>>, Failure> {
+async fn first(
+    vestal: &Vestal,
+    overview: &Overview,
+    count: usize,
+    calendar: &Calendar,
+) -> Result<Vec<Vec<String>>, Failure> {
     let store = vestal.engine.store();
     let limit = u32::try_from(count).unwrap_or(u32::MAX);
     let mut found: Vec<Connection> = Vec::new();
     for state in [Some("needs_reauth"), Some("failing"), None] {
         if found.len() >= count {
             break;
+        }
+        if state.is_some_and(|state| overview.count(state) == 0) {
+            continue;
         }
         let filter = Filter { state: state.map(str::to_owned), ..Filter::default() };
         for connection in store.connections(&filter, None, limit).await?.connections {

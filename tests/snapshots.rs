@@ -1,0 +1,180 @@
+//! What people read and programs parse, word for word, but for what differs from day to day: `snapshots.txt`.
+//!
+//! With VESTAL_SNAPSHOTS=write the file is written anew: read what has changed in it before it is committed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use vestal_sandbox::{Fault, Trouble};
+
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
+
+/// Long enough that nothing is due, or another number of days away, while this runs.
+const LIFE_MS: u64 = 1000 * 3600 * (24 * 20 + 12);
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+struct Session {
+    home: Home,
+    provider: Provider,
+    text: String,
+}
+
+impl Session {
+    fn begin() -> Self {
+        let home = Home::new();
+        let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = LIFE_MS);
+        Self { home, provider, text: String::new() }
+    }
+
+    /// Runs a command, and writes down what it says.
+    fn shows(&mut self, args: &[&str]) {
+        let ended = self.home.vestal(args);
+        writeln!(self.text, "$ vestal {}", args.join(" ")).unwrap();
+        for said in [&ended.stdout, &ended.stderr] {
+            said.lines().for_each(|line| writeln!(self.text, "{}", self.scrubbed(line)).unwrap());
+        }
+        writeln!(self.text, "ends with {}\n", ended.status.code().unwrap()).unwrap();
+    }
+
+    /// Runs a command, and writes down which fields its JSON has.
+    fn has_fields(&mut self, args: &[&str]) {
+        let ended = self.home.vestal(&[args, &["--json"]].concat());
+        let said = if ended.stdout.is_empty() { &ended.stderr } else { &ended.stdout };
+        writeln!(self.text, "$ vestal {} --json", args.join(" ")).unwrap();
+        let json: Value = serde_json::from_str(said).unwrap_or_else(|error| panic!("{error}: {ended}"));
+        shape(&json, 0, &mut self.text);
+        writeln!(self.text, "ends with {}\n", ended.status.code().unwrap()).unwrap();
+    }
+
+    /// Without what is another thing at another time or place.
+    fn scrubbed(&self, line: &str) -> String {
+        let line = line.replace(&self.provider.issuer, "ISSUER");
+        let line = line.replace(self.home.path().to_str().unwrap(), "HOME");
+        let line = MONTHS.iter().fold(line, |line, month| line.replace(&format!(" {month} "), " MON "));
+        let mut scrubbed = String::new();
+        for character in line.chars() {
+            let digit = character.is_ascii_digit();
+            match character {
+                _ if digit && scrubbed.ends_with('N') => {}
+                _ if digit => scrubbed.push('N'),
+                // Columns are as wide as what is in them.
+                ' ' if scrubbed.ends_with("  ") => {}
+                _ => scrubbed.push(character),
+            }
+        }
+        // A machine may be slow.
+        let scrubbed = ["s", "min", "h"].iter().fold(scrubbed, |line, unit| {
+            [")", " "].iter().fold(line, |line, after| {
+                line.replace(&format!("N {unit}{after}"), &format!("N units{after}"))
+            })
+        });
+        scrubbed.trim_end().to_owned()
+    }
+}
+
+/// The fields of a value, and what kind each has.
+fn shape(json: &Value, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth + 1);
+    match json {
+        Value::Array(items) => match items.first() {
+            Some(first @ (Value::Object(_) | Value::Array(_))) => shape(first, depth, text),
+            _ => writeln!(text, "{indent}[…]").unwrap(),
+        },
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let kind = match value {
+                    Value::Null => "null",
+                    Value::Bool(_) => "true or false",
+                    Value::Number(_) => "a number",
+                    Value::String(_) => "a text",
+                    Value::Array(_) => "a list",
+                    Value::Object(_) => "an object",
+                };
+                writeln!(text, "{indent}{name}: {kind}").unwrap();
+                let listed = matches!(value, Value::Array(items) if items.iter().any(Value::is_object));
+                if value.is_object() || listed {
+                    shape(value, depth + 1, text);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn what_is_said_is_said_on_purpose() {
+    let mut session = Session::begin();
+    session.shows(&["list"]);
+    session.shows(&["status"]);
+    session.shows(&["serve"]);
+    let issuer = session.provider.issuer.clone();
+    let add =
+        ["client", "add", "custom", "--provider", "custom", "--issuer", &issuer, "--client-id", CLIENT_ID];
+    session.home.vestal_reading(&[&add[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
+    for name in ["shop", "the crm", "店舗", "חנות"] {
+        session.home.consent(name, &["--client", "custom"], "").ok();
+    }
+    session.shows(&["list"]);
+    session.shows(&["status"]);
+    session.shows(&["status", "shop"]);
+    session.shows(&["client", "list"]);
+    session.shows(&["client", "show", "custom"]);
+    session.shows(&["set", "shop", "--policy", "always", "--tag", "org=42"]);
+    session.shows(&["pause", "the crm"]);
+    session.shows(&["resume", "the crm"]);
+    session.shows(&["refresh", "shop"]);
+    session.shows(&["refresh", "--due"]);
+    session.shows(&["events", "shop"]);
+
+    for args in [
+        &["token", "shop"][..],
+        &["status"],
+        &["status", "shop"],
+        &["list"],
+        &["explain", "shop"],
+        &["events", "shop"],
+        &["refresh", "shop"],
+        &["refresh", "--all"],
+        &["set", "shop", "--policy", "auto"],
+        &["pause", "shop"],
+        &["resume", "shop"],
+        &["client", "list"],
+        &["client", "show", "custom"],
+        &["doctor"],
+        &["token", "nobody"],
+    ] {
+        session.has_fields(args);
+    }
+
+    // What goes wrong.
+    session.shows(&["token", "shpo"]);
+    session.shows(&["tokne", "shop"]);
+    session.shows(&["set", "shop"]);
+    session.shows(&["token", "shop", "--min-ttl", "soon"]);
+    session.shows(&["status", "--watch"]);
+    session.shows(&["connect", "new", "--client", "nobody"]);
+    let grants = session.provider.sandbox().grants(session.provider.now_ms());
+    for grant in grants {
+        session.provider.sandbox().revoke_by_user(grant.id, session.provider.now_ms());
+    }
+    session.shows(&["refresh", "the crm"]);
+    session.shows(&["status"]);
+    session.shows(&["list"]);
+    session.shows(&["disconnect", "--yes", "--keep-grant", "the crm"]);
+    let down = Trouble::AnswerUnprocessed(Trouble::html_page(http::StatusCode::SERVICE_UNAVAILABLE));
+    session.provider.sandbox().add_fault(Fault::on_refresh(down));
+    session.shows(&["refresh", "shop"]);
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots.txt");
+    if std::env::var_os("VESTAL_SNAPSHOTS").is_some_and(|wish| wish == "write") {
+        fs::write(&path, &session.text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let differs = expected.lines().zip(session.text.lines()).find(|(expected, said)| expected != said);
+    assert_eq!(differs, None, "what was expected, and what is said; if on purpose: VESTAL_SNAPSHOTS=write");
+    assert_eq!(expected.lines().count(), session.text.lines().count());
+}
