@@ -7,10 +7,10 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::harness::{Home, Provider, Terminal};
 
 /// What a command that ends well draws on a terminal that is so wide.
-fn on_terminal(home: &Home, args: &[&str], width: u16) -> String {
+fn on_terminal(home: &Home, args: &[&str], width: u16, no_color: &str) -> String {
     let (terminal, other_end) = Terminal::open((width, 24));
     let mut command = home.command(args);
-    command.env("TERM", "xterm").env("NO_COLOR", "1").stdin(Stdio::null()).stdout(other_end);
+    command.env("TERM", "xterm").env("NO_COLOR", no_color).stdin(Stdio::null()).stdout(other_end);
     assert!(command.status().unwrap().success());
     // It holds the other end, too.
     drop(command);
@@ -31,16 +31,21 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
         home.consent(name, &["--client", "custom"], "").ok();
     }
     for (width, verb) in [(40, &["list"][..]), (60, &["list"]), (200, &["list"]), (40, &["status"])] {
-        let shown = on_terminal(&home, verb, width);
+        let shown = on_terminal(&home, verb, width, "1");
         assert!(shown.lines().count() >= if verb == ["list"] { 6 } else { 2 }, "{shown}");
         for line in shown.lines() {
             assert!(line.width() <= usize::from(width), "{width}: {line:?}");
         }
         assert!(!shown.contains('\u{1b}'), "NO_COLOR is set: {shown:?}");
     }
-    // All that there is goes to a pipe, uncut.
+    let coloured = on_terminal(&home, &["list"], 200, "");
+    assert!(coloured.contains("\u{1b}[32mactive"), "{coloured:?}");
+    // All that there is goes to a pipe, uncut, and without colours.
     let piped = home.vestal(&["list"]).ok().stdout;
-    assert!(piped.contains("חנות הדגל בתל אביב וכל הסניפים שלה") && !piped.contains('…'), "{piped}");
+    assert!(
+        piped.contains("חנות הדגל בתל אביב וכל הסניפים שלה") && !piped.contains(['…', '\u{1b}']),
+        "{piped}"
+    );
 }
 
 #[test]

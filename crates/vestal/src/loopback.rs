@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use url::{Host, Url};
@@ -21,6 +21,9 @@ use crate::failure::Failure;
 
 /// How long a browser may take to fetch the last page.
 const LAST_PAGE: Duration = Duration::from_secs(2);
+
+/// How long a program on this machine may take to accept a connection.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A browser that came back.
 pub(crate) struct Arrival {
@@ -110,6 +113,21 @@ impl Loopback {
         let door = Door { path: page.path().to_owned(), to: to.clone() };
         *self.place.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
         page
+    }
+
+    /// Whether somebody else listens there. They are told nothing, and nothing is taken from whoever is about to.
+    pub(crate) async fn is_taken(redirect_uri: &Url) -> bool {
+        let port = redirect_uri.port_or_known_default().unwrap_or(80);
+        for address in addresses(redirect_uri) {
+            let answered = tokio::select! {
+                connected = TcpStream::connect(SocketAddr::new(address, port)) => connected.is_ok(),
+                () = SystemClock.sleep(ANSWERS_WITHIN) => false,
+            };
+            if answered {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits for a browser.
@@ -298,6 +316,9 @@ mod tests {
         let uri: Url = format!("http://localhost:{port}/callback").parse().unwrap();
         let view = Loopback::listen(&uri).await.err().unwrap().view().unwrap();
         assert!(view.why.unwrap().contains(&format!("port {port}")));
+        assert!(Loopback::is_taken(&uri).await);
+        drop(occupied);
+        assert!(!Loopback::is_taken(&uri).await);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use vestal_oauth::endpoint;
 
 use super::finding::{fail, failed, ok, warn};
 use crate::context::Vestal;
-use crate::failure::{Failure, word};
+use crate::failure::word;
 use crate::loopback::Loopback;
 
 pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
@@ -60,18 +60,12 @@ fn client(client: &Client, engine: &Engine) -> Finding {
 
 /// Whether a browser that comes back to this machine would find another program there.
 async fn taken(redirect_uri: &Url) -> Option<Finding> {
-    if redirect_uri.port().is_none() || !Loopback::can_serve(redirect_uri) {
-        return None;
-    }
-    match Loopback::listen(redirect_uri).await {
-        Ok(free) => {
-            free.close().await;
-            None
-        }
-        Err(Failure::Told(view)) => {
-            let found = format!("{}: {}", view.error, view.why.unwrap_or_default());
-            Some(warn(Trouble::RedirectTaken, found, &view.next.unwrap_or_default()))
-        }
-        Err(_) => None,
-    }
+    let port = redirect_uri.port().filter(|_| Loopback::can_serve(redirect_uri))?;
+    Loopback::is_taken(redirect_uri).await.then(|| {
+        warn(
+            Trouble::RedirectTaken,
+            format!("another program listens on port {port}, where a browser comes back to after a consent: {redirect_uri}"),
+            "end that program, or a vestal connect that still waits; or use --no-browser and paste the final URL",
+        )
+    })
 }
