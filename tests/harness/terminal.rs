@@ -1,7 +1,7 @@
 //! A terminal, and who sits at it.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -39,6 +39,10 @@ impl Terminal {
 
     pub(crate) fn resize(&self, (ws_col, ws_row): (u16, u16)) {
         tcsetwinsize(&self.end, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+    }
+
+    pub(crate) fn say(&self, text: &str) {
+        (&*self.end).write_all(text.as_bytes()).unwrap();
     }
 
     /// Everything that was drawn so far.

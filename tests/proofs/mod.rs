@@ -9,8 +9,10 @@ mod fleet;
 mod import;
 mod isolation;
 mod kill;
+mod newcomer;
 mod race;
 mod report;
+mod timer;
 
 pub(crate) use disk::SmallDisk;
-pub(crate) use report::{Proof, times};
+pub(crate) use report::{Proof, is_full, times};

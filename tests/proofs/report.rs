@@ -12,7 +12,8 @@ pub(crate) fn times(short: usize, full: usize) -> usize {
     if is_full() { full } else { short }
 }
 
-fn is_full() -> bool {
+/// Whether the full numbers are asked for.
+pub(crate) fn is_full() -> bool {
     std::env::var_os("VESTAL_PROOFS").is_some_and(|wanted| wanted == "full")
 }
 

@@ -63,14 +63,24 @@ pub(crate) const FOR_TESTS: &[Need] = &[
 ];
 
 /// What `cargo xtask prove` needs besides. Without it, the tests try less, and say so.
-pub(crate) const FOR_PROOFS: &[Need] = &[Need {
-    name: "strace",
-    why: "it lets writes and fsyncs of the program fail",
-    place: "/usr/bin (Debian package)",
-    by_hand: "sudo apt-get install strace",
-    is_there: || quiet(Command::new("strace").arg("-V")).is_ok(),
-    install: || install_package("strace"),
-}];
+pub(crate) const FOR_PROOFS: &[Need] = &[
+    Need {
+        name: "strace",
+        why: "it lets writes and fsyncs of the program fail",
+        place: "/usr/bin (Debian package)",
+        by_hand: "sudo apt-get install strace",
+        is_there: || quiet(Command::new("strace").arg("-V")).is_ok(),
+        install: || install_package("strace"),
+    },
+    Need {
+        name: "mmdebstrap",
+        why: "the first five minutes are tried on a fresh Debian",
+        place: "/usr/bin (Debian package)",
+        by_hand: "sudo apt-get install mmdebstrap",
+        is_there: || quiet(Command::new("mmdebstrap").arg("--version")).is_ok(),
+        install: || install_package("mmdebstrap"),
+    },
+];
 
 /// What `cargo xtask fuzz` needs.
 pub(crate) const FOR_FUZZING: &[Need] = &[Need {

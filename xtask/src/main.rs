@@ -38,7 +38,7 @@ Usage: cargo xtask VERB …
   story [--long-lived] five years in which nobody fills in a web form, and then somebody does: how it ends, by who kept
                        its token alive
   prove [NAME]…        the proofs at their full length, and one table of what came of them; exit 1 if one fails:
-                       simulation, providers, kill, disk, race, answers, import, isolation
+                       simulation, providers, kill, disk, race, timer, newcomer, answers, import, isolation
   bench [NAME]         measure against a baseline in the same run; exit 1 where a figure is missed
   simulate [ARG]…      many nodes, providers of every kind and faults, in virtual time: --seeds 1000 --days 90,
                        or --seed 7 --days 90 to see one world; exit 1 where what must never happen did

@@ -22,6 +22,8 @@ const GROUPS: &[Group] = &[
     Group { name: "kill", prove: || tests::prove("proofs::kill::") },
     Group { name: "disk", prove: || tests::prove("proofs::disk::") },
     Group { name: "race", prove: || tests::prove("proofs::race::") },
+    Group { name: "timer", prove: || tests::prove("proofs::timer::") },
+    Group { name: "newcomer", prove: || tests::prove("proofs::newcomer::") },
     Group { name: "answers", prove: || tests::prove("proofs::answers::") },
     Group { name: "import", prove: || tests::prove("proofs::import::") },
     Group { name: "isolation", prove: || tests::prove("proofs::isolation::") },
