@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Ended, Home, Provider};
+use crate::harness::{Ended, Home, Provider, until};
 
 /// Every verb that opens the store, reading or writing.
 const VERBS: [&[&str]; 11] = [
@@ -45,6 +45,27 @@ fn a_wrong_master_key_is_told_and_changes_nothing() {
     }
     let told = unchanged(&home, |home| home.vestal(&["doctor"]).code(1));
     assert!(told.stdout.contains("FAIL  store"), "{told}");
+}
+
+/// As on a Debian that was just made.
+#[test]
+fn a_machine_that_trusts_nobody_is_told_what_it_lacks() {
+    let (home, _provider) = connected();
+    let refresh = || {
+        let mut command = home.command(&["refresh", "shop"]);
+        command.env("SSL_CERT_FILE", "/nowhere").env("SSL_CERT_DIR", "/nowhere");
+        home.run(command).end()
+    };
+    let told = refresh().code(4);
+    says(
+        &told,
+        &["has no certificates of authorities to trust; install them (Debian: ca-certificates)", "ca_file"],
+    );
+    fs::copy("/etc/ssl/certs/ca-certificates.crt", home.path().join("authorities.pem")).unwrap();
+    let config = fs::read_to_string(home.config()).unwrap();
+    let file = home.path().join("authorities.pem");
+    fs::write(home.config(), format!("{config}\n[http]\nca_file = {file:?}\n")).unwrap();
+    until("the next try", || (refresh().status.code() == Some(0)).then_some(()));
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub struct ReqwestHttp {
     with_certificates: Mutex<HashMap<[u8; 32], reqwest::Client>>,
 }
 
+/// What is said by the verifier of certificates where it trusts nobody.
+const NO_AUTHORITIES: &str = "No CA certificates were loaded";
+
 /// So many clients with certificates are kept; building one takes a while, and a process uses few.
 const CERTIFICATES_MAX: usize = 64;
 
@@ -71,6 +74,11 @@ pub enum SettingsError {
         /// What is wrong.
         detail: String,
     },
+    /// Nobody is trusted, so that nobody can be reached.
+    #[error(
+        "this machine has no certificates of authorities to trust; install them (Debian: ca-certificates), or name a file of them as ca_file under [http]"
+    )]
+    NoAuthorities,
     /// Anything else.
     #[error("the HTTP client cannot be set up: {detail}")]
     Setup {
@@ -112,7 +120,10 @@ fn client(
     settings: &Settings,
     certificate: Option<&ClientCertificate>,
 ) -> Result<reqwest::Client, SettingsError> {
-    let setup = |error: reqwest::Error| SettingsError::Setup { detail: cause(error) };
+    let setup = |error: reqwest::Error| match cause(error) {
+        detail if detail.contains(NO_AUTHORITIES) => SettingsError::NoAuthorities,
+        detail => SettingsError::Setup { detail },
+    };
     let unusable = |error: reqwest::Error| SettingsError::Certificate { detail: cause(error) };
     let roots = read_roots(&settings.extra_roots)?;
     // Whatever the resolver says, what is sent in the clear stays on this machine.
