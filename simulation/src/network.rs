@@ -292,7 +292,7 @@ impl Wrong {
 /// What an answer tells, as §4's table has it.
 fn heard(exchange: &Exchange) -> Heard {
     let answer = match exchange {
-        Exchange::NotSent { .. } => return Heard::Unprocessed,
+        Exchange::NotSent { .. } | Exchange::ClientUnfit { .. } => return Heard::Unprocessed,
         Exchange::NoAnswer { .. } => return Heard::Nothing,
         Exchange::Answered(answer) => answer,
     };

@@ -140,7 +140,7 @@ impl Inner {
         let too_late = matches!(exchange, Exchange::NotSent { .. }) && self.clock.uptime() > leaves_by;
         let answer = match &exchange {
             Exchange::Answered(answer) => Some(answer.clone()),
-            Exchange::NotSent { .. } | Exchange::NoAnswer { .. } => None,
+            Exchange::NotSent { .. } | Exchange::ClientUnfit { .. } | Exchange::NoAnswer { .. } => None,
         };
         let shape = cargo.provider.answers.to_refresh();
         let reading = read_token_answer_of(exchange, attempt.started_at, &sent, shape);
@@ -159,7 +159,7 @@ impl Inner {
             reading: &reading,
             cargo: &cargo,
             attempt: &attempt,
-            health: (!unsendable && !too_late).then(|| Health::of(&reading.reply)),
+            health: Health::of(&reading.reply).filter(|_| !unsendable && !too_late),
             begun_at: at,
             first_use,
             after: &after,

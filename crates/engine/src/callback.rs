@@ -197,6 +197,7 @@ impl Inner {
             Reply::Error { detail, .. }
             | Reply::Unreadable { detail, .. }
             | Reply::NotSent { detail }
+            | Reply::ClientUnfit { detail }
             | Reply::NoAnswer { detail } => {
                 Err(Error::NoToken { provider: provider.name.clone(), detail, transient })
             }

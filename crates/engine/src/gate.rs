@@ -30,9 +30,11 @@ pub(crate) enum Health {
 
 impl Health {
     /// What a reply tells.
-    pub(crate) fn of(reply: &Reply) -> Self {
-        match reply {
+    pub(crate) fn of(reply: &Reply) -> Option<Self> {
+        Some(match reply {
             Reply::NotSent { .. } => Self::Down,
+            // That is the client's affair, and others may be known there.
+            Reply::ClientUnfit { .. } => return None,
             Reply::NoAnswer { .. } => Self::Strained,
             Reply::Tokens(_) => Self::Well,
             Reply::Error { status, .. } | Reply::Unreadable { status, .. } => match status {
@@ -40,7 +42,7 @@ impl Health {
                 500.. => Self::Down,
                 _ => Self::Well,
             },
-        }
+        })
     }
 }
 

@@ -42,7 +42,7 @@ impl Inner {
         if let Some(health) = lesson.health {
             slot.note(health, lesson.begun_at, uptime, u64::from_ne_bytes(random(&*self.entropy)));
         }
-        if !matches!(reply, Reply::NotSent { .. } | Reply::NoAnswer { .. }) {
+        if matches!(reply, Reply::Tokens(_) | Reply::Error { .. } | Reply::Unreadable { .. }) {
             self.time.note_answer(self.clock.now(), uptime, reading.date, &host_of(client));
         }
         if let Reply::Error { status: 429, .. } | Reply::Unreadable { status: 429, .. } = reply {
@@ -52,9 +52,7 @@ impl Inner {
         }
         let class = classify(reply, &cargo.provider);
         let noted = match (class, reply) {
-            (Class::Client, Reply::Error { detail, .. } | Reply::Unreadable { detail, .. }) => {
-                self.client_was_refused(client, after, detail).await
-            }
+            (Class::Client, _) => self.client_was_refused(client, after, &reply.words().0).await,
             // Whatever is wrong with the grant or the request: the provider knows the client.
             (Class::Success | Class::Permanent | Class::Refused, _) => {
                 self.client_was_accepted(client, after).await

@@ -355,7 +355,12 @@ pub(crate) fn wait_within_grace(
     now: Timestamp,
 ) -> Option<Duration> {
     let State::Failing(failing) = &connection.state else { return None };
-    let Grace::For(grace) = provider.grace() else { return None };
+    let grace = match provider.grace() {
+        Grace::For(grace) => grace,
+        // Many have one that nobody knows of.
+        Grace::Unknown => LONGEST_WAIT_IN_FLIGHT * 2,
+        Grace::None | Grace::OldStaysValid | Grace::UntilSuccessorUsed => return None,
+    };
     let wait = Duration::try_from(failing.next.duration_since(now)).ok().filter(|wait| !wait.is_zero())?;
     let in_time = wait < grace && wait <= LONGEST_WAIT_IN_FLIGHT;
     (failing.cause.is_outcome_unknown() && in_time).then_some(wait)

@@ -32,7 +32,9 @@ pub fn request(url: &Url, access_token: &SecretString) -> Result<Request<Bytes>,
 /// Where it names none.
 pub fn read(exchange: Exchange, path: &[String]) -> Result<String, String> {
     let answer = match exchange {
-        Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => return Err(detail),
+        Exchange::NotSent { detail } | Exchange::ClientUnfit { detail } | Exchange::NoAnswer { detail } => {
+            return Err(detail);
+        }
         Exchange::Answered(answer) => answer,
     };
     if answer.status != 200 || answer.end != BodyEnd::Complete {

@@ -256,7 +256,7 @@ pub(crate) struct Assertion {
     prover: Prover,
 }
 
-/// Puts a new assertion into the body of a request that was sent before: a provider may take each once only (RFC 7523 §3, `jti`).
+/// Puts a new assertion into a request that was sent before: a provider may take each once only (RFC 7523 §3, `jti`).
 /// A request without one stays as it is.
 ///
 /// # Errors
@@ -272,8 +272,14 @@ pub fn assert_anew(
     let (Some(new), Ok(body)) = (prover.assertion(now, entropy)?, std::str::from_utf8(request.body())) else {
         return Ok(());
     };
-    // A compact JWT is written alike in a form and in JSON: it holds nothing that either escapes.
-    *request.body_mut() = Bytes::from(body.replacen(old.expose_secret(), new.expose_secret(), 1));
+    // A compact JWT is written alike in a form, in JSON and in a query: it holds nothing that any of them escapes.
+    let anew = |text: &str| text.replacen(old.expose_secret(), new.expose_secret(), 1);
+    let (body, uri) = (anew(body), anew(&request.uri().to_string()));
+    *request.body_mut() = Bytes::from(body);
+    // What was a URI is one still.
+    if let Ok(uri) = uri.parse() {
+        *request.uri_mut() = uri;
+    }
     request.extensions_mut().insert(Assertion { text: new, prover });
     Ok(())
 }

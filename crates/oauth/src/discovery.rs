@@ -91,7 +91,9 @@ pub async fn discover(
         let request = get(&url).map_err(|error| not_an_issuer(issuer, error.to_string()))?;
         let answer = match http.send(request, deadline).await {
             Exchange::Answered(answer) => answer,
-            Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => {
+            Exchange::NotSent { detail }
+            | Exchange::ClientUnfit { detail }
+            | Exchange::NoAnswer { detail } => {
                 return Err(DiscoveryError::Unreachable { issuer: issuer.to_owned(), detail });
             }
         };

@@ -42,6 +42,7 @@ pub(crate) fn object(exchange: Exchange, sent: &Redactor) -> Result<Map<String, 
         Reply::Error { detail, .. }
         | Reply::Unreadable { detail, .. }
         | Reply::NotSent { detail }
+        | Reply::ClientUnfit { detail }
         | Reply::NoAnswer { detail } => detail,
         Reply::Tokens(_) => "answered with a token set".to_owned(),
     };

@@ -24,6 +24,12 @@ pub enum Exchange {
         /// What happened.
         detail: String,
     },
+    /// Provably nobody has worked on it, since the client could not show who it is: its certificate cannot be used, or the
+    /// server has refused it.
+    ClientUnfit {
+        /// What happened.
+        detail: String,
+    },
     /// It may have been sent, at least in part, and no complete head of an answer came.
     NoAnswer {
         /// What happened.

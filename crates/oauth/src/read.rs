@@ -54,11 +54,13 @@ pub fn read_token_answer_of(
     sent: &Redactor,
     shape: Shape<'_>,
 ) -> Reading {
-    match exchange {
-        Exchange::NotSent { detail } => Reading { reply: Reply::NotSent { detail }, raw: None, date: None },
-        Exchange::NoAnswer { detail } => Reading { reply: Reply::NoAnswer { detail }, raw: None, date: None },
-        Exchange::Answered(answer) => read_answer(answer, started_at, sent, shape),
-    }
+    let reply = match exchange {
+        Exchange::NotSent { detail } => Reply::NotSent { detail },
+        Exchange::ClientUnfit { detail } => Reply::ClientUnfit { detail },
+        Exchange::NoAnswer { detail } => Reply::NoAnswer { detail },
+        Exchange::Answered(answer) => return read_answer(answer, started_at, sent, shape),
+    };
+    Reading { reply, raw: None, date: None }
 }
 
 fn read_answer(answer: Answer, started_at: Timestamp, sent: &Redactor, shape: Shape<'_>) -> Reading {

@@ -175,6 +175,9 @@ impl Http for ReqwestHttp {
         let BodyMax(most) = request.extensions().get().copied().unwrap_or(BodyMax(BODY_MAX_BYTES));
         let client = match self.client_for(ClientCertificate::of(&request)) {
             Ok(client) => client,
+            Err(error @ SettingsError::Certificate { .. }) => {
+                return Exchange::ClientUnfit { detail: error.to_string() };
+            }
             Err(error) => return Exchange::NotSent { detail: error.to_string() },
         };
         let request = match reqwest::Request::try_from(request) {
@@ -201,7 +204,7 @@ impl Http for ReqwestHttp {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
             Err(error) if error.is_timeout() => late(),
-            Err(error) if let Some(alert) = refused_handshake(&error) => Exchange::NotSent {
+            Err(error) if let Some(alert) = refused_handshake(&error) => Exchange::ClientUnfit {
                 detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
             },
             Err(error) if is_hyper(&error, hyper::Error::is_parse) => Exchange::NoAnswer {

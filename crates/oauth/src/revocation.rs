@@ -78,7 +78,9 @@ pub fn read(exchange: Exchange, started_at: Timestamp, sent: &Redactor) -> Revoc
         Reply::Error { detail, retry_after, .. } | Reply::Unreadable { detail, retry_after, .. } => {
             (detail, retry_after)
         }
-        Reply::NotSent { detail } | Reply::NoAnswer { detail } => (detail, None),
+        Reply::NotSent { detail } | Reply::ClientUnfit { detail } | Reply::NoAnswer { detail } => {
+            (detail, None)
+        }
     };
     match class {
         Class::Transient | Class::Ambiguous => Revocation::Retry { detail, retry_after },

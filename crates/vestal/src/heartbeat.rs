@@ -53,7 +53,9 @@ impl HeartbeatUrl {
         match http.send(request, WITHIN).await {
             Exchange::Answered(answer) if (200..300).contains(&answer.status) => Ok(()),
             Exchange::Answered(answer) => Err(format!("it answered {}", answer.status)),
-            Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => Err(detail),
+            Exchange::NotSent { detail }
+            | Exchange::ClientUnfit { detail }
+            | Exchange::NoAnswer { detail } => Err(detail),
         }
     }
 

@@ -42,6 +42,11 @@ pub enum Reply {
         /// What happened.
         detail: String,
     },
+    /// Nobody has worked on it: the client could not show who it is.
+    ClientUnfit {
+        /// What happened.
+        detail: String,
+    },
     /// It was sent, and no answer came.
     NoAnswer {
         /// What happened.
@@ -94,6 +99,7 @@ impl Class {
         match reply {
             Reply::Tokens(_) => Self::Success,
             Reply::NotSent { .. } => Self::Transient,
+            Reply::ClientUnfit { .. } => Self::Client,
             Reply::NoAnswer { .. } => Self::Ambiguous,
             Reply::Error { status, code, .. } => match (code.as_str(), status) {
                 ("invalid_grant", _) => Self::Permanent,
@@ -142,7 +148,9 @@ impl Reply {
             Self::Error { detail, retry_after, .. } | Self::Unreadable { detail, retry_after, .. } => {
                 (detail.clone(), *retry_after)
             }
-            Self::NotSent { detail } | Self::NoAnswer { detail } => (detail.clone(), None),
+            Self::NotSent { detail } | Self::ClientUnfit { detail } | Self::NoAnswer { detail } => {
+                (detail.clone(), None)
+            }
         }
     }
 

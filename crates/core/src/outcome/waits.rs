@@ -176,7 +176,8 @@ impl Waits<'_> {
             (false, true) => {
                 let held = self.hold(unknown, pace);
                 let little = grace == Grace::Unknown && held <= saturating_add(self.now, LITTLE_LEFT);
-                if little { held.min(self.at(Pace::Soon)) } else { held }
+                let pace = if pace == Pace::AtOnce { Pace::Soon } else { pace };
+                if little { held.min(self.at(pace)) } else { held }
             }
             (false, false) => self.at(if pace == Pace::AtOnce { Pace::Soon } else { pace }),
         }

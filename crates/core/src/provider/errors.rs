@@ -97,7 +97,9 @@ impl ErrorFact {
         let (status, code, detail) = match reply {
             Reply::Error { status, code, detail, .. } => (*status, Some(code), detail),
             Reply::Unreadable { status, detail, .. } => (*status, None, detail),
-            Reply::Tokens(_) | Reply::NotSent { .. } | Reply::NoAnswer { .. } => return false,
+            Reply::Tokens(_) | Reply::NotSent { .. } | Reply::ClientUnfit { .. } | Reply::NoAnswer { .. } => {
+                return false;
+            }
         };
         let code_fits = match (&self.code, code) {
             (Some(wanted), Some(code)) => wanted.eq_ignore_ascii_case(code),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vestal_core::connection::Connection;
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Trigger;
 use vestal_core::event::What;
 use vestal_core::id::ConnectionId;
@@ -181,6 +181,29 @@ async fn an_endpoint_that_nothing_can_be_sent_to_says_nothing_of_its_host() {
         assert!(world.named(&format!("unfit-{number}")).await.state.failing().is_some());
     }
     engine.issue_token(&"sick-0".parse().unwrap(), Want::default()).await.unwrap();
+}
+
+/// A certificate that ended is its client's trouble, told once; others of the host know nothing of it.
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_certificate_is_refused_is_one_alarm_and_stops_no_other() {
+    let (world, engine) = two_hosts().await;
+    let mut client = super::world::client();
+    client.name = "unfit".into();
+    client.endpoints.token = "https://sick.example/token".parse().unwrap();
+    client.endpoints.refresh = Some("https://sick.example/mtls/token".parse().unwrap());
+    engine.add_client(client).await.unwrap();
+    world.wire.sick.lock().unwrap().insert("/mtls/token".to_owned(), Sickness::RefusesCertificates);
+    for number in 0..10 {
+        let name: ConnectionName = format!("unfit-{number}").parse().unwrap();
+        world.consent_to(&engine, name.clone(), "unfit", &["contacts", "offline_access"]).await.unwrap();
+        let _ = engine.refresh(&name).await;
+    }
+    world.pass(DAY).await;
+    engine.issue_token(&"sick-0".parse().unwrap(), Want::default()).await.unwrap();
+    world.serve(&engine, DAY).await;
+    let events = world.store.events(None, 0, 10_000).await.unwrap();
+    let alarms = events.iter().filter(|it| matches!(it.event.what, What::ClientRefused { .. })).count();
+    assert_eq!(alarms, 1);
 }
 
 #[tokio::test(start_paused = true)]

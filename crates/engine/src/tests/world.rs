@@ -85,7 +85,7 @@ pub(crate) struct Wire {
     at_once: Mutex<AtOnce>,
     /// Every request waits this long before it arrives, and every answer before it is back.
     pub(crate) latency: Mutex<Duration>,
-    /// Hosts that something is wrong with.
+    /// Hosts, or paths, that something is wrong with.
     pub(crate) sick: Mutex<HashMap<String, Sickness>>,
 }
 
@@ -103,6 +103,8 @@ pub(crate) enum Sickness {
     Hangs,
     /// It cannot be reached.
     Down,
+    /// It ends each handshake over the client's certificate.
+    RefusesCertificates,
 }
 
 #[async_trait]
@@ -138,10 +140,17 @@ impl Wire {
 
     async fn carry(&self, request: http::Request<Bytes>) -> Exchange {
         let latency = *self.latency.lock().unwrap();
-        let sickness = self.sick.lock().unwrap().get(request.uri().host().unwrap()).copied();
+        let (host, path) = (request.uri().host().unwrap(), request.uri().path());
+        let sickness = {
+            let sick = self.sick.lock().unwrap();
+            sick.get(host).or_else(|| sick.get(path)).copied()
+        };
         match sickness {
             Some(Sickness::Hangs) => std::future::pending().await,
             Some(Sickness::Down) => return Exchange::NotSent { detail: "connection refused".into() },
+            Some(Sickness::RefusesCertificates) => {
+                return Exchange::ClientUnfit { detail: "CertificateExpired".into() };
+            }
             None => {}
         }
         self.clock.sleep(latency).await;

@@ -109,7 +109,7 @@ fn a_request_that_is_sent_again_asserts_anew_and_is_otherwise_the_same() {
             _ => "a secret".into(),
         };
         let prover = Prover::new("shop".into(), auth, Some(key), "as".into()).unwrap();
-        for encoding in [Encoding::Form, Encoding::Json] {
+        for encoding in [Encoding::Form, Encoding::Json, Encoding::Query] {
             let encoding = Some(Fact { value: encoding, source: None, unverified: true, note: None });
             let requests = RequestFacts { encoding, ..RequestFacts::default() };
             let credentials = prover.credentials(now, &entropy).unwrap();
@@ -125,7 +125,9 @@ fn a_request_that_is_sent_again_asserts_anew_and_is_otherwise_the_same() {
                 continue;
             };
             assert_ne!(jwt::claims(&old).unwrap()["jti"], jwt::claims(&new).unwrap()["jti"]);
-            let text = |request: &Request<Bytes>| String::from_utf8(request.body().to_vec()).unwrap();
+            let text = |request: &Request<Bytes>| {
+                format!("{}\n{}", request.uri(), str::from_utf8(request.body()).unwrap())
+            };
             assert!(text(&first).contains(&old) && !text(&again).contains(&old));
             assert_eq!(text(&again), text(&first).replace(&old, &new));
         }

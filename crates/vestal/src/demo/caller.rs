@@ -58,7 +58,9 @@ impl Caller {
         let request = request.body(body).context("a request to the sandbox could not be made")?;
         match self.http.send(request, DEADLINE).await {
             Exchange::Answered(answer) => Ok(answer),
-            Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => {
+            Exchange::NotSent { detail }
+            | Exchange::ClientUnfit { detail }
+            | Exchange::NoAnswer { detail } => {
                 bail!("the sandbox does not answer: {detail}")
             }
         }

@@ -170,6 +170,11 @@ fn where_little_is_at_risk_a_grace_that_nobody_knows_of_is_not_let_pass() {
             assert_eq!(next, holds_end, "{grace:?}, {left:?}");
         }
     }
+    // What a person has to mend is not tried the sooner for it.
+    let now = later(DAY * 2);
+    let lost = shop().state(failing(lost_answer(5, now, now), now, now));
+    let (_, next) = unknown(outcome(&lost, &error(401, "invalid_client"), &strict(Grace::Unknown), now));
+    assert_between(next, later(DAY * 2 + MINUTE), later(DAY * 2 + MINUTE * 2));
     // No later than the hold ends.
     let now = later(DAY - MINUTE - SECOND);
     let lost = shop().state(failing(lost_answer(5, now, now), now, now));

@@ -152,7 +152,7 @@ proptest! {
                     prop_assert!(String::from_utf8_lossy(&raw).contains("_token"));
                 }
             }
-            Reply::NotSent { .. } | Reply::NoAnswer { .. } => prop_assert!(false, "there was an answer"),
+            Reply::NotSent { .. } | Reply::ClientUnfit { .. } | Reply::NoAnswer { .. } => prop_assert!(false, "there was an answer"),
         }
     }
 }
