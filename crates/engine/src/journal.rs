@@ -14,6 +14,7 @@ use vestal_core::id::{AttemptId, ConnectionId, GrantId};
 use vestal_core::journal::{Entry, Incomplete};
 use vestal_core::seal::{Field, Place};
 use vestal_core::secret::Redactor;
+use vestal_core::state::Failing;
 use vestal_core::store::AttemptStatus;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange};
 use vestal_oauth::read::read_token_answer_of;
@@ -184,11 +185,18 @@ impl Inner {
     /// or its successor, also where the store knows of no attempt. The others' wait for their own.
     pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
         let left = || async {
-            let entries = self.journal.entries().await.map_err(|incomplete| incomplete.why)?;
+            let entries = self.journal.entries().await?;
             let left: HashSet<_> = entries.iter().map(|entry| entry.connection).collect();
-            Ok::<_, Error>(Mutex::new(left))
+            Ok::<_, Incomplete>(Mutex::new(left))
         };
-        let left = self.left_in_journals.get_or_try_init(left).await?;
+        let left = match self.left_in_journals.get_or_try_init(left).await {
+            Ok(left) => left,
+            Err(Incomplete { found, why }) => {
+                let is_found = found.iter().any(|entry| entry.connection == id);
+                let may_have_more = self.store.connection(id).await?.is_some_and(|it| may_be_journalled(&it));
+                return if is_found || may_have_more { Err(why.into()) } else { Ok(()) };
+            }
+        };
         if !lock(left).contains(&id) {
             return Ok(());
         }
@@ -265,6 +273,12 @@ impl Inner {
     fn journalled(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Connection>> {
         lock(&self.journalled)
     }
+}
+
+/// Whether the store knows of an answer that nobody has written down there.
+fn may_be_journalled(connection: &Connection) -> bool {
+    let unknown = |failing: &Failing| failing.cause.is_outcome_unknown();
+    connection.lease.is_some() || connection.state.failing().is_some_and(unknown)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -198,6 +198,29 @@ async fn nothing_is_revoked_while_an_answer_waits_in_the_journal() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_that_cannot_be_read_holds_back_only_what_may_lie_in_it() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    world.fleet(&engine, "app", "sandbox.example", 1).await;
+    world
+        .wire
+        .sandbox
+        .lock()
+        .unwrap()
+        .add_fault(vestal_sandbox::Fault::on_refresh(vestal_sandbox::Trouble::LoseResponse));
+    let lost = "app-0".parse().unwrap();
+    engine.refresh(&lost).await.unwrap_err();
+    world.pass(Duration::from_secs(2 * 86_400)).await;
+    world.journal.set_unreadable(true);
+
+    let engine = world.node();
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 2);
+    let sent = world.wire.refreshes_sent();
+    engine.refresh(&lost).await.expect_err("its answer may be where nobody can read it");
+    assert_eq!(world.wire.refreshes_sent(), sent);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
     let (world, store) = World::faulty(&Behaviour::strict());
     drop(world.connected().await);

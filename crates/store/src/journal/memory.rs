@@ -13,12 +13,18 @@ use vestal_core::journal::{Entry, Incomplete, Journal, JournalError, Room};
 pub struct MemoryJournal {
     entries: Mutex<BTreeMap<AttemptId, Entry>>,
     full: AtomicBool,
+    unreadable: AtomicBool,
 }
 
 impl MemoryJournal {
     /// While it is full, room is refused and nothing is written; what is there can be read and settled.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::SeqCst);
+    }
+
+    /// While it is, there may be more than what can be read.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Ordering::SeqCst);
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -48,7 +54,13 @@ impl Journal for MemoryJournal {
     async fn entries(&self) -> Result<Vec<Entry>, Incomplete> {
         let mut entries: Vec<Entry> = self.kept().values().cloned().collect();
         entries.sort_by_key(|entry| (entry.attempt.started_at, entry.attempt.id));
-        Ok(entries)
+        match self.unreadable.load(Ordering::SeqCst) {
+            true => {
+                let why = JournalError { detail: "memory: it was made unreadable".to_owned() };
+                Err(Incomplete { found: entries, why })
+            }
+            false => Ok(entries),
+        }
     }
 
     async fn settle(&self, attempts: &[AttemptId]) -> Result<(), JournalError> {
