@@ -39,5 +39,5 @@ pub use record::{BadRecord, ConnectionRecord, RECORD_FIELDS};
 pub use refresh::RefreshView;
 pub use schedule::{AbsoluteEndView, BasisView, FloorView, IdleEndView, ScheduleView, WishView};
 pub use state::StateView;
-pub use status::StatusView;
+pub use status::{StatusView, WarningView};
 pub use token::TokenView;

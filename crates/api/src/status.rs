@@ -17,4 +17,20 @@ pub struct StatusView {
     pub failing: Vec<ConnectionName>,
     /// When the next refresh is due; `null` for none.
     pub next_refresh_at: Option<Timestamp>,
+    /// What a person should know before it hurts; left out where it was not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<WarningView>>,
+}
+
+/// Something that a person should know before it hurts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarningView {
+    /// The client that it is about.
+    pub client: String,
+    /// What is or will be.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub next: String,
 }

@@ -1,5 +1,6 @@
 //! What a person should know before it hurts: it follows from a provider's facts and from what the store knows. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,10 +9,11 @@ use jiff::tz::TimeZone;
 use url::Url;
 
 use crate::client::Client;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionName};
 use crate::provider::{Cap, Per, Provider, ShorterLife};
-use crate::schedule::absolute_end;
+use crate::schedule::{AbsoluteEnd, absolute_end};
 use crate::state::{Reason, State};
+use crate::token::Grant;
 
 mod demand;
 pub use demand::Demand;
@@ -53,6 +55,17 @@ pub enum Warning {
         cap: Cap,
         /// How many connections count.
         connections: u64,
+        /// Whether they are known to be one account's, where that is what counts.
+        same_account: bool,
+    },
+    /// Grants are about to end, whatever is done.
+    GrantEnds {
+        /// The connection whose grant ends first.
+        first: ConnectionName,
+        /// When.
+        at: Timestamp,
+        /// How many there are, with it.
+        grants: u64,
     },
     /// An endpoint of the client does not work any more, or will not.
     Endpoint {
@@ -101,8 +114,6 @@ pub struct Known<'a> {
     pub client: &'a Client,
     /// Connections of the client: some, or one.
     pub connections: &'a [Connection],
-    /// How many connections the client has.
-    pub count: u64,
     /// How refreshes fit into the provider's quotas.
     pub fit: Option<Fit>,
     /// The time.
@@ -131,7 +142,8 @@ pub fn warnings(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
     let quota = known.fit.filter(|fit| fit.stretch > 1.0);
     let quota = quota.map(|fit| Warning::Quota { stretch: fit.stretch, room_a_day: fit.room_a_day });
     let (cap, ends) = (cap(provider, known), ends(provider, known));
-    lives.into_iter().chain(hidden).chain(cap).chain(quota).chain(ends).collect()
+    let grants_end = grants_end(provider, known);
+    lives.into_iter().chain(hidden).chain(grants_end).chain(cap).chain(quota).chain(ends).collect()
 }
 
 /// The ages at which grants died, as far as the provider has said so.
@@ -208,12 +220,60 @@ fn hidden_end(provider: &Provider, known: &Known<'_>) -> Option<(Duration, usize
     (alike(most) >= 2 && !known_end(most)).then(|| (most, alike(most)))
 }
 
-/// Whether a cap is near: of an account's tokens it is not known whose account a connection is, so that all are counted.
+/// The living connections that have a refresh token.
+fn living<'a>(known: &Known<'a>) -> impl Iterator<Item = (&'a Connection, &'a Grant)> {
+    known.connections.iter().filter_map(|connection| {
+        let dead = matches!(connection.state, State::NeedsReauth { .. } | State::Disconnecting);
+        let grant =
+            connection.grant.as_ref().filter(|grant| !dead && grant.tokens.refresh_token.is_some())?;
+        Some((connection, grant))
+    })
+}
+
+/// Whether a cap is near. Of an account's tokens, those count that are known to be of one account; where it is not known whose
+/// they are, they may all be of one, unless more of them live than the cap lets live.
 fn cap(provider: &Provider, known: &Known<'_>) -> Option<Warning> {
     let cap = provider.refresh_token.live_tokens.as_ref()?;
-    let counted = matches!(cap.per, Per::Account | Per::AccountAndClient | Per::Client);
-    let near = known.count * 10 >= u64::from(cap.tokens) * NEAR_TENTHS;
-    (counted && near).then(|| Warning::Cap { cap: cap.clone(), connections: known.count })
+    let (mut of_accounts, mut unknown) = (BTreeMap::<&str, u64>::new(), 0);
+    for (_, grant) in living(known) {
+        match &grant.about.account {
+            Some(account) => *of_accounts.entry(&account.hash).or_default() += 1,
+            None => unknown += 1,
+        }
+    }
+    let most = u64::from(cap.tokens);
+    let near = |connections: u64| connections * 10 >= most * NEAR_TENTHS;
+    let warning = |connections, same_account| Warning::Cap { cap: cap.clone(), connections, same_account };
+    match cap.per {
+        Per::Client => {
+            let all = of_accounts.values().sum::<u64>() + unknown;
+            near(all).then(|| warning(all, false))
+        }
+        Per::Account | Per::AccountAndClient => {
+            let of_one = of_accounts.into_values().max().unwrap_or(0);
+            if near(of_one) {
+                return Some(warning(of_one, true));
+            }
+            (near(unknown) && unknown <= most).then(|| warning(unknown, false))
+        }
+        Per::Connection | Per::Organization => None,
+    }
+}
+
+/// The grants whose end, which no refresh moves, was or is to be told of by now.
+fn grants_end(provider: &Provider, known: &Known<'_>) -> Option<Warning> {
+    let near = |end: &AbsoluteEnd| end.warnings().first().is_some_and(|first| *first <= known.now);
+    let living = known
+        .connections
+        .iter()
+        .filter(|it| !matches!(it.state, State::NeedsReauth { .. } | State::Disconnecting));
+    let ends = living.filter_map(|it| {
+        let end = absolute_end(it.grant.as_ref()?, provider).filter(near)?;
+        Some((end.at, &it.name))
+    });
+    let ends: Vec<_> = ends.collect();
+    let (at, first) = ends.iter().min()?;
+    Some(Warning::GrantEnds { first: (*first).clone(), at: *at, grants: ends.len() as u64 })
 }
 
 fn ends(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {

@@ -2,17 +2,20 @@
 
 use vestal_api::Trouble;
 use vestal_core::client::Client;
-use vestal_core::provider::Provider;
+use vestal_core::provider::{Per, Provider};
 use vestal_core::store::Filter;
 use vestal_core::warnings::{Fit, Known, Sign, Warning, warnings};
 
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::output::Output;
-use crate::when::span;
+use crate::when::{Calendar, span};
 
 /// As many connections are looked at where it has to be quick.
 const LOOKED_AT: u32 = 500;
+
+/// As many clients are looked at by somebody who wants to see everything at a glance.
+const CLIENTS_LOOKED_AT: usize = 50;
 
 /// As many that need a person are looked at: their ages at death are compared.
 const DEAD_LOOKED_AT: u32 = 100;
@@ -57,17 +60,27 @@ pub(crate) async fn of_client(
     let all = Filter { client: Some(client.id), ..Filter::default() };
     let dead = Filter { state: Some("needs_reauth".to_owned()), ..all.clone() };
     let mut connections = store.connections(&all, None, LOOKED_AT).await?.connections;
-    let count = connections.len() as u64;
     for one in store.connections(&dead, None, DEAD_LOOKED_AT).await?.connections {
         if !connections.iter().any(|known| known.id == one.id) {
             connections.push(one);
         }
     }
-    let known = Known { client, connections: &connections, count, fit, now: vestal.engine.now() };
-    Ok(warnings(&provider, &known).iter().map(|warning| in_words(warning, &provider, client)).collect())
+    let known = Known { client, connections: &connections, fit, now: vestal.engine.now() };
+    let calendar = Calendar::local(known.now);
+    let told = |warning| in_words(warning, &provider, client, &calendar);
+    Ok(warnings(&provider, &known).iter().map(told).collect())
 }
 
-fn in_words(warning: &Warning, provider: &Provider, client: &Client) -> Told {
+/// What a person should know of all clients, with their names; of the first ones, where there are very many.
+pub(crate) async fn of_clients(vestal: &Vestal) -> Result<Vec<(String, Told)>, Failure> {
+    let mut told = Vec::new();
+    for client in vestal.engine.store().clients().await?.clients.iter().take(CLIENTS_LOOKED_AT) {
+        told.extend(of_client(vestal, client, None).await?.into_iter().map(|it| (client.name.clone(), it)));
+    }
+    Ok(told)
+}
+
+fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &Calendar) -> Told {
     let name = &provider.name;
     let again = format!("add it anew with: vestal client add, and remove {}", word(&client.name));
     let (what, why, next) = match warning {
@@ -94,10 +107,31 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client) -> Told {
             format!("{name} seems to end them then, whatever is done; its file does not tell of it"),
             "look at the settings of the registration; until then, connect again before that age".to_owned(),
         ),
-        Warning::Cap { cap, connections } => {
+        Warning::GrantEnds { first, at, grants } => (
+            match grants {
+                1 => format!(
+                    "the grant of {:?} ends {}, whatever is done",
+                    first.as_str(),
+                    calendar.moment_and_away(*at)
+                ),
+                _ => format!(
+                    "{grants} grants end soon, whatever is done: the first is that of {:?}, {}",
+                    first.as_str(),
+                    calendar.moment_and_away(*at)
+                ),
+            },
+            format!("{name} ends a grant some time after its consent, and no refresh moves that"),
+            format!("vestal connect {}", word(first.as_str())),
+        ),
+        Warning::Cap { cap, connections, same_account } => {
             let unverified = if cap.unverified { ", as hearsay has it" } else { "" };
+            let whose = match (cap.per, same_account) {
+                (Per::Client, _) => "",
+                (_, true) => " of one account",
+                (_, false) => ", which may be one account's",
+            };
             (
-                format!("{connections} connections; a further consent may silently end an older one"),
+                format!("{connections} connections{whose}; a further consent may silently end an older one"),
                 format!(
                     "{name} keeps {} live refresh tokens for each {}{unverified}",
                     cap.tokens,
@@ -151,12 +185,32 @@ mod tests {
     fn a_warning_says_what_and_why_and_what_to_do() {
         let provider = vestal_core::provider::catalogue::builtin("google").unwrap().unwrap();
         let fact = provider.refresh_token.shorter[0].clone();
+        let calendar = Calendar::utc("2026-11-29T12:00:00Z".parse().unwrap());
         let client = client_at("google", "https://oauth2.googleapis.com/token");
-        let told = in_words(&Warning::ShorterLife { fact, sign: Sign::Died(2) }, &provider, &client);
+        let told =
+            in_words(&Warning::ShorterLife { fact, sign: Sign::Died(2) }, &provider, &client, &calendar);
         assert_eq!(told.what, "2 grants died 7 days after their consents");
         assert!(told.why.contains("in testing") && told.next.contains("publish the app"), "{told:?}");
         let age = std::time::Duration::from_secs(30 * 86_400);
-        let told = in_words(&Warning::HiddenEnd { age, grants: 3 }, &provider, &client);
+        let told = in_words(&Warning::HiddenEnd { age, grants: 3 }, &provider, &client, &calendar);
         assert!(told.what.contains("3 grants died at the same age, 30 days"), "{told:?}");
+        let ends = |grants| {
+            let at = "2026-12-02T12:00:00Z".parse().unwrap();
+            in_words(
+                &Warning::GrantEnds { first: "shop".parse().unwrap(), at, grants },
+                &provider,
+                &client,
+                &calendar,
+            )
+        };
+        assert_eq!(
+            ends(1).what,
+            "the grant of \"shop\" ends 2 Dec 2026, 12:00 (in 3 days), whatever is done"
+        );
+        assert!(
+            ends(4).what.starts_with("4 grants end soon") && ends(4).next == "vestal connect shop",
+            "{:?}",
+            ends(4)
+        );
     }
 }

@@ -5,7 +5,7 @@ mod drawing;
 mod overview;
 mod watch;
 
-use vestal_api::ConnectionView;
+use vestal_api::{ConnectionView, WarningView};
 use vestal_core::connection::ConnectionName;
 
 use detail::Detail;
@@ -14,7 +14,7 @@ use overview::Overview;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::warnings;
+use crate::warnings::{self, Told};
 
 /// Show how all connections are, or one
 ///
@@ -67,11 +67,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             code
         }
         None => {
-            let overview = Overview::look(&vestal).await?;
+            let mut overview = Overview::look(&vestal).await?;
+            let told = warnings::of_clients(&vestal).await?;
             if output.json {
+                let view = |(client, Told { what, why, next })| WarningView { client, what, why, next };
+                overview.view.warnings = Some(told.into_iter().map(view).collect());
                 output.json(&overview.view)?;
             } else {
                 print(&overview.lines(&calendar, output.width, output.palette), output)?;
+                told.iter().for_each(|(_, told)| told.say(output));
             }
             overview.code()
         }

@@ -2,6 +2,7 @@
 
 use vestal_api::ConnectedView;
 use vestal_core::client::Client;
+use vestal_core::schedule::absolute_end;
 use vestal_engine::Connected;
 
 use crate::context::{Context, Vestal};
@@ -21,6 +22,10 @@ pub(super) async fn conclude(
     let provider = vestal.engine.catalogue().get(&client.provider);
     let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
     let endless = provider.access_tokens_are_endless();
+    let grant = connection.as_ref().and_then(|it| it.grant.as_ref());
+    // Without a refresh token the grant ends with its access token, which is told below.
+    let grant_end =
+        grant.filter(|_| connected.refresh_token).and_then(|grant| absolute_end(grant, &provider));
     // What nothing renews is looked at for its warnings alone.
     let renewed =
         connection.filter(|it| it.grant.as_ref().is_some_and(|grant| !provider.cannot_renew(grant)));
@@ -57,6 +62,12 @@ pub(super) async fn conclude(
     };
     let done = output.palette.good("connected");
     output.line(format_args!("{:?} is {done}{scopes}; {ends}; {renewed}", name.as_str()))?;
+    if let Some(end) = grant_end {
+        output.note(format_args!(
+            "The grant ends {}, whatever is done. You will be told in time to connect again.",
+            calendar.moment_and_away(end.at)
+        ));
+    }
     for (what, said) in about.site.iter().chain(&about.redirect) {
         output.note(format_args!("  {what}  {said}"));
     }

@@ -91,6 +91,9 @@ impl Detail {
                 (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
             },
         );
+        if let Some(end) = &schedule.absolute_end {
+            field("grant", format!("ends {}, whatever is done", calendar.moment_and_away(end.at)));
+        }
         field("next", reasons::next(schedule, calendar));
         if matches!(connection.state, State::NeedsReauth { .. } | State::Pending) {
             field("do", format!("vestal connect {}", word(name.as_str())));

@@ -31,6 +31,7 @@ impl Overview {
             needs_reauth,
             failing: failing.iter().map(|connection| connection.name.clone()).collect(),
             next_refresh_at: store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?,
+            warnings: None,
         };
         Ok(Self { view, failing })
     }
