@@ -179,7 +179,7 @@ fn each_line_tells_what_became_of_it() {
     assert!(error(4).why.as_ref().unwrap().starts_with("it is not JSON"));
     assert_eq!(error(5).why.as_deref(), Some("it has no refresh token"));
     assert_eq!(error(6).error, "there is no client \"nobody\"");
-    assert_eq!((of(7).result, of(7).why.is_some()), (ImportResult::Skipped, true));
+    assert_eq!((of(7).result, of(7).why.is_some()), (ImportResult::Kept, true));
     assert_eq!(error(8).why.as_deref(), Some("it does not say which client it was made with"));
     assert_eq!(error(9).why.as_deref(), Some("it has more than 1024 KiB"));
     assert_eq!(of(10).result, ImportResult::Imported);
@@ -191,7 +191,7 @@ fn each_line_tells_what_became_of_it() {
     assert_eq!(last.error, "7 of 10 connections were not imported");
 
     let told = home.vestal_reading(&["import", "--file", "-"], &file).code(1);
-    assert_eq!(told.stdout, "0 imported, 3 there already, 7 not imported\n");
+    assert_eq!(told.stdout, "0 imported, 2 there already, 1 there already with another refresh token, 7 not imported\n");
     assert!(told.stderr.contains("line 5: \"d\" was not imported: it has no refresh token"), "{told}");
     assert!(told.stderr.contains("line 9: "), "{told}");
 }

@@ -27,6 +27,8 @@ pub enum ImportResult {
     Replaced,
     /// Nothing was changed, and nothing is wrong.
     Skipped,
+    /// The connection has another refresh token, and keeps it.
+    Kept,
     /// It was not imported.
     Failed,
 }

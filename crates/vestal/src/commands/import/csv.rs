@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use vestal_api::ConnectionRecord;
 
 use super::found::{Bad, Found, GivenClient, LONGEST_BYTES};
@@ -18,8 +19,12 @@ const CLIENT_SECRET: &str = "client_secret";
 const TAG: &str = "tag:";
 const SITE: &str = "site:";
 
+/// So much of a token's digest is in a name: enough to tell a million apart, and of no use to whoever looks for the token.
+const NAME_BYTES: usize = 8;
+
 /// Reads a table. Its columns are called like the fields of a line of JSON; `client_id` and `client_secret` tell of the client,
-/// `tag:NAME` is a tag, and `site:NAME` what stands for a variable of the provider's endpoints. Where there is no `name`, the `external_id` is one.
+/// `tag:NAME` is a tag, and `site:NAME` what stands for a variable of the provider's endpoints. Where there is no `name`, the
+/// `external_id` is one, or else one is made of the client and a digest of the token.
 pub(crate) fn rows(from: impl Read + Send, now: Timestamp) -> impl Iterator<Item = io::Result<Found>> + Send {
     let read = Arc::new(AtomicUsize::new(0));
     let bounded = Bounded { from, read: Arc::clone(&read) };
@@ -95,10 +100,12 @@ fn found(line: u64, columns: &[String], row: &csv::StringRecord, now: Timestamp)
     for (field, texts) in [("tags", tags), ("site", site)] {
         fields.insert(field.to_owned(), Value::Object(texts));
     }
-    if !fields.contains_key("name")
-        && let Some(id) = fields.get("external_id").cloned()
-    {
-        fields.insert("name".to_owned(), id);
+    if !fields.contains_key("name") {
+        let text = |field: &str| fields.get(field).and_then(Value::as_str);
+        let made = || Some(made_name(client_id.or(text("client"))?, text("refresh_token")?));
+        if let Some(name) = text("external_id").map(str::to_owned).or_else(made) {
+            fields.insert("name".to_owned(), name.into());
+        }
     }
     let record = ConnectionRecord::from_json(&Value::Object(fields).to_string(), now).map_err(Bad::new);
     let client = client_id.map(|client_id| GivenClient {
@@ -106,6 +113,13 @@ fn found(line: u64, columns: &[String], row: &csv::StringRecord, now: Timestamp)
         ..GivenClient::with_id(client_id, client_id)
     });
     Found { client, ..Found::line(line, record) }
+}
+
+/// A name for what has none: the same whenever the same token is imported, and different for any other.
+fn made_name(client: &str, refresh_token: &str) -> String {
+    let digest = Sha256::digest(refresh_token.as_bytes());
+    let digits: String = digest.iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    format!("{client} {digits}")
 }
 
 fn unreadable(error: csv::Error) -> io::Error {
@@ -171,6 +185,22 @@ mod tests {
         assert_eq!((first.tags["batch"].as_str(), first.paused), ("7", true));
         assert_eq!(first.expires_at, Some("2025-11-29T12:00:00Z".parse().unwrap()));
         assert!(found[0].client.is_none());
+    }
+
+    #[test]
+    fn a_row_of_nothing_but_a_client_and_a_token_gets_a_name() {
+        let names = |text: &str| -> Vec<String> {
+            read(text).iter().map(|found| found.record.as_ref().unwrap().name.to_string()).collect()
+        };
+        let first = names("client_id,refresh_token\napp,rt-1\napp,rt-2\n");
+        assert!(
+            first[0].starts_with("app ") && first[0].len() == 20 && !first[0].contains("rt-1"),
+            "{first:?}"
+        );
+        assert_ne!(first[0], first[1]);
+        assert_eq!(names("refresh_token,client_id\nrt-2,app\n"), first[1..]);
+        let found = read("client_id,access_token\napp,at\n");
+        assert!(found[0].record.as_ref().unwrap_err().why.contains("name"), "{found:?}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn view(line: u64, name: &ConnectionName, imported: Imported) -> Impo
         Imported::Replaced => (ImportResult::Replaced, None),
         Imported::AlreadyThere => (ImportResult::Skipped, Some("it is there already")),
         Imported::HasAnother => {
-            (ImportResult::Skipped, Some("it has another refresh token; --replace gives it this one"))
+            (ImportResult::Kept, Some("it has another refresh token; --replace gives it this one"))
         }
     };
     ImportView { line, name: Some(name.to_string()), result, why: why.map(str::to_owned), error: None }

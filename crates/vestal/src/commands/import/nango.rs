@@ -142,7 +142,9 @@ impl Nango {
                 })?;
             let answer = match http.send(request, ANSWERS_WITHIN).await {
                 Exchange::Answered(answer) => answer,
-                Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => return Err(Bad::new(detail)),
+                Exchange::NotSent { detail }
+                | Exchange::ClientUnfit { detail }
+                | Exchange::NoAnswer { detail } => return Err(Bad::new(detail)),
             };
             match (answer.status, answer.end) {
                 (200, BodyEnd::Complete) => return Ok(answer.body),

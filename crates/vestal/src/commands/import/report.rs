@@ -20,6 +20,8 @@ pub(super) struct Report {
     imported: u64,
     replaced: u64,
     skipped: u64,
+    /// Those that have another refresh token and keep it.
+    kept: u64,
     failed: u64,
 }
 
@@ -28,7 +30,7 @@ impl Report {
     pub(super) fn new(output: Output, bytes: Option<u64>) -> Self {
         let bar = Progress::new(output, bytes);
         let lines = output.json.then(|| BufWriter::new(io::stdout()));
-        Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, failed: 0 }
+        Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, kept: 0, failed: 0 }
     }
 
     /// So many bytes were read.
@@ -42,28 +44,28 @@ impl Report {
             ImportResult::Imported => self.imported += 1,
             ImportResult::Replaced => self.replaced += 1,
             ImportResult::Skipped => self.skipped += 1,
+            ImportResult::Kept => self.kept += 1,
             ImportResult::Failed => self.failed += 1,
         }
         if let Some(lines) = &mut self.lines {
             serde_json::to_writer(&mut *lines, view).map_err(io::Error::from)?;
             lines.write_all(b"\n")?;
-        } else if let Some(error) = &view.error
-            && self.failed <= TOLD
-        {
-            let why = error.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            let next = error.next.as_ref().map(|next| format!(" (next: {next})")).unwrap_or_default();
-            self.bar.aside(|| {
-                self.output.warn(format_args!("line {}: {}{why}{next}", view.line, error.error));
-                if self.failed == TOLD {
-                    self.output.note("what fails from here on is only counted; --json tells of each line");
-                }
-            });
+        } else if let Some(told) = in_a_line(view) {
+            let count = self.failed + self.kept;
+            if count <= TOLD {
+                self.bar.aside(|| {
+                    self.output.warn(format_args!("line {}: {told}", view.line));
+                    if count == TOLD {
+                        self.output.note("from here on, such are only counted; --json tells of each line");
+                    }
+                });
+            }
         }
         Ok(())
     }
 
     fn all(&self) -> u64 {
-        self.imported + self.replaced + self.skipped + self.failed
+        self.imported + self.replaced + self.skipped + self.kept + self.failed
     }
 
     /// All are done; `advice` is what to do next where all is well.
@@ -73,9 +75,12 @@ impl Report {
             lines.flush()?;
         } else {
             let mut parts = vec![format!("{} imported", self.imported)];
-            for (count, what) in
-                [(self.replaced, "replaced"), (self.skipped, "there already"), (self.failed, "not imported")]
-            {
+            for (count, what) in [
+                (self.replaced, "replaced"),
+                (self.skipped, "there already"),
+                (self.kept, "there already with another refresh token"),
+                (self.failed, "not imported"),
+            ] {
                 if count > 0 {
                     parts.push(format!("{count} {what}"));
                 }
@@ -93,4 +98,15 @@ impl Report {
             }
         }
     }
+}
+
+/// What a person has to hear of one; nothing where all is well.
+fn in_a_line(view: &ImportView) -> Option<String> {
+    if let Some(error) = &view.error {
+        let why = error.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let next = error.next.as_ref().map(|next| format!(" (next: {next})")).unwrap_or_default();
+        return Some(format!("{}{why}{next}", error.error));
+    }
+    let why = view.why.as_ref().filter(|_| view.result == ImportResult::Kept)?;
+    Some(format!("{:?} was not imported: {why}", view.name.as_deref().unwrap_or_default()))
 }
