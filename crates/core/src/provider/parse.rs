@@ -33,7 +33,8 @@ impl Provider {
     }
 
     /// Reads and checks a file that somebody lays over a provider's own, key by key: what it says replaces what that says. A
-    /// fact is one value, together with its source; entries of lists such as `[[errors]]` come first.
+    /// fact is one value, together with its source; entries of lists such as `[[errors]]` come first, and `redirect_uris` and
+    /// `[[quotas]]` are replaced as a whole.
     ///
     /// # Errors
     ///

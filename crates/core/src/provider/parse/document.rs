@@ -63,8 +63,8 @@ impl<'i> Document<'i> {
         mend_in(self.0.get_mut(), at, mend)
     }
 
-    /// Lays another file over this one, key by key. A fact is one value; lists of tables come before those that are there, and
-    /// other lists replace them.
+    /// Lays another file over this one, key by key. A fact is one value. Of lists of tables, those add up of which all are true
+    /// at once, or of which the first one that fits counts; all other lists are replaced.
     pub(super) fn lay_over(&mut self, over: Self) {
         lay_over(self.0.get_mut(), over.0.into_inner());
     }
@@ -155,6 +155,9 @@ fn is_of_tables(value: &DeValue<'_>) -> bool {
     value.as_array().is_some_and(|list| list.iter().all(|entry| entry.get_ref().as_table().is_some()))
 }
 
+/// Lists of tables that say what there is, as a whole.
+const WHOLE_LISTS: [&str; 2] = ["quotas", "redirect_uris"];
+
 fn lay_over<'i>(under: &mut DeTable<'i>, over: DeTable<'i>) {
     for (key, value) in over {
         let (span, value) = (value.span(), value.into_inner());
@@ -163,7 +166,11 @@ fn lay_over<'i>(under: &mut DeTable<'i>, over: DeTable<'i>) {
             (Some(DeValue::Table(below)), DeValue::Table(value)) if !is_whole(below) && !is_whole(&value) => {
                 lay_over(below, value);
             }
-            (Some(below @ DeValue::Array(_)), value) if is_of_tables(below) && is_of_tables(&value) => {
+            (Some(below @ DeValue::Array(_)), value)
+                if is_of_tables(below)
+                    && is_of_tables(&value)
+                    && !WHOLE_LISTS.contains(&key.get_ref().as_ref()) =>
+            {
                 if let (DeValue::Array(below), DeValue::Array(value)) = (below, value) {
                     let before = std::mem::replace(below, DeArray::new());
                     *below = value.into_iter().chain(before).collect();

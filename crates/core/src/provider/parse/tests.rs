@@ -1,7 +1,8 @@
 //! What is read, and what is refused.
 
 use super::*;
-use crate::provider::IdleLimit;
+use crate::provider::{IdleLimit, catalogue};
+use crate::testing::builtin;
 
 mod kinds;
 
@@ -83,6 +84,27 @@ unverified = true
     );
     let stated = provider.stated.iter().find(|stated| stated.name == "refresh_token.idle_limit").unwrap();
     assert_eq!((stated.value.as_str(), stated.source.as_deref()), ("30d", Some("tried")));
+}
+
+/// Forms would be named twice, and a smaller quota would stand beside a larger one.
+#[test]
+fn what_lists_say_as_a_whole_is_replaced() {
+    let own = builtin("spotify").client.redirect_uris.len();
+    let over =
+        "id = \"spotify\"\n[client]\nredirect_uris = [{ is = \"http-loopback\", unverified = true }]\n";
+    let spotify = Provider::overlay(catalogue::text("spotify").unwrap(), over).unwrap();
+    assert!(own > 1 && spotify.client.redirect_uris.len() == 1, "{own}");
+    let over = "id = \"zoho\"\n[[quotas]]\nis = \"100 per 10min\"\nper = \"connection\"\ncounts = \"refreshes\"\nunverified = true\n";
+    let zoho = Provider::overlay(catalogue::text("zoho").unwrap(), over).unwrap();
+    assert_eq!(zoho.quotas.len(), 1);
+}
+
+#[test]
+fn each_of_our_files_may_be_laid_over_itself() {
+    for id in catalogue::ids() {
+        let text = catalogue::text(id).unwrap();
+        Provider::overlay(text, text).unwrap_or_else(|mistakes| panic!("{id}: {mistakes:?}"));
+    }
 }
 
 #[test]
