@@ -191,7 +191,10 @@ fn each_line_tells_what_became_of_it() {
     assert_eq!(last.error, "7 of 10 connections were not imported");
 
     let told = home.vestal_reading(&["import", "--file", "-"], &file).code(1);
-    assert_eq!(told.stdout, "0 imported, 2 there already, 1 there already with another refresh token, 7 not imported\n");
+    assert_eq!(
+        told.stdout,
+        "0 imported, 2 there already, 1 there already with another refresh token, 7 not imported\n"
+    );
     assert!(told.stderr.contains("line 5: \"d\" was not imported: it has no refresh token"), "{told}");
     assert!(told.stderr.contains("line 9: "), "{told}");
 }

@@ -77,7 +77,7 @@ pub struct DisconnectedView {
 pub enum Revocation {
     /// It was revoked.
     Revoked,
-    /// The provider offers no revocation: the grant lives on there.
+    /// The provider offers no revocation, or none that is known: the grant lives on there.
     NotOffered,
     /// There was nothing to revoke.
     NothingToRevoke,

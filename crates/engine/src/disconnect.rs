@@ -31,7 +31,7 @@ pub struct Disconnected {
 pub enum Revocation {
     /// The provider revoked it.
     Revoked,
-    /// The provider offers no way to revoke it: it has to be done in its own pages.
+    /// The provider offers no way to revoke it, or none that is known: it has to be done in its own pages.
     NotOffered,
     /// There was none.
     NothingToRevoke,

@@ -20,7 +20,9 @@ impl Inner {
         provider: &Provider,
     ) {
         let Some(endpoint) = &client.endpoints.introspection else { return };
-        if answer.expires_in.is_some() || provider.access_token_life().is_some() {
+        // What nobody has verified is worth a question.
+        let known = provider.access_token.life.as_ref().is_some_and(|life| !life.unverified);
+        if answer.expires_in.is_some() || known {
             return;
         }
         let Ok(credentials) = self.credentials(client, prover) else { return };

@@ -168,7 +168,9 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &
 
 fn trouble(warning: &Warning) -> Trouble {
     match warning {
-        Warning::ShorterLife { .. } | Warning::HiddenEnd { .. } => Trouble::GrantsEnd,
+        Warning::ShorterLife { .. } | Warning::HiddenEnd { .. } | Warning::GrantEnds { .. } => {
+            Trouble::GrantsEnd
+        }
         Warning::Cap { .. } => Trouble::CapNear,
         Warning::Endpoint { ended: true, .. } => Trouble::EndpointEnded,
         Warning::Endpoint { .. } | Warning::Ends { .. } => Trouble::Ends,

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let grant = match revocation {
         Revocation::Revoked => "the provider revoked its grant",
         Revocation::NotOffered => {
-            "the provider offers no revocation: to end the grant there too, use the provider's own pages"
+            "no way is known to revoke its grant: to end that too, use the provider's own pages"
         }
         Revocation::NothingToRevoke => "there was no grant to revoke",
         Revocation::Kept => "its grant at the provider was kept",

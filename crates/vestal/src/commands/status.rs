@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let mut overview = Overview::look(&vestal).await?;
             let told = warnings::of_clients(&vestal).await?;
             if output.json {
-                let view = |(client, Told { what, why, next })| WarningView { client, what, why, next };
+                let view = |(client, Told { what, why, next, .. })| WarningView { client, what, why, next };
                 overview.view.warnings = Some(told.into_iter().map(view).collect());
                 output.json(&overview.view)?;
             } else {

@@ -10,7 +10,7 @@ use vestal_api::Code;
 use vestal_core::clock::Clock;
 use vestal_engine::{Account, Connected, ConsentRequest, Error};
 
-use super::redirected::is_ours;
+use super::redirected::{is_ours, stateless};
 use crate::clock::SystemClock;
 use crate::config::Environment;
 use crate::context::{Context, Vestal};
@@ -41,6 +41,9 @@ pub(super) async fn consent(
             let arrival = loopback.next().await?;
             if is_ours(&arrival.url, &request.state) {
                 return Some(arrival);
+            }
+            if let Some(said) = stateless(&arrival.url) {
+                context.output.warn(format_args!("{said}; still waiting for the right one …"));
             }
             // Somebody else's, or an old one: nothing to give up for.
             let _ = arrival.reply.send(Page {

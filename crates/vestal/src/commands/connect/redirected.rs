@@ -5,6 +5,7 @@ use std::fmt;
 use url::Url;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_engine::ConsentRequest;
+use vestal_oauth::callback::{Callback, CallbackError};
 
 use crate::failure::Failure;
 
@@ -12,10 +13,12 @@ use crate::failure::Failure;
 const TRIES: usize = 3;
 
 /// Why a text is not the URL that is waited for. It is never repeated: it may hold a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Unfit {
     NoUrl,
     Elsewhere,
+    /// It has no `state`, with what it says besides.
+    Stateless(String),
     AnotherConsent,
 }
 
@@ -24,6 +27,7 @@ impl fmt::Display for Unfit {
         f.write_str(match self {
             Self::NoUrl => "what was pasted is no URL",
             Self::Elsewhere => "what was pasted does not begin with the redirect URI",
+            Self::Stateless(why) => why,
             Self::AnotherConsent => {
                 "what was pasted belongs to another consent: its `state` is not that of the page above"
             }
@@ -42,7 +46,7 @@ pub(super) fn read(
         if let Some(unfit) = &last {
             tell(unfit);
         }
-        let text = match (read_line(), last) {
+        let text = match (read_line(), &last) {
             (Ok(text), _) => text,
             // Nobody is there to paste it again.
             (Err(_), Some(unfit)) => return Err(refused(unfit, request)),
@@ -53,10 +57,10 @@ pub(super) fn read(
             Err(unfit) => last = Some(unfit),
         }
     }
-    Err(refused(last.unwrap_or(Unfit::NoUrl), request))
+    Err(refused(last.as_ref().unwrap_or(&Unfit::NoUrl), request))
 }
 
-fn refused(unfit: Unfit, request: &ConsentRequest) -> Failure {
+fn refused(unfit: &Unfit, request: &ConsentRequest) -> Failure {
     Failure::failed("the consent was not completed").why(unfit).next(format!(
         "start again, and paste the whole address of the page that the browser ends at; it begins with {}",
         request.redirect_uri
@@ -76,6 +80,8 @@ fn parse(text: &str, redirect_uri: &Url, asked: &SecretString) -> Result<Url, Un
     };
     if place(&url) != place(redirect_uri) {
         Err(Unfit::Elsewhere)
+    } else if let Some(why) = stateless(&url) {
+        Err(Unfit::Stateless(why))
     } else if !is_ours(&url, asked) {
         Err(Unfit::AnotherConsent)
     } else {
@@ -86,6 +92,14 @@ fn parse(text: &str, redirect_uri: &Url, asked: &SecretString) -> Result<Url, Un
 /// Whether a redirect answers a request: by its `state` (RFC 6749 §4.1.2).
 pub(super) fn is_ours(redirected: &Url, asked: &SecretString) -> bool {
     redirected.query_pairs().any(|(name, value)| name == "state" && value == asked.expose_secret())
+}
+
+/// What a redirect says that has no `state`: nobody can know which request it answers, but what it says may help a person.
+pub(super) fn stateless(redirected: &Url) -> Option<String> {
+    match Callback::parse(redirected.query().unwrap_or_default()) {
+        Err(error @ CallbackError::NoState { .. }) => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -127,5 +141,10 @@ mod tests {
             );
         }
         assert_eq!(parsed(&whole.replace("abc", "abd")), Err(Unfit::AnotherConsent));
+        let refused = "?error=access_denied&error_description=The+app+is+not+approved";
+        let Err(Unfit::Stateless(why)) = parsed(&format!("{REDIRECT_URI}{refused}")) else {
+            panic!("{refused}")
+        };
+        assert!(why.contains("access_denied: The app is not approved"), "{why}");
     }
 }
