@@ -107,6 +107,23 @@ fn one_refresh_token_is_imported_from_stdin_and_works() {
 }
 
 #[test]
+fn what_was_imported_is_refreshed_once_by_whoever_refreshes_all() {
+    let old = Home::new();
+    let provider = Provider::start(old.record(), |_| {});
+    let names = ["a", "b", "c"];
+    let elsewhere = Elsewhere::new(&old, &provider, &names);
+    let home = with_client(&old, &provider);
+    let line = |name: &&str| {
+        json!({"name": name, "client": "acme", "refresh_token": elsewhere.refresh_token(name)}).to_string()
+    };
+    let lines: Vec<String> = names.iter().map(line).collect();
+    home.vestal_reading(&["import", "--file", "-"], &lines.join("\n")).ok();
+    let before = provider.sandbox().stats().refreshes;
+    assert_eq!(home.vestal(&["refresh", "--all"]).ok().stdout, "3 refreshed\n");
+    assert_eq!(provider.sandbox().stats().refreshes - before, 3, "what was due is not refreshed again");
+}
+
+#[test]
 fn what_is_exported_with_its_secrets_is_imported_again() {
     let old = Home::new();
     let provider = Provider::start(old.record(), |_| {});

@@ -89,6 +89,12 @@ impl Engine {
             }
             // The sender lives as long as the engine.
             let _ = landings.changed().await;
+            // What is not due yet would be started and put off, again and again.
+            let now = inner.clock.now();
+            let next = inner.store.next_due(Timestamp::MIN, soon, &Held::default()).await?;
+            if let Some(wait) = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok()) {
+                inner.clock.sleep(wait.clamp(LOOK_AT_MOST_EVERY, LONGEST_WAIT_IN_FLIGHT)).await;
+            }
         }
     }
 

@@ -142,7 +142,8 @@ impl Inner {
         // A clock that has jumped neither ends nor warns: both would stay.
         let trusted = !self.time.is_doubted(self.clock.uptime());
         let ends = crate::cannot_be_renewed(connection, provider);
-        if trusted && ends && !is_fresh(connection, Some(Duration::ZERO), now) {
+        if trusted && ends && !self.time.is_contradicted() && !is_fresh(connection, Some(Duration::ZERO), now)
+        {
             let reason = Reason::NothingToRenewWith;
             let what = What::NeedsReauth { why: reason.clone() };
             if let Ok(state) = connection.state.clone().apply(Transition::Die { reason }, now) {

@@ -77,6 +77,11 @@ impl Time {
         state.skew.as_ref().is_some_and(|skew| skew.host == host && skew.ahead_s.abs() >= JUMP_S)
     }
 
+    /// Whether whoever told the time last was far from this clock: which of them is wrong, nobody knows.
+    pub(crate) fn is_contradicted(&self) -> bool {
+        self.state().skew.as_ref().is_some_and(|skew| skew.ahead_s.abs() >= JUMP_S)
+    }
+
     /// The clock has jumped.
     pub(crate) fn doubt(&self, uptime: Duration) {
         self.state().doubted = Some(Doubt { since: uptime, answers: 0 });
@@ -227,6 +232,7 @@ mod tests {
         assert!(!time.is_doubted(later));
         time.note_answer(at(10_000), later, Some(at(2_000)), "a.example");
         assert!(!time.is_doubted(later), "the provider's may be the one that is wrong");
+        assert!(time.is_contradicted(), "but nothing ends by this clock alone");
     }
 
     #[test]

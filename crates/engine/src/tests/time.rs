@@ -147,3 +147,14 @@ async fn who_does_not_look_at_the_schedule_is_stuck_and_what_stays_due_is_told()
     assert!(!engine.is_looking());
     assert!(!engine.keeps_up().await.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_does_what_is_due_waits_for_what_is_due_in_a_moment() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let due = world.shop().await.plan.due_at.unwrap();
+    world.pass(Duration::try_from(due.duration_since(world.now())).unwrap() - Duration::from_secs(5)).await;
+    let started = engine.run_due().await.unwrap();
+    assert_eq!(world.shop().await.generation(), 2);
+    assert!(started <= 3, "it was started and put off {started} times");
+}

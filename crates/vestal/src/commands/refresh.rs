@@ -278,7 +278,11 @@ async fn many(
         }
     };
     let (outcomes, damage) = by_schedule(vestal, calendar).await?;
+    let mut done = HashSet::new();
     for (name, outcome) in outcomes {
+        if outcome.is_ok() {
+            done.insert(name.clone());
+        }
         tell(name, outcome)?;
     }
     let mut queue = Queue { damage, ..Queue::new(vestal, which) };
@@ -287,7 +291,7 @@ async fn many(
         while under_way.len() < AT_ONCE
             && let Some(connection) = queue.next().await?
         {
-            if is_well(&connection) {
+            if is_well(&connection) && !done.contains(&connection.name) {
                 under_way.spawn(refresh_unless_done(vestal.engine.clone(), connection));
             }
         }
