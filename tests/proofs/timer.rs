@@ -49,7 +49,9 @@ fn the_timers_command_beside_a_daemon_uses_no_refresh_token_twice() {
         let running: Vec<Running> = (0..AT_ONCE).map(|_| home.start(&command)).collect();
         for command in running {
             let ended = command.end().ok();
-            assert!(ended.stdout.is_empty() && ended.stderr.is_empty(), "{ended}");
+            // On a busy machine the store takes its time, and it is said where the answer is meanwhile.
+            let is_well = |line: &str| line.contains("it is in the journal");
+            assert!(ended.stdout.is_empty() && ended.stderr.lines().all(is_well), "{ended}");
         }
     }
     daemon.stop().ok();
@@ -63,6 +65,6 @@ fn the_timers_command_beside_a_daemon_uses_no_refresh_token_twice() {
     assert!(refreshes > (CONNECTIONS * 3) as u64, "there was hardly anything to refresh: {stats:?}");
     proof.holds(
         format_args!("{runs} runs, {refreshes} refreshes of {CONNECTIONS} connections"),
-        "no refresh token used twice, and the command said nothing",
+        "no refresh token used twice",
     );
 }
