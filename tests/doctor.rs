@@ -253,6 +253,35 @@ fn trouble_with_the_store_is_found_and_mended_as_told() {
         },
         By(&back),
     );
+    ward.case(
+        Trouble::StoreOlder,
+        |ward| {
+            let mut older = bytes.clone();
+            older[63] -= 1;
+            restored(&ward.home, &older);
+        },
+        By(&|ward| {
+            assert_eq!(ward.home.store_bytes()[63], bytes[63] - 1, "whoever only looks leaves it as it is");
+            back(ward);
+        }),
+    );
+    // Permission bits do not bind root; without this privilege they do.
+    let bound = match rustix::process::geteuid().is_root() {
+        true => "setpriv --bounding-set=-dac_override --inh-caps=-dac_override",
+        false => "",
+    };
+    ward.case_with(
+        Trouble::StoreReadOnly,
+        |_| {
+            mode(&store, 0o400);
+            mode(&folder, 0o500);
+        },
+        By(&|_| {
+            mode(&store, 0o600);
+            mode(&folder, 0o700);
+        }),
+        bound,
+    );
     ward.case(Trouble::BadStore, |ward| restored(&ward.home, b"to do: buy milk\n"), By(&back));
     ward.case(
         Trouble::Damaged,
@@ -296,7 +325,7 @@ fn trouble_with_the_store_is_found_and_mended_as_told() {
         // Whoever looks at the schedule next notes what it has seen itself.
         By(&|ward| drop(ward.home.vestal(&["refresh", "--due"]).ok())),
     );
-    assert_eq!(ward.found.len(), 13, "{:?}", ward.found);
+    assert_eq!(ward.found.len(), 15, "{:?}", ward.found);
     a_small_disk_is_told_of();
 }
 
@@ -356,6 +385,12 @@ fn trouble_with_providers_and_connections_is_found_and_mended_as_told() {
             Trouble::QuotaShort,
             format!(
                 "[[quotas]]\nis = \"1 per day\"\nper = \"client\"\ncounts = \"all-requests\"\n{not_verified}"
+            ),
+        ),
+        (
+            Trouble::GrantsEnd,
+            format!(
+                "[[refresh_token.shorter]]\nis = \"7d\"\nwhen = \"it is tried out\"\nunless_only = [\"email\"]\ninstead = \"Publish it.\"\n{not_verified}"
             ),
         ),
         (
@@ -454,7 +489,7 @@ fn trouble_with_providers_and_connections_is_found_and_mended_as_told() {
         an_answer_waits,
         By(&|ward| drop(ward.home.vestal(&["refresh", "--due"]).ok())),
     );
-    assert_eq!(ward.found.len(), 11, "{:?}", ward.found);
+    assert_eq!(ward.found.len(), 12, "{:?}", ward.found);
 }
 
 /// The store goes away while a refresh is under way, and comes back when whoever refreshed is gone.

@@ -92,6 +92,8 @@ troubles! {
     NoStore,
     /// The store was written by a newer version.
     StoreNewer,
+    /// The store was written by an older version.
+    StoreOlder,
     /// The store cannot be opened.
     BadStore,
     /// The store was sealed with another master key.

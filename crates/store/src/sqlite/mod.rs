@@ -89,6 +89,16 @@ impl SqliteStore {
         })
     }
 
+    /// The schema of the store at this path, and that of this version, to which [`SqliteStore::open`] would bring it. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`].
+    pub async fn schema(path: &Path) -> Result<(i64, i64), StoreError> {
+        let path = path.to_owned();
+        apart(move || Ok((Opener::existing(&path)?.reader()?.1, open::newest()))).await
+    }
+
     /// Opens the store at this path; makes one (0600), and its folders (0700), if nothing is there.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ fn about(trouble: Trouble) -> &'static str {
         Trouble::StoreOpen
         | Trouble::NoStore
         | Trouble::StoreNewer
+        | Trouble::StoreOlder
         | Trouble::BadStore
         | Trouble::OtherKey
         | Trouble::StoreReadOnly => "store",

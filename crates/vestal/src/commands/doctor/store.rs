@@ -7,7 +7,7 @@ use vestal_core::clock::Clock;
 use vestal_core::store::StoreError;
 use vestal_store::SqliteStore;
 
-use super::finding::{failed, ok};
+use super::finding::{failed, ok, warn};
 use crate::config::Config;
 use crate::context::{Context, Vestal, unlock};
 
@@ -21,17 +21,33 @@ pub(super) async fn open(
     context: &Context,
     clock: Arc<dyn Clock>,
 ) -> Result<Vestal, Box<Finding>> {
-    let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await;
-    let store = store.map_err(|error| {
-        let mut finding = failed(trouble(&error), error.into());
-        finding.next.get_or_insert_with(|| ELSEWHERE.to_owned());
-        Box::new(finding)
-    })?;
+    let (found, known) = SqliteStore::schema(&config.store).await.map_err(unusable)?;
+    if found < known {
+        return Err(Box::new(older(found, known)));
+    }
+    let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await.map_err(unusable)?;
     if let Err(failure) = unlock(&config, &store, &context.environment).await {
         return Err(Box::new(failed(Trouble::OtherKey, failure)));
     }
     let opened = context.assemble(config, store, clock).await;
     opened.map_err(|failure| Box::new(failed(Trouble::BadStore, failure)))
+}
+
+fn unusable(error: StoreError) -> Box<Finding> {
+    let mut finding = failed(trouble(&error), error.into());
+    finding.next.get_or_insert_with(|| ELSEWHERE.to_owned());
+    Box::new(finding)
+}
+
+/// Whoever only looks does not bring it to this version: what still runs of the older one could not use it any more.
+fn older(found: i64, known: i64) -> Finding {
+    warn(
+        Trouble::StoreOlder,
+        format!(
+            "it was written by an older version: its schema is {found}, and this version makes it {known} when it opens it, for good"
+        ),
+        "stop what runs of the older version, and copy the store; then: vestal list",
+    )
 }
 
 fn trouble(error: &StoreError) -> Trouble {
