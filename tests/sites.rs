@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use vestal_api::TokenView;
+use http::StatusCode;
+use serde_json::json;
+use vestal_api::{DisconnectedView, Revocation, TokenView};
+use vestal_sandbox::{Fault, Trouble};
 
 use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
 
@@ -78,4 +81,53 @@ fn each_connection_talks_to_its_own_place() {
     let alive = shops.each_ref().map(|(_, shop)| shop.sandbox().families(shop.now_ms()).alive);
     assert_eq!(alive, [0, 1]);
     home.vestal(&["refresh", "two"]).ok();
+}
+
+/// Some providers end all that an account has granted to a client at once.
+#[test]
+fn whoever_disconnects_is_told_what_ends_with_it() {
+    let home = Home::new();
+    home.vestal(&["init"]).ok();
+    let provider = Provider::start(home.record(), |_| {});
+    let issuer = &provider.issuer;
+    let file = format!(
+        r#"id = "guilds"
+name = "Guilds"
+register = "Ask them."
+identity = {{ is = {{ get = "{issuer}/api/me", path = "sub" }}, unverified = true }}
+
+[endpoints]
+authorization = {{ is = "{issuer}/authorize", unverified = true }}
+token = {{ is = "{issuer}/token", unverified = true }}
+revocation = {{ is = "{issuer}/revoke", unverified = true }}
+
+[client]
+auth = {{ is = ["client_secret_basic"], unverified = true }}
+
+[authorization]
+default_scopes = ["contacts", "offline_access"]
+
+[refresh_token]
+revocation_ends = {{ is = "account", unverified = true }}
+"#
+    );
+    let folder = home.config().with_file_name("providers");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("guilds.toml"), file).unwrap();
+    let registered = ["--provider", "guilds", "--client-id", CLIENT_ID, "--client-secret-stdin"];
+    home.consent("one", &registered, CLIENT_SECRET).ok();
+    for name in ["two", "three"] {
+        home.consent(name, &["--client", "guilds"], "").ok();
+    }
+    // One of them has ended, as its next refresh shows; the other one goes on, whatever the file says.
+    let dead = json!({"error": "invalid_grant"}).to_string();
+    let dead = Trouble::answer(StatusCode::BAD_REQUEST, "application/json", dead);
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::AnswerUnprocessed(dead)));
+    let told = home.vestal(&["disconnect", "one", "--yes", "--json"]).ok();
+    assert!(told.stderr.contains("\"three\", \"two\" may end with it"), "{told}");
+    let view: DisconnectedView = told.json();
+    assert_eq!(view.revocation, Revocation::Revoked);
+    assert_eq!(view.also_ended, ["three".parse().unwrap()]);
+    home.vestal(&["token", "two"]).ok();
+    home.vestal(&["status", "--exit-code"]).code(3);
 }

@@ -69,6 +69,9 @@ pub struct DisconnectedView {
     pub name: ConnectionName,
     /// What became of the grant at the provider.
     pub revocation: Revocation,
+    /// The other connections whose grants were found to have ended with it.
+    #[serde(default)]
+    pub also_ended: Vec<ConnectionName>,
 }
 
 /// What became of a grant at the provider (RFC 7009).

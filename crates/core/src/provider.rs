@@ -41,7 +41,8 @@ pub use exchange::{ClientParameter, ExchangeFacts, ExchangeStep, TokenExchange};
 pub use fact::{Fact, Life, Limit};
 pub use identity::Identity;
 pub use lives::{
-    AccessTokenFacts, Grace, IdleLimit, KnownLife, RefreshTokenFacts, Reuse, Rotation, ShorterLife,
+    AccessTokenFacts, Grace, IdleLimit, KnownLife, RefreshTokenFacts, Reuse, RevocationEnds, Rotation,
+    ShorterLife,
 };
 pub use parse::Stated;
 pub use redirect::{Redirect, RedirectFact, RedirectForm};

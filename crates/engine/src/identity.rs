@@ -66,7 +66,7 @@ impl Engine {
             None => true,
             Some(connection) => {
                 let client = self.inner.client_of(&connection).await?;
-                self.inner.account_before(&connection, &client.provider).is_some()
+                self.inner.account_of_stored(&connection, &client.provider).is_some()
             }
         })
     }
@@ -84,7 +84,7 @@ impl Inner {
         if connection.grant.is_none() {
             return Ok(());
         }
-        let before = self.account_before(connection, &provider.id);
+        let before = self.account_of_stored(connection, &provider.id);
         let name = || connection.name.clone();
         match (account, likeness(before.as_ref(), now)) {
             (Account::Any, _) | (_, Likeness::Same) | (Account::Vouched, Likeness::Unknown) => Ok(()),
@@ -96,7 +96,7 @@ impl Inner {
     }
 
     /// Whose the current grant is: as was noted with it, or else by its id token.
-    fn account_before(&self, connection: &Connection, provider: &str) -> Option<AccountHash> {
+    pub(crate) fn account_of_stored(&self, connection: &Connection, provider: &str) -> Option<AccountHash> {
         let grant = connection.grant.as_ref()?;
         grant.about.account.clone().or_else(|| {
             let place = place(connection.id, Field::IdToken, grant.id, grant.tokens.generation);

@@ -55,6 +55,7 @@ mod secrets;
 mod serve;
 mod set;
 mod settle;
+mod siblings;
 mod sites;
 mod take;
 mod time;

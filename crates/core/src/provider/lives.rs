@@ -42,9 +42,30 @@ pub struct RefreshTokenFacts {
     pub reuse: Option<Fact<Reuse>>,
     /// How many of them live at once.
     pub live_tokens: Option<Cap>,
+    /// What ends when one is revoked (RFC 7009 §2.1).
+    pub revocation_ends: Option<Fact<RevocationEnds>>,
     /// Where it dies sooner, whatever is done.
     #[serde(default)]
     pub shorter: Vec<ShorterLife>,
+}
+
+impl RefreshTokenFacts {
+    /// What ends when one is revoked.
+    pub fn revocation_ends(&self) -> RevocationEnds {
+        self.revocation_ends.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+}
+
+/// What ends when a refresh token is revoked.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationEnds {
+    /// Its own grant.
+    #[default]
+    Grant,
+    /// All that the account has ever granted to the client: other connections of that account end with it.
+    Account,
 }
 
 /// A condition under which a refresh token dies sooner, whatever is done.

@@ -2,11 +2,18 @@
 
 use vestal_api::{DisconnectedView, Revocation};
 use vestal_core::connection::ConnectionName;
+use vestal_core::state::State;
 use vestal_engine as engine;
 
-use crate::context::Context;
-use crate::failure::Failure;
+use crate::context::{Context, Vestal};
+use crate::failure::{Failure, word};
 use crate::terminal;
+
+/// So many of those that may have ended with it are tried at once; the others are found out by the schedule.
+const TRIED: usize = 100;
+
+/// So many are named in a sentence.
+const NAMED: usize = 10;
 
 /// Revoke a connection's grant at the provider, and forget it
 ///
@@ -32,6 +39,19 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let name = args.name.as_str();
+    let siblings = match args.keep_grant {
+        true => Vec::new(),
+        false => match vestal.engine.siblings(&args.name).await {
+            Ok(siblings) => siblings,
+            Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
+        },
+    };
+    if !siblings.is_empty() {
+        context.output.warn(format_args!(
+            "the provider ends all that an account has granted to a client at once: {} may end with it",
+            names(&siblings)
+        ));
+    }
     if !args.yes && terminal::has_person() {
         let what = if args.keep_grant { "Forget" } else { "Revoke and forget" };
         if !terminal::confirm(&format!("{what} {name:?}? Its tokens cannot be brought back."))? {
@@ -43,9 +63,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Ok(disconnected) => view(disconnected.revocation),
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
     };
+    let also_ended = match revocation {
+        Revocation::Revoked => ended(&vestal, siblings, context).await?,
+        _ => Vec::new(),
+    };
     let output = context.output;
     if output.json {
-        output.json(&DisconnectedView { name: args.name, revocation })?;
+        output.json(&DisconnectedView { name: args.name, revocation, also_ended })?;
         return Ok(());
     }
     let grant = match revocation {
@@ -57,7 +81,41 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Revocation::Kept => "its grant at the provider was kept",
     };
     output.line(format_args!("{name:?} is disconnected; {grant}"))?;
+    if let Some(first) = also_ended.first() {
+        output.warn(format_args!(
+            "{} ended with it; next: vestal connect {}",
+            names(&also_ended),
+            word(first.as_str())
+        ));
+    }
     Ok(())
+}
+
+/// Those of some connections whose grants are found to have ended: by a refresh, since nobody else knows.
+async fn ended(
+    vestal: &Vestal,
+    siblings: Vec<ConnectionName>,
+    context: &Context,
+) -> Result<Vec<ConnectionName>, Failure> {
+    let mut ended = Vec::new();
+    for sibling in siblings.into_iter().take(TRIED) {
+        // What comes of it shows in its state.
+        let _ = context.or_interrupted(vestal.engine.refresh(&sibling)).await?;
+        let after = vestal.engine.store().connection_named(&sibling).await?;
+        if after.is_some_and(|it| matches!(it.state, State::NeedsReauth { .. })) {
+            ended.push(sibling);
+        }
+    }
+    Ok(ended)
+}
+
+fn names(connections: &[ConnectionName]) -> String {
+    let shown: Vec<String> =
+        connections.iter().take(NAMED).map(|name| format!("{:?}", name.as_str())).collect();
+    match connections.len().saturating_sub(NAMED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 fn view(revocation: engine::Revocation) -> Revocation {
