@@ -94,8 +94,17 @@ pub fn nearest_of<'a>(id: &str, others: impl Iterator<Item = &'a str>) -> Option
 mod tests {
     use url::Url;
 
-    use super::super::{Fact, ProviderEndpoints};
+    use super::super::{Fact, Flow, Issuer, ProviderEndpoints};
     use super::*;
+
+    fn all() -> impl Iterator<Item = Provider> {
+        ids().map(|id| builtin(id).unwrap().unwrap())
+    }
+
+    /// Whether its endpoints are discovered from an issuer that somebody has to name.
+    fn asks(provider: &Provider) -> bool {
+        matches!(provider.endpoints.issuer, Some(Issuer::Ask))
+    }
 
     fn all_of(endpoints: &ProviderEndpoints) -> [&Option<Fact<Url>>; 5] {
         let ProviderEndpoints { authorization, token, refresh, lengthen, revocation, .. } = endpoints;
@@ -112,8 +121,10 @@ mod tests {
             for fact in urls.into_iter().flatten() {
                 assert_eq!(fact.value.scheme(), "https", "{id}: {}", fact.value);
             }
-            let asks = matches!(endpoints.issuer, Some(super::super::Issuer::Ask));
-            assert!(asks || (endpoints.authorization.is_some() && endpoints.token.is_some()), "{id}");
+            assert!(
+                asks(&provider) || (endpoints.authorization.is_some() && endpoints.token.is_some()),
+                "{id}"
+            );
             assert!(provider.authorization.without_refresh_token.is_some(), "{id}");
         }
         assert!(ids().is_sorted());
@@ -121,7 +132,7 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_to_what_has_ended() {
-        let all: Vec<_> = ids().map(|id| builtin(id).unwrap().unwrap()).collect();
+        let all: Vec<_> = all().collect();
         for provider in &all {
             let endpoints = &provider.endpoints;
             let urls = all_of(endpoints);
@@ -129,6 +140,36 @@ mod tests {
                 let ended = all.iter().find(|other| other.retired(&url.value).is_some());
                 assert!(ended.is_none(), "{}: {}", provider.id, url.value);
             }
+        }
+    }
+
+    #[test]
+    fn an_id_token_that_is_asked_for_can_be_verified() {
+        let asking = |provider: &Provider| {
+            provider.authorization.default_scopes.iter().any(|scope| scope == "openid") && !asks(provider)
+        };
+        let mut found = 0;
+        for provider in all().filter(asking) {
+            let Provider { id, endpoints, site, .. } = &provider;
+            assert!(endpoints.jwks.is_some(), "{id}: with which keys?");
+            // Whose issuer depends on who consents has none that a file could name.
+            assert!(endpoints.issuer.is_some() || !site.is_empty(), "{id}: by whom?");
+            found += 1;
+        }
+        assert!(found > 0);
+    }
+
+    #[test]
+    fn flows_are_known_and_lead_somewhere() {
+        for provider in all() {
+            let Some(flows) = provider.flows() else {
+                assert!(asks(&provider), "{}: by which grants does it give tokens?", provider.id);
+                continue;
+            };
+            let leads = asks(&provider) || provider.endpoints.device_authorization.is_some();
+            let is_offered = flows.contains(&Flow::DeviceCode);
+            assert!(leads || !is_offered, "{}: where does a device begin?", provider.id);
+            assert!(is_offered || provider.endpoints.device_authorization.is_none(), "{}", provider.id);
         }
     }
 

@@ -83,6 +83,26 @@ fn gitlab_wants_the_redirect_uri_repeated() {
     assert!(!String::from_utf8_lossy(refresh_of("github", true).body()).contains("redirect_uri"));
 }
 
+/// developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens: --header 'Content-Type: application/json' --data '{…}'.
+#[test]
+fn atlassian_is_asked_in_json() {
+    let request = refresh_of("atlassian", true);
+    assert_eq!(header(&request, "content-type"), "application/json");
+    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+    let wanted = serde_json::json!({
+        "grant_type": "refresh_token",
+        "refresh_token": "r/1",
+        "client_id": ID,
+        "client_secret": SECRET,
+    });
+    assert_eq!(body, wanted);
+    let exchange: serde_json::Value = serde_json::from_slice(exchange_of("atlassian").body()).unwrap();
+    assert_eq!(
+        (&exchange["grant_type"], &exchange["code"], &exchange["redirect_uri"]),
+        (&"authorization_code".into(), &"c/1".into(), &REDIRECT_URI.into())
+    );
+}
+
 /// github.com/reddit-archive/reddit/wiki/OAuth2, "Refreshing the token", and github.com/reddit/reddit/wiki/API.
 #[test]
 fn reddit_wants_an_empty_password_and_to_know_who_asks() {
