@@ -281,7 +281,7 @@ fn the_browser_comes_back_by_itself() {
     assert_eq!(answer.status, 303, "{}", answer.body);
     let url = answer.header("location").unwrap().to_owned();
     home.record().add_consent(&url);
-    assert_eq!(person.get(&door).status, 404, "it leads on once");
+    assert_eq!(person.get(&door).status, 410, "it leads on once");
     let redirected = person.consent(&url.parse().unwrap());
     // Somebody else's page cannot complete it.
     let mut forged = redirected.clone();

@@ -175,7 +175,8 @@ impl Inner {
             Some(_) => Renewal::RefreshToken,
             None => provider.renewal_without_refresh_token(),
         };
-        let whose = self.account_of(&client, &provider, &answer, &site, &redirect).await;
+        let whose =
+            self.account_of(&client, &provider, &answer, &site, &redirect, &authorization.scopes).await;
         let about = About { site, redirect, account: whose };
         let consent =
             Consent { connection, client: &client, answer, renewal, means, started_at, about, account };

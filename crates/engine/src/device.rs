@@ -196,7 +196,8 @@ impl Inner {
             None => provider.renewal_without_refresh_token(),
         };
         let redirect = BTreeMap::new();
-        let whose = self.account_of(client, provider, &answer, &request.site, &redirect).await;
+        let whose =
+            self.account_of(client, provider, &answer, &request.site, &redirect, &request.scopes).await;
         let consent = Consent {
             connection: request.connection.clone(),
             client,

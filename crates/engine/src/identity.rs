@@ -15,6 +15,7 @@ use vestal_oauth::account;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
+use crate::connect::asks_for_an_id_token;
 use crate::secrets::place;
 use crate::{Engine, Error, Inner, NewConnection};
 
@@ -113,6 +114,7 @@ impl Inner {
         answer: &TokenAnswer,
         site: &Site,
         redirect: &BTreeMap<String, String>,
+        asked: &[String],
     ) -> Option<AccountHash> {
         let identity = identity_of(provider);
         match identity {
@@ -125,7 +127,14 @@ impl Inner {
                     return None;
                 };
                 // The endpoint answers to nobody else (OpenID Connect Core §5.3).
-                answer.scope.as_ref()?.split(' ').find(|scope| *scope == "openid")?;
+                // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
+                let granted = match &answer.scope {
+                    Some(scope) => scope.split(' ').any(|scope| scope == "openid"),
+                    None => asks_for_an_id_token(asked),
+                };
+                if !granted {
+                    return None;
+                }
                 let sub = self.ask_whose(userinfo, &["sub".to_owned()], client, answer).await?;
                 Some(self.by_subject(iss, &sub, &provider.id))
             }

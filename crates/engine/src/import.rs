@@ -22,6 +22,9 @@ use crate::{Engine, Error, Inner};
 
 mod grant;
 
+/// So much of a fingerprint tells a million tokens apart.
+const MARK_BYTES: usize = 8;
+
 /// A connection that another keeper had.
 #[derive(Clone)]
 pub struct NewConnection {
@@ -151,6 +154,15 @@ impl Engine {
             *outcome = whole(inner.import_into_existing(new, known, &means, replace, holder).await)?;
         }
         Ok(outcomes)
+    }
+}
+
+impl Engine {
+    /// A mark of a refresh token: always the same in this store, different for any other token, and telling nobody anything who
+    /// has not the store's key.
+    pub fn mark(&self, refresh_token: &str) -> String {
+        let fingerprint = self.inner.vault.fingerprint(refresh_token);
+        fingerprint.as_bytes().iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

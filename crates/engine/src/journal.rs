@@ -14,7 +14,7 @@ use vestal_core::id::{AttemptId, ConnectionId, GrantId};
 use vestal_core::journal::{Entry, Incomplete};
 use vestal_core::seal::{Field, Place};
 use vestal_core::secret::Redactor;
-use vestal_core::state::Failing;
+use vestal_core::state::{Failing, Reason, State};
 use vestal_core::store::AttemptStatus;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange};
 use vestal_oauth::read::read_token_answer_of;
@@ -182,7 +182,8 @@ impl Inner {
     }
 
     /// Before the first attempt at a connection: what others left in journals may be the refresh token that is to be sent,
-    /// or its successor, also where the store knows of no attempt. The others' wait for their own.
+    /// or its successor, also where the store knows of no attempt. The others' wait for their own. Where not all of it can be read, those
+    /// wait of which the store knows that an answer may be there.
     pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
         let left = || async {
             let entries = self.journal.entries().await?;
@@ -278,7 +279,8 @@ impl Inner {
 /// Whether the store knows of an answer that nobody has written down there.
 fn may_be_journalled(connection: &Connection) -> bool {
     let unknown = |failing: &Failing| failing.cause.is_outcome_unknown();
-    connection.lease.is_some() || connection.state.failing().is_some_and(unknown)
+    let died = matches!(&connection.state, State::NeedsReauth { reason: Reason::OutcomeUnknown { .. }, .. });
+    connection.lease.is_some() || connection.state.failing().is_some_and(unknown) || died
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,9 +11,9 @@ use vestal_core::outcome::judge_abandoned;
 use vestal_core::provider::Provider;
 use vestal_core::state::{Reason, State, Transition};
 use vestal_core::store::{Brought, Finish, Write};
+use vestal_core::token::TokenSet;
 
 use crate::change::{CONTENTION_TRIES, update_to};
-use crate::issue_token::is_fresh;
 use crate::save::Saving;
 use crate::take::{Purpose, lease_for};
 use crate::{Error, Fate, Inner, warnings};
@@ -142,8 +142,11 @@ impl Inner {
         // A clock that has jumped neither ends nor warns: both would stay.
         let trusted = !self.time.is_doubted(self.clock.uptime());
         let ends = crate::cannot_be_renewed(connection, provider);
-        if trusted && ends && !self.time.is_contradicted() && !is_fresh(connection, Some(Duration::ZERO), now)
-        {
+        let at_the_earliest = self.time.at_the_earliest(now);
+        let over = |TokenSet { access_token, expires_at, .. }: &TokenSet| {
+            access_token.is_none() || expires_at.is_some_and(|end| end <= at_the_earliest)
+        };
+        if trusted && ends && connection.grant.as_ref().is_some_and(|grant| over(&grant.tokens)) {
             let reason = Reason::NothingToRenewWith;
             let what = What::NeedsReauth { why: reason.clone() };
             if let Ok(state) = connection.state.clone().apply(Transition::Die { reason }, now) {

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use vestal_core::clock::Clock;
 use vestal_core::store::{Mark, Skew};
 
@@ -77,9 +77,10 @@ impl Time {
         state.skew.as_ref().is_some_and(|skew| skew.host == host && skew.ahead_s.abs() >= JUMP_S)
     }
 
-    /// Whether whoever told the time last was far from this clock: which of them is wrong, nobody knows.
-    pub(crate) fn is_contradicted(&self) -> bool {
-        self.state().skew.as_ref().is_some_and(|skew| skew.ahead_s.abs() >= JUMP_S)
+    /// The earlier of this clock's time and that of whoever told it last: what has ended by both has ended.
+    pub(crate) fn at_the_earliest(&self, now: Timestamp) -> Timestamp {
+        let ahead_s = self.state().skew.as_ref().map_or(0, |skew| skew.ahead_s.max(0));
+        now.checked_sub(SignedDuration::from_secs(ahead_s)).unwrap_or(Timestamp::MIN)
     }
 
     /// The clock has jumped.
@@ -232,7 +233,7 @@ mod tests {
         assert!(!time.is_doubted(later));
         time.note_answer(at(10_000), later, Some(at(2_000)), "a.example");
         assert!(!time.is_doubted(later), "the provider's may be the one that is wrong");
-        assert!(time.is_contradicted(), "but nothing ends by this clock alone");
+        assert_eq!(time.at_the_earliest(at(10_000)), at(2_000), "but nothing ends by this clock alone");
     }
 
     #[test]

@@ -86,9 +86,10 @@ pub fn request(
 pub fn read(exchange: Exchange, sent: &Redactor) -> Result<DeviceAuthorization, NoCodes> {
     let answer = match exchange {
         Exchange::Answered(answer) => answer,
-        Exchange::NotSent { detail } | Exchange::ClientUnfit { detail } | Exchange::NoAnswer { detail } => {
+        Exchange::NotSent { detail } | Exchange::NoAnswer { detail } => {
             return Err(NoCodes { detail, transient: true });
         }
+        Exchange::ClientUnfit { detail } => return Err(NoCodes { detail, transient: false }),
     };
     let status = answer.status;
     let body = Body::parse(&answer);

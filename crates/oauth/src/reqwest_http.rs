@@ -173,7 +173,9 @@ impl Http for ReqwestHttp {
     async fn send(&self, request: Request<Bytes>, deadline: Duration) -> Exchange {
         let departure = Departure::of(&request).cloned();
         let BodyMax(most) = request.extensions().get().copied().unwrap_or(BodyMax(BODY_MAX_BYTES));
-        let client = match self.client_for(ClientCertificate::of(&request)) {
+        let certificate = ClientCertificate::of(&request);
+        let shows_one = certificate.is_some();
+        let client = match self.client_for(certificate) {
             Ok(client) => client,
             Err(error @ SettingsError::Certificate { .. }) => {
                 return Exchange::ClientUnfit { detail: error.to_string() };
@@ -196,6 +198,9 @@ impl Http for ReqwestHttp {
         let Some(answered) = patience.wait(sending).await else { return late() };
         match answered {
             Ok(response) => Exchange::Answered(read(response, &patience, most).await),
+            Err(error) if let Some(alert) = refused_handshake(&error, shows_one) => Exchange::ClientUnfit {
+                detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
+            },
             Err(error) if error.is_connect() => {
                 Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
             }
@@ -204,9 +209,6 @@ impl Http for ReqwestHttp {
                 Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
             }
             Err(error) if error.is_timeout() => late(),
-            Err(error) if let Some(alert) = refused_handshake(&error) => Exchange::ClientUnfit {
-                detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
-            },
             Err(error) if is_hyper(&error, hyper::Error::is_parse) => Exchange::NoAnswer {
                 detail: format!("the head of what {host} answered cannot be read: {}", cause(error)),
             },
@@ -247,26 +249,33 @@ fn is_hyper(error: &reqwest::Error, so: fn(&hyper::Error) -> bool) -> bool {
 }
 
 /// The alert by which a server ended a handshake (RFC 8446 §6.2), if it did. Under TLS 1.3 a client's part ends first, so that
-/// its request is on the way already; the server has looked at the certificate, and at nothing that came behind it.
-fn refused_handshake(error: &reqwest::Error) -> Option<String> {
-    let inner = |source: &'_ (dyn Error + 'static)| {
-        let error = source.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?;
-        match error {
-            rustls::Error::AlertReceived(
-                alert @ (AlertDescription::HandshakeFailure
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-                | AlertDescription::AccessDenied
-                | AlertDescription::CertificateRequired),
-            ) => Some(format!("{alert:?}")),
-            _ => None,
-        }
+/// its request is on the way already; the server has looked at the certificate, and at nothing that came behind it. Where none
+/// was shown, only that one is wanted says something of the client.
+fn refused_handshake(error: &reqwest::Error, shows_one: bool) -> Option<String> {
+    let ended_by = |error: &rustls::Error| match error {
+        rustls::Error::AlertReceived(
+            alert @ (AlertDescription::HandshakeFailure
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired),
+        ) if shows_one || *alert == AlertDescription::CertificateRequired => Some(format!("{alert:?}")),
+        _ => None,
     };
-    sources(error).find_map(inner)
+    sources(error).find_map(tls_error).and_then(ended_by)
+}
+
+/// The TLS error that an error is, or that is wrapped in it.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = || {
+        let inner: &'a (dyn Error + 'static) = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+        tls_error(inner)
+    };
+    error.downcast_ref().or_else(wrapped)
 }
 
 /// What is at the bottom of an error. Of the request itself it names nothing.

@@ -25,6 +25,9 @@ const LAST_PAGE: Duration = Duration::from_secs(2);
 /// How long a program on this machine may take to accept a connection.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
+/// What the paths begin with of pages that lead on.
+const DOORS: &str = "/open/";
+
 /// A browser that came back.
 pub(crate) struct Arrival {
     /// The whole URL it came to.
@@ -109,7 +112,7 @@ impl Loopback {
         let number: String = random::<16>(entropy).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut page = self.place.redirect_uri.clone();
         page.set_query(None);
-        page.set_path(&format!("/open/{number}"));
+        page.set_path(&format!("{DOORS}{number}"));
         let door = Door { path: page.path().to_owned(), to: to.clone() };
         *self.place.door.lock().unwrap_or_else(PoisonError::into_inner) = Some(door);
         page
@@ -192,6 +195,11 @@ async fn arrive(State(place): State<Arc<Place>>, method: Method, uri: Uri) -> Re
             (header::REFERRER_POLICY, "no-referrer"),
         ];
         return (StatusCode::SEE_OTHER, headers).into_response();
+    }
+    if uri.path().starts_with(DOORS) {
+        let text = "Use the address that the terminal shows, or start again there.".to_owned();
+        return Page { title: "This page was opened already", text, status: StatusCode::GONE }
+            .into_response();
     }
     if uri.path() != place.redirect_uri.path() {
         return (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response();
@@ -300,12 +308,12 @@ mod tests {
         assert!(
             page.as_str().starts_with(&format!("http://localhost:{port}/open/")) && page.query().is_none()
         );
-        assert!(get(port, "/open/").await.starts_with("HTTP/1.1 404"));
+        assert!(get(port, "/open/").await.starts_with("HTTP/1.1 410"));
         let sent_on = get(port, page.path()).await;
         assert!(sent_on.starts_with("HTTP/1.1 303"), "{sent_on}");
         assert!(sent_on.contains(&format!("location: {to}\r\n")), "{sent_on}");
         assert!(sent_on.contains("referrer-policy: no-referrer"), "{sent_on}");
-        assert!(get(port, page.path()).await.starts_with("HTTP/1.1 404"), "it is for one only");
+        assert!(get(port, page.path()).await.starts_with("HTTP/1.1 410"), "it is for one only");
         loopback.close().await;
     }
 

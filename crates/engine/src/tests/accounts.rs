@@ -110,6 +110,20 @@ async fn where_no_id_token_comes_the_userinfo_endpoint_is_asked_whose_a_consent_
     };
     consent(&["openid", "offline_access"]).await.unwrap();
     consent(&["openid", "offline_access"]).await.expect("it is the same account");
+    // One that names no scope has granted what was asked for. Its token is unknown to the API, which says so.
+    answer(&world, "unknown", None);
+    let error = consent(&["openid", "offline_access"]).await.unwrap_err();
+    assert!(matches!(error, Error::UnknownAccount { .. }), "{error:?}");
+    answer(&world, "unknown", None);
+    let alice = Trouble::answer(StatusCode::OK, "application/json", r#"{"sub":"alice"}"#.to_owned());
+    world
+        .wire
+        .sandbox
+        .lock()
+        .unwrap()
+        .add_fault(Fault::at(Endpoint::Resource, Trouble::AnswerUnprocessed(alice)));
+    let error = consent(&["openid", "offline_access"]).await.unwrap_err();
+    assert!(matches!(error, Error::AnotherAccount { .. }), "it was asked: {error:?}");
     let bob = Trouble::answer(StatusCode::OK, "application/json", r#"{"sub":"bob"}"#.to_owned());
     let fault = Fault::at(Endpoint::Resource, Trouble::AnswerUnprocessed(bob));
     world.wire.sandbox.lock().unwrap().add_fault(fault);

@@ -212,7 +212,9 @@ async fn import(
         let path = args.file.clone().unwrap_or_else(|| "-".into());
         let from = source::open(&path, &read, &mut bytes)?;
         let (format, name) = (args.from, args.name.clone());
-        tokio::task::spawn_blocking(move || source::read_all(format, name.as_ref(), from, now, &send))
+        let engine = vestal.engine.clone();
+        let mark = move |token: &str| engine.mark(token);
+        tokio::task::spawn_blocking(move || source::read_all(format, name.as_ref(), from, now, &mark, &send))
     };
     let report = Report::new(context.output, bytes);
     let mut importer = Importer::new(args, vestal, context, report).await?;

@@ -277,12 +277,9 @@ async fn many(
             None => Ok(()),
         }
     };
+    let begun_at = vestal.engine.now();
     let (outcomes, damage) = by_schedule(vestal, calendar).await?;
-    let mut done = HashSet::new();
     for (name, outcome) in outcomes {
-        if outcome.is_ok() {
-            done.insert(name.clone());
-        }
         tell(name, outcome)?;
     }
     let mut queue = Queue { damage, ..Queue::new(vestal, which) };
@@ -291,7 +288,8 @@ async fn many(
         while under_way.len() < AT_ONCE
             && let Some(connection) = queue.next().await?
         {
-            if is_well(&connection) && !done.contains(&connection.name) {
+            let done = connection.grant.as_ref().is_some_and(|grant| grant.tokens.issued_at >= begun_at);
+            if is_well(&connection) && !done {
                 under_way.spawn(refresh_unless_done(vestal.engine.clone(), connection));
             }
         }

@@ -37,13 +37,17 @@ pub(super) async fn consent(
     };
     context.output.note(next);
     let came = async {
+        let mut told = false;
         loop {
             let arrival = loopback.next().await?;
             if is_ours(&arrival.url, &request.state) {
                 return Some(arrival);
             }
             if let Some(said) = stateless(&arrival.url) {
-                context.output.warn(format_args!("{said}; still waiting for the right one …"));
+                // Told once: any page can send a browser here, again and again.
+                if !std::mem::replace(&mut told, true) {
+                    context.output.warn(format_args!("{said}"));
+                }
             }
             // Somebody else's, or an old one: nothing to give up for.
             let _ = arrival.reply.send(Page {

@@ -60,11 +60,12 @@ pub(super) fn read_all(
     name: Option<&ConnectionName>,
     from: Counted,
     now: Timestamp,
+    mark: &csv::Mark,
     send: &mpsc::Sender<Vec<Found>>,
 ) -> Result<(), Failure> {
     match format {
         Format::Jsonl => in_batches(found::json_lines(BufReader::with_capacity(1 << 16, from), now), send),
-        Format::Csv => in_batches(csv::rows(from, now), send),
+        Format::Csv => in_batches(csv::rows(from, now, mark), send),
         Format::GoogleAuthorizedUser => whole(google::read(&text(from)?, name), send),
         Format::OidcAgent => whole(oidc_agent::read(&text(from)?, name), send),
         Format::Pizauth => whole(pizauth::read(&all_bytes(from)?), send),
