@@ -14,6 +14,7 @@ const BY_CARGO: &[&str] = &[
     "cargo xtask package",
     "cargo xtask prove",
     "cargo xtask bench token",
+    "cargo xtask bench cli",
     "cargo xtask bench refresh",
     "cargo run --release -p opt-in-form -- --connection shop --list 06a9ca5a-0d34-4a9c-9d5f-1f5d1d2a8f01",
     "cargo run -p opt-in-form --example sandbox",

@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: each figure is a ratio to a baseline measured in the same run, so that it means the same on every machine.
 
 mod cli;
+mod oidc_agent;
 mod processes;
+mod provider;
 mod refresh;
 mod token;
 

@@ -82,6 +82,16 @@ pub(crate) const FOR_PROOFS: &[Need] = &[
     },
 ];
 
+/// What `cargo xtask bench` needs besides.
+pub(crate) const FOR_BENCHES: &[Need] = &[Need {
+    name: "oidc-agent",
+    why: "what a token costs is compared with it",
+    place: "/usr/bin (Debian package oidc-agent-cli)",
+    by_hand: "sudo apt-get install oidc-agent-cli",
+    is_there: || quiet(Command::new("oidc-token").arg("--version")).is_ok(),
+    install: || install_package("oidc-agent-cli"),
+}];
+
 /// What `cargo xtask fuzz` needs.
 pub(crate) const FOR_FUZZING: &[Need] = &[Need {
     name: "a C++ compiler",

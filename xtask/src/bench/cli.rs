@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use super::oidc_agent::Agent;
+use super::provider::Provider;
 use super::token::Home;
 use super::{Allowed, Figure, milliseconds, processes};
 use crate::process::must;
@@ -24,6 +26,7 @@ const COMMANDS: &[(&[&str], Allowed)] = &[
 
 pub(super) fn measure() -> Result<Vec<Figure>> {
     install::see_to(install::FOR_TESTS)?;
+    install::see_to(install::FOR_BENCHES)?;
     let vestal = vestal::build("release")?;
     HOME.connect(&vestal)?;
     fill(&vestal)?;
@@ -40,7 +43,22 @@ pub(super) fn measure() -> Result<Vec<Figure>> {
             allowed: *allowed,
         })
     };
-    COMMANDS.iter().map(figure).collect()
+    let mut figures = COMMANDS.iter().map(figure).collect::<Result<Vec<_>>>()?;
+    figures.push(beside_oidc_agent(&vestal)?);
+    Ok(figures)
+}
+
+/// The same for a token as another keeper of tokens has it done: it asks a daemon, ours looks into the store.
+fn beside_oidc_agent(vestal: &Path) -> Result<Figure> {
+    let agent = Agent::start(&Provider::start()?)?;
+    let times = processes::compare(&mut agent.token(), HOME.command(vestal).args(["token", "bench"]))?;
+    Ok(Figure {
+        what: format!("`vestal token bench`, {CONNECTIONS} connections / `oidc-token bench`, one account"),
+        baseline: milliseconds(times.baseline),
+        measured: milliseconds(times.subject),
+        ratio: times.subject.as_secs_f64() / times.baseline.as_secs_f64(),
+        allowed: Allowed::Anything,
+    })
 }
 
 /// Imports the others. They are paused: none is to be refreshed meanwhile.
