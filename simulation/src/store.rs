@@ -95,6 +95,7 @@ macro_rules! with_plain_methods {
         $then! {
             reads {
                 identity() -> Option<StoreIdentity>;
+                sealed(after: Option<ConnectionId>, limit: u32) -> SealedPage;
                 client(id: ClientId) -> Option<Client>;
                 client_named(name: &str) -> Option<Client>;
                 clients() -> Clients;
@@ -113,6 +114,8 @@ macro_rules! with_plain_methods {
             }
             writes {
                 claim_identity(identity: &StoreIdentity) -> StoreIdentity;
+                replace_identity(old: &StoreIdentity, new: &StoreIdentity) -> bool;
+                reseal(reseals: Vec<Reseal>) -> u64;
                 add_client(client: &Client) -> Add;
                 update_client(update: &ClientUpdate) -> bool;
                 set_mark(mark: &Mark) -> ();

@@ -5,96 +5,30 @@
 //! one back. 192-bit nonces are drawn at random: collisions stay out of reach at any size of fleet.
 //!
 //! Layout of a sealed value: version (1 byte), key id (8), nonce (24), ciphertext and tag.
+//!
+//! Any key of the ring opens. Which one seals is said by the store, for all who use it: the one that its identity is
+//! sealed with.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{Aead, Payload};
 use secrecy::SecretString;
-use sha2::Sha256;
 use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::clock::{Entropy, random};
 use crate::id::{GrantId, StoreId};
 
+mod keys;
+
+use keys::{KEY_ID_BYTES, prf};
+pub use keys::{KEYS_MAX, KeyId, KeyRing, MASTER_KEY_BYTES, MasterKey, NotAKeyId, NotAMasterKey, NotKeys};
+
 const VERSION: u8 = 1;
-const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
-
-/// The length of a master key, in bytes.
-pub const MASTER_KEY_BYTES: usize = 32;
-
-/// The public name of a master key, derived from it; written in front of every value it seals.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; KEY_ID_BYTES]);
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-/// A key that seals. Never lies inside the database that it locks.
-pub struct MasterKey {
-    id: KeyId,
-    cipher: XChaCha20Poly1305,
-}
-
-/// A text that is not a master key.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a master key is 32 random bytes in base64 (44 characters); this is not")]
-pub struct NotAMasterKey;
-
-impl MasterKey {
-    /// The key with these bytes.
-    pub fn from_bytes(bytes: &[u8; MASTER_KEY_BYTES]) -> Self {
-        let mut cipher_key = prf(bytes, b"vestal/v1/seal");
-        let cipher = XChaCha20Poly1305::new(&cipher_key.into());
-        cipher_key.zeroize();
-        let mut id = [0; KEY_ID_BYTES];
-        id.copy_from_slice(&prf(bytes, b"vestal/v1/key-id")[..KEY_ID_BYTES]);
-        Self { id: KeyId(id), cipher }
-    }
-
-    /// Reads a key as [`MasterKey::generate`] writes it; white space around it is allowed.
-    ///
-    /// # Errors
-    ///
-    /// When the text is not 32 bytes in base64.
-    pub fn parse(text: &str) -> Result<Self, NotAMasterKey> {
-        let bytes = Zeroizing::new(BASE64.decode(text.trim()).map_err(|_| NotAMasterKey)?);
-        let bytes = <&[u8; MASTER_KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| NotAMasterKey)?;
-        Ok(Self::from_bytes(bytes))
-    }
-
-    /// The text of a new key: 32 random bytes in base64.
-    pub fn generate(entropy: &dyn Entropy) -> SecretString {
-        let bytes = Zeroizing::new(random::<MASTER_KEY_BYTES>(entropy));
-        BASE64.encode(bytes.as_slice()).into()
-    }
-
-    /// The key's public name.
-    pub fn id(&self) -> KeyId {
-        self.id
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({})", self.id)
-    }
-}
 
 /// What a sealed value is: part of what it is bound to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,6 +54,22 @@ pub enum Field {
     GrantMeans = 10,
     /// The key of [`Vault::fingerprint`].
     FingerprintKey = 8,
+}
+
+impl Field {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::AccessToken,
+        Self::RefreshToken,
+        Self::IdToken,
+        Self::Extra,
+        Self::ClientSecret,
+        Self::CodeVerifier,
+        Self::RawAnswer,
+        Self::JournalAnswer,
+        Self::GrantMeans,
+        Self::FingerprintKey,
+    ];
 }
 
 /// The place a sealed value belongs to. Opened anywhere else, it is corrupt.
@@ -151,6 +101,26 @@ impl Sealed {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The key that it was sealed with.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Corrupt`] and [`OpenError::UnknownFormat`].
+    pub fn key(&self) -> Result<KeyId, OpenError> {
+        self.parts().map(|(key, ..)| key)
+    }
+
+    /// The key, the nonce and the ciphertext.
+    fn parts(&self) -> Result<(KeyId, &[u8; NONCE_BYTES], &[u8]), OpenError> {
+        let (&version, rest) = self.0.split_first().ok_or(OpenError::Corrupt)?;
+        if version != VERSION {
+            return Err(OpenError::UnknownFormat(version));
+        }
+        let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or(OpenError::Corrupt)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Corrupt)?;
+        Ok((KeyId::from_bytes(*id), nonce, ciphertext))
+    }
 }
 
 impl fmt::Debug for Sealed {
@@ -173,54 +143,32 @@ pub enum OpenError {
     UnknownFormat(u8),
 }
 
-/// The master keys in use. The first one seals; any of them opens.
-#[derive(Debug)]
-pub struct KeyRing {
-    first: MasterKey,
-    others: Vec<MasterKey>,
+fn seal(key: &MasterKey, store: StoreId, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Sealed {
+    let nonce = random::<NONCE_BYTES>(entropy);
+    let aad = additional_data(store, place);
+    let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + 16);
+    sealed.push(VERSION);
+    sealed.extend_from_slice(key.id().as_bytes());
+    sealed.extend_from_slice(&nonce);
+    let payload = Payload { msg: plain, aad: &aad };
+    match key.cipher().encrypt(&XNonce::from(nonce), payload) {
+        Ok(ciphertext) => sealed.extend_from_slice(&ciphertext),
+        // The cipher refuses only what is longer than 256 GiB; every body is bounded long before.
+        Err(_) => unreachable!("a value of {} bytes is within the cipher's bounds", plain.len()),
+    }
+    Sealed(sealed)
 }
 
-impl KeyRing {
-    /// A ring that seals with `first` and opens with any.
-    pub fn new(first: MasterKey, others: Vec<MasterKey>) -> Self {
-        Self { first, others }
-    }
-
-    fn seal(&self, store: StoreId, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Sealed {
-        let nonce = random::<NONCE_BYTES>(entropy);
-        let aad = additional_data(store, place);
-        let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + 16);
-        sealed.push(VERSION);
-        sealed.extend_from_slice(&self.first.id.0);
-        sealed.extend_from_slice(&nonce);
-        let payload = Payload { msg: plain, aad: &aad };
-        match self.first.cipher.encrypt(&XNonce::from(nonce), payload) {
-            Ok(ciphertext) => sealed.extend_from_slice(&ciphertext),
-            // The cipher refuses only what is longer than 256 GiB; every body is bounded long before.
-            Err(_) => unreachable!("a value of {} bytes is within the cipher's bounds", plain.len()),
-        }
-        Sealed(sealed)
-    }
-
-    fn open(
-        &self,
-        store: StoreId,
-        place: &Place<'_>,
-        sealed: &Sealed,
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (&version, rest) = sealed.0.split_first().ok_or(OpenError::Corrupt)?;
-        if version != VERSION {
-            return Err(OpenError::UnknownFormat(version));
-        }
-        let (id, rest) = rest.split_first_chunk::<KEY_ID_BYTES>().ok_or(OpenError::Corrupt)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Corrupt)?;
-        let key = std::iter::once(&self.first)
-            .chain(&self.others)
-            .find(|key| key.id.0 == *id)
-            .ok_or(OpenError::KeyMissing(KeyId(*id)))?;
-        let payload = Payload { msg: ciphertext, aad: &additional_data(store, place) };
-        key.cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| OpenError::Corrupt)
-    }
+fn open(
+    ring: &KeyRing,
+    store: StoreId,
+    place: &Place<'_>,
+    sealed: &Sealed,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let (id, nonce, ciphertext) = sealed.parts()?;
+    let key = ring.find(id).ok_or(OpenError::KeyMissing(id))?;
+    let payload = Payload { msg: ciphertext, aad: &additional_data(store, place) };
+    key.cipher().decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| OpenError::Corrupt)
 }
 
 fn additional_data(store: StoreId, place: &Place<'_>) -> Vec<u8> {
@@ -267,30 +215,36 @@ pub struct StoreIdentity {
     pub fingerprint_key: Sealed,
 }
 
-/// Seals and opens the values of one store.
+/// Seals and opens the values of one store. Its keys can be exchanged while it is in use.
 pub struct Vault {
-    ring: KeyRing,
+    keys: RwLock<Keys>,
     store: StoreId,
     fingerprint_key: Zeroizing<Vec<u8>>,
 }
 
+/// The keys of a vault. It forgets none: a value may be on its way that only that one opens.
+#[derive(Debug)]
+struct Keys {
+    ring: KeyRing,
+    /// The one that seals.
+    sealing: Arc<MasterKey>,
+}
+
 impl Vault {
-    /// The identity for a new store.
+    /// The identity for a new store, which the newest key of the ring is to seal.
     pub fn found(ring: &KeyRing, store: StoreId, entropy: &dyn Entropy) -> StoreIdentity {
         let key = Zeroizing::new(random::<32>(entropy));
-        let fingerprint_key = ring.seal(store, &fingerprint_key_place(store), key.as_slice(), entropy);
-        StoreIdentity { id: store, fingerprint_key }
+        identity(ring.newest(), store, &key[..], entropy)
     }
 
     /// Unlocks a store.
     ///
     /// # Errors
     ///
-    /// [`OpenError::KeyMissing`] when this is not the store's master key.
+    /// [`OpenError::KeyMissing`] when its master key is not on the ring.
     pub fn unlock(ring: KeyRing, identity: &StoreIdentity) -> Result<Self, OpenError> {
-        let place = fingerprint_key_place(identity.id);
-        let fingerprint_key = ring.open(identity.id, &place, &identity.fingerprint_key)?;
-        Ok(Self { ring, store: identity.id, fingerprint_key })
+        let (fingerprint_key, sealing) = open_identity(&ring, identity)?;
+        Ok(Self { keys: RwLock::new(Keys { ring, sealing }), store: identity.id, fingerprint_key })
     }
 
     /// The store this vault belongs to.
@@ -298,9 +252,51 @@ impl Vault {
         self.store
     }
 
+    /// The keys that it opens with, the newest last.
+    pub fn holds(&self) -> Vec<KeyId> {
+        self.read(|keys| keys.ring.ids())
+    }
+
+    /// The key that it seals with.
+    pub fn seals_with(&self) -> KeyId {
+        self.read(|keys| keys.sealing.id())
+    }
+
+    /// Opens with these too from now on.
+    pub fn add(&self, ring: &KeyRing) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.ring = keys.ring.joined_with(ring);
+    }
+
+    /// Seals from now on with the key that the store's identity is sealed with. Returns whether that is another one than
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::KeyMissing`] when it does not hold that one; [`OpenError::Corrupt`] when this is another store's
+    /// identity, or none. Then it seals as before.
+    pub fn follow(&self, identity: &StoreIdentity) -> Result<bool, OpenError> {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let (fingerprint_key, sealing) = open_identity(&keys.ring, identity)?;
+        if identity.id != self.store || fingerprint_key != self.fingerprint_key {
+            return Err(OpenError::Corrupt);
+        }
+        let changed = sealing.id() != keys.sealing.id();
+        keys.sealing = sealing;
+        Ok(changed)
+    }
+
+    /// The store's identity, sealed with a key that it holds: what makes everybody seal with that one. `None` where it does
+    /// not hold it.
+    pub fn identity_under(&self, key: KeyId, entropy: &dyn Entropy) -> Option<StoreIdentity> {
+        let key = self.read(|keys| keys.ring.find(key).cloned())?;
+        Some(identity(&key, self.store, &self.fingerprint_key, entropy))
+    }
+
     /// Seals a value for one place.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Sealed {
-        self.ring.seal(self.store, place, plain, entropy)
+        let key = self.read(|keys| Arc::clone(&keys.sealing));
+        seal(&key, self.store, place, plain, entropy)
     }
 
     /// Opens a value that was sealed for this place.
@@ -309,7 +305,7 @@ impl Vault {
     ///
     /// See [`OpenError`].
     pub fn open(&self, place: &Place<'_>, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        self.ring.open(self.store, place, sealed)
+        self.read(|keys| open(&keys.ring, self.store, place, sealed))
     }
 
     /// Opens a text that was sealed for this place.
@@ -328,23 +324,43 @@ impl Vault {
     pub fn fingerprint(&self, refresh_token: &str) -> Fingerprint {
         Fingerprint(prf(&self.fingerprint_key, refresh_token.as_bytes()))
     }
+
+    /// What panics while it writes here has changed nothing yet.
+    fn read<T>(&self, read: impl FnOnce(&Keys) -> T) -> T {
+        read(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vault({}, {:?})", self.store, self.ring)
+        self.read(|keys| write!(f, "Vault({}, {keys:?})", self.store))
     }
+}
+
+fn identity(
+    key: &MasterKey,
+    store: StoreId,
+    fingerprint_key: &[u8],
+    entropy: &dyn Entropy,
+) -> StoreIdentity {
+    let place = fingerprint_key_place(store);
+    StoreIdentity { id: store, fingerprint_key: seal(key, store, &place, fingerprint_key, entropy) }
+}
+
+/// The fingerprint key, and the master key that it is sealed with.
+fn open_identity(
+    ring: &KeyRing,
+    identity: &StoreIdentity,
+) -> Result<(Zeroizing<Vec<u8>>, Arc<MasterKey>), OpenError> {
+    let sealed = &identity.fingerprint_key;
+    let fingerprint_key = open(ring, identity.id, &fingerprint_key_place(identity.id), sealed)?;
+    let id = sealed.key()?;
+    let sealing = ring.find(id).ok_or(OpenError::KeyMissing(id))?;
+    Ok((fingerprint_key, Arc::clone(sealing)))
 }
 
 fn fingerprint_key_place(store: StoreId) -> Place<'static> {
     Place { owner: store.as_uuid(), field: Field::FingerprintKey, grant: None, generation: 0, bound: "" }
-}
-
-fn prf(key: &[u8], message: &[u8]) -> [u8; 32] {
-    match Hmac::<Sha256>::new_from_slice(key) {
-        Ok(mac) => mac.chain_update(message).finalize().into_bytes().into(),
-        Err(_) => unreachable!("HMAC takes a key of any length"),
-    }
 }
 
 #[cfg(test)]

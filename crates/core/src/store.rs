@@ -22,6 +22,10 @@ use crate::site::Site;
 use crate::state::State;
 use crate::token::{Candidate, Grant, TokenSet};
 
+mod sealed;
+
+pub use sealed::{DamagedRow, EarlierTokens, Reseal, SealedOf, SealedOwner, SealedPage};
+
 /// A place that keeps connections.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -30,6 +34,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes this the store's identity unless it has one, and returns the one it has.
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError>;
+
+    /// Makes this the store's identity where `old` is the one it has. `false` where that is another.
+    async fn replace_identity(&self, old: &StoreIdentity, new: &StoreIdentity) -> Result<bool, StoreError>;
+
+    /// All that is sealed of the connections with identifiers after `after`, in order, at most `limit` of them. One that is
+    /// damaged keeps none of the others from being read.
+    async fn sealed(&self, after: Option<ConnectionId>, limit: u32) -> Result<SealedPage, StoreError>;
+
+    /// Puts what was sealed anew in the place of what it was, in one transaction; what is not there any more stays as it is.
+    /// Returns how many values were replaced. Not a new revision of a connection, of which nothing is said that was not before;
+    /// but one of a client, so that nobody writes back what was read earlier.
+    async fn reseal(&self, reseals: Vec<Reseal>) -> Result<u64, StoreError>;
 
     /// Adds a client.
     async fn add_client(&self, client: &Client) -> Result<Add, StoreError>;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, GrantId};
-use crate::seal::{Fingerprint, Sealed};
+use crate::seal::{Field, Fingerprint, Sealed};
 use crate::site::Site;
 
 /// A successful token answer (RFC 6749 §5.1), in the clear, as tolerant reading understood it.
@@ -227,6 +227,27 @@ impl TokenSet {
         Duration::try_from(life).ok()
     }
 
+    /// All that is sealed in it.
+    pub fn sealed(&self) -> impl Iterator<Item = (Field, &Sealed)> {
+        let refresh_token = self.refresh_token.as_ref().map(|token| &token.sealed);
+        [
+            (Field::AccessToken, self.access_token.as_ref()),
+            (Field::RefreshToken, refresh_token),
+            (Field::IdToken, self.id_token.as_ref()),
+            (Field::Extra, self.extra.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(field, sealed)| Some((field, sealed?)))
+    }
+
+    /// The same, to be changed.
+    pub fn sealed_mut(&mut self) -> impl Iterator<Item = &mut Sealed> {
+        let refresh_token = self.refresh_token.as_mut().map(|token| &mut token.sealed);
+        [self.access_token.as_mut(), refresh_token, self.id_token.as_mut(), self.extra.as_mut()]
+            .into_iter()
+            .flatten()
+    }
+
     /// Whether it was issued in the future: the clock was set back since, and nobody knows how old it is.
     pub fn is_from_the_future(&self, now: Timestamp) -> bool {
         self.issued_at > saturating_add(now, LARGEST_SKEW)
@@ -258,6 +279,9 @@ pub struct Candidate {
     pub kept_at: Timestamp,
     /// Why it was not applied.
     pub why: WhyCandidate,
+    /// The grant and the generation of that attempt, which it is sealed for; `None` where nobody knows any more, since it was
+    /// kept by an earlier version.
+    pub sealed_for: Option<(GrantId, u64)>,
     /// What it holds.
     pub answer: CandidateAnswer,
 }

@@ -178,8 +178,13 @@ impl Decision {
     ) {
         let what = What::CandidateKept { attempt: attempt.id, why };
         self.events.push(Event { connection: connection.id, at: now, what });
-        self.brought =
-            Brought::Candidate(Box::new(Candidate { attempt: attempt.id, kept_at: now, why, answer }));
+        self.brought = Brought::Candidate(Box::new(Candidate {
+            attempt: attempt.id,
+            kept_at: now,
+            why,
+            sealed_for: Some((attempt.grant, attempt.generation)),
+            answer,
+        }));
     }
 
     fn shift(&mut self, connection: &Connection, attempt: &Attempt, transition: Transition, now: Timestamp) {

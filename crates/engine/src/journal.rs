@@ -225,6 +225,9 @@ impl Inner {
         let provider = self.facts_of(&client)?;
         // The refresh token that it was got with stays where it brought no other.
         let stored = connection.grant.as_ref().filter(|grant| grant.id == attempt.grant);
+        if let Some(grant) = stored {
+            self.check_keys(&connection, grant)?;
+        }
         let consumed = stored.filter(|grant| {
             grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint) == attempt.fingerprint
         });

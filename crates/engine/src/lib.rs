@@ -9,6 +9,7 @@
 //! - [`disconnect`](Engine::disconnect): revoke and forget
 //! - [`import`](Engine::import): take over what another keeper had; [`export`](Engine::export): give it away
 //! - [`pause`](Engine::pause), and resume; [`set`](Engine::set): the policy and the tags
+//! - [`reseal`](Engine::walk_connections): with another master key, while all of this goes on
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
@@ -50,6 +51,7 @@ mod quotas;
 mod refresh;
 mod reject;
 mod replan;
+mod reseal;
 mod save;
 mod secrets;
 mod serve;
@@ -98,6 +100,7 @@ pub use look::Pass;
 pub use manage::NewClient;
 pub use refresh::Refreshed;
 pub use reject::Rejection;
+pub use reseal::{Left, Walk, Walked};
 pub use set::Changes;
 
 /// Everything the engine works with.
@@ -283,6 +286,11 @@ impl Engine {
     /// Where connections are kept.
     pub fn store(&self) -> &dyn Store {
         &*self.inner.store
+    }
+
+    /// What seals and opens.
+    pub fn vault(&self) -> &Vault {
+        &self.inner.vault
     }
 
     /// What is known of providers.

@@ -114,20 +114,22 @@ impl Inner {
         trigger: Trigger,
         mut saving: Saving,
     ) -> Result<Connection, Error> {
-        let raw = reading.raw.as_ref().map(|bytes| {
-            let place = place(connection.id, Field::RawAnswer, attempt.grant, attempt.generation);
-            self.vault.seal(&place, bytes, &*self.entropy)
-        });
+        // Anew for each try, which may be long after the first: with the key that seals then.
+        let id = connection.id;
+        let raw = || {
+            let place = place(id, Field::RawAnswer, attempt.grant, attempt.generation);
+            reading.raw.as_ref().map(|bytes| self.vault.seal(&place, bytes, &*self.entropy))
+        };
         let mut moved = 0;
         loop {
             let now = self.clock.now();
             let mut decision = self.decide(&connection, attempt, &reading.reply, cargo, trigger);
-            if let (Brought::Nothing, Some(raw)) = (&decision.brought, &raw) {
+            if let (Brought::Nothing, Some(raw)) = (&decision.brought, raw()) {
                 let why = match reading.reply.holds_tokens() {
                     true => WhyCandidate::HoldsTokens,
                     false => WhyCandidate::Unreadable,
                 };
-                decision.keep(&connection, attempt, now, why, CandidateAnswer::Raw(raw.clone()));
+                decision.keep(&connection, attempt, now, why, CandidateAnswer::Raw(raw));
             }
             if let Some(detail) = decision.refusal(&connection)
                 && cargo.provider.reuse() != Reuse::Harmless

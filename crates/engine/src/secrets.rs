@@ -91,6 +91,20 @@ impl Inner {
         self.open_text(&place, &stored.sealed, what).map(Some)
     }
 
+    /// Fails where a key is lacking that something of a grant is sealed with. Nothing is wrong with that, and nothing must be
+    /// written in its place.
+    pub(crate) fn check_keys(&self, connection: &Connection, grant: &Grant) -> Result<(), Error> {
+        let holds = self.vault.holds();
+        let values = grant.means.iter().chain(grant.tokens.sealed().map(|(_, sealed)| sealed));
+        match values.filter_map(|sealed| sealed.key().ok()).find(|key| !holds.contains(key)) {
+            Some(key) => Err(Error::Sealed {
+                what: format!("what is stored of {:?}", connection.name),
+                source: OpenError::KeyMissing(key),
+            }),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn open_text(
         &self,
         place: &Place<'_>,

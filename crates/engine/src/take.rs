@@ -287,6 +287,7 @@ impl Inner {
         };
         let provider = &opened.provider;
         let (endpoints, requests) = (&client.endpoints, &provider.requests);
+        self.check_keys(connection, grant)?;
         let refresh_token = self.refresh_token(connection, grant, &client)?;
         let means = self.means(connection, grant, &client)?;
         let alone = |subject| {

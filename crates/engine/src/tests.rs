@@ -13,6 +13,7 @@ mod learning;
 mod quotas;
 mod races;
 mod refreshing;
+mod resealing;
 mod saving;
 mod setting;
 mod sites;

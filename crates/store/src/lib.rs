@@ -13,6 +13,7 @@ pub mod journal;
 mod keeper;
 mod memory;
 pub mod nodes;
+pub mod rotation;
 mod rules;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -2,28 +2,54 @@
 //!
 //! Each process holds an exclusive lock on a file that bears its node's id, for as long as it lives. The system
 //! drops the lock when the process ends, however it ends; so a file that can be locked belongs to nobody. It says which
-//! file it is: a copy of one, which nobody has locked either, tells nothing.
+//! file it is: a copy of one, which nobody has locked either, tells nothing. Behind that it says which master keys the
+//! process holds: a new one must open everywhere before it seals anywhere.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use vestal_core::id::NodeId;
+use vestal_core::seal::KeyId;
 
 use crate::file_id::FileId;
 use crate::keeper::{create_file, make_folder};
 
 const EXTENSION: &str = "node";
 
-/// More than any [`FileId`] takes.
-const IDENTITY_MAX_BYTES: u64 = 64;
+/// More than any file has.
+const MAX_BYTES: u64 = 4096;
 
 /// The file of a node that lives. Goes away when it is dropped.
 #[derive(Debug)]
 pub struct NodeFile {
     path: PathBuf,
     /// Holds the lock until the node is gone.
-    _locked: File,
+    locked: File,
+    /// Where in it begins what the process tells; `None` where the disk took not even what is before that.
+    told_at: Option<u64>,
+}
+
+/// What a process tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its number, as it sees it.
+    pub pid: u32,
+    /// The master keys that it opens with.
+    pub holds: Vec<KeyId>,
+    /// The one that it seals with.
+    pub seals: KeyId,
+}
+
+/// A node whose process lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Living {
+    /// The node.
+    pub node: NodeId,
+    /// What it tells; `None` where it could not.
+    pub told: Option<Told>,
 }
 
 impl NodeFile {
@@ -40,14 +66,28 @@ impl NodeFile {
         let locked = create_file(&starting)?;
         let path = path(dir, node);
         // Where the disk is full it stays empty, and tells that the node lives, though not that it is gone.
-        let _ = (&locked).write_all(identity(&locked)?.as_bytes());
+        let identity = format!("{}\n", identity(&locked)?);
+        let told_at = (&locked).write_all(identity.as_bytes()).ok().map(|()| identity.len() as u64);
         let held = locked.try_lock().map_err(io::Error::from).and_then(|()| fs::rename(&starting, &path));
         if let Err(error) = held {
             // What went wrong first is what to tell; the leftover harms nobody.
             let _ = fs::remove_file(&starting);
             return Err(error);
         }
-        Ok(Self { path, _locked: locked })
+        Ok(Self { path, locked, told_at })
+    }
+
+    /// Says this instead of what it said before.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written. Then others take it that nothing was said, or what was said before.
+    pub fn tell(&self, told: &Told) -> io::Result<()> {
+        let at = self.told_at.ok_or(io::ErrorKind::StorageFull)?;
+        let mut line = serde_json::to_vec(told)?;
+        line.push(b'\n');
+        // What is left behind it of a longer one is not read.
+        self.locked.write_all_at(&line, at)
     }
 }
 
@@ -65,26 +105,42 @@ impl Drop for NodeFile {
 ///
 /// When the folder cannot be read.
 pub fn gone_nodes(dir: &Path) -> io::Result<Vec<NodeId>> {
+    let signs = signs(dir)?;
+    Ok(signs.into_iter().filter(|(_, sign, _)| *sign == Sign::Gone).map(|(node, ..)| node).collect())
+}
+
+/// The nodes in this folder whose process lives, and what they tell.
+///
+/// # Errors
+///
+/// When the folder cannot be read.
+pub fn living_nodes(dir: &Path) -> io::Result<Vec<Living>> {
+    let signs = signs(dir)?;
+    let living = signs.into_iter().filter(|(_, sign, _)| *sign == Sign::Lives);
+    Ok(living.map(|(node, _, told)| Living { node, told }).collect())
+}
+
+/// What this folder tells of all nodes.
+fn signs(dir: &Path) -> io::Result<Vec<(NodeId, Sign, Option<Told>)>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut gone = Vec::new();
+    let mut signs = Vec::new();
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != EXTENSION) {
             continue;
         }
         let Some(node) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()) else { continue };
-        match sign_of(dir, node) {
-            Ok(Sign::Gone) => gone.push(node),
-            Ok(Sign::Lives | Sign::None) => {}
+        match look_at(dir, node) {
+            Ok((sign, told)) => signs.push((node, sign, told)),
             Err(error) => {
                 tracing::debug!(path = %path.display(), %error, "whether a node is gone cannot be seen");
             }
         }
     }
-    Ok(gone)
+    Ok(signs)
 }
 
 /// What a folder tells of one node.
@@ -104,23 +160,31 @@ pub enum Sign {
 ///
 /// When its file cannot be read.
 pub fn sign_of(dir: &Path, node: NodeId) -> io::Result<Sign> {
-    let file = match File::open(path(dir, node)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Sign::None),
-        file => file?,
-    };
-    sign(&file)
+    look_at(dir, node).map(|(sign, _)| sign)
 }
 
-fn sign(file: &File) -> io::Result<Sign> {
+/// What this folder tells of a node, and what the node does.
+fn look_at(dir: &Path, node: NodeId) -> io::Result<(Sign, Option<Told>)> {
+    let file = match File::open(path(dir, node)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Sign::None, None)),
+        file => file?,
+    };
     // A shared lock, so that two who look at the same time do not take each other for the node.
-    match file.try_lock_shared() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Sign::Lives),
+    let lives = match file.try_lock_shared() {
+        Ok(()) => false,
+        Err(TryLockError::WouldBlock) => true,
         Err(TryLockError::Error(error)) => return Err(error),
-    }
+    };
     let mut said = Vec::new();
-    file.take(IDENTITY_MAX_BYTES).read_to_end(&mut said)?;
-    Ok(if said == identity(file)?.as_bytes() { Sign::Gone } else { Sign::None })
+    (&file).take(MAX_BYTES).read_to_end(&mut said)?;
+    let mut lines = said.split(|byte| *byte == b'\n');
+    let is_itself = lines.next() == Some(identity(&file)?.as_bytes());
+    let told = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    Ok(match (lives, is_itself) {
+        (true, _) => (Sign::Lives, told),
+        (false, true) => (Sign::Gone, None),
+        (false, false) => (Sign::None, None),
+    })
 }
 
 /// What a node's file says: which file it is.
@@ -151,6 +215,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use uuid::Uuid;
+    use vestal_core::seal::MasterKey;
 
     use super::*;
 
@@ -174,6 +239,29 @@ mod tests {
         drop(held);
         assert_eq!(gone_nodes(&dir).unwrap(), [], "a node that ended properly leaves nothing to release");
         assert!(!path(&dir, node(1)).exists());
+    }
+
+    #[test]
+    fn a_node_that_lives_tells_which_keys_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(living_nodes(&dir.path().join("nowhere")).unwrap(), []);
+        let [one, two] = [1, 2].map(|n| MasterKey::from_bytes(&[n; 32]).id());
+        let held = NodeFile::hold(dir.path(), node(1)).unwrap();
+        let seen = |told| assert_eq!(living_nodes(dir.path()).unwrap(), [Living { node: node(1), told }]);
+        seen(None);
+        let long = Told { pid: 4_000_000, holds: vec![one, two], seals: two };
+        let short = Told { pid: 1, holds: vec![one], seals: one };
+        for told in [long, short] {
+            held.tell(&told).unwrap();
+            seen(Some(told));
+        }
+        // It is found to be gone as before, and then tells nothing.
+        let left = dir.path().join("left");
+        fs::rename(path(dir.path(), node(1)), &left).unwrap();
+        drop(held);
+        fs::rename(&left, path(dir.path(), node(1))).unwrap();
+        assert_eq!(gone_nodes(dir.path()).unwrap(), [node(1)]);
+        assert_eq!(living_nodes(dir.path()).unwrap(), []);
     }
 
     #[test]

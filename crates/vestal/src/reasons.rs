@@ -190,6 +190,7 @@ mod tests {
             attempt: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
             kept_at: kept_at.parse().unwrap(),
             why,
+            sealed_for: None,
             answer: CandidateAnswer::Raw(vestal_core::seal::Sealed::from_bytes(vec![1])),
         };
         let newest = kept("2026-11-04T11:00:00Z", WhyCandidate::Unreadable);

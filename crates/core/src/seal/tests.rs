@@ -69,19 +69,88 @@ fn an_unknown_key_is_missing_not_corrupt() {
     assert_eq!(two.open(&place(), &sealed).unwrap_err(), OpenError::KeyMissing(key));
 }
 
+fn key(n: u8) -> MasterKey {
+    MasterKey::from_bytes(&[n; 32])
+}
+
 #[test]
-fn any_key_of_the_ring_opens_and_the_first_seals() {
+fn any_key_of_the_ring_opens_and_the_one_of_the_identity_seals() {
     let entropy = Counting(0.into());
-    let key = |n| MasterKey::from_bytes(&[n; 32]);
-    let identity =
-        Vault::found(&KeyRing::new(key(1), vec![]), StoreId::from_uuid(Uuid::from_u128(1)), &entropy);
-    let old = Vault::unlock(KeyRing::new(key(1), vec![]), &identity).unwrap();
-    let both = Vault::unlock(KeyRing::new(key(2), vec![key(1)]), &identity).unwrap();
+    let ring = |keys: &[u8]| {
+        let mut keys: Vec<_> = keys.iter().map(|n| key(*n)).collect();
+        KeyRing::new(keys.pop().unwrap(), keys)
+    };
+    let identity = Vault::found(&ring(&[1]), StoreId::from_uuid(Uuid::from_u128(1)), &entropy);
+    let old = Vault::unlock(ring(&[1]), &identity).unwrap();
+    let both = Vault::unlock(ring(&[1, 2]), &identity).unwrap();
+    assert_eq!((both.holds(), both.seals_with()), (vec![key(1).id(), key(2).id()], key(1).id()));
     assert!(both.open(&place(), &old.seal(&place(), b"x", &entropy)).is_ok());
+    assert!(old.open(&place(), &both.seal(&place(), b"x", &entropy)).is_ok());
+    assert_eq!(
+        Vault::found(&ring(&[1, 2]), StoreId::from_uuid(Uuid::from_u128(1)), &entropy).fingerprint_key.key(),
+        Ok(key(2).id()),
+        "a new store is the newest key's"
+    );
+
+    let moved = both.identity_under(key(2).id(), &entropy).unwrap();
+    assert!(both.identity_under(key(3).id(), &entropy).is_none());
+    assert_eq!(both.seals_with(), key(1).id(), "until the store says so");
+    assert_eq!(both.follow(&moved), Ok(true));
+    assert_eq!(both.follow(&moved), Ok(false));
     let by_new = both.seal(&place(), b"x", &entropy);
+    assert_eq!(by_new.key(), Ok(key(2).id()));
     assert_eq!(old.open(&place(), &by_new).unwrap_err(), OpenError::KeyMissing(key(2).id()));
+    assert_eq!(old.follow(&moved), Err(OpenError::KeyMissing(key(2).id())));
+    assert_eq!(old.seals_with(), key(1).id());
+
+    // A process that is given the new key while it runs.
+    old.add(&ring(&[2]));
+    assert_eq!(old.holds(), [key(1).id(), key(2).id()]);
+    assert_eq!(old.follow(&moved), Ok(true));
+    assert!(old.open(&place(), &by_new).is_ok());
     assert_eq!(old.fingerprint("t"), both.fingerprint("t"), "fingerprints outlive a change of key");
     assert_ne!(old.fingerprint("t"), old.fingerprint("u"));
+}
+
+#[test]
+fn nobody_follows_what_is_not_the_stores_identity() {
+    let (vault, entropy) = vault(1);
+    let ring = KeyRing::new(key(1), vec![]);
+    let other_store = Vault::found(&ring, StoreId::from_uuid(Uuid::from_u128(2)), &entropy);
+    let other_fingerprints = Vault::found(&ring, vault.store(), &entropy);
+    let mut moved_here = other_store.clone();
+    moved_here.id = vault.store();
+    for identity in [other_store, other_fingerprints, moved_here] {
+        assert_eq!(vault.follow(&identity), Err(OpenError::Corrupt), "{identity:?}");
+    }
+}
+
+#[test]
+fn keys_are_read_line_by_line_and_the_last_is_the_newest() {
+    use secrecy::ExposeSecret;
+    let texts: Vec<_> =
+        (0..17).map(|n| MasterKey::generate(&Counting(n.into())).expose_secret().to_owned()).collect();
+    let id = |n: usize| MasterKey::parse(&texts[n]).unwrap().id();
+    let ring = |text: &str| KeyRing::parse(text).map(|ring| ring.ids());
+    assert_eq!(ring(&texts[0]), Ok(vec![id(0)]));
+    let two = format!("\r\n# made in May\n{}\r\n\n  {}  \n# the newest\n", texts[1], texts[0]);
+    assert_eq!(ring(&two), Ok(vec![id(1), id(0)]));
+    let again = [&*texts[0], &texts[1], &texts[0]].join("\n");
+    assert_eq!(ring(&again), Ok(vec![id(1), id(0)]), "as new as where it stands last");
+    assert_eq!(ring(&texts[..16].join("\n")).map(|ids| ids.len()), Ok(16));
+    assert_eq!(ring(&texts.join("\n")), Err(NotKeys::TooMany));
+    assert_eq!(ring(" \n# nothing\n"), Err(NotKeys::Empty));
+    assert_eq!(ring(&format!("{}\nhunter2\n", texts[0])), Err(NotKeys::Line { line: 2 }));
+}
+
+#[test]
+fn a_key_is_named_as_it_is_written() {
+    let name = key(1).id().to_string();
+    assert_eq!(name.parse(), Ok(key(1).id()));
+    assert_eq!(serde_json::from_value::<KeyId>(serde_json::json!(name)).unwrap(), key(1).id());
+    for other in ["", "1", &name.to_uppercase(), &format!("+{}", &name[1..]), &format!("{name}0")] {
+        assert!(other.parse::<KeyId>().is_err(), "{other}");
+    }
 }
 
 #[test]

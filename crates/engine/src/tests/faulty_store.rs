@@ -140,6 +140,9 @@ pass_on! {
     sound {
         identity() -> Option<StoreIdentity>;
         claim_identity(identity: &StoreIdentity) -> StoreIdentity;
+        replace_identity(old: &StoreIdentity, new: &StoreIdentity) -> bool;
+        sealed(after: Option<ConnectionId>, limit: u32) -> SealedPage;
+        reseal(reseals: Vec<Reseal>) -> u64;
         add_client(client: &Client) -> Add;
         client(id: ClientId) -> Option<Client>;
         client_named(name: &str) -> Option<Client>;

@@ -339,6 +339,11 @@ impl World {
         self
     }
 
+    /// The store's identity, which it has claimed.
+    pub(crate) async fn identity(&self) -> StoreIdentity {
+        self.store.claim_identity(&self.identity).await.unwrap()
+    }
+
     /// Another node over the same store.
     pub(crate) fn node(&self) -> Engine {
         self.node_with(|parts| parts)

@@ -100,6 +100,7 @@ pub async fn candidates_are_kept_and_never_overwritten(store: Arc<dyn Subject>, 
         // The last two at the same time.
         kept_at: at(i64::from(n > 1)),
         why,
+        sealed_for: (n > 1).then(|| (grant_id(n), 7)),
         answer,
     });
     let candidates: Vec<_> = candidates.collect();
@@ -132,7 +133,8 @@ async fn kept_aside(
             WhyCandidate::Unreadable | WhyCandidate::HoldsTokens => CandidateAnswer::Raw(sealed("<html>")),
             _ => CandidateAnswer::Tokens(Box::new(tokens(2))),
         };
-        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, answer };
+        let candidate =
+            Candidate { attempt: attempt_id(n), kept_at: at(0), why, sealed_for: None, answer };
         let kept = finish(&held, n, Brought::Candidate(Box::new(candidate)));
         assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
         on = read(store, on.id).await;
@@ -248,6 +250,7 @@ pub async fn an_attempt_is_given_up_and_its_late_answer_kept(store: Arc<dyn Subj
         attempt: attempt_id(2),
         kept_at: at(0),
         why: WhyCandidate::Unreadable,
+        sealed_for: Some((grant_id(1), 1)),
         answer: CandidateAnswer::Raw(sealed("late")),
     };
     let late = finish(&waiting, 2, Brought::Candidate(Box::new(candidate.clone())));
@@ -280,6 +283,7 @@ pub async fn an_answer_to_a_pruned_attempt_is_kept(store: Arc<dyn Subject>, cloc
         attempt: attempt_id(1),
         kept_at: at(0),
         why: WhyCandidate::Unreadable,
+        sealed_for: Some((grant_id(1), 1)),
         answer: CandidateAnswer::Raw(sealed("late")),
     };
     let late = finish(&other, 1, Brought::Candidate(Box::new(candidate.clone())));

@@ -433,6 +433,7 @@ pub async fn removal_takes_all_that_belongs(store: Arc<dyn Subject>, _: &ManualC
         attempt: attempt_id(2),
         kept_at: at(0),
         why: WhyCandidate::Unreadable,
+        sealed_for: Some((grant_id(1), 2)),
         answer: CandidateAnswer::Raw(sealed("raw")),
     };
     let finish = finish(&current, 2, Brought::Candidate(Box::new(candidate)));

@@ -28,6 +28,7 @@ pub mod due;
 pub mod history;
 pub mod leases;
 pub mod races;
+pub mod sealed;
 
 /// A store that lets the suite see what the port does not show.
 #[async_trait]
@@ -122,6 +123,8 @@ macro_rules! conformance_tests {
                 an_authorization_is_used_once, an_expired_authorization_is_taken_away,
                 event_numbers_are_never_used_twice, a_closed_store_says_so;
             races: no_update_is_lost, one_writer_wins_each_revision;
+            sealed: an_identity_is_replaced_by_who_knows_it, all_that_is_sealed_is_read,
+                what_was_sealed_anew_takes_its_place, a_clients_secrets_are_not_written_back;
         }
     };
     ($make:path; $($module:ident: $($case:ident),+;)+) => {$(

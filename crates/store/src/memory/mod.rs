@@ -14,12 +14,14 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
-    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage, Store, StoreError,
+    Update, Write,
 };
 use vestal_core::token::Candidate;
 
 use crate::rules::{closed, kept, lease_end, unclaimed};
 
+mod sealed;
 mod tables;
 mod writes;
 use tables::{Tables, kept_plan};
@@ -42,7 +44,7 @@ impl MemoryStore {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(row) = tables.connections.get(&id) else { return Vec::new() };
         let current = row.connection.grant.iter().map(|grant| (grant.id, grant.tokens.generation));
-        row.earlier.iter().map(|(grant, tokens)| (*grant, tokens.generation)).chain(current).collect()
+        row.earlier.iter().map(|earlier| (earlier.grant, earlier.tokens.generation)).chain(current).collect()
     }
 
     fn now(&self) -> Timestamp {
@@ -64,6 +66,23 @@ impl Store for MemoryStore {
 
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
         Ok(self.tables()?.identity.get_or_insert_with(|| identity.clone()).clone())
+    }
+
+    async fn replace_identity(&self, old: &StoreIdentity, new: &StoreIdentity) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        let is_old = tables.identity.as_ref() == Some(old);
+        if is_old {
+            tables.identity = Some(new.clone());
+        }
+        Ok(is_old)
+    }
+
+    async fn sealed(&self, after: Option<ConnectionId>, limit: u32) -> Result<SealedPage, StoreError> {
+        Ok(self.tables()?.sealed(after, limit, self.now()))
+    }
+
+    async fn reseal(&self, reseals: Vec<Reseal>) -> Result<u64, StoreError> {
+        Ok(self.tables()?.reseal(&reseals))
     }
 
     async fn add_client(&self, client: &Client) -> Result<Add, StoreError> {

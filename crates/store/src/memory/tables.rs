@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, KEPT_PER_CONNECTION, StoredEvent};
-use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId};
+use vestal_core::id::{AttemptId, ClientId, ConnectionId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
-    Add, AttemptStatus, Authorization, ClientUpdate, Due, Filter, Held, Holder, Mark, Page, RemoveClient,
+    Add, AttemptStatus, Authorization, ClientUpdate, Due, EarlierTokens, Filter, Held, Holder, Mark, Page,
+    RemoveClient,
 };
 use vestal_core::token::{Candidate, CandidateAnswer, Grant, TokenSet};
 
@@ -36,7 +37,7 @@ pub(super) struct Row {
     /// `lease.valid` means nothing here; [`Row::seen`] judges it.
     pub(super) connection: Connection,
     /// The token sets before the current one that are still kept, oldest first.
-    pub(super) earlier: Vec<(GrantId, TokenSet)>,
+    pub(super) earlier: Vec<EarlierTokens>,
     pub(super) candidates: Vec<Candidate>,
     /// The numbers of its events, oldest first.
     pub(super) events: VecDeque<u64>,

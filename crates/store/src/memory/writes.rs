@@ -5,8 +5,8 @@ use vestal_core::connection::{Attempt, Connection, Lease};
 use vestal_core::event::Event;
 use vestal_core::id::{AttemptId, GrantId, NodeId};
 use vestal_core::store::{
-    Add, AddImport, AttemptStatus, Authorization, Begin, Brought, Finish, Finished, Import, Renewed,
-    StoreError, Update, Write,
+    Add, AddImport, AttemptStatus, Authorization, Begin, Brought, EarlierTokens, Finish, Finished, Import,
+    Renewed, StoreError, Update, Write,
 };
 use vestal_core::token::{Candidate, WhyCandidate};
 
@@ -93,7 +93,12 @@ impl Tables {
         if let Some(grant) = &update.grant {
             check_grows(update.id, row.connection.generation(), grant.tokens.generation)?;
             if let Some(before) = row.connection.grant.replace(kept_grant(grant)) {
-                row.earlier.push((before.id, before.tokens));
+                row.earlier.push(EarlierTokens {
+                    grant: before.id,
+                    site: before.about.site,
+                    means: before.means,
+                    tokens: before.tokens,
+                });
             }
         }
         row.connection.revision += 1;
@@ -205,7 +210,8 @@ impl Tables {
                 };
                 check_grows(finish.id, grant.tokens.generation, tokens.generation)?;
                 let before = std::mem::replace(&mut grant.tokens, kept_tokens(tokens));
-                row.earlier = vec![(grant.id, before)];
+                let site = grant.about.site.clone();
+                row.earlier = vec![EarlierTokens { grant: grant.id, site, means: None, tokens: before }];
             }
         }
         row.connection.revision += 1;

@@ -169,14 +169,16 @@ fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candi
     };
     let why = word(&candidate.why)?;
     let kept = query(concat!(
-        "INSERT INTO candidates (connection, attempt, kept_at, why, raw, ",
+        "INSERT INTO candidates (connection, attempt, kept_at, why, sealed_for_grant, sealed_for_generation, raw, ",
         token_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))
     .bind(connection.as_uuid())
     .bind(attempt.as_uuid())
     .bind(candidate.kept_at)
     .bind(why.as_str())
+    .bind(candidate.sealed_for.map(|(grant, _)| grant.as_uuid()))
+    .bind(candidate.sealed_for.map(|(_, generation)| whole(generation)).transpose()?)
     .bind(raw);
     bind_tokens(kept, tokens)?.execute(db)?;
     let Some(at_each_end) = kept_at_each_end(candidate.why) else { return Ok(()) };
@@ -195,7 +197,7 @@ fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candi
 
 pub(super) fn candidates(db: &Db, id: ConnectionId, limit: u32) -> Result<Vec<Candidate>, Failure> {
     let sql = concat!(
-        "SELECT attempt, kept_at, why, raw, ",
+        "SELECT attempt, kept_at, why, sealed_for_grant, sealed_for_generation, raw, ",
         token_columns!(),
         " FROM candidates WHERE connection = ? ORDER BY kept_at DESC, seq DESC LIMIT ?"
     );

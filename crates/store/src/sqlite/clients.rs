@@ -35,6 +35,15 @@ pub(super) fn claim_identity(db: &Db, identity: &StoreIdentity) -> Result<StoreI
     self::identity(db)?.ok_or_else(|| damaged("the store has lost its identity".to_owned()).into())
 }
 
+pub(super) fn replace_identity(db: &Db, old: &StoreIdentity, new: &StoreIdentity) -> Result<bool, Failure> {
+    let replaced = query("UPDATE store SET fingerprint_key = ? WHERE id = ? AND fingerprint_key = ?")
+        .bind(&new.fingerprint_key)
+        .bind(old.id.as_uuid())
+        .bind(&old.fingerprint_key)
+        .execute(db)?;
+    Ok(replaced == 1)
+}
+
 pub(super) fn mark(db: &Db) -> Result<Option<Mark>, Failure> {
     Ok(query("SELECT mark, one FROM store").optional(db, rows::mark)?.flatten())
 }

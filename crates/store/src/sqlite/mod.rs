@@ -20,7 +20,8 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::StoreIdentity;
 use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
-    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Store, StoreError, Update, Write,
+    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage, Store, StoreError,
+    Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -41,6 +42,7 @@ mod place;
 mod query;
 mod readers;
 mod rows;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -154,6 +156,20 @@ impl Store for SqliteStore {
     async fn claim_identity(&self, identity: &StoreIdentity) -> Result<StoreIdentity, StoreError> {
         let identity = identity.clone();
         self.writer.write(move |db| clients::claim_identity(db, &identity)).await
+    }
+
+    async fn replace_identity(&self, old: &StoreIdentity, new: &StoreIdentity) -> Result<bool, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.writer.write(move |db| clients::replace_identity(db, &old, &new)).await
+    }
+
+    async fn sealed(&self, after: Option<ConnectionId>, limit: u32) -> Result<SealedPage, StoreError> {
+        let now = self.now();
+        self.readers.walk(move |db| sealed::page(db, after, limit, now)).await
+    }
+
+    async fn reseal(&self, reseals: Vec<Reseal>) -> Result<u64, StoreError> {
+        self.writer.write(move |db| sealed::reseal(db, &reseals)).await
     }
 
     async fn add_client(&self, client: &Client) -> Result<Add, StoreError> {

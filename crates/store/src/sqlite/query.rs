@@ -85,7 +85,7 @@ macro_rules! bind_owned {
     )*};
 }
 
-bind_owned!(i64, u32, String);
+bind_owned!(i64, u32, String, Value);
 
 impl<'q> Bind<'q> for &'q str {
     fn output(self) -> ToSqlOutput<'q> {

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use rusqlite::Row;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use serde::Serialize;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
@@ -17,8 +17,8 @@ use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
-use vestal_core::store::{AttemptStatus, Authorization, Due, Holder, Mark, StoreError};
-use vestal_core::token::{Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
+use vestal_core::store::{AttemptStatus, Authorization, Due, EarlierTokens, Holder, Mark, StoreError};
+use vestal_core::token::{About, Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
 use super::current::{Current, TakenLease};
 use super::due::Found;
@@ -380,11 +380,35 @@ pub(super) fn candidate(row: &Row<'_>) -> Result<Candidate, StoreError> {
         attempt: AttemptId::from_uuid(columns.value("attempt", uuid)?),
         kept_at: columns.value("kept_at", time)?,
         why: columns.value("why", from_word)?,
+        sealed_for: sealed_for(&mut columns)?,
         answer: match columns.optional("raw", sealed)? {
             Some(raw) => CandidateAnswer::Raw(raw),
             None => CandidateAnswer::Tokens(Box::new(tokens(&mut columns)?)),
         },
     })
+}
+
+fn sealed_for(columns: &mut Columns<'_>) -> Result<Option<(GrantId, u64)>, StoreError> {
+    let grant = columns.optional("sealed_for_grant", uuid)?.map(GrantId::from_uuid);
+    Ok(grant.zip(columns.optional("sealed_for_generation", count)?))
+}
+
+/// A token set that was replaced, with its grant: the columns of `token_columns!` behind those of the grant.
+pub(super) fn earlier_tokens(row: &Row<'_>) -> Result<EarlierTokens, StoreError> {
+    let mut columns = Columns { next: 1, ..Columns::of(row, "earlier_token_sets") };
+    Ok(EarlierTokens {
+        grant: GrantId::from_uuid(columns.value("grant_id", uuid)?),
+        site: columns.optional("about", from_json::<About>)?.unwrap_or_default().site,
+        means: columns.optional("means", sealed)?,
+        tokens: tokens(&mut columns)?,
+    })
+}
+
+/// The key of a row, and what is sealed in it.
+pub(super) fn raw_values(row: &Row<'_>) -> Result<(Value, Vec<Value>), StoreError> {
+    let value = |at| row.get::<_, Value>(at).map_err(|error| damaged(error.to_string()));
+    let sealed = (1..row.as_ref().column_count()).map(value).collect::<Result<_, _>>()?;
+    Ok((value(0)?, sealed))
 }
 
 pub(super) fn attempt_status(row: &Row<'_>) -> Result<AttemptStatus, StoreError> {
