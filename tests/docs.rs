@@ -171,6 +171,19 @@ fn every_command_of_the_page_on_services_works() {
 }
 
 #[test]
+fn every_command_of_the_page_on_the_master_key_works() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let commands = commands(include_str!("../docs/master-key.md"));
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        run(&home, &provider, command.strip_prefix("vestal ").expect("a command of vestal's"));
+    }
+    home.vestal(&["token", "shop"]).ok();
+}
+
+#[test]
 fn every_command_of_the_page_on_importing_works() {
     let page = include_str!("../docs/import.md");
     let home = Home::new();

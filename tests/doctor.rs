@@ -184,6 +184,12 @@ fn trouble_with_what_a_person_has_set_up_is_found_and_mended_as_told() {
         |ward| fs::write(ward.home.master_key(), other).unwrap(),
         By(&|ward| fs::write(ward.home.master_key(), &key).unwrap()),
     );
+    let newer = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY=\n";
+    ward.case(
+        Trouble::RotationBegun,
+        |ward| fs::write(ward.home.master_key(), [&key, newer.as_bytes()].concat()).unwrap(),
+        AsTold,
+    );
 
     // What `[files]` names.
     let outside = tempfile::tempdir().unwrap();
@@ -214,7 +220,7 @@ fn trouble_with_what_a_person_has_set_up_is_found_and_mended_as_told() {
         |ward| fs::write(ward.home.config(), ward.config.split("\n[heartbeat]").next().unwrap()).unwrap(),
         By(&|ward| ward.configure("")),
     );
-    assert_eq!(ward.found.len(), 15, "{:?}", ward.found);
+    assert_eq!(ward.found.len(), 16, "{:?}", ward.found);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod proofs;
 mod providers;
 mod recipes;
 mod redirects;
+mod rotating;
 mod running;
 mod secrets;
 mod services;

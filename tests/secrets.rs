@@ -54,7 +54,7 @@ fn a_planted_secret_is_nowhere() {
 fn everything_there_is_to_say(home: &Home, provider: &Provider) {
     let trace = |args: &[&str]| home.vestal(&[args, &["--log", "trace"]].concat());
     trace(&["init"]).ok();
-    plant_the_master_key(home);
+    plant_the_master_keys(home);
     let to = ["--provider", "okta", "--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--log", "trace"];
     home.consent("shop", &[&to[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
     home.consent("json", &["--client", "okta", "--json", "--log", "trace"], "").ok();
@@ -124,6 +124,11 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
     let daemon = home.start(&["serve", "--log", "trace"]);
     until("the daemon to refresh", || (provider.sandbox().stats().refreshes > refreshes).then_some(()));
     daemon.stop().ok();
+    for json in [&[][..], &["--json"]] {
+        trace(&[&["master-key", "rotate"], json].concat()).ok();
+        trace(&[&["master-key", "list"], json].concat()).ok();
+        plant_the_master_keys(home);
+    }
     trace(&["disconnect", "json"]).ok();
     everything_there_is_to_say_of_imports(home, provider);
     // What is left is what the store is searched for.
@@ -214,12 +219,14 @@ fn newest(home: &Home, kind: Kind, provider: &Provider) -> String {
     tokens.find(|token| provider.accepts(token)).expect("one lives")
 }
 
-/// The key itself, too, beside the text that its file holds.
-fn plant_the_master_key(home: &Home) {
+/// The keys themselves, too, beside the texts that their file holds.
+fn plant_the_master_keys(home: &Home) {
     let text = fs::read_to_string(home.master_key()).unwrap();
-    let bytes = STANDARD.decode(text.trim()).unwrap();
-    assert_eq!(bytes.len(), 32);
-    home.record().add_secret(Secret::new(Kind::MasterKey, bytes));
+    for key in text.lines() {
+        let bytes = STANDARD.decode(key).unwrap();
+        assert_eq!(bytes.len(), 32);
+        home.record().add_secret(Secret::new(Kind::MasterKey, bytes));
+    }
 }
 
 /// Every command line and environment that was seen meanwhile of what runs in this home.

@@ -98,6 +98,8 @@ troubles! {
     BadStore,
     /// The store was sealed with another master key.
     OtherKey,
+    /// The newest master key does not seal the store yet.
+    RotationBegun,
     /// The store cannot be written.
     StoreReadOnly,
     /// No folder, or not the first one, takes answers that the store does not take.

@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod evidence;
 mod import;
+mod master_key;
 mod provider;
 mod record;
 mod refresh;
@@ -31,6 +32,7 @@ pub use error::{Code, ErrorView};
 pub use event::EventView;
 pub use evidence::{EvidenceView, SeenView};
 pub use import::{ChangedView, ImportResult, ImportView};
+pub use master_key::{LeftValueView, MasterKeyView, RotationView};
 pub use provider::{
     DeprecationView, FactView, MeaningView, NoteView, Origin, ProviderView, QuotaView, RetiredView,
     ShorterView,

@@ -337,12 +337,7 @@ impl fmt::Debug for Vault {
     }
 }
 
-fn identity(
-    key: &MasterKey,
-    store: StoreId,
-    fingerprint_key: &[u8],
-    entropy: &dyn Entropy,
-) -> StoreIdentity {
+fn identity(key: &MasterKey, store: StoreId, fingerprint_key: &[u8], entropy: &dyn Entropy) -> StoreIdentity {
     let place = fingerprint_key_place(store);
     StoreIdentity { id: store, fingerprint_key: seal(key, store, &place, fingerprint_key, entropy) }
 }

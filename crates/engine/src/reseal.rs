@@ -64,7 +64,7 @@ impl Engine {
         let all = self.inner.store.clients().await?;
         let mut round = Round::new(&self.inner, walk);
         for damage in all.damaged {
-            round.leave("a client".to_owned(), damage);
+            round.leave("a client".to_owned(), damage.to_string());
         }
         for client in &all.clients {
             let binding = client.binding();
@@ -165,8 +165,8 @@ impl<'e> Round<'e> {
         Self { inner, walk, seals, walked, values, reseals }
     }
 
-    fn leave(&mut self, what: String, why: impl ToString) {
-        self.walked.left.push(Left { what, why: why.to_string() });
+    fn leave(&mut self, what: String, why: String) {
+        self.walked.left.push(Left { what, why });
     }
 
     /// One value, which is sealed for this place. What it is bound to besides is asked only where that matters.
@@ -180,7 +180,7 @@ impl<'e> Round<'e> {
         let what = || format!("{} of {of:?}", name(place.field));
         let key = match sealed.key() {
             Ok(key) => key,
-            Err(error) => return self.leave(what(), error),
+            Err(error) => return self.leave(what(), error.to_string()),
         };
         *self.walked.sealed.entry(key).or_default() += 1;
         if self.walk == Walk::Count || key == self.seals {
@@ -254,8 +254,13 @@ impl<'e> Round<'e> {
         let name = connection.name.as_str();
         let Some((grant, generation)) = candidate.sealed_for else {
             // Kept by an earlier version, which did not write down what for.
-            let nowhere =
-                |field| Place { owner: connection.id.as_uuid(), field, grant: None, generation: 0, bound: "" };
+            let nowhere = |field| Place {
+                owner: connection.id.as_uuid(),
+                field,
+                grant: None,
+                generation: 0,
+                bound: "",
+            };
             let values = match &candidate.answer {
                 CandidateAnswer::Raw(raw) => vec![(Field::RawAnswer, raw)],
                 CandidateAnswer::Tokens(tokens) => tokens.sealed().collect(),

@@ -41,6 +41,8 @@ pub struct Told {
     pub holds: Vec<KeyId>,
     /// The one that it seals with.
     pub seals: KeyId,
+    /// Whether it refreshes, or keeps to the schedule; otherwise it only reads so far.
+    pub refreshes: bool,
 }
 
 /// A node whose process lives.
@@ -249,8 +251,8 @@ mod tests {
         let held = NodeFile::hold(dir.path(), node(1)).unwrap();
         let seen = |told| assert_eq!(living_nodes(dir.path()).unwrap(), [Living { node: node(1), told }]);
         seen(None);
-        let long = Told { pid: 4_000_000, holds: vec![one, two], seals: two };
-        let short = Told { pid: 1, holds: vec![one], seals: one };
+        let long = Told { pid: 4_000_000, holds: vec![one, two], seals: two, refreshes: true };
+        let short = Told { pid: 1, holds: vec![one], seals: one, refreshes: true };
         for told in [long, short] {
             held.tell(&told).unwrap();
             seen(Some(told));

@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Pause(commands::pause::PauseArgs),
     Resume(commands::pause::ResumeArgs),
     Disconnect(commands::disconnect::Args),
+    MasterKey(commands::master_key::Args),
     Doctor(commands::doctor::Args),
     Providers(commands::providers::Args),
     Completions(commands::completions::Args),

@@ -21,6 +21,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod master_key;
 pub(crate) mod pause;
 pub(crate) mod providers;
 pub(crate) mod refresh;
@@ -53,6 +54,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Option<Su
         Command::Pause(args) => Box::pin(pause::pause(args, context)).await,
         Command::Resume(args) => Box::pin(pause::resume(args, context)).await,
         Command::Disconnect(args) => Box::pin(disconnect::run(args, context)).await,
+        Command::MasterKey(args) => Box::pin(master_key::run(args, context)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args, context)).await,
         Command::Providers(args) => Box::pin(providers::run(args, context)).await,
         Command::Completions(args) => completions::run(&args, context),

@@ -21,7 +21,7 @@ mod file;
 mod master_key;
 mod providers;
 
-pub(crate) use create::{create, write_new};
+pub(crate) use create::{add_key, create, write_new};
 pub(crate) use environment::Environment;
 pub(crate) use master_key::{KeySource, read_secret_file};
 

@@ -11,7 +11,7 @@ use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
 use vestal_core::journal::Journal as _;
-use vestal_core::seal::{KeyRing, OpenError, Vault};
+use vestal_core::seal::{KeyId, OpenError, Vault};
 use vestal_core::store::Store;
 use vestal_engine::{Engine, Error, Parts};
 use vestal_oauth::http::Http;
@@ -22,6 +22,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::entropy::SystemEntropy;
 use crate::failure::{Failure, why_sealed};
+use crate::keys::{KeyWatch, Keys};
 use crate::lazy_http::LazyHttp;
 use crate::logging::Level;
 use crate::node::Node;
@@ -50,6 +51,7 @@ pub(crate) struct Opened {
     engine: Engine,
     node: Arc<Node>,
     journal: Arc<FileJournal>,
+    keys: KeyWatch,
 }
 
 impl Opened {
@@ -61,7 +63,8 @@ impl Opened {
 
     /// Puts everything in order, once nothing is under way any more.
     async fn put_in_order(&self) {
-        let Self { engine, node, journal } = self;
+        let Self { engine, node, journal, keys } = self;
+        keys.stop();
         journal.close().await;
         // Moves what was written into the database: a log that only grows would fill a small disk. Whoever has locked it
         // is not waited for: all that was acknowledged is on the disk, and others find out that this process is gone.
@@ -82,6 +85,7 @@ pub(crate) struct Vestal {
     pub(crate) engine: Engine,
     pub(crate) http: Arc<dyn Http>,
     pub(crate) node: Arc<Node>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) config: Config,
 }
 
@@ -234,19 +238,23 @@ async fn assemble(
         journal: Arc::clone(&journal) as _,
         limits: config.limits,
     });
-    let opened = Opened { engine: engine.clone(), node: Arc::clone(&node), journal };
-    Ok((Vestal { engine, http, node, config }, opened))
+    let keys = Keys::new(config.master_key.clone(), environment.clone(), engine.clone(), Arc::clone(&node));
+    // Seen by whoever rotates the key, or the key is already another one.
+    node.show(engine.vault());
+    keys.begin().await?;
+    let watch = Arc::clone(&keys).watch();
+    let opened = Opened { engine: engine.clone(), node: Arc::clone(&node), journal, keys: watch };
+    Ok((Vestal { engine, http, node, keys, config }, opened))
 }
 
-/// Unlocks the store with the master key, or claims a new one for it.
+/// Unlocks the store with the master keys, or claims a new one for the newest of them.
 pub(crate) async fn unlock(
     config: &Config,
     store: &dyn Store,
     environment: &Environment,
 ) -> Result<Vault, Failure> {
-    let key = config.master_key.read(environment)?;
-    let given = key.id();
-    let ring = KeyRing::new(key, Vec::new());
+    let ring = config.master_key.read(environment)?;
+    let given = ring.ids();
     let identity = match store.identity().await? {
         Some(identity) => identity,
         None => {
@@ -256,8 +264,13 @@ pub(crate) async fn unlock(
     };
     Vault::unlock(ring, &identity).map_err(|error| match error {
         OpenError::KeyMissing(sealed_with) => wrong_key(&config.store, &sealed_with.to_string())
-            .why(format!("the key given, in {}, is {given}", config.master_key.describe()))
-            .next("give the key that the store was sealed with; nothing was changed"),
+            .why(match &given[..] {
+                [given] => format!("the key given, in {}, is {given}", config.master_key.describe()),
+                given => {
+                    format!("the keys given, in {}, are {}", config.master_key.describe(), listed(given))
+                }
+            })
+            .next("give the key that the store was sealed with, on a line of its own; nothing was changed"),
         error => {
             let (why, next) = why_sealed(&error);
             Failure::failed(format!("the store {} cannot be opened", config.store.display()))
@@ -265,6 +278,11 @@ pub(crate) async fn unlock(
                 .next(next)
         }
     })
+}
+
+/// The names of keys, one after the other.
+pub(crate) fn listed(keys: &[KeyId]) -> String {
+    keys.iter().map(KeyId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn wrong_key(store: &Path, sealed_with: &str) -> Failure {

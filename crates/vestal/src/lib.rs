@@ -24,6 +24,7 @@ mod failure;
 mod hardening;
 mod heartbeat;
 mod keeper;
+mod keys;
 mod lazy_http;
 mod logging;
 mod loopback;

@@ -134,7 +134,9 @@ async fn full() -> (World, crate::ConsentRequest) {
 async fn values(world: &World) -> Vec<(Field, Sealed)> {
     let mut found = Vec::new();
     for client in world.store.clients().await.unwrap().clients {
-        found.extend(client.secret.into_iter().chain(client.second_secret).map(|it| (Field::ClientSecret, it)));
+        found.extend(
+            client.secret.into_iter().chain(client.second_secret).map(|it| (Field::ClientSecret, it)),
+        );
     }
     for of in world.store.sealed(None, 100).await.unwrap().of {
         let grant = of.connection.grant.into_iter().map(|grant| (grant.means, grant.tokens));
@@ -284,10 +286,8 @@ async fn a_damaged_value_is_named_and_left() {
     let sealed = world.named("other").await.grant.unwrap().tokens.refresh_token.unwrap().sealed;
     let mut bytes = sealed.as_bytes().to_vec();
     *bytes.last_mut().unwrap() ^= 1;
-    let damage = Reseal {
-        of: SealedOwner::Connection(id),
-        values: vec![(sealed, Sealed::from_bytes(bytes.clone()))],
-    };
+    let damage =
+        Reseal { of: SealedOwner::Connection(id), values: vec![(sealed, Sealed::from_bytes(bytes.clone()))] };
     assert_eq!(world.store.reseal(vec![damage]).await.unwrap(), 1);
     let engine = node_with(&world, &[OLD, NEW]).await;
     let count = values(&world).await.len() as u64;

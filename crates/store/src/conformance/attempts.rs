@@ -133,8 +133,7 @@ async fn kept_aside(
             WhyCandidate::Unreadable | WhyCandidate::HoldsTokens => CandidateAnswer::Raw(sealed("<html>")),
             _ => CandidateAnswer::Tokens(Box::new(tokens(2))),
         };
-        let candidate =
-            Candidate { attempt: attempt_id(n), kept_at: at(0), why, sealed_for: None, answer };
+        let candidate = Candidate { attempt: attempt_id(n), kept_at: at(0), why, sealed_for: None, answer };
         let kept = finish(&held, n, Brought::Candidate(Box::new(candidate)));
         assert_eq!(store.finish_attempt(&kept).await.unwrap(), Finished::Done);
         on = read(store, on.id).await;

@@ -9,8 +9,8 @@ use vestal_core::store::{
 };
 use vestal_core::token::{Candidate, CandidateAnswer, WhyCandidate};
 
-use super::data::*;
 use super::connections::authorization;
+use super::data::*;
 use super::{ManualClock, Subject};
 
 pub async fn an_identity_is_replaced_by_who_knows_it(store: Arc<dyn Subject>, _: &ManualClock) {

@@ -136,7 +136,10 @@ fn replace(db: &Db, place: &Place, owner: Uuid, values: &HashMap<&[u8], &Sealed>
             }
         }
         if in_row > 0 {
-            row.into_iter().fold(query(place.write), |query, value| query.bind(value)).bind(key).execute(db)?;
+            row.into_iter()
+                .fold(query(place.write), |query, value| query.bind(value))
+                .bind(key)
+                .execute(db)?;
             replaced += in_row;
         }
     }

@@ -1,8 +1,8 @@
 //! Making a configuration and a master key. What is there is never overwritten.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use vestal_core::clock::Entropy;
@@ -10,6 +10,7 @@ use vestal_core::seal::MasterKey;
 use vestal_core::secret::ExposeSecret;
 
 use super::Config;
+use super::master_key::read_private_file;
 use crate::failure::Failure;
 
 /// What a new file says: what can be set, with its default.
@@ -85,6 +86,45 @@ pub(crate) fn create(config: &Config, entropy: &dyn Entropy) -> Result<Made, Fai
     Ok(made)
 }
 
+/// Adds a new master key to a file as its last line. Those that are in it are never lost: another file takes its place as a
+/// whole, once it is on the disk.
+pub(crate) fn add_key(path: &Path, entropy: &dyn Entropy) -> Result<(), Failure> {
+    let old = read_private_file(path, true)?;
+    let add = || -> io::Result<()> {
+        // What a link leads to is replaced, not the link.
+        let path = path.canonicalize()?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let beside = folder.join(name);
+        // What somebody was killed at.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let before = fs::metadata(&path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        if file.metadata()?.uid() != before.uid() {
+            fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        }
+        let old = old.expose_secret();
+        file.write_all(old.as_bytes())?;
+        if !old.is_empty() && !old.ends_with('\n') {
+            file.write_all(b"\n")?;
+        }
+        file.write_all(MasterKey::generate(entropy).expose_secret().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    add().map_err(|error| {
+        Failure::failed(format!("no key could be added to {}", path.display()))
+            .why(error)
+            .next("see that its folder can be written, and has room; nothing was changed")
+    })
+}
+
 /// Writes a file that nobody else may read, in a folder that nobody else may enter, and makes sure that it lasts.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || -> io::Result<()> {
@@ -95,7 +135,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         file.write_all(bytes)?;
         file.sync_all()?;
         if let Some(folder) = path.parent() {
-            std::fs::File::open(folder)?.sync_all()?;
+            fs::File::open(folder)?.sync_all()?;
         }
         Ok(())
     };

@@ -10,6 +10,7 @@ const KNOWN: [&str; 5] =
     ["VESTAL_COMPLETE", "VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
 
 /// The variables of the process.
+#[derive(Clone)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {

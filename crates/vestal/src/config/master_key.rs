@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use vestal_core::seal::MasterKey;
+use vestal_core::seal::KeyRing;
 use vestal_core::secret::{ExposeSecret, SecretString};
 
 use super::{Environment, Place, file};
@@ -121,8 +121,22 @@ impl KeySource {
         }
     }
 
-    /// Reads the key.
-    pub(crate) fn read(&self, environment: &Environment) -> Result<MasterKey, Failure> {
+    /// The file that a new key may be added to.
+    pub(crate) fn own_file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, ours: true } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Whether a process that runs can come to other keys by reading it again: its variables, and the credentials that it
+    /// was handed, stay what they are.
+    pub(crate) fn may_change(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Command(_))
+    }
+
+    /// Reads the keys: one a line, the newest last.
+    pub(crate) fn read(&self, environment: &Environment) -> Result<KeyRing, Failure> {
         let text = match self {
             Self::File { path, ours } => read_private_file(path, *ours)?,
             Self::Variable { name, value } => value.clone().ok_or_else(|| {
@@ -140,14 +154,8 @@ impl KeySource {
                 read_secret_file(&folder.join(name))?
             }
         };
-        MasterKey::parse(text.expose_secret()).map_err(|error| {
-            let failure = Failure::failed(format!("{} holds no master key", self.describe()));
-            let failure = if text.expose_secret().trim().is_empty() {
-                failure.why("it is empty")
-            } else {
-                failure.why(error)
-            };
-            failure.next(
+        KeyRing::parse(text.expose_secret()).map_err(|error| {
+            Failure::failed(format!("{} holds no master key", self.describe())).why(error).next(
                 "restore the key from its copy: the store opens with no other one; where there is no store yet, a key is \
                  32 random bytes in base64: openssl rand -base64 32",
             )
@@ -166,7 +174,7 @@ fn mistaken(place: &Place, what: &str) -> Failure {
 }
 
 /// Reads a file that nobody else may read. `ours` is whether it is one that Vestal may have made.
-fn read_private_file(path: &Path, ours: bool) -> Result<SecretString, Failure> {
+pub(super) fn read_private_file(path: &Path, ours: bool) -> Result<SecretString, Failure> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let mode = metadata.permissions().mode() & 0o777;
     let is_handed_over = !ours && metadata.uid() == ROOT;

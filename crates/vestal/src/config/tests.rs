@@ -2,6 +2,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use vestal_core::seal::MasterKey;
+use vestal_core::secret::ExposeSecret;
+
 use super::create::Made;
 use super::*;
 use crate::entropy::SystemEntropy;
@@ -195,6 +198,30 @@ fn a_key_is_not_made_for_a_store_that_exists() {
 }
 
 #[test]
+fn a_key_is_added_behind_those_that_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::of(&[]);
+    let config = load(folder.path(), "[master_key]\nfile = \"link\"\n", &[]).unwrap();
+    let (key, link) = (folder.path().join("real.key"), folder.path().join("link"));
+    std::os::unix::fs::symlink(&key, &link).unwrap();
+    let first = MasterKey::generate(&SystemEntropy);
+    // As somebody has written it, without an end of its line; and what somebody was killed at.
+    fs::write(&key, format!("# made in May\n{}", first.expose_secret())).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    fs::write(folder.path().join("real.key.new"), "half").unwrap();
+    let before = config.master_key.read(&environment).unwrap().ids();
+    for keys in 2..=3 {
+        add_key(&link, &SystemEntropy).unwrap();
+        let after = config.master_key.read(&environment).map_err(told).unwrap().ids();
+        assert_eq!((after.len(), after[0]), (keys, before[0]));
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(fs::read_to_string(&key).unwrap().starts_with("# made in May\n"));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(!folder.path().join("real.key.new").exists());
+}
+
+#[test]
 fn a_key_that_others_can_read_is_refused_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let environment = Environment::of(&[]);
@@ -217,7 +244,7 @@ fn a_key_comes_from_wherever_it_is_said_to_be() {
     let file = folder.path().join("elsewhere.key");
     fs::write(&file, format!("{KEY}\n")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let id = vestal_core::seal::MasterKey::parse(KEY).unwrap().id();
+    let id = MasterKey::parse(KEY).unwrap().id();
     let folder_name = folder.path().to_str().unwrap();
     let file_name = file.to_str().unwrap();
     for (text, variables) in [
@@ -232,8 +259,8 @@ fn a_key_comes_from_wherever_it_is_said_to_be() {
         (String::new(), vec![("VESTAL_MASTER_KEY_FILE", file_name)]),
     ] {
         let config = load(folder.path(), &text, &variables).unwrap();
-        let key = config.master_key.read(&Environment::of(&variables)).map_err(told).unwrap();
-        assert_eq!(key.id(), id, "{text}");
+        let keys = config.master_key.read(&Environment::of(&variables)).map_err(told).unwrap();
+        assert_eq!(keys.ids(), [id], "{text}");
     }
     for (text, said) in [
         ("[master_key]\nenv = \"MY_KEY\"\n", "MY_KEY is not set"),

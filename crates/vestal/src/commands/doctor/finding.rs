@@ -45,7 +45,7 @@ fn about(trouble: Trouble) -> &'static str {
         Trouble::ProxyIgnored => "proxy",
         Trouble::BadAuthorities => "authorities",
         Trouble::BadProviderFiles => "providers",
-        Trouble::NoMasterKey => "master key",
+        Trouble::NoMasterKey | Trouble::RotationBegun => "master key",
         Trouble::NetworkDisk | Trouble::FleetingDisk | Trouble::FolderOpen => "state folder",
         Trouble::DiskFull => "disk",
         Trouble::StoreOpen

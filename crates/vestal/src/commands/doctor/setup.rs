@@ -7,6 +7,7 @@ use vestal_api::{Finding, Trouble};
 
 use super::finding::{fail, failed, ok, warn};
 use crate::config::{Config, Environment};
+use crate::context::listed;
 use crate::lazy_http;
 use crate::open_files;
 
@@ -22,7 +23,11 @@ pub(super) fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
     findings.extend(authorities(config));
     findings.extend(own_providers(config));
     findings.push(match config.master_key.read(environment) {
-        Ok(key) => ok("master key", format!("{} holds the key {}", config.master_key.describe(), key.id())),
+        Ok(keys) => {
+            let (source, keys) = (config.master_key.describe(), keys.ids());
+            let noun = if keys.len() == 1 { "key" } else { "keys" };
+            ok("master key", format!("{source} holds the {noun} {}", listed(&keys)))
+        }
         Err(failure) => failed(Trouble::NoMasterKey, failure),
     });
     findings

@@ -77,5 +77,14 @@ pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
         }
         Err(error) => failed(trouble(&error), error.into()),
     };
-    vec![opens, written, connections]
+    [opens].into_iter().chain(rotation(vestal)).chain([written, connections]).collect()
+}
+
+/// Whether the master key is being exchanged. To count what each key still seals would take too long.
+fn rotation(vestal: &Vestal) -> Option<Finding> {
+    let (given, seals) = (vestal.engine.vault().holds(), vestal.engine.vault().seals_with());
+    let newest = given.last().filter(|newest| **newest != seals)?;
+    let found =
+        format!("the newest key is {newest}, and the store is sealed with {seals}: an exchange was begun");
+    Some(warn(Trouble::RotationBegun, found, "vestal master-key rotate"))
 }
