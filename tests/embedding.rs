@@ -87,15 +87,29 @@ fn a_program_may_be_the_daemon_too() {
     until("a daemon to show that it lives", || (nodes() == 1).then_some(()));
     drop(killed);
     let keeper = Keeper::with_config(home.config()).unwrap();
+    let written = || std::fs::read_to_string(&file).unwrap_or_default();
+    let mut is_up_to_date = false;
     runtime().block_on(async {
         keeper.token("shop").await.unwrap();
-        keeper.keep_alive(tokio::time::sleep(Duration::from_secs(5))).await.unwrap();
+        // A token that is good at one moment may have ended at the next, on a machine that is busy.
+        let enough = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            for _ in 0..1_000 {
+                is_up_to_date = beats.load(Ordering::Relaxed) >= 1 && provider.accepts(written().trim());
+                if is_up_to_date {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        keeper.keep_alive(enough).await.unwrap();
         keeper.close().await;
     });
-    assert!(beats.load(Ordering::Relaxed) >= 1 && nodes() == 0);
-    let written = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    assert!(provider.accepts(written.trim()), "its file is up to date");
+    assert!(
+        is_up_to_date && nodes() == 0,
+        "its heart beats, its file holds a good token, and nobody is left"
+    );
     assert!(provider.sandbox().stats().refreshes >= 3, "{:?}", provider.sandbox().stats());
     assert_eq!(provider.sandbox().stats().reuses, 0);
 }
