@@ -62,7 +62,7 @@ fn the_timers_command_beside_a_daemon_uses_no_refresh_token_twice() {
     let stored = fleet.stored();
     assert!(stored.iter().all(Stored::is_active), "{stored:?}");
     let refreshes = stats.refreshes;
-    assert!(refreshes > (CONNECTIONS * 3) as u64, "there was hardly anything to refresh: {stats:?}");
+    assert!(refreshes > CONNECTIONS as u64, "there was hardly anything to refresh: {stats:?}");
     proof.holds(
         format_args!("{runs} runs, {refreshes} refreshes of {CONNECTIONS} connections"),
         "no refresh token used twice",

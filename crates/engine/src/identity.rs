@@ -118,6 +118,8 @@ impl Inner {
     ) -> Option<AccountHash> {
         let identity = identity_of(provider);
         match identity {
+            // Somebody else's server issues its own tokens, which are nothing for the API of the file.
+            Identity::Get { .. } if !is_where_the_file_says(client, provider) => None,
             Identity::Get { get, path } => {
                 let said = self.ask_whose(get, path, client, answer).await?;
                 Some(self.account_hash(&provider.id, identity, &said))
@@ -211,6 +213,12 @@ impl Inner {
     }
 }
 
+/// Whether a client's tokens come from where its provider's file says. A file may leave that open.
+fn is_where_the_file_says(client: &Client, provider: &Provider) -> bool {
+    let token = provider.endpoints.token.as_ref();
+    token.is_none_or(|fact| fact.value.host() == client.endpoints.token.host())
+}
+
 /// By what a provider says whose a grant is.
 fn identity_of(provider: &Provider) -> &Identity {
     provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value)
@@ -219,6 +227,31 @@ fn identity_of(provider: &Provider) -> &Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_another_server_is_not_shown_to_the_api_of_the_file() {
+        let provider = vestal_core::provider::catalogue::builtin("spotify").unwrap().unwrap();
+        let at = |token: &str| {
+            let now = "2026-11-29T12:00:00Z".parse().unwrap();
+            Client {
+                id: vestal_core::id::ClientId::from_uuid(uuid::Uuid::nil()),
+                revision: 1,
+                name: "a".to_owned(),
+                provider: "spotify".to_owned(),
+                client_id: "id".to_owned(),
+                auth: vestal_core::client::ClientAuth::None,
+                secret: None,
+                second_secret: None,
+                redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
+                scopes: vec![],
+                endpoints: Endpoints::at(token.parse().unwrap()),
+                created_at: now,
+                notes: vestal_core::client::ClientNotes::default(),
+            }
+        };
+        assert!(is_where_the_file_says(&at("https://accounts.spotify.com/api/token"), &provider));
+        assert!(!is_where_the_file_says(&at("https://spotify.example/api/token"), &provider));
+    }
 
     #[test]
     fn only_what_was_said_by_the_same_source_is_compared() {
