@@ -36,11 +36,12 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf> {
 
 /// Builds the last commit twice, in two folders, and compares.
 pub(crate) fn run() -> Result {
+    let folders = ["once", "and-again"].map(|name| Path::new(PLACE).join(name));
+    // Both before the first is built, which takes minutes: somebody may commit meanwhile.
+    folders.iter().try_for_each(|folder| check_out(folder))?;
     let mut built = Vec::new();
-    for name in ["once", "and-again"] {
-        let folder = Path::new(PLACE).join(name);
-        check_out(&folder)?;
-        let program = build(&folder)?;
+    for folder in &folders {
+        let program = build(folder)?;
         println!("{}  {} bytes  {}", hash(&program)?, bytes(&program)?, program.display());
         built.push(program);
     }
