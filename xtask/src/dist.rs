@@ -17,8 +17,8 @@ const PLACE: &str = "target/reproduced";
 const SOURCE: &str = "/usr/src/vestal";
 const CARGO_HOME: &str = "/usr/src/cargo";
 
-/// Builds the program from the source in `folder`.
-pub(crate) fn build(folder: &Path) -> Result<PathBuf> {
+/// Builds the program from the source in `folder`, which was changed last at a time of [`last_change`].
+pub(crate) fn build(folder: &Path, changed_at: &str) -> Result<PathBuf> {
     let folder = fs::canonicalize(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut command = vestal::command("vestal", "dist");
     command.current_dir(&folder).env("CARGO_TARGET_DIR", folder.join("target"));
@@ -30,7 +30,7 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf> {
     };
     command.env("CARGO_ENCODED_RUSTFLAGS", flags("--remap-path-prefix").join("\u{1f}"));
     command.env("CFLAGS", flags("-ffile-prefix-map").join(" "));
-    command.env("SOURCE_DATE_EPOCH", last_change());
+    command.env("SOURCE_DATE_EPOCH", changed_at);
     vestal::executable("vestal", &mut command)
 }
 
@@ -38,10 +38,11 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf> {
 pub(crate) fn run() -> Result {
     let folders = ["once", "and-again"].map(|name| Path::new(PLACE).join(name));
     // Both before the first is built, which takes minutes: somebody may commit meanwhile.
+    let changed_at = last_change();
     folders.iter().try_for_each(|folder| check_out(folder))?;
     let mut built = Vec::new();
     for folder in &folders {
-        let program = build(folder)?;
+        let program = build(folder, &changed_at)?;
         println!("{}  {} bytes  {}", hash(&program)?, bytes(&program)?, program.display());
         built.push(program);
     }

@@ -48,7 +48,7 @@ impl Options {
 pub(crate) fn run(options: Options) -> Result {
     let binary = match options.binary {
         Some(binary) => binary,
-        None => dist::build(Path::new("."))?,
+        None => dist::build(Path::new("."), &dist::last_change())?,
     };
     let out = options.out.unwrap_or_else(|| "target/package".into());
     let root = out.join("root");
