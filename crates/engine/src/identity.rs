@@ -119,7 +119,7 @@ impl Inner {
         let identity = identity_of(provider);
         match identity {
             // Somebody else's server issues its own tokens, which are nothing for the API of the file.
-            Identity::Get { .. } if !is_where_the_file_says(client, provider) => None,
+            Identity::Get { .. } if !is_where_the_file_says(&client.endpoints.token, provider) => None,
             Identity::Get { get, path } => {
                 let said = self.ask_whose(get, path, client, answer).await?;
                 Some(self.account_hash(&provider.id, identity, &said))
@@ -213,10 +213,9 @@ impl Inner {
     }
 }
 
-/// Whether a client's tokens come from where its provider's file says. A file may leave that open.
-fn is_where_the_file_says(client: &Client, provider: &Provider) -> bool {
-    let token = provider.endpoints.token.as_ref();
-    token.is_none_or(|fact| fact.value.host() == client.endpoints.token.host())
+/// Whether tokens of this endpoint come from where their provider's file says. A file may leave that open.
+fn is_where_the_file_says(token: &Url, provider: &Provider) -> bool {
+    provider.endpoints.token.as_ref().is_none_or(|fact| fact.value.host() == token.host())
 }
 
 /// By what a provider says whose a grant is.
@@ -231,24 +230,7 @@ mod tests {
     #[test]
     fn a_token_of_another_server_is_not_shown_to_the_api_of_the_file() {
         let provider = vestal_core::provider::catalogue::builtin("spotify").unwrap().unwrap();
-        let at = |token: &str| {
-            let now = "2026-11-29T12:00:00Z".parse().unwrap();
-            Client {
-                id: vestal_core::id::ClientId::from_uuid(uuid::Uuid::nil()),
-                revision: 1,
-                name: "a".to_owned(),
-                provider: "spotify".to_owned(),
-                client_id: "id".to_owned(),
-                auth: vestal_core::client::ClientAuth::None,
-                secret: None,
-                second_secret: None,
-                redirect_uri: "http://localhost:8724/callback".parse().unwrap(),
-                scopes: vec![],
-                endpoints: Endpoints::at(token.parse().unwrap()),
-                created_at: now,
-                notes: vestal_core::client::ClientNotes::default(),
-            }
-        };
+        let at = |token: &str| token.parse::<Url>().unwrap();
         assert!(is_where_the_file_says(&at("https://accounts.spotify.com/api/token"), &provider));
         assert!(!is_where_the_file_says(&at("https://spotify.example/api/token"), &provider));
     }

@@ -64,8 +64,9 @@ impl HeartbeatUrl {
         let mut before = Tally::of(engine);
         SystemClock.sleep(FIRST).await;
         loop {
-            let signs = Signs::since(before, engine.is_looking(), engine).await;
-            before = Tally::of(engine);
+            let now = Tally::of(engine);
+            let signs = Signs::of(now.since(before), engine.is_looking(), engine).await;
+            before = now;
             if signs.show_life() {
                 if let Err(why) = self.beat(http).await {
                     tracing::warn!(%why, "the heartbeat did not arrive");
@@ -88,8 +89,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn of(engine: &Engine) -> Self {
+    pub(crate) fn of(engine: &Engine) -> Self {
         Self { refreshed: engine.refreshed(), failed: engine.failed() }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { refreshed: self.refreshed - before.refreshed, failed: self.failed - before.failed }
     }
 }
 
@@ -108,10 +113,8 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
-    /// How it is, and what was done since it was like this.
-    pub(crate) async fn since(before: Tally, looks: bool, engine: &Engine) -> Self {
-        let now = Tally::of(engine);
-        let done = Tally { refreshed: now.refreshed - before.refreshed, failed: now.failed - before.failed };
+    /// How it is, where this was done of late.
+    pub(crate) async fn of(done: Tally, looks: bool, engine: &Engine) -> Self {
         let counts = engine.store().count_states(None).await;
         let count = |states: &[&str]| {
             let counts = counts.iter().flatten().filter(|(state, _)| states.contains(&state.as_str()));

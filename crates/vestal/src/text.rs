@@ -26,6 +26,18 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// So many names are told of in one place.
+pub(crate) const NAMED: usize = 10;
+
+/// The first of some names, and how many more there are.
+pub(crate) fn some_of<T: AsRef<str>>(names: &[T], count: u64) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match count.saturating_sub(shown.len() as u64) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// The text, with as many spaces behind it as bring it to `width`.
 pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());
@@ -54,6 +66,13 @@ pub(crate) fn wrap(text: &str, width: usize, first: usize, rest: usize) -> Vec<S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_of_many_are_named() {
+        let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
+        assert_eq!(some_of(&names[..2], 2), "c0, c1");
+        assert!(some_of(&names, 30).ends_with("c9 and 20 more"));
+    }
 
     #[test]
     fn a_cut_never_splits_a_wide_character() {

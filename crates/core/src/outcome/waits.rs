@@ -171,16 +171,17 @@ impl Waits<'_> {
         // is known to do harm if it does.
         let grace = self.provider.grace();
         let once = grace == Grace::Unknown || (!punished && (!rotates || matches!(grace, Grace::For(_))));
-        match (unknown.untried && once, punished) {
-            (true, _) => self.at(pace),
-            (false, true) => {
-                let held = self.hold(unknown, pace);
-                let little = grace == Grace::Unknown && held <= saturating_add(self.now, LITTLE_LEFT);
-                let pace = if pace == Pace::AtOnce { Pace::Soon } else { pace };
-                if little { held.min(self.at(pace)) } else { held }
-            }
-            (false, false) => self.at(if pace == Pace::AtOnce { Pace::Soon } else { pace }),
+        if unknown.untried && once {
+            return self.at(pace);
         }
+        // At once was before.
+        let again = self.at(if pace == Pace::AtOnce { Pace::Soon } else { pace });
+        if !punished {
+            return again;
+        }
+        let held = self.hold(unknown, pace);
+        let little = grace == Grace::Unknown && held <= saturating_add(self.now, LITTLE_LEFT);
+        if little { held.min(again) } else { held }
     }
 
     /// Whether a try fits into the grace of a refresh token that the provider may have replaced.

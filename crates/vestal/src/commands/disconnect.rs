@@ -8,12 +8,10 @@ use vestal_engine as engine;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
 use crate::terminal;
+use crate::text::some_of;
 
 /// So many of those that may have ended with it are tried at once; the others are found out by the schedule.
 const TRIED: usize = 100;
-
-/// So many are named in a sentence.
-const NAMED: usize = 10;
 
 /// Revoke a connection's grant at the provider, and forget it
 ///
@@ -110,12 +108,8 @@ async fn ended(
 }
 
 fn names(connections: &[ConnectionName]) -> String {
-    let shown: Vec<String> =
-        connections.iter().take(NAMED).map(|name| format!("{:?}", name.as_str())).collect();
-    match connections.len().saturating_sub(NAMED) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    let quoted: Vec<String> = connections.iter().map(|name| format!("{:?}", name.as_str())).collect();
+    some_of(&quoted, quoted.len() as u64)
 }
 
 fn view(revocation: engine::Revocation) -> Revocation {

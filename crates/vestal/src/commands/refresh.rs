@@ -19,6 +19,7 @@ use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, word};
 use crate::heartbeat::{Signs, Tally};
 use crate::output::JsonArray;
+use crate::text::some_of;
 use crate::token_files;
 use crate::when::Calendar;
 
@@ -91,7 +92,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 /// Tells whoever watches that refreshes really happen, by the daemon's rule. `looked`: the schedule was looked at to its end.
 async fn beat(vestal: &Vestal, looked: bool, context: &Context) {
     if let Some(url) = &vestal.config.heartbeat
-        && Signs::since(Tally::default(), looked, &vestal.engine).await.show_life()
+        && Signs::of(Tally::of(&vestal.engine), looked, &vestal.engine).await.show_life()
         && let Err(why) = url.beat(&*vestal.http).await
     {
         context.output.warn(format_args!("the heartbeat did not arrive: {why}"));
@@ -410,9 +411,7 @@ async fn attention(vestal: &Vestal, calendar: &Calendar) -> Result<(), Failure> 
     let failing = names(failing);
     let list = |(names, count): &(Vec<ConnectionName>, u64)| {
         let names: Vec<&str> = names.iter().map(ConnectionName::as_str).collect();
-        let more = count.saturating_sub(names.len() as u64);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", names.join(", "))
+        some_of(&names, *count)
     };
     match (&needing, &failing) {
         ((needing_names, needing_count @ 1..), (_, failing_count)) => {

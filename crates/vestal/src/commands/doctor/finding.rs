@@ -4,9 +4,6 @@ use vestal_api::{ErrorView, Finding, Level, Trouble};
 
 use crate::failure::Failure;
 
-/// As many names are told of one trouble.
-pub(super) const NAMED: usize = 10;
-
 pub(super) fn ok(about: &str, found: impl Into<String>) -> Finding {
     Finding { level: Level::Ok, trouble: None, about: about.to_owned(), found: found.into(), next: None }
 }
@@ -78,15 +75,6 @@ fn about(trouble: Trouble) -> &'static str {
     }
 }
 
-/// The first of some names, and how many more there are.
-pub(super) fn some_of<T: AsRef<str>>(names: &[T], count: u64) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
-    match count.saturating_sub(shown.len() as u64) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +101,5 @@ mod tests {
             .map(|trouble| serde_json::to_value(trouble).unwrap().as_str().unwrap().to_owned())
             .collect();
         assert_eq!(named, all, "the table in docs/doctor.md, in the order in which they are looked for");
-    }
-
-    #[test]
-    fn a_few_of_many_are_named() {
-        let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
-        assert_eq!(some_of(&names[..2], 2), "c0, c1");
-        assert!(some_of(&names, 30).ends_with("c9 and 20 more"));
     }
 }

@@ -12,9 +12,10 @@ use vestal_core::state::State;
 use vestal_core::store::{Filter, StoreError};
 use vestal_core::token::Grant;
 
-use super::finding::{NAMED, fail, failed, ok, some_of, warn};
+use super::finding::{fail, failed, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
+use crate::text::{NAMED, some_of};
 use crate::warnings;
 
 /// As many connections are read at once.

@@ -9,7 +9,7 @@ use crate::commands::refresh::{first_in, names};
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost};
 use crate::output::Palette;
-use crate::text::{cut, wrap};
+use crate::text::{cut, some_of, wrap};
 use crate::when::Calendar;
 
 /// What is known of all connections at one moment.
@@ -59,7 +59,9 @@ impl Overview {
         let mut some = |title: &str, painted: String, names: &[ConnectionName], count: u64| {
             if count > 0 {
                 // No name is wider than a line.
-                let told = format!("{title}  {}", some_of(names, count, width.saturating_sub(5)));
+                let names: Vec<String> =
+                    names.iter().map(|name| cut(name.as_str(), width.saturating_sub(5))).collect();
+                let told = format!("{title}  {}", some_of(&names, count));
                 let told = wrap(&told, width, 2, 4).into_iter().enumerate();
                 lines.extend(told.map(|(number, line)| match number {
                     0 => line.trim_end().replacen(title, &painted, 1),
@@ -78,10 +80,4 @@ impl Overview {
         }
         lines
     }
-}
-
-fn some_of(names: &[ConnectionName], count: u64, widest: usize) -> String {
-    let more = count.saturating_sub(names.len() as u64);
-    let names: Vec<String> = names.iter().map(|name| cut(name.as_str(), widest)).collect();
-    format!("{}{}", names.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() })
 }
