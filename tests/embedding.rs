@@ -69,7 +69,7 @@ fn a_store_is_found_with_what_lies_beside_it() {
 
 #[test]
 fn a_program_may_be_the_daemon_too() {
-    let (home, provider, _) = connected(|settings| settings.access_token_life_ms = 2_000);
+    let (home, provider, _) = connected(|settings| settings.access_token_life_ms = 4_000);
     // What goes with a daemon: a heartbeat, a token file, and the work of a process that was killed.
     let beats = Arc::<AtomicUsize>::default();
     let beaten = Arc::clone(&beats);
@@ -93,7 +93,7 @@ fn a_program_may_be_the_daemon_too() {
         keeper.token("shop").await.unwrap();
         // A token that is good at one moment may have ended at the next, on a machine that is busy.
         let enough = async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(8)).await;
             for _ in 0..1_000 {
                 is_up_to_date = beats.load(Ordering::Relaxed) >= 1 && provider.accepts(written().trim());
                 if is_up_to_date {
