@@ -35,8 +35,8 @@ impl Drop for Raises<'_> {
     }
 }
 
-/// No wait of these tests is longer, but for those that say so. Two cores run eight tests at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// No wait of these tests is longer, but for those that say so. Two cores run eight tests at once, and may have other work beside.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two reads of a reader who never stops: it leaves the other tests something of the machine.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
