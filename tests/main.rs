@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod backups;
 mod cli;
 mod client_auth;
 mod completing;

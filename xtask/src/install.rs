@@ -60,6 +60,14 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         is_there: || quiet(Command::new("systemd-analyze").arg("--version")).is_ok(),
         install: || install_package("systemd"),
     },
+    Need {
+        name: "sqlite3",
+        why: "a store is copied with it while it is used",
+        place: "/usr/bin (Debian package)",
+        by_hand: "sudo apt-get install sqlite3",
+        is_there: || quiet(Command::new("sqlite3").arg("-version")).is_ok(),
+        install: || install_package("sqlite3"),
+    },
 ];
 
 /// What `cargo xtask prove` needs besides. Without it, the tests try less, and say so.
