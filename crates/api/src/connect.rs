@@ -74,12 +74,14 @@ pub struct DisconnectedView {
     pub also_ended: Vec<ConnectionName>,
 }
 
-/// What became of a grant at the provider (RFC 7009).
+/// What became of a grant at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
     /// It was revoked.
     Revoked,
+    /// Its access token was revoked, and no way is known to revoke its refresh token: the grant lives on there.
+    AccessTokenRevoked,
     /// The provider offers no revocation, or none that is known: the grant lives on there.
     NotOffered,
     /// There was nothing to revoke.

@@ -25,6 +25,7 @@ mod lives;
 pub mod parse;
 mod redirect;
 mod requests;
+mod revocation;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod site;
@@ -47,6 +48,7 @@ pub use lives::{
 pub use parse::Stated;
 pub use redirect::{Redirect, RedirectFact, RedirectForm};
 pub use requests::{Encoding, HeaderCredentials, RequestFacts};
+pub use revocation::{RevocationMethod, RevocationProof, RevocationRequest, RevokedToken};
 pub use site::{Pattern, SiteVariable};
 
 /// What a provider's file says. See `providers/constant-contact.toml` for one in full.
@@ -91,6 +93,8 @@ pub struct Provider {
     /// How its refresh tokens live and die.
     #[serde(default)]
     pub refresh_token: RefreshTokenFacts,
+    /// How a grant is ended, where that is not done at a revocation endpoint as RFC 7009 has it.
+    pub revocation: Option<Fact<RevocationRequest>>,
     /// How its access tokens are exchanged, where there are no refresh tokens.
     #[serde(default)]
     pub exchange: ExchangeFacts,

@@ -1,4 +1,4 @@
-//! Revoking a grant (RFC 7009) and forgetting the connection.
+//! Revoking a grant and forgetting the connection.
 
 use std::time::Duration;
 
@@ -6,13 +6,10 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
-use vestal_oauth::http::Exchange;
-use vestal_oauth::revocation::{self, TokenKind};
-use vestal_oauth::sent;
 
 use crate::change::update_to;
 use crate::settle::Standing;
-use crate::{Engine, Error, Inner};
+use crate::{Engine, Error, Inner, Revocation, Want};
 
 /// The wait between looks at a connection whose refresh is under way.
 const LOOK: Duration = Duration::from_millis(50);
@@ -24,19 +21,6 @@ pub struct Disconnected {
     pub name: ConnectionName,
     /// What became of the grant.
     pub revocation: Revocation,
-}
-
-/// What became of a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// The provider revoked it.
-    Revoked,
-    /// The provider offers no way to revoke it, or none that is known: it has to be done in its own pages.
-    NotOffered,
-    /// There was none.
-    NothingToRevoke,
-    /// It was left as it is, as asked.
-    Kept,
 }
 
 impl Engine {
@@ -53,6 +37,10 @@ impl Engine {
         let inner = &self.inner;
         if !keep_grant {
             inner.take_from_journal(name).await?;
+            if inner.ends_by_access_token(name).await? {
+                // What comes of it shows when it is used.
+                let _ = self.issue_token(name, Want::default()).await;
+            }
         }
         inner.begin_disconnecting(name).await?;
         let connection = inner.when_at_rest(name, keep_grant).await?;
@@ -114,40 +102,6 @@ impl Inner {
                 return Err(Error::Busy { name: name.clone() });
             }
             self.clock.sleep(LOOK).await;
-        }
-    }
-
-    async fn revoke(&self, connection: &Connection) -> Result<Revocation, Error> {
-        let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
-        let base = self.client_of(connection).await?;
-        let client = self.at_site_of(&base, Some(grant))?;
-        let Some(endpoint) = &client.endpoints.revocation else { return Ok(Revocation::NotOffered) };
-        let (token, hint) = match self.refresh_token(connection, grant, &client)? {
-            Some(token) => (token, TokenKind::RefreshToken),
-            None => match self.access_token(connection, grant)? {
-                Some(token) => (token, TokenKind::AccessToken),
-                None => return Ok(Revocation::NothingToRevoke),
-            },
-        };
-        // Without the provider's file, a grant is revoked as RFC 7009 has it.
-        let provider = self.catalogue.get(&client.provider).ok();
-        let facts = provider.as_ref().map(|provider| (provider.client.clone(), provider.requests.clone()));
-        let (facts, requests) = facts.unwrap_or_default();
-        let credentials = self.credentials(&client, &self.prover_at(&base, &client.endpoints, &facts)?)?;
-        let request = revocation::request(endpoint, &credentials, &token, hint, &requests);
-        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
-        let exchange = match request {
-            Ok(request) => self.http.send(request, self.limits.answer).await,
-            Err(error) => Exchange::from(error),
-        };
-        let name = connection.name.clone();
-        let provider = provider.map_or(client.provider, |provider| provider.name.clone());
-        let failed = |detail, transient| Err(Error::NotRevoked { name, provider, detail, transient });
-        match revocation::read(exchange, self.clock.now(), &sent) {
-            revocation::Revocation::Done => Ok(Revocation::Revoked),
-            revocation::Revocation::Unsupported => Ok(Revocation::NotOffered),
-            revocation::Revocation::Retry { detail, .. } => failed(detail, true),
-            revocation::Revocation::Failed { detail } => failed(detail, false),
         }
     }
 }

@@ -214,7 +214,7 @@ impl Inner {
 }
 
 /// Whether tokens of this endpoint come from where their provider's file says. A file may leave that open.
-fn is_where_the_file_says(token: &Url, provider: &Provider) -> bool {
+pub(crate) fn is_where_the_file_says(token: &Url, provider: &Provider) -> bool {
     provider.endpoints.token.as_ref().is_none_or(|fact| fact.value.host() == token.host())
 }
 

@@ -52,6 +52,7 @@ mod refresh;
 mod reject;
 mod replan;
 mod reseal;
+mod revoke;
 mod save;
 mod secrets;
 mod serve;
@@ -88,7 +89,7 @@ pub use catalogue::{Catalogue, CatalogueError, OwnFile, OwnMistake};
 pub use connect::{BeginConnect, CONSENT_WITHIN, ConsentRequest};
 pub use connect_alone::{Bearer, ExchangeFrom};
 pub use device::{BeginDevice, DeviceRequest};
-pub use disconnect::{Disconnected, Revocation};
+pub use disconnect::Disconnected;
 pub use dpop::BoundKey;
 pub use error::Error;
 pub use export::Secrets;
@@ -101,6 +102,7 @@ pub use manage::NewClient;
 pub use refresh::Refreshed;
 pub use reject::Rejection;
 pub use reseal::{Left, Walk, Walked};
+pub use revoke::Revocation;
 pub use set::Changes;
 
 /// Everything the engine works with.

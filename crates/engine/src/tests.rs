@@ -14,6 +14,7 @@ mod quotas;
 mod races;
 mod refreshing;
 mod resealing;
+mod revoking;
 mod saving;
 mod setting;
 mod sites;

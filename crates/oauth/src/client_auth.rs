@@ -182,6 +182,11 @@ impl Credentials {
         Self { client_id: String::new(), proof: Proof::Unnamed }
     }
 
+    /// Those of a client that shows its secret in HTTP Basic, however it proves itself elsewhere.
+    pub(crate) fn by_secret(client_id: &str, secret: &SecretString) -> Self {
+        Self { client_id: client_id.to_owned(), proof: Proof::Basic(secret.clone()) }
+    }
+
     /// The client's identifier.
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id

@@ -5,7 +5,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
-use vestal_core::provider::{Encoding, RequestFacts};
+use vestal_core::provider::{Encoding, HeaderCredentials, RequestFacts};
 
 use crate::client_auth::Credentials;
 use crate::http::Exchange;
@@ -39,7 +39,20 @@ pub(crate) fn post(
     let wanted = requests.credentials();
     let proof = credentials.fields(wanted);
     let fields = fields.iter().chain(&proof).map(|(name, value)| (requests.name(name), *value));
-    let (url, body, content_type) = match requests.encoding() {
+    let mut request = written(Method::POST, endpoint, fields, requests.encoding())?;
+    prove(&mut request, credentials, wanted);
+    introduce(&mut request, credentials, requests);
+    Ok(request)
+}
+
+/// A request with these parameters.
+pub(crate) fn written<'a>(
+    method: Method,
+    endpoint: &Url,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+    encoding: Encoding,
+) -> Result<Request<Bytes>, UnsendableUrl> {
+    let (url, body, content_type) = match encoding {
         Encoding::Form => {
             let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
             (uri(endpoint)?, form, "application/x-www-form-urlencoded")
@@ -53,13 +66,16 @@ pub(crate) fn post(
         }
     };
     let mut request = Request::new(Bytes::from(body));
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = method;
     *request.uri_mut() = url;
-    let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some(mut proof) = credentials.header(wanted).and_then(|text| HeaderValue::from_str(&text).ok()) {
-        proof.set_sensitive(true);
-        headers.insert(AUTHORIZATION, proof);
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(request)
+}
+
+/// Puts what proves the client beside the parameters into a request.
+pub(crate) fn prove(request: &mut Request<Bytes>, credentials: &Credentials, wanted: HeaderCredentials) {
+    if let Some(proof) = credentials.header(wanted) {
+        authorize(request, &proof);
     }
     if let Some(certificate) = credentials.certificate() {
         request.extensions_mut().insert(certificate.clone());
@@ -67,8 +83,14 @@ pub(crate) fn post(
     if let Some(assertion) = credentials.assertion() {
         request.extensions_mut().insert(assertion.clone());
     }
-    introduce(&mut request, credentials, requests);
-    Ok(request)
+}
+
+/// Puts a value into the `Authorization` header that nobody may read.
+pub(crate) fn authorize(request: &mut Request<Bytes>, value: &str) {
+    if let Ok(mut value) = HeaderValue::from_str(value) {
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
 }
 
 /// Fields as a JSON object; what a form would repeat is an array.

@@ -1,4 +1,4 @@
-//! Telling the provider that a token is no longer needed (RFC 7009).
+//! Telling the provider that a token is no longer needed (RFC 7009), or that a grant is, as its file has it.
 
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ use crate::client_auth::Credentials;
 use crate::form::{UnsendableUrl, post};
 use crate::http::Exchange;
 use crate::read::read_token_answer;
+
+mod stated;
+
+pub use stated::{Material, NoRequest, read_stated, stated_request};
 
 /// What kind of token is revoked (`token_type_hint`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,6 +83,7 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
         )),
         Some(words::after_invalid_grant(conduct)),
         words::warnings(conduct),
+        Some(words::disconnecting(provider)),
     ];
     let conduct: Vec<String> = conduct.into_iter().flatten().collect();
     let mut text = format!(

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use vestal_core::provider::{Deprecation, Fact, Grace, Limit, Provider, RedirectFact, Reuse, Rotation};
+use vestal_core::provider::{
+    Deprecation, Fact, Grace, Limit, Provider, RedirectFact, Reuse, RevocationEnds, Rotation,
+};
 use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
 use vestal_core::token::Renewal;
 
@@ -36,6 +38,11 @@ fn marked<T>(fact: &Fact<T>, words: &str) -> String {
 /// The mark of what nobody has checked.
 pub(crate) fn mark(unverified: bool) -> &'static str {
     if unverified { UNVERIFIED } else { "" }
+}
+
+/// A fact's note, behind what it says.
+fn note(note: &Option<String>) -> String {
+    note.as_ref().map(|note| format!(" {note}")).unwrap_or_default()
 }
 
 /// How long an access token lives.
@@ -253,6 +260,28 @@ pub(crate) fn warnings(conduct: &Conduct) -> Option<String> {
     ))
 }
 
+/// What `vestal disconnect` ends at the provider.
+pub(crate) fn disconnecting(provider: &Provider) -> String {
+    let by_endpoint = provider.endpoints.revocation.as_ref().map(|fact| mark(fact.unverified));
+    let stated = provider.revocation.as_ref();
+    let by_request = || stated.map(|fact| mark(fact.unverified));
+    let Some(mark) = by_endpoint.or_else(by_request) else {
+        return match provider.endpoints.token {
+            None => "`vestal disconnect` revokes the grant where the server's metadata names an endpoint for that.".to_owned(),
+            Some(_) => "`vestal disconnect` knows no way to revoke the grant: use the provider's own pages.".to_owned(),
+        };
+    };
+    let what = match provider.refresh_token.revocation_ends() {
+        RevocationEnds::Grant => "revokes the grant",
+        RevocationEnds::AccessToken if provider.issues_refresh_tokens() => {
+            "revokes the access token, and not the refresh token"
+        }
+        RevocationEnds::AccessToken => "revokes the access token",
+        RevocationEnds::Account => "revokes all that the account has ever granted to the client",
+    };
+    format!("`vestal disconnect` {what}{mark}.{}", stated.map(|fact| note(&fact.note)).unwrap_or_default())
+}
+
 /// What ends a refresh token besides disuse and age, in short.
 pub(crate) fn what_else_ends_it(provider: &Provider) -> String {
     let facts = &provider.refresh_token;
@@ -295,7 +324,6 @@ pub(crate) fn redirect_uri(provider: &Provider) -> Option<String> {
 
 /// How many tokens and requests it bears, and what Vestal does about it.
 pub(crate) fn limits(provider: &Provider) -> Vec<String> {
-    let note = |note: &Option<String>| note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
     let caps = [
         ("refresh tokens", &provider.refresh_token.live_tokens),
         ("access tokens", &provider.access_token.live_tokens),
@@ -344,8 +372,7 @@ pub(crate) fn api(provider: &Provider) -> Vec<String> {
     let api = &provider.api;
     let listed = |fact: &Fact<Vec<String>>| {
         let quoted: Vec<String> = fact.value.iter().map(|text| format!("`{text}`")).collect();
-        let note = fact.note.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
-        format!("{}{}.{note}", quoted.join(", "), mark(fact.unverified))
+        format!("{}{}.{}", quoted.join(", "), mark(fact.unverified), note(&fact.note))
     };
     let hosts = api.hosts.as_ref().map(|fact| format!("At {}", listed(fact)));
     let headers = api.headers.as_ref().map(|fact| format!("A call carries {}", listed(fact)));

@@ -64,6 +64,8 @@ pub enum RevocationEnds {
     /// Its own grant.
     #[default]
     Grant,
+    /// The access token only: nothing is said of the refresh token beside it.
+    AccessToken,
     /// All that the account has ever granted to the client: other connections of that account end with it.
     Account,
 }

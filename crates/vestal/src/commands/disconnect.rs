@@ -72,6 +72,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     let grant = match revocation {
         Revocation::Revoked => "the provider revoked its grant",
+        Revocation::AccessTokenRevoked => {
+            "the provider revoked its access token, and no way is known to revoke its refresh token: to end that too, use the \
+             provider's own pages"
+        }
         Revocation::NotOffered => {
             "no way is known to revoke its grant: to end that too, use the provider's own pages"
         }
@@ -115,6 +119,7 @@ fn names(connections: &[ConnectionName]) -> String {
 fn view(revocation: engine::Revocation) -> Revocation {
     match revocation {
         engine::Revocation::Revoked => Revocation::Revoked,
+        engine::Revocation::AccessTokenRevoked => Revocation::AccessTokenRevoked,
         engine::Revocation::NotOffered => Revocation::NotOffered,
         engine::Revocation::NothingToRevoke => Revocation::NothingToRevoke,
         engine::Revocation::Kept => Revocation::Kept,

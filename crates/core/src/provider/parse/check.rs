@@ -113,6 +113,11 @@ pub(super) fn provider(
     for (name, what) in provider.site_mistakes(states) {
         wrong(&name, what);
     }
+    if let Some(fact) = &provider.revocation {
+        let asked = &fact.value;
+        let mistakes = url_mistake(&asked.url).into_iter().chain(asked.mistake());
+        mistakes.for_each(|what| wrong("revocation", what));
+    }
     client(provider, &mut wrong);
     lives(provider, &mut wrong);
     for parameter in provider.authorization.parameters.keys() {

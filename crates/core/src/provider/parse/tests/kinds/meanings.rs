@@ -16,6 +16,14 @@ pub(super) const MEANINGS: &[Kind] = &[
         "\"Small Co\"",
         &["1:1: the id \"Small Co\" may hold lower-case letters, digits and hyphens only"],
     ),
+    (
+        "[client]",
+        "[revocation]\nis = { url = \"http://small.example/revoke\" }\nunverified = true\n[client]",
+        &[
+            "15:2: secrets are sent there: it has to begin with https://",
+            "15:2: the token is nowhere in it: write {token} into a parameter, or say proof = \"bearer\", or token = \"none\"",
+        ],
+    ),
     ("\"Ask them.\"", "\"\"", &["4:1: `register` is empty: say it in a few sentences"]),
     (
         ", unverified = true }\n\n[auth",
