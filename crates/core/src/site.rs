@@ -88,6 +88,14 @@ fn filled(text: &str, site: &Site) -> String {
     parts(text).into_iter().map(fill).collect()
 }
 
+/// A text with what stands for its variables.
+///
+/// # Errors
+/// The first variable for which nothing does.
+pub fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    parts(text).into_iter().map(|part| part.or_else(|name| value(&name).ok_or(name))).collect()
+}
+
 /// What has to stand for the variables of a template, given what is left of its parts and of the text.
 fn matched(parts: &[Result<String, String>], text: &str, site: Site, provider: &Provider) -> Option<Site> {
     match parts.split_first() {
@@ -126,10 +134,9 @@ impl Endpoints {
         matched(&parts(self.token.as_str()), token.as_str(), Site::new(), provider)
     }
 
-    /// The variables in all of them.
+    /// The variables in all of them. What stands in braces in an issuer alone is none: an id token says it (Microsoft).
     pub fn variables(&self) -> BTreeSet<String> {
-        let issuer = self.issuer.as_deref().into_iter();
-        self.all().map(Url::as_str).chain(issuer).flat_map(variables).collect()
+        self.all().map(Url::as_str).flat_map(variables).collect()
     }
 
     /// Whether there are any variables.
@@ -259,6 +266,11 @@ unverified = true
         assert_eq!(at.revocation.as_ref().unwrap().as_str(), "https://shops.example/revoke?shop=acme");
         assert_eq!(at.issuer.as_deref(), Some("https://acme.shops.example/"));
         assert!(!at.have_variables());
+        let tenants = Some("https://{shop}.shops.example/{tenantid}".to_owned());
+        let at = Endpoints { issuer: tenants, ..endpoints() };
+        let at = at.filled(&site(&[("shop", "acme"), ("tenant", "a.b")]), &provider()).unwrap();
+        assert_eq!(at.issuer.as_deref(), Some("https://acme.shops.example/{tenantid}"));
+        assert!(at.variables().is_empty(), "what an id token says need not be known before");
         let partly = endpoints().filled(&site(&[("tenant", "common")]), &provider()).unwrap();
         assert_eq!(partly.variables().into_iter().collect::<Vec<_>>(), ["shop"]);
     }

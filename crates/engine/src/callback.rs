@@ -167,8 +167,9 @@ impl Inner {
         let shape = provider.answers.to_exchange();
         let (mut answer, started_at) = self.ask(request, &means, &provider, shape).await?;
         if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
-            let nonce = authorization_code::nonce(&verifier);
-            self.check_id_token(&client, &prover, keys, Some(&nonce), id_token).await?;
+            let repeats = provider.authorization.repeats_nonce();
+            let nonce = repeats.then(|| authorization_code::nonce(&verifier));
+            self.check_id_token(&client, &prover, keys, nonce.as_deref(), id_token).await?;
         }
         self.learn_life(&mut answer, &client, &prover, &provider).await;
         let renewal = match answer.refresh_token {

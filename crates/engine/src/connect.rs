@@ -101,7 +101,8 @@ impl Engine {
         };
         let mut parameters = provider.authorization.parameters.clone();
         parameters.extend(begin.parameters);
-        let nonce = asks_for_an_id_token(&scopes).then(|| authorization_code::nonce(&verifier));
+        let has_nonce = asks_for_an_id_token(&scopes) && provider.authorization.repeats_nonce();
+        let nonce = has_nonce.then(|| authorization_code::nonce(&verifier));
         let request = AuthorizationRequest {
             endpoint: &endpoint,
             client_id: &client.client_id,

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use vestal_core::client::Endpoints;
 use vestal_core::secret::redact;
 
-use crate::words::shown;
+use crate::words::{TENANT, shown};
 
 /// The longest value of a parameter that is kept.
 const PARAMETER_MAX_BYTES: usize = 1024;
@@ -150,7 +150,7 @@ impl Callback {
     pub fn code(self, endpoints: &Endpoints) -> Result<SecretString, CallbackError> {
         match (&endpoints.issuer, self.iss) {
             // Compared as text, without normalisation (RFC 9207 §2.4).
-            (Some(expected), Some(found)) if *expected != found => {
+            (Some(expected), Some(found)) if !is_or_stands_for(expected, &found) => {
                 return Err(CallbackError::OtherIssuer { expected: expected.clone(), found: shown(&found) });
             }
             (Some(expected), None) if endpoints.sends_iss => {
@@ -163,6 +163,15 @@ impl Callback {
             Outcome::Error { code, detail } => Err(CallbackError::Refused { code, detail }),
         }
     }
+}
+
+/// Whether this is the issuer. Microsoft's for several tenants has a place for the one that answers.
+fn is_or_stands_for(expected: &str, found: &str) -> bool {
+    expected == found
+        || expected.split_once(TENANT).is_some_and(|(before, after)| {
+            let tenant = found.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            tenant.is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/'))
+        })
 }
 
 /// The only parameter of that name, if there is one.
@@ -277,6 +286,18 @@ mod tests {
             }
         }
         assert!(read("code=c&state=s&iss=https://any.example", &endpoints(None, false)).is_ok());
+    }
+
+    #[test]
+    fn an_issuer_of_several_tenants_is_that_of_any_of_them() {
+        let is = "https://login.example/{tenantid}/v2.0";
+        let read = |iss: &str| read(&format!("code=c&state=s&iss={iss}"), &endpoints(Some(is), false));
+        assert!(read("https://login.example/t-1/v2.0").is_ok() && read(is).is_ok());
+        for other in
+            ["https://login.example//v2.0", "https://login.example/a/b/v2.0", "https://evil.example/t-1/v2.0"]
+        {
+            assert!(matches!(read(other), Err(CallbackError::OtherIssuer { .. })), "{other}");
+        }
     }
 
     #[test]

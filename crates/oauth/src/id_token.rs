@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::jwks::Jwks;
 use crate::jwt::{self, Algorithm};
-use crate::words::shown;
+use crate::words::{TENANT, shown};
 
 /// How far a provider's clock may be from ours.
 const SKEW_S: i64 = 300;
@@ -148,9 +148,7 @@ fn is_issuer(found: &str, expected: &str, claims: &Map<String, Value>) -> bool {
     found == expected
         || expected.strip_prefix("https://accounts.google.com") == found.strip_prefix("accounts.google.com")
             && found.starts_with("accounts.google.com")
-        || tenant.is_some_and(|tenant| {
-            expected.contains("{tenantid}") && expected.replace("{tenantid}", tenant) == found
-        })
+        || tenant.is_some_and(|tenant| expected.contains(TENANT) && expected.replace(TENANT, tenant) == found)
 }
 
 fn verify_signature(id_token: &str, keys: &Jwks, secret: Option<&SecretString>) -> Result<(), IdTokenError> {

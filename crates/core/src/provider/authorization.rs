@@ -13,6 +13,9 @@ use super::Fact;
 pub struct AuthorizationFacts {
     /// Whether authorization requests have to be pushed (RFC 9126 §5).
     pub push: Option<Fact<bool>>,
+    /// Whether id tokens repeat the nonce that was sent (OpenID Connect Core §3.1.3.7, 11). Where they do not, none is sent, and
+    /// all else of them is checked.
+    pub nonce: Option<Fact<bool>>,
     /// Parameters to add to every authorization request.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
@@ -34,5 +37,10 @@ impl AuthorizationFacts {
     /// Whether authorization requests have to be pushed.
     pub fn must_be_pushed(&self) -> bool {
         self.push.as_ref().is_some_and(|fact| fact.value)
+    }
+
+    /// Whether to send a nonce, and to expect it in id tokens.
+    pub fn repeats_nonce(&self) -> bool {
+        self.nonce.as_ref().is_none_or(|fact| fact.value)
     }
 }

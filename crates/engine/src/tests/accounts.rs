@@ -133,3 +133,29 @@ async fn where_no_id_token_comes_the_userinfo_endpoint_is_asked_whose_a_consent_
     let error = consent(&["contacts", "offline_access"]).await.unwrap_err();
     assert!(matches!(error, Error::UnknownAccount { .. }), "{error:?}");
 }
+
+/// LinkedIn's id tokens lack the nonce that was sent.
+#[tokio::test(start_paused = true)]
+async fn a_nonce_is_expected_only_where_it_comes_back() {
+    for (repeats, taken) in [(true, false), (false, true)] {
+        let world = World::new(&Behaviour::strict()).with_profile(|profile| {
+            let fact = format!("[authorization]\nnonce = {{ is = {repeats}, unverified = true }}");
+            profile.replace("[authorization]", &fact)
+        });
+        let engine = world.node();
+        engine.add_client(client()).await.unwrap();
+        let claims = format!(
+            r#"{{"iss":"https://sandbox.example","aud":"vestal","sub":"ada","exp":{}}}"#,
+            world.now().as_second() + 600
+        );
+        let id_token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims));
+        let body = format!(
+            r#"{{"access_token":"at","token_type":"Bearer","expires_in":3600,"refresh_token":"rt","id_token":"{id_token}"}}"#
+        );
+        let answer = Trouble::answer(StatusCode::OK, "application/json", body);
+        let fault = Fault::at(Endpoint::Token, Trouble::AnswerUnprocessed(answer));
+        world.wire.sandbox.lock().unwrap().add_fault(fault);
+        let consented = world.consent(&engine, &["openid", "offline_access"]).await;
+        assert_eq!(consented.is_ok(), taken, "{consented:?}");
+    }
+}
