@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use vestal_api::MasterKeyView;
 use vestal_sandbox::{Fault, Trouble};
 
 use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
@@ -17,22 +18,29 @@ const LIFE_MS: u64 = 1000 * 3600 * (24 * 20 + 12);
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-struct Session {
+/// What was typed in, and what was said to it.
+struct Transcript {
     home: Home,
     provider: Provider,
     text: String,
+    /// What the master keys are called, which is derived from them.
+    keys: Vec<String>,
 }
 
-impl Session {
+impl Transcript {
     fn begin() -> Self {
         let home = Home::new();
         let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = LIFE_MS);
-        Self { home, provider, text: String::new() }
+        Self { home, provider, text: String::new(), keys: Vec::new() }
     }
 
     /// Runs a command, and writes down what it says.
     fn shows(&mut self, args: &[&str]) {
         let ended = self.home.vestal(args);
+        if args[0] == "master-key" {
+            let keys: Vec<MasterKeyView> = self.home.vestal(&["master-key", "list", "--json"]).ok().json();
+            self.keys = keys.into_iter().map(|key| key.key).collect();
+        }
         writeln!(self.text, "$ vestal {}", args.join(" ")).unwrap();
         for said in [&ended.stdout, &ended.stderr] {
             said.lines().for_each(|line| writeln!(self.text, "{}", self.scrubbed(line)).unwrap());
@@ -54,6 +62,7 @@ impl Session {
     fn scrubbed(&self, line: &str) -> String {
         let line = line.replace(&self.provider.issuer, "ISSUER");
         let line = line.replace(self.home.path().to_str().unwrap(), "HOME");
+        let line = self.keys.iter().fold(line, |line, key| line.replace(key, "KEY"));
         let line = MONTHS.iter().fold(line, |line, month| line.replace(&format!(" {month} "), " MON "));
         let mut scrubbed = String::new();
         for character in line.chars() {
@@ -109,28 +118,31 @@ fn shape(json: &Value, depth: usize, text: &mut String) {
 
 #[test]
 fn what_is_said_is_said_on_purpose() {
-    let mut session = Session::begin();
-    session.shows(&["list"]);
-    session.shows(&["status"]);
-    session.shows(&["serve"]);
-    let issuer = session.provider.issuer.clone();
+    let mut said = Transcript::begin();
+    said.shows(&["list"]);
+    said.shows(&["status"]);
+    said.shows(&["serve"]);
+    let issuer = said.provider.issuer.clone();
     let add =
         ["client", "add", "custom", "--provider", "custom", "--issuer", &issuer, "--client-id", CLIENT_ID];
-    session.home.vestal_reading(&[&add[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
+    said.home.vestal_reading(&[&add[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
     for name in ["shop", "the crm", "店舗", "חנות"] {
-        session.home.consent(name, &["--client", "custom"], "").ok();
+        said.home.consent(name, &["--client", "custom"], "").ok();
     }
-    session.shows(&["list"]);
-    session.shows(&["status"]);
-    session.shows(&["status", "shop"]);
-    session.shows(&["client", "list"]);
-    session.shows(&["client", "show", "custom"]);
-    session.shows(&["set", "shop", "--policy", "always", "--tag", "org=42"]);
-    session.shows(&["pause", "the crm"]);
-    session.shows(&["resume", "the crm"]);
-    session.shows(&["refresh", "shop"]);
-    session.shows(&["refresh", "--due"]);
-    session.shows(&["events", "shop"]);
+    said.shows(&["list"]);
+    said.shows(&["status"]);
+    said.shows(&["status", "shop"]);
+    said.shows(&["client", "list"]);
+    said.shows(&["client", "show", "custom"]);
+    said.shows(&["set", "shop", "--policy", "always", "--tag", "org=42"]);
+    said.shows(&["pause", "the crm"]);
+    said.shows(&["resume", "the crm"]);
+    said.shows(&["refresh", "shop"]);
+    said.shows(&["refresh", "--due"]);
+    said.shows(&["events", "shop"]);
+    said.shows(&["master-key", "list"]);
+    said.shows(&["master-key", "rotate"]);
+    said.shows(&["master-key", "list"]);
 
     for args in [
         &["token", "shop"][..],
@@ -146,37 +158,39 @@ fn what_is_said_is_said_on_purpose() {
         &["resume", "shop"],
         &["client", "list"],
         &["client", "show", "custom"],
+        &["master-key", "list"],
+        &["master-key", "rotate"],
         &["doctor"],
         &["token", "nobody"],
     ] {
-        session.has_fields(args);
+        said.has_fields(args);
     }
 
     // What goes wrong.
-    session.shows(&["token", "shpo"]);
-    session.shows(&["tokne", "shop"]);
-    session.shows(&["set", "shop"]);
-    session.shows(&["token", "shop", "--min-ttl", "soon"]);
-    session.shows(&["status", "--watch"]);
-    session.shows(&["connect", "new", "--client", "nobody"]);
-    let grants = session.provider.sandbox().grants(session.provider.now_ms());
+    said.shows(&["token", "shpo"]);
+    said.shows(&["tokne", "shop"]);
+    said.shows(&["set", "shop"]);
+    said.shows(&["token", "shop", "--min-ttl", "soon"]);
+    said.shows(&["status", "--watch"]);
+    said.shows(&["connect", "new", "--client", "nobody"]);
+    let grants = said.provider.sandbox().grants(said.provider.now_ms());
     for grant in grants {
-        session.provider.sandbox().revoke_by_user(grant.id, session.provider.now_ms());
+        said.provider.sandbox().revoke_by_user(grant.id, said.provider.now_ms());
     }
-    session.shows(&["refresh", "the crm"]);
-    session.shows(&["status"]);
-    session.shows(&["list"]);
-    session.shows(&["disconnect", "--yes", "--keep-grant", "the crm"]);
+    said.shows(&["refresh", "the crm"]);
+    said.shows(&["status"]);
+    said.shows(&["list"]);
+    said.shows(&["disconnect", "--yes", "--keep-grant", "the crm"]);
     let down = Trouble::AnswerUnprocessed(Trouble::html_page(http::StatusCode::SERVICE_UNAVAILABLE));
-    session.provider.sandbox().add_fault(Fault::on_refresh(down));
-    session.shows(&["refresh", "shop"]);
+    said.provider.sandbox().add_fault(Fault::on_refresh(down));
+    said.shows(&["refresh", "shop"]);
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/snapshots.txt");
     if std::env::var_os("VESTAL_SNAPSHOTS").is_some_and(|wish| wish == "write") {
-        fs::write(&path, &session.text).unwrap();
+        fs::write(&path, &said.text).unwrap();
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    let differs = expected.lines().zip(session.text.lines()).find(|(expected, said)| expected != said);
+    let differs = expected.lines().zip(said.text.lines()).find(|(expected, said)| expected != said);
     assert_eq!(differs, None, "what was expected, and what is said; if on purpose: VESTAL_SNAPSHOTS=write");
-    assert_eq!(expected.lines().count(), session.text.lines().count());
+    assert_eq!(expected.lines().count(), said.text.lines().count());
 }

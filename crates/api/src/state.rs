@@ -89,6 +89,7 @@ mod tests {
                 untried: false,
                 lost_at: None,
                 rejected: false,
+                client_refused: false,
             };
             let failing =
                 Failing { cause: Cause::OutcomeUnknown(Box::new(unknown)), since: at, tries: 2, next: at };

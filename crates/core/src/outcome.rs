@@ -80,7 +80,11 @@ pub fn judge(
         (Means::Ambiguous, _) if refresh_token => waits.after_ambiguity(attempt, detail),
         (Means::Permanent, _) if refresh_token || exchanged => waits.after_invalid_grant(detail),
         // An answer that was lost stays lost until the provider looks at the refresh token again.
-        (_, Some(unknown)) => waits.while_unknown(unknown.clone().heard(detail), pace),
+        (failure, Some(unknown)) => {
+            let client_refused = failure == Means::Client;
+            let heard = OutcomeUnknown { client_refused, ..unknown.clone().heard(detail) };
+            waits.while_unknown(heard, pace)
+        }
         (Means::Transient | Means::Ambiguous, None) => {
             Transition::Fail { cause: Cause::Transient { detail }, next }
         }
@@ -151,6 +155,22 @@ pub fn after_rejection(
     let waits = Waits { connection, provider, now, not_before: now, seed };
     let rejected = OutcomeUnknown { rejected: true, ..unknown.clone() };
     Some(Transition::Release { next: waits.next_try(&rejected, Pace::AtOnce).min(planned) })
+}
+
+/// What a failure is instead, now that the client is mended for whose sake the last try was refused. `None`: what it was.
+pub fn mended(connection: &Connection, provider: &Provider, now: Timestamp, seed: u64) -> Option<State> {
+    let State::Failing(failing) = &connection.state else { return None };
+    if !failing.cause.is_client_refused() {
+        return None;
+    }
+    let mut mended = Failing { next: now, ..failing.clone() };
+    if let Cause::OutcomeUnknown(unknown) = &mut mended.cause {
+        let waits = Waits { connection, provider, now, not_before: now, seed };
+        mended.next = waits.after_mending(unknown).min(failing.next).max(now);
+        unknown.hold_until = mended.next;
+        unknown.client_refused = false;
+    }
+    Some(State::Failing(mended))
 }
 
 /// What a failure is instead, when it is looked at again before the next try. `None`: what it was.

@@ -117,6 +117,10 @@ pub struct OutcomeUnknown {
     /// The access token was rejected: nothing is held for its sake.
     #[serde(default)]
     pub rejected: bool,
+    /// The last try since was refused for the client's sake: nobody looked at the refresh token, and it is to be tried as
+    /// soon as the client is mended.
+    #[serde(default)]
+    pub client_refused: bool,
 }
 
 /// Why only a person can help.
@@ -195,6 +199,15 @@ impl Cause {
     /// Whether an answer was lost, and with it perhaps the refresh token.
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::OutcomeUnknown(_))
+    }
+
+    /// Whether the last try was refused for the client's sake, also where an answer was lost before.
+    pub fn is_client_refused(&self) -> bool {
+        match self {
+            Self::Client { .. } => true,
+            Self::OutcomeUnknown(unknown) => unknown.client_refused,
+            Self::Transient { .. } | Self::Refused { .. } | Self::Doubted { .. } => false,
+        }
     }
 }
 

@@ -194,6 +194,7 @@ pub(crate) fn lost_answer(attempt: u128, sent_at: Timestamp, hold_until: Timesta
         untried: false,
         lost_at: None,
         rejected: false,
+        client_refused: false,
     }))
 }
 

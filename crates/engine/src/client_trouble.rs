@@ -4,7 +4,8 @@ use vestal_core::client::{Client, ClientNotes, Trouble};
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
 use vestal_core::id::{ClientId, ConnectionId};
-use vestal_core::state::{Cause, Failing, State};
+use vestal_core::outcome::mended;
+use vestal_core::state::State;
 use vestal_core::store::{ClientUpdate, Filter};
 
 use crate::change::{CONTENTION_TRIES, update_to};
@@ -97,13 +98,10 @@ impl Inner {
                 tracing::error!(%damage, "one that may wait for its client cannot be read");
             }
             for connection in page.connections {
-                let State::Failing(failing) = &connection.state else { continue };
                 if !is_refused(&connection.state) {
                     continue;
                 }
                 let now = self.clock.now();
-                let state = State::Failing(Failing { next: now, ..failing.clone() });
-                let mut resumed = Connection { state, ..connection.clone() };
                 let provider = match self.provider_of(&connection).await {
                     Ok(provider) => provider,
                     Err(error) => {
@@ -111,6 +109,8 @@ impl Inner {
                         continue;
                     }
                 };
+                let Some(state) = mended(&connection, &provider, now, self.seed) else { continue };
+                let mut resumed = Connection { state, ..connection };
                 resumed.plan = self.plan(&resumed, &provider, now);
                 // Whoever wrote in between has planned it anew.
                 self.store.update_connection(&update_to(&resumed, vec![])).await?;
@@ -194,7 +194,7 @@ impl Inner {
 
 /// Whether the last try of a connection failed since its client was refused.
 fn is_refused(state: &State) -> bool {
-    state.failing().is_some_and(|failing| matches!(failing.cause, Cause::Client { .. }))
+    state.failing().is_some_and(|failing| failing.cause.is_client_refused())
 }
 
 /// An update that changes nothing yet.

@@ -122,6 +122,7 @@ impl Waits<'_> {
                     untried: true,
                     lost_at: Some(self.now),
                     rejected: false,
+                    client_refused: false,
                 };
                 self.while_unknown(unknown, Pace::AtOnce)
             }
@@ -184,6 +185,14 @@ impl Waits<'_> {
         if little { held.min(again) } else { held }
     }
 
+    /// The next try once the client is mended for whose sake the last one was refused. What harms nobody is tried at once.
+    pub(super) fn after_mending(&self, unknown: &OutcomeUnknown) -> Timestamp {
+        match self.provider.reuse() {
+            Reuse::Punished => self.next_try(unknown, Pace::AtOnce),
+            _ => self.at(Pace::AtOnce),
+        }
+    }
+
     /// Whether a try fits into the grace of a refresh token that the provider may have replaced.
     pub(super) fn is_in_grace(&self, unknown: &OutcomeUnknown) -> bool {
         self.in_grace(unknown).is_some()
@@ -230,6 +239,6 @@ impl OutcomeUnknown {
     /// The same, after a further try came to this.
     pub(super) fn heard(self, detail: String) -> Self {
         let last = Some(detail).filter(|detail| *detail != self.detail);
-        Self { last, ..self }
+        Self { last, client_refused: false, ..self }
     }
 }

@@ -24,6 +24,7 @@ fn unknown() -> Cause {
         untried: true,
         lost_at: None,
         rejected: false,
+        client_refused: false,
     }))
 }
 

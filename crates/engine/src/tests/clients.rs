@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vestal_core::event::What;
 use vestal_core::state::{Cause, State};
-use vestal_sandbox::Client;
+use vestal_sandbox::{Client, Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, client};
 use crate::{Engine, Error, NewClient};
@@ -121,6 +121,26 @@ async fn a_client_with_one_connection_needs_no_second_witness() {
     provider_accepts(&world, "another");
     world.serve(&engine, 13 * HOUR).await;
     assert_eq!(told(&world, |what| matches!(what, What::ClientRefused { .. })).await, 1);
+}
+
+/// An answer was lost, and then the client was refused: the one does not hide the other.
+#[tokio::test(start_paused = true)]
+async fn a_mended_client_is_tried_at_once_also_after_a_lost_answer() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.connected().await;
+    let lost = Trouble::AnswerUnprocessed(Trouble::html_page(http::StatusCode::INTERNAL_SERVER_ERROR));
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(lost));
+    world.serve(&engine, 13 * HOUR).await;
+    provider_accepts(&world, "another");
+    world.serve(&engine, 2 * DAY).await;
+    let failing = world.shop().await.state.failing().cloned().unwrap();
+    assert!(failing.cause.is_outcome_unknown() && failing.cause.is_client_refused(), "{failing:?}");
+    assert!(failing.next > world.now() + Duration::from_secs(60), "{failing:?}");
+    assert_eq!(told(&world, |what| matches!(what, What::ClientRefused { .. })).await, 1, "it is the canary");
+
+    engine.set_client_secret("sandbox", &"another".into(), false).await.unwrap();
+    world.serve(&engine, Duration::from_secs(1)).await;
+    assert_eq!((world.shop().await.state, world.shop().await.generation()), (State::Active, 2));
 }
 
 #[tokio::test(start_paused = true)]

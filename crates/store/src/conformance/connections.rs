@@ -207,6 +207,7 @@ pub async fn every_state_reads_back(store: Arc<dyn Subject>, _: &ManualClock) {
         untried: true,
         lost_at: None,
         rejected: false,
+        client_refused: false,
     }));
     let dead = State::NeedsReauth { reason: Reason::InvalidGrant { detail: detail() }, since: at(1) };
     let mut current = added(&store, &connection(1)).await;

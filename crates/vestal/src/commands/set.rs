@@ -15,6 +15,7 @@ use crate::reasons;
 /// A policy says when access tokens are refreshed. auto: while that is cheap or the token is being read, otherwise once a day. always: before
 /// each one ends. on-demand: when somebody asks. Under each of them the refresh token is kept from dying of disuse.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["policy", "tag", "untag"]))]
 #[command(after_help = "\
 Examples:
   vestal set shop --policy always
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     name: ConnectionName,
 
     /// When it is refreshed: auto, always or on-demand
-    #[arg(long, value_name = "POLICY", required_unless_present_any = ["tag", "untag"])]
+    #[arg(long, value_name = "POLICY")]
     policy: Option<Policy>,
 
     /// A tag to set; a connection has at most 32

@@ -436,6 +436,7 @@ mod tests {
             untried: false,
             lost_at: None,
             rejected: false,
+            client_refused: false,
         }));
         let name = "shop".parse().unwrap();
         let failure = Failure::failing(&name, &cause, next, Some(next), "Okta", &calendar);

@@ -101,6 +101,7 @@ mod tests {
             untried: false,
             lost_at: None,
             rejected: false,
+            client_refused: false,
         };
         change(&mut unknown);
         let failing = Failing {

@@ -380,3 +380,29 @@ fn an_abandoned_attempt_is_ambiguous() {
     let transition = judged(&abandoned.state(earlier), &strict).unwrap();
     assert_eq!(unknown_since(Verdict::Move(transition), 5, later(SECOND)), later(DAY - MINUTE));
 }
+
+#[test]
+fn a_client_that_was_refused_meanwhile_and_is_mended_is_no_reason_to_wait() {
+    let refused = |provider: &Provider, now| {
+        let (cause, next) =
+            failure(outcome(&lost(Duration::ZERO), &error(401, "invalid_client"), provider, now));
+        assert!(cause.is_client_refused() && cause.is_outcome_unknown(), "{cause:?}");
+        shop().state(State::Failing(Failing { cause, since: start(), tries: 20, next }))
+    };
+    for (provider, now, next) in [
+        (harmless(Grace::None), later(HOUR), later(HOUR)),
+        (strict(Grace::None), later(HOUR), later(DAY - MINUTE)),
+        (strict(Grace::None), later(DAY), later(DAY)),
+    ] {
+        let Some(State::Failing(again)) = mended(&refused(&provider, now), &provider, now, SEED) else {
+            panic!("it is resumed")
+        };
+        assert_eq!(again.next, next, "{provider:?}");
+        assert!(!again.cause.is_client_refused() && again.cause.is_outcome_unknown(), "{again:?}");
+    }
+    let provider = harmless(Grace::None);
+    let (cause, _) =
+        failure(outcome(&refused(&provider, start()), &not_sent(), &provider, later(HOUR)));
+    let since = shop().state(failing(cause, start(), later(DAY)));
+    assert_eq!(mended(&since, &provider, later(HOUR), SEED), None, "it is another failure since");
+}
