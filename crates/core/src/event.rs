@@ -15,6 +15,9 @@ pub const KEPT_PER_CONNECTION: u32 = 100;
 /// How many days an event is kept.
 pub const KEPT_DAYS: i64 = 90;
 
+/// How many days a connection is kept that nobody ever consented to, and that nothing happens to.
+pub const PENDING_KEPT_DAYS: i64 = 30;
+
 /// How many days a closed attempt is kept.
 pub const ATTEMPTS_KEPT_DAYS: i64 = 7;
 
@@ -45,6 +48,11 @@ pub struct StoredEvent {
 pub enum What {
     /// The connection was created.
     Created,
+    /// Consent was asked for, where there had been none yet.
+    ConsentAsked {
+        /// After this, the answer is not accepted any more.
+        until: Timestamp,
+    },
     /// A person consented, and the grant was stored.
     Consented {
         /// The new grant.

@@ -99,6 +99,16 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Holder>, StoreError>;
 
+    /// The names of connections that hold this refresh token, in order, at most `limit`: of those whose grants began with it.
+    async fn holders_of(&self, token: &Fingerprint, limit: u32) -> Result<Vec<ConnectionName>, StoreError>;
+
+    /// Refresh tokens that several connections hold whose grants began with them, at most `limit`.
+    async fn shared_tokens(&self, limit: u32) -> Result<Vec<Fingerprint>, StoreError>;
+
+    /// How many refresh tokens a client's connections hold that are not known to be dead. A walk through all of them, of some
+    /// microseconds for each: for those alone who need it exactly.
+    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError>;
+
     /// Connections by name, those after `after`, at most `limit`. One that is damaged keeps none of the others from being
     /// read.
     async fn connections(
@@ -119,6 +129,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a connection with all that belongs to it. `false` when there was none.
     async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError>;
+
+    /// Removes connections that nobody ever consented to, and that nothing has happened to since `before`, in one bounded
+    /// batch; returns their names. Call until it returns none.
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<ConnectionName>, StoreError>;
+
+    /// Keeps an answer aside that no attempt brought, with what is to be said of it. Not a new revision. Does nothing the
+    /// second time. `false` when the connection does not exist any more.
+    async fn keep_candidate(
+        &self,
+        id: ConnectionId,
+        candidate: &Candidate,
+        events: &[Event],
+    ) -> Result<bool, StoreError>;
 
     /// Notes that the access token was asked for, and when it is due now. Not a new revision; nothing happens
     /// if `expected` is not the current one, since whoever wrote then has planned anew.
@@ -298,6 +321,17 @@ pub struct Import {
     pub events: Vec<Event>,
 }
 
+/// How many refresh tokens live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LivingTokens {
+    /// All of them.
+    pub all: u64,
+    /// Those of which it is not known whose they are.
+    pub of_nobody_known: u64,
+    /// Those of the account that has the most.
+    pub of_one_account: u64,
+}
+
 /// A connection that holds a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -405,7 +439,8 @@ pub struct Update {
     /// Its external id from now on; `None` leaves it. Where it is another one's within the client by now, nothing is changed,
     /// as if the connection had moved.
     pub external_id: Option<String>,
-    /// Its new grant. The one before is kept until the new one has been refreshed once.
+    /// Its new grant. The one before is kept until the new one has been refreshed once. Where it is another connection's by
+    /// now, nothing is changed, as if this one had moved.
     pub grant: Option<Grant>,
     /// What to write into its history.
     pub events: Vec<Event>,

@@ -298,6 +298,8 @@ pub enum WhyCandidate {
     NewerTokens,
     /// Its id token speaks of another account than the one before.
     AnotherAccount,
+    /// It came for a consent, and its id token could not be believed.
+    UnbelievableIdToken,
     /// It was a success that could not be read.
     Unreadable,
     /// It was no token set, and a refresh token was seen in it.

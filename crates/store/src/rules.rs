@@ -16,15 +16,15 @@ pub(crate) const PRUNED_AT_ONCE: u32 = 500;
 /// is dropped for it.
 const UNREADABLE_KEPT_AT_EACH_END: usize = 4;
 
-/// As many of another account's token sets, which come again every few hours.
-const ANOTHER_ACCOUNTS_KEPT_AT_EACH_END: usize = 16;
+/// As many token sets that were refused for what they are, as another account's, which come again every few hours.
+const REFUSED_KEPT_AT_EACH_END: usize = 16;
 
 /// How many candidates that were kept for this reason are left of the oldest, and how many of the newest; `None` where all
 /// are: any of them may hold the connection's only refresh token, and none comes again for ever.
 pub(crate) fn kept_at_each_end(why: WhyCandidate) -> Option<usize> {
     match why {
         WhyCandidate::Unreadable => Some(UNREADABLE_KEPT_AT_EACH_END),
-        WhyCandidate::AnotherAccount => Some(ANOTHER_ACCOUNTS_KEPT_AT_EACH_END),
+        WhyCandidate::AnotherAccount | WhyCandidate::UnbelievableIdToken => Some(REFUSED_KEPT_AT_EACH_END),
         WhyCandidate::NewerGrant
         | WhyCandidate::NewerTokens
         | WhyCandidate::AnotherRefreshToken

@@ -12,7 +12,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::StoreIdentity;
+use vestal_core::seal::{Fingerprint, StoreIdentity};
 use vestal_core::store::*;
 use vestal_core::token::Candidate;
 
@@ -154,10 +154,15 @@ pass_on! {
         connection_with_external_id(client: ClientId, external_id: &str) -> Option<Connection>;
         connection_with_grant(grant: GrantId) -> Option<Connection>;
         refresh_tokens(after: Option<ConnectionId>, limit: u32) -> Vec<Holder>;
+        holders_of(token: &Fingerprint, limit: u32) -> Vec<ConnectionName>;
+        shared_tokens(limit: u32) -> Vec<Fingerprint>;
+        living_tokens(client: ClientId) -> LivingTokens;
         connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
         sample(client: ClientId, limit: u32) -> Vec<ConnectionId>;
         count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
         remove_connection(id: ConnectionId) -> bool;
+        remove_abandoned(before: Timestamp) -> Vec<ConnectionName>;
+        keep_candidate(id: ConnectionId, candidate: &Candidate, events: &[Event]) -> bool;
         mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
         begin_authorization(authorization: &Authorization) -> ();
         take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;

@@ -29,6 +29,7 @@ pub mod history;
 pub mod leases;
 pub mod races;
 pub mod sealed;
+pub mod tokens;
 
 /// A store that lets the suite see what the port does not show.
 #[async_trait]
@@ -123,6 +124,9 @@ macro_rules! conformance_tests {
                 an_authorization_is_used_once, an_expired_authorization_is_taken_away,
                 event_numbers_are_never_used_twice, a_closed_store_says_so;
             races: no_update_is_lost, one_writer_wins_each_revision;
+            tokens: who_holds_the_same_refresh_token_is_found, a_grant_is_one_connections,
+                living_refresh_tokens_are_counted_by_account, what_nobody_consented_to_is_removed_once_it_is_old,
+                what_no_attempt_brought_is_kept_aside_once;
             sealed: an_identity_is_replaced_by_who_knows_it, all_that_is_sealed_is_read,
                 what_was_sealed_anew_takes_its_place, a_clients_secrets_are_not_written_back;
         }

@@ -11,11 +11,11 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::StoreIdentity;
+use vestal_core::seal::{Fingerprint, StoreIdentity};
 use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
-    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage, Store, StoreError,
-    Update, Write,
+    Finished, Held, Holder, Import, LivingTokens, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage,
+    Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -23,6 +23,7 @@ use crate::rules::{closed, kept, lease_end, unclaimed};
 
 mod sealed;
 mod tables;
+mod tokens;
 mod writes;
 use tables::{Tables, kept_plan};
 
@@ -154,6 +155,18 @@ impl Store for MemoryStore {
         Ok(self.tables()?.refresh_tokens(after, limit))
     }
 
+    async fn holders_of(&self, token: &Fingerprint, limit: u32) -> Result<Vec<ConnectionName>, StoreError> {
+        Ok(self.tables()?.holders_of(token, limit))
+    }
+
+    async fn shared_tokens(&self, limit: u32) -> Result<Vec<Fingerprint>, StoreError> {
+        Ok(self.tables()?.shared_tokens(limit))
+    }
+
+    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError> {
+        Ok(self.tables()?.living_tokens(client))
+    }
+
     async fn connections(
         &self,
         filter: &Filter,
@@ -179,6 +192,19 @@ impl Store for MemoryStore {
 
     async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
         Ok(self.tables()?.remove_connection(id))
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<ConnectionName>, StoreError> {
+        Ok(self.tables()?.remove_abandoned(kept(before)))
+    }
+
+    async fn keep_candidate(
+        &self,
+        id: ConnectionId,
+        candidate: &Candidate,
+        events: &[Event],
+    ) -> Result<bool, StoreError> {
+        Ok(self.tables()?.keep_aside(id, candidate, events))
     }
 
     async fn mark_read(

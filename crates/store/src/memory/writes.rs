@@ -1,9 +1,10 @@
 //! The writes to a connection: compare the revision, then change everything or nothing.
 
 use jiff::Timestamp;
-use vestal_core::connection::{Attempt, Connection, Lease};
+use vestal_core::connection::{Attempt, Connection, ConnectionName, Lease};
 use vestal_core::event::Event;
-use vestal_core::id::{AttemptId, GrantId, NodeId};
+use vestal_core::id::{AttemptId, ConnectionId, GrantId, NodeId};
+use vestal_core::state::State;
 use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Begin, Brought, EarlierTokens, Finish, Finished, Import,
     Renewed, StoreError, Update, Write,
@@ -11,7 +12,7 @@ use vestal_core::store::{
 use vestal_core::token::{Candidate, WhyCandidate};
 
 use super::tables::{AttemptRow, Row, Tables, kept_candidate, kept_grant, kept_plan, kept_tokens};
-use crate::rules::{check_grows, damaged, kept, kept_at_each_end, lease_valid, no_grant};
+use crate::rules::{PRUNED_AT_ONCE, check_grows, damaged, kept, kept_at_each_end, lease_valid, no_grant};
 
 impl Tables {
     pub(super) fn add_connection(
@@ -86,8 +87,10 @@ impl Tables {
                 .values()
                 .any(|row| row.connection.client == client && has_id(&row.connection, id))
         });
+        let holder = update.grant.as_ref().and_then(|grant| self.with_grant(grant.id));
+        let is_held = holder.is_some_and(|holder| holder.connection.id != update.id);
         let Some(row) = self.connections.get_mut(&update.id) else { return Ok(Write::Gone) };
-        if is_taken || row.connection.revision != update.expected {
+        if is_taken || is_held || row.connection.revision != update.expected {
             return Ok(Write::Moved(Box::new(row.seen(now))));
         }
         if let Some(grant) = &update.grant {
@@ -237,6 +240,41 @@ fn no_client(connection: &Connection) -> StoreError {
         "connection {} refers to client {}, which is not there",
         connection.id, connection.client
     ))
+}
+
+impl Tables {
+    /// Keeps an answer aside that no attempt of a connection's brought.
+    pub(super) fn keep_aside(&mut self, id: ConnectionId, candidate: &Candidate, events: &[Event]) -> bool {
+        let Some(row) = self.connections.get_mut(&id) else { return false };
+        if row.candidates.iter().all(|kept| kept.attempt != candidate.attempt) {
+            row.candidates.push(kept_candidate(candidate));
+            drop_repetitions(&mut row.candidates, candidate.why);
+            self.record(events);
+        }
+        true
+    }
+
+    /// Removes those that wait for a consent and never had one, and of which nothing is known that is newer.
+    pub(super) fn remove_abandoned(&mut self, before: Timestamp) -> Vec<ConnectionName> {
+        let is_new = |seq: &u64| self.events.get(seq).is_some_and(|event| event.at >= before);
+        let is_abandoned = |row: &Row| {
+            row.connection.state == State::Pending
+                && row.connection.grant.is_none()
+                && row.connection.created_at < before
+                && !row.events.back().is_some_and(is_new)
+                && row.candidates.is_empty()
+                && row.earlier.is_empty()
+        };
+        let named = self.names.iter().filter(|(_, id)| self.connections.get(id).is_some_and(is_abandoned));
+        let named = named.map(|(name, id)| (name.clone(), *id)).take(PRUNED_AT_ONCE as usize);
+        let abandoned: Vec<_> = named.collect();
+        let mut names = Vec::with_capacity(abandoned.len());
+        for (name, id) in abandoned {
+            self.remove_connection(id);
+            names.push(name);
+        }
+        names
+    }
 }
 
 /// Drops those in the middle of the candidates that were kept for this reason.

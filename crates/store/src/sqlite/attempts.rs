@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::Connection as Db;
+use vestal_core::event::Event;
 use vestal_core::id::{AttemptId, ConnectionId, NodeId};
 use vestal_core::store::{AttemptStatus, Begin, Brought, Finish, Finished, Renewed, Write};
 use vestal_core::token::{Candidate, CandidateAnswer};
@@ -114,6 +115,7 @@ pub(super) fn finish(db: &Db, finish: &Finish, now: Timestamp) -> Result<Finishe
     if tokens.is_some() {
         // That this one came proves that those of earlier grants are unneeded.
         query(FORGET_EARLIER).bind(finish.id.as_uuid()).execute(db)?;
+        query(FORGET_BEGINNING).bind(finish.id.as_uuid()).execute(db)?;
     }
     if let Brought::Candidate(candidate) = &finish.brought {
         keep(db, finish.id, finish.attempt, candidate)?;
@@ -135,6 +137,10 @@ pub(super) const END_LEASE: &str = "DELETE FROM leases WHERE connection = ?";
 pub(super) const CLOSE_ATTEMPT: &str = "UPDATE attempts SET status = ?, closed_at = ? WHERE id = ?";
 
 pub(super) const FORGET_EARLIER: &str = "DELETE FROM earlier_token_sets WHERE connection = ?";
+
+/// By itself, since it is done once in a grant's life, and SQLite would write the index anew each time.
+pub(super) const FORGET_BEGINNING: &str = "UPDATE connections SET begun_with = NULL \
+     WHERE id = ? AND begun_with IS NOT NULL AND begun_with IS NOT refresh_fingerprint";
 
 /// One statement for all that an outcome changes of its connection: each would write the whole row anew.
 macro_rules! outcome {
@@ -160,6 +166,28 @@ pub(super) const STORE_TOKENS: &str = outcome!(concat!(
     token_columns!(),
     ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ));
+
+/// Keeps an answer aside that no attempt of a connection's brought.
+pub(super) fn keep_aside(
+    db: &Db,
+    connection: ConnectionId,
+    candidate: &Candidate,
+    told: &[Event],
+) -> Result<bool, Failure> {
+    let Some(before) = current(db, connection)? else { return Ok(false) };
+    if is_stored(db, candidate.attempt)? {
+        return Ok(true);
+    }
+    keep(db, connection, candidate.attempt, candidate)?;
+    let chain = events::append(db, connection, before.events, told)?;
+    query("UPDATE connections SET last_event = ?, events = ? WHERE id = ?")
+        .bind(chain.last)
+        .bind(chain.length)
+        .bind(connection.as_uuid())
+        .execute(db)?;
+    events::cut(db, connection, chain)?;
+    Ok(true)
+}
 
 /// Keeps an answer that could not be applied. Of those that come again, the oldest and the newest are kept.
 fn keep(db: &Db, connection: ConnectionId, attempt: AttemptId, candidate: &Candidate) -> Result<(), Failure> {

@@ -34,7 +34,7 @@ fn add(db: &Db, connections: &[Connection]) -> Result<(), Failure> {
                 previous_columns!(),
                 ") = (",
                 token_columns!(),
-                "), previous_generation = generation - 1 WHERE id = ?"
+                "), previous_generation = generation - 1, begun_with = NULL WHERE id = ?"
             );
             query(before).bind(connection.id.as_uuid()).execute(db)?;
         }

@@ -6,8 +6,11 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::Event;
 use vestal_core::id::{ClientId, ConnectionId, GrantId};
 use vestal_core::schedule::Plan;
+use vestal_core::seal::Fingerprint;
 use vestal_core::state::State;
-use vestal_core::store::{Add, AddImport, Filter, Holder, Import, Page, StoreError, Update, Write};
+use vestal_core::store::{
+    Add, AddImport, Filter, Holder, Import, LivingTokens, Page, StoreError, Update, Write,
+};
 use vestal_core::token::{About, Grant};
 
 use super::current::{Current, current};
@@ -15,6 +18,7 @@ use super::events::{self, Chain};
 use super::failure::Failure;
 use super::query::{Query, query};
 use super::rows::{self, bind_tokens, json, previous_columns, revision, token_columns, word};
+use crate::rules::PRUNED_AT_ONCE;
 
 /// One statement reads a connection with the attempt that its lease was taken for: one snapshot.
 macro_rules! connections_where {
@@ -91,6 +95,36 @@ pub(super) fn refresh_tokens(
     .bind(after.map(|after| after.as_uuid()))
     .bind(limit)
     .all(db, rows::refresh_token_holder)
+}
+
+pub(super) const HOLDERS_OF: &str =
+    "SELECT id, name FROM connections WHERE begun_with = ? ORDER BY name LIMIT ?";
+
+pub(super) fn holders_of(db: &Db, token: &Fingerprint, limit: u32) -> Result<Vec<ConnectionName>, Failure> {
+    query(HOLDERS_OF).bind(token.as_bytes().as_slice()).bind(limit).all(db, rows::holder)
+}
+
+/// In the index alone, which is small: with a million of them, it is some tenths of a second.
+pub(super) const SHARED_TOKENS: &str = "SELECT begun_with FROM connections INDEXED BY connections_begun_with
+     WHERE begun_with IS NOT NULL GROUP BY begun_with HAVING count(*) > 1 LIMIT ?";
+
+pub(super) fn shared_tokens(db: &Db, limit: u32) -> Result<Vec<Fingerprint>, Failure> {
+    query(SHARED_TOKENS).bind(limit).all(db, rows::shared_token)
+}
+
+pub(super) fn living_tokens(db: &Db, client: ClientId) -> Result<LivingTokens, Failure> {
+    let living = query(
+        "WITH living (account, tokens) AS (
+             SELECT json_extract(about, '$.account.hash') AS account, count(*) FROM connections
+             WHERE client = ? AND refresh_token IS NOT NULL AND state NOT IN ('needs_reauth', 'disconnecting')
+             GROUP BY account
+         )
+         SELECT coalesce(sum(tokens), 0) AS tokens,
+             coalesce(sum(tokens) FILTER (WHERE account IS NULL), 0) AS of_nobody_known,
+             coalesce(max(tokens) FILTER (WHERE account IS NOT NULL), 0) AS of_one_account
+         FROM living",
+    );
+    Ok(living.bind(client.as_uuid()).optional(db, rows::living_tokens)?.unwrap_or_default())
 }
 
 pub(super) fn list(
@@ -230,6 +264,10 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
     }
     if let Some(grant) = &update.grant {
         before.check_follows(grant.tokens.generation)?;
+        let held = query("SELECT EXISTS (SELECT 1 FROM connections WHERE grant_id = ? AND id <> ?)");
+        if held.bind(grant.id.as_uuid()).bind(update.id.as_uuid()).count(db)? > 0 {
+            return moved(db, update.id, now);
+        }
     }
     // By itself, since SQLite would write its index anew also where it stays.
     if let Some(external_id) = &update.external_id {
@@ -301,14 +339,15 @@ fn store_grant(db: &Db, id: ConnectionId, grant: &Grant) -> Result<(), Failure> 
         token_columns!(),
         ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), (",
         previous_columns!(),
-        ") = (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) WHERE id = ?"
+        ") = (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), begun_with = ? WHERE id = ?"
     ))
     .bind(grant.id.as_uuid())
     .bind(grant.consented_at)
     .bind(word(&grant.renewal)?)
     .bind(grant.means.as_ref())
     .bind((grant.about != About::default()).then(|| json(&grant.about)).transpose()?);
-    bind_tokens(current, Some(&grant.tokens))?.bind(id.as_uuid()).execute(db)?;
+    let begun_with = grant.tokens.refresh_token.as_ref().map(|token| token.fingerprint.as_bytes().as_slice());
+    bind_tokens(current, Some(&grant.tokens))?.bind(begun_with).bind(id.as_uuid()).execute(db)?;
     Ok(())
 }
 
@@ -333,6 +372,26 @@ pub(super) fn remove(db: &Db, id: ConnectionId) -> Result<bool, Failure> {
     query("DELETE FROM leases WHERE connection = ?").bind(id.as_uuid()).execute(db)?;
     events::forget(db, id)?;
     Ok(query("DELETE FROM connections WHERE id = ?").bind(id.as_uuid()).execute(db)? > 0)
+}
+
+/// Removes those that wait for a consent and never had one, and of which nothing is known that is newer.
+pub(super) fn remove_abandoned(db: &Db, before: Timestamp) -> Result<Vec<ConnectionName>, Failure> {
+    let abandoned = query(
+        "SELECT id, name FROM connections
+         WHERE state = 'pending' AND grant_id IS NULL AND created_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM events WHERE seq = last_event AND at >= ?1)
+             AND NOT EXISTS (SELECT 1 FROM candidates WHERE connection = connections.id)
+             AND NOT EXISTS (SELECT 1 FROM earlier_token_sets WHERE connection = connections.id)
+         ORDER BY name LIMIT ?2",
+    );
+    let abandoned = abandoned
+        .bind(before)
+        .bind(PRUNED_AT_ONCE)
+        .all(db, |row| Ok((rows::connection_id(row)?, rows::holder(row)?)))?;
+    for (id, _) in &abandoned {
+        remove(db, *id)?;
+    }
+    Ok(abandoned.into_iter().map(|(_, name)| name).collect())
 }
 
 pub(super) fn mark_read(

@@ -17,11 +17,11 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
-use vestal_core::seal::StoreIdentity;
+use vestal_core::seal::{Fingerprint, StoreIdentity};
 use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Begin, ClientUpdate, Clients, Due, Filter, Finish,
-    Finished, Held, Holder, Import, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage, Store, StoreError,
-    Update, Write,
+    Finished, Held, Holder, Import, LivingTokens, Mark, Page, RemoveClient, Renewed, Reseal, SealedPage,
+    Store, StoreError, Update, Write,
 };
 use vestal_core::token::Candidate;
 
@@ -247,6 +247,19 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| connections::refresh_tokens(db, after, limit)).await
     }
 
+    async fn holders_of(&self, token: &Fingerprint, limit: u32) -> Result<Vec<ConnectionName>, StoreError> {
+        let token = *token;
+        self.readers.walk(move |db| connections::holders_of(db, &token, limit)).await
+    }
+
+    async fn shared_tokens(&self, limit: u32) -> Result<Vec<Fingerprint>, StoreError> {
+        self.readers.walk(move |db| connections::shared_tokens(db, limit)).await
+    }
+
+    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError> {
+        self.readers.walk(move |db| connections::living_tokens(db, client)).await
+    }
+
     async fn connections(
         &self,
         filter: &Filter,
@@ -272,6 +285,21 @@ impl Store for SqliteStore {
 
     async fn remove_connection(&self, id: ConnectionId) -> Result<bool, StoreError> {
         self.writer.write(move |db| connections::remove(db, id)).await
+    }
+
+    async fn remove_abandoned(&self, before: Timestamp) -> Result<Vec<ConnectionName>, StoreError> {
+        let before = kept(before);
+        self.writer.write(move |db| connections::remove_abandoned(db, before)).await
+    }
+
+    async fn keep_candidate(
+        &self,
+        id: ConnectionId,
+        candidate: &Candidate,
+        events: &[Event],
+    ) -> Result<bool, StoreError> {
+        let (candidate, events) = (candidate.clone(), events.to_vec());
+        self.writer.write(move |db| attempts::keep_aside(db, id, &candidate, &events)).await
     }
 
     async fn mark_read(

@@ -18,7 +18,7 @@ use super::place::Place;
 use super::query::KEPT_STATEMENTS;
 
 /// The schema: each file leads from one version to the next. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_never_lost.sql"),
     include_str!("../../migrations/sqlite/0003_fewer_pages.sql"),
@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/sqlite/0005_grant_means.sql"),
     include_str!("../../migrations/sqlite/0006_grants_are_found.sql"),
     include_str!("../../migrations/sqlite/0007_sealed_for.sql"),
+    include_str!("../../migrations/sqlite/0008_shared_tokens.sql"),
 ];
 
 /// What tells a store from the databases of other programs: "Vest".

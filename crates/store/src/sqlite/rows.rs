@@ -17,7 +17,9 @@ use vestal_core::event::{Event, StoredEvent};
 use vestal_core::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed, StoreIdentity};
-use vestal_core::store::{AttemptStatus, Authorization, Due, EarlierTokens, Holder, Mark, StoreError};
+use vestal_core::store::{
+    AttemptStatus, Authorization, Due, EarlierTokens, Holder, LivingTokens, Mark, StoreError,
+};
 use vestal_core::token::{About, Candidate, CandidateAnswer, Grant, StoredRefreshToken, TokenSet};
 
 use super::current::{Current, TakenLease};
@@ -295,6 +297,20 @@ pub(super) fn refresh_token_holder(row: &Row<'_>) -> Result<Holder, StoreError> 
         connection: ConnectionId::from_uuid(columns.value("id", uuid)?),
         grant: GrantId::from_uuid(columns.value("grant_id", uuid)?),
         token: Fingerprint::from_bytes(columns.value("refresh_fingerprint", hash)?),
+    })
+}
+
+pub(super) fn shared_token(row: &Row<'_>) -> Result<Fingerprint, StoreError> {
+    let mut columns = Columns { key: "begun_with", ..Columns::of(row, "connections") };
+    Ok(Fingerprint::from_bytes(columns.value("begun_with", hash)?))
+}
+
+pub(super) fn living_tokens(row: &Row<'_>) -> Result<LivingTokens, StoreError> {
+    let mut columns = Columns { key: "tokens", ..Columns::of(row, "connections") };
+    Ok(LivingTokens {
+        all: columns.value("tokens", count)?,
+        of_nobody_known: columns.value("of_nobody_known", count)?,
+        of_one_account: columns.value("of_one_account", count)?,
     })
 }
 

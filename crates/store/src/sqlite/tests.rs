@@ -292,9 +292,15 @@ async fn one_of_many_views_wins_each_revision() {
 async fn what_is_asked_often_goes_along_an_index() {
     let (_dir, path) = closed_store().await;
     let connection = raw(&path);
-    for query in
-        [connections::BY_NAME, due::DUE, due::ENDED, due::NEXT, due::NEXT_TO_END, events::PRUNE_ATTEMPTS]
-    {
+    for query in [
+        connections::BY_NAME,
+        connections::HOLDERS_OF,
+        due::DUE,
+        due::ENDED,
+        due::NEXT,
+        due::NEXT_TO_END,
+        events::PRUNE_ATTEMPTS,
+    ] {
         let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let parameters = vec![0; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get("detail")).unwrap();
@@ -303,7 +309,7 @@ async fn what_is_asked_often_goes_along_an_index() {
             // Leases are few.
             let few = ["SCAN json_each", "SCAN leases"].iter().any(|few| step.starts_with(few));
             assert!(!step.starts_with("SCAN") || few, "{query}: {step}");
-            let sorted = [due::DUE, due::NEXT_TO_END].contains(&query);
+            let sorted = [connections::HOLDERS_OF, due::DUE, due::NEXT_TO_END].contains(&query);
             assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || sorted, "{query}: {step}");
         }
     }
@@ -339,6 +345,7 @@ async fn what_a_refresh_asks_is_prepared_once() {
         attempts::STORE_TOKENS,
         attempts::CLOSE_ATTEMPT,
         attempts::FORGET_EARLIER,
+        attempts::FORGET_BEGINNING,
         due::DUE,
         due::NEXT,
     ] {
