@@ -196,7 +196,10 @@ fn an_id_token_that_somebody_changed_is_refused_and_nothing_is_lost() {
     let refused = connect(&home, &forging, "post", &[]).code(1);
     let said = "the provider's id token cannot be believed: its signature is not by a key of the provider";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    assert!(refused.stderr.contains("kept aside, sealed, and nobody uses it"), "{}", refused.stderr);
     home.vestal(&["token", "post"]).code(3);
+    let told = home.vestal(&["events", "post"]).ok();
+    assert!(told.stdout.contains("an answer was kept aside: its id token could not be believed"), "{told}");
 
     assert!(honest.accepts(&token(&home, "basic")));
     home.vestal(&["refresh", "basic"]).ok();

@@ -15,12 +15,13 @@ use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
-use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
+use vestal_core::token::{About, Grant, Renewal, TokenAnswer, WhyCandidate};
 use vestal_oauth::callback::{Callback, CallbackError};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer_of;
 use vestal_oauth::{UnsendableUrl, authorization_code, sent};
 
+use crate::aside::Refused;
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
 use crate::dpop::is_bound;
@@ -169,7 +170,17 @@ impl Inner {
         if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
             let repeats = provider.authorization.repeats_nonce();
             let nonce = repeats.then(|| authorization_code::nonce(&verifier));
-            self.check_id_token(&client, &prover, keys, nonce.as_deref(), id_token).await?;
+            let checked = self.check_id_token(&client, &prover, keys, nonce.as_deref(), id_token).await;
+            if let Err(refusal) = checked {
+                let refused = Refused {
+                    connection: &connection,
+                    client: &client,
+                    provider: &provider,
+                    answer: &answer,
+                    started_at,
+                };
+                return Err(self.keep_refused(&refused, WhyCandidate::UnbelievableIdToken, refusal).await);
+            }
         }
         self.learn_life(&mut answer, &client, &prover, &provider).await;
         let renewal = match answer.refresh_token {

@@ -24,6 +24,7 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::pushed_authorization::{self, Pushed};
 use vestal_oauth::{UnsendableUrl, pkce, sent};
 
+use crate::change::update_to;
 use crate::{Engine, Error, Inner};
 
 /// How long a person has to consent.
@@ -128,6 +129,7 @@ impl Engine {
             _ => request.url(),
         };
         inner.store.begin_authorization(&authorization).await?;
+        inner.note_asked(&connection, authorization.expires_at).await;
         Ok(ConsentRequest {
             url,
             state,
@@ -171,6 +173,20 @@ impl Inner {
             Err(error) => Exchange::from(error),
         };
         (exchange, sent)
+    }
+
+    /// Takes note that a person is being asked, where nobody ever consented: it is told by that whether somebody still is, and
+    /// nobody loses a connection that he is at. Where the store does not take it, the person is asked all the same.
+    pub(crate) async fn note_asked(&self, connection: &Connection, until: Timestamp) {
+        if connection.grant.is_some() {
+            return;
+        }
+        let event =
+            Event { connection: connection.id, at: self.clock.now(), what: What::ConsentAsked { until } };
+        let told = |stored: &Connection| Ok(Some(update_to(stored, vec![event.clone()])));
+        if let Err(error) = self.change_connection(connection.clone(), told).await {
+            tracing::warn!(connection = %connection.name, %error, "that consent is asked for could not be noted");
+        }
     }
 
     /// The connection of this name, made with this client; a new one is `pending`.

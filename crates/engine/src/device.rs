@@ -11,13 +11,14 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
 use vestal_core::site::Site;
-use vestal_core::token::{About, Renewal, saturating_add};
+use vestal_core::token::{About, Renewal, WhyCandidate, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::jwks::Jwks;
 use vestal_oauth::sent;
 
+use crate::aside::Refused;
 use crate::callback::Consent;
 use crate::connect::{advice, asks_for_an_id_token};
 use crate::means::Means;
@@ -93,11 +94,13 @@ impl Engine {
             detail: none.detail,
             transient: none.transient,
         })?;
+        let expires_at = saturating_add(now, codes.expires_in);
+        inner.note_asked(&connection, expires_at).await;
         Ok(DeviceRequest {
             user_code: codes.user_code,
             verification_uri: codes.verification_uri,
             verification_uri_complete: codes.verification_uri_complete,
-            expires_at: saturating_add(now, codes.expires_in),
+            expires_at,
             advice: advice(&provider, &scopes),
             scopes,
             connection,
@@ -189,7 +192,12 @@ impl Inner {
             }
         };
         if let Some(id_token) = answer.id_token.as_ref().filter(|_| asks_for_an_id_token(&request.scopes)) {
-            self.check_id_token(client, prover, keys.clone(), None, id_token).await?;
+            let checked = self.check_id_token(client, prover, keys.clone(), None, id_token).await;
+            if let Err(refusal) = checked {
+                let connection = &request.connection;
+                let refused = Refused { connection, client, provider, answer: &answer, started_at };
+                return Err(self.keep_refused(&refused, WhyCandidate::UnbelievableIdToken, refusal).await);
+            }
         }
         let renewal = match answer.refresh_token {
             Some(_) => Renewal::RefreshToken,

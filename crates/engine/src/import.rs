@@ -96,6 +96,8 @@ pub enum Imported {
     AlreadyThere,
     /// The connection has another refresh token, and was not to be given a new one: nothing was changed.
     HasAnother,
+    /// Somebody else gave the connection another refresh token at the same moment: nothing was changed.
+    Overtaken,
 }
 
 impl Engine {
@@ -232,6 +234,7 @@ impl Inner {
         holder: Option<ConnectionName>,
     ) -> Result<Imported, Error> {
         let grant = GrantId::of_import(&self.mark_of(new));
+        let mut found = None;
         for _ in 0..CONTENTION_TRIES {
             let existing = match (self.existing(new, &known.client).await?, &holder) {
                 (Some(existing), _) => existing,
@@ -248,8 +251,11 @@ impl Inner {
             if !first && !replace {
                 return Ok(Imported::HasAnother);
             }
-            // One at a time, so that no two are given the same token at once.
-            let _alone = self.importing.lock().await;
+            // What was to be replaced is what was found first, and not what somebody else replaced it with meanwhile.
+            let current = existing.grant.as_ref().map(|grant| grant.id);
+            if *found.get_or_insert(current) != current {
+                return Ok(Imported::Overtaken);
+            }
             if let Some(holder) = self.store.connection_with_grant(grant).await? {
                 return Err(held(new, &holder.name));
             }

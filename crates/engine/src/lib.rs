@@ -13,8 +13,10 @@
 //!
 //! The order of a refresh, which is the product's promise, is in `attempt.rs`; how its answer is saved, in `save.rs`.
 
+mod abandoned;
 mod agenda;
 mod ailing;
+mod aside;
 mod attempt;
 mod callback;
 mod catalogue;
@@ -229,7 +231,6 @@ struct Inner {
     quotas: quotas::Quotas,
     nonces: dpop::Nonces,
     /// Held while a token is given to a connection that is there already.
-    importing: tokio::sync::Mutex<()>,
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
     ailing: ailing::Ailing,
@@ -275,7 +276,6 @@ impl Engine {
                 doings: health::Doings::default(),
                 quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),
-                importing: tokio::sync::Mutex::default(),
                 time: time::Time::default(),
                 consents: Arc::default(),
                 notes: Arc::default(),

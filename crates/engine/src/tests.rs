@@ -1,5 +1,6 @@
 //! The verbs in virtual time, against a provider that punishes mistakes.
 
+mod abandoned;
 mod accounts;
 mod clients;
 mod consents;

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proptest::prelude::*;
-use vestal_core::client::ClientAuth;
 use vestal_core::connection::{Connection, Policy};
 use vestal_core::event::What;
 use vestal_core::provider::ExchangeStep;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::state::State;
-use vestal_core::store::Filter;
 use vestal_core::token::Renewal;
 
 use super::world::{Behaviour, DAY, World, client, shop};
 use crate::{Engine, Error, Holders, Imported, NewConnection, Want};
+
+mod again;
+mod means;
+mod twins;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -82,29 +83,6 @@ async fn one_that_is_dead_is_told_as_such() {
     import(&engine, new("shop", "a token that is good nowhere"), false).await.unwrap();
     world.serve(&engine, HOUR).await;
     assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }), "{:?}", world.shop().await.state);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_same_again_changes_nothing_however_often_it_was_refreshed_since() {
-    let (world, engine) = world().await;
-    let token = elsewhere(&world, &engine).await;
-    import(&engine, new("shop", token.clone()), false).await.unwrap();
-    world.serve(&engine, 3 * DAY).await;
-    let before = world.shop().await;
-    assert!(before.generation() >= 4 && before.state == State::Active, "{before:?}");
-    for replace in [false, true] {
-        let again = import(&engine, new("shop", token.clone()), replace).await;
-        assert_eq!(again.unwrap(), Imported::AlreadyThere, "a dead token must not replace a living one");
-    }
-    assert_eq!(world.shop().await, before);
-
-    let other = import(&engine, new("shop", "another"), false).await;
-    assert_eq!(other.unwrap(), Imported::HasAnother);
-    assert_eq!(world.shop().await, before);
-    assert_eq!(import(&engine, new("shop", "another"), true).await.unwrap(), Imported::Replaced);
-    let after = world.shop().await;
-    assert!(matches!(after.state, State::Unverified { .. }) && after.generation() > before.generation());
-    assert_eq!((after.id, after.created_at), (before.id, before.created_at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,46 +180,6 @@ async fn those_that_are_imported_together_take_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_two_connections_are_given_the_same_token() {
-    let (world, engine) = world().await;
-    let token = elsewhere(&world, &engine).await;
-    let told = |outcome: &Result<Imported, Error>| outcome.as_ref().unwrap_err().to_string();
-    let batch = vec![new("shop", token.clone()), new("twin", token.clone()), new("other", "another")];
-    let outcomes = engine.import(batch, false, &Holders::default()).await.unwrap();
-    assert!(told(&outcomes[1]).contains("\"shop\" has this token already"), "{outcomes:?}");
-    assert!(matches!((&outcomes[0], &outcomes[2]), (Ok(Imported::Added), Ok(Imported::Added))));
-
-    world.serve(&engine, 3 * DAY).await;
-    assert!(world.shop().await.generation() >= 4, "it is another token by now");
-    for replace in [false, true] {
-        for name in ["twin", "other"] {
-            let refused = import(&engine, new(name, token.clone()), replace).await;
-            assert!(told(&refused).contains("\"shop\" has this token already"), "{refused:?}");
-        }
-    }
-    assert_eq!(import(&engine, new("shop", token), true).await.unwrap(), Imported::AlreadyThere);
-    assert_eq!(world.store.connection_named(&"twin".parse().unwrap()).await.unwrap(), None);
-
-    // Nor where the token came with a consent, or was refreshed since: these are looked for once, before all.
-    let client = engine.client_named("sandbox").await.unwrap();
-    let current = engine.export(&world.shop().await, &client).await.unwrap().refresh_token.unwrap();
-    let holders = engine.holders().await.unwrap();
-    let batch = vec![new("twin", current.clone()), new("shop", current), new("one more", "rt")];
-    let outcomes = engine.import(batch, true, &holders).await.unwrap();
-    assert!(told(&outcomes[0]).contains("\"shop\" has this token already"), "{outcomes:?}");
-    assert!(matches!((&outcomes[1], &outcomes[2]), (Ok(Imported::AlreadyThere), Ok(Imported::Added))));
-
-    // What has no token cannot share one.
-    let alone =
-        |name| NewConnection { renewal: Renewal::ClientCredentials, refresh_token: None, ..new(name, "") };
-    for expected in [Imported::Added, Imported::AlreadyThere] {
-        for name in ["job-1", "job-2"] {
-            assert_eq!(import(&engine, alone(name), false).await.unwrap(), expected, "{name}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_an_import_says_of_a_connection_is_written_with_its_token() {
     let (world, engine) = world().await;
     let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -301,146 +239,5 @@ async fn a_long_lived_token_with_little_left_is_not_taken_for_a_short_lived_one(
         assert_eq!(import(&engine, new, false).await.unwrap(), Imported::Added);
         let grant = world.named(name).await.grant.unwrap();
         assert_eq!(provider.exchange_step(&grant), Some(step), "{name}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn tokens_that_are_bound_to_a_key_take_it_along() {
-    let (world, engine) = world().await;
-    let mut bound = client();
-    (bound.name, bound.endpoints.dpop) = ("bound".into(), true);
-    engine.add_client(bound).await.unwrap();
-    let credentials = || NewConnection {
-        client: "bound".to_owned(),
-        renewal: Renewal::ClientCredentials,
-        refresh_token: None,
-        access_token: Some("at".into()),
-        token_type: "DPoP".to_owned(),
-        expires_at: Some(world.now() + HOUR),
-        ..new("job", "")
-    };
-    let client = engine.client_named("bound").await.unwrap();
-    // The client proves itself: a key can be made, but none that the old access token is bound to.
-    import(&engine, credentials(), false).await.unwrap();
-    let secrets = engine.export(&world.named("job").await, &client).await.unwrap();
-    assert!(secrets.means.contains_key("proof_key") && secrets.access_token.is_none(), "{:?}", secrets.means);
-
-    engine.disconnect(&"job".parse().unwrap(), true).await.unwrap();
-    let with_key = NewConnection { means: secrets.means.clone(), ..credentials() };
-    import(&engine, with_key, false).await.unwrap();
-    let again = engine.export(&world.named("job").await, &client).await.unwrap();
-    assert_eq!(again.means, secrets.means);
-    assert_eq!(again.access_token.unwrap().expose_secret(), "at");
-
-    let mut public = super::world::client();
-    (public.name, public.endpoints.dpop) = ("public".into(), true);
-    (public.auth, public.secret) = (ClientAuth::None, None);
-    engine.add_client(public).await.unwrap();
-    let without_key = NewConnection { client: "public".to_owned(), ..new("lost", "rt") };
-    let refused = import(&engine, without_key.clone(), false).await.unwrap_err();
-    assert!(refused.to_string().contains("bound to a key"), "{refused}");
-    import(&engine, NewConnection { means: secrets.means.clone(), ..without_key.clone() }, false)
-        .await
-        .unwrap();
-    for (field, value) in [("proof_key", "no key".into()), ("prof_key", secrets.means["proof_key"].clone())] {
-        let means = [(field.to_owned(), value)].into_iter().collect();
-        let refused = import(&engine, NewConnection { means, ..without_key.clone() }, true).await;
-        assert!(refused.unwrap_err().to_string().contains("what renewing it needs"), "{field}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_exchanged_or_signed_is_imported_again() {
-    let (world, engine) = world().await;
-    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
-    let name = |name: &str| name.parse().unwrap();
-    let exchange = crate::ExchangeFrom {
-        from: shop(),
-        audiences: vec!["reports".to_owned()],
-        resources: vec![],
-        scopes: None,
-    };
-    let nowhere = Default::default();
-    engine.connect_token_exchange(&name("reports"), "sandbox", &nowhere, exchange).await.unwrap();
-    let client = engine.client_named("sandbox").await.unwrap();
-    let of_shop = engine.export(&world.shop().await, &client).await.unwrap();
-    let of_reports = engine.export(&world.named("reports").await, &client).await.unwrap();
-    assert_eq!(of_reports.means["exchange"]["from"], "shop");
-    engine.disconnect(&shop(), true).await.unwrap();
-    let stranded = engine.export(&world.named("reports").await, &client).await.unwrap();
-    assert!(stranded.is_stranded && stranded.means.is_empty());
-    engine.disconnect(&name("reports"), true).await.unwrap();
-
-    let reports = || NewConnection {
-        renewal: Renewal::TokenExchange,
-        refresh_token: None,
-        means: of_reports.means.clone(),
-        ..new("reports", "")
-    };
-    let refused = import(&engine, reports(), false).await.unwrap_err();
-    assert!(refused.to_string().contains("\"shop\", which is not there"), "{refused}");
-    import(&engine, new("shop", of_shop.refresh_token.unwrap()), false).await.unwrap();
-    assert_eq!(import(&engine, reports(), false).await.unwrap(), Imported::Added);
-    engine.refresh(&name("reports")).await.unwrap();
-    assert_eq!(import(&engine, reports(), false).await.unwrap(), Imported::AlreadyThere);
-
-    for renewal in [Renewal::JwtBearer, Renewal::TokenExchange] {
-        let bare = NewConnection { renewal, refresh_token: None, ..new("bare", "") };
-        let refused = import(&engine, bare, false).await.unwrap_err();
-        assert!(matches!(refused, Error::Unimportable { .. }), "{refused:?}");
-    }
-}
-
-/// All that is stored of all connections.
-async fn everything(engine: &Engine) -> Vec<Connection> {
-    engine.store().connections(&Filter::default(), None, 1_000).await.unwrap().connections
-}
-
-fn any_new() -> impl Strategy<Value = NewConnection> {
-    let few = |names: &'static [&'static str]| prop::sample::select(names);
-    let id = prop::option::of(few(&["1", "2"]));
-    let which = (few(&["sandbox", "other", "nobody"]), few(&["a", "b", "c", "d"]), id);
-    (which, few(&["", "rt-1", "rt-2", "rt-3"]), any::<bool>()).prop_map(
-        |((client, name, id), token, paused)| NewConnection {
-            client: client.to_owned(),
-            external_id: id.map(str::to_owned),
-            refresh_token: (!token.is_empty()).then(|| token.into()),
-            paused,
-            ..new(name, "")
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    /// Also in pieces, as where it was killed in between: whatever the lines are, and however they contradict each other.
-    #[test]
-    fn to_import_again_changes_nothing(
-        lines in prop::collection::vec(any_new(), 1..24),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let (_world, engine) = world().await;
-            let other = crate::NewClient { name: "other".into(), ..client() };
-            engine.add_client(other).await.unwrap();
-            let killed_at = cut.index(lines.len());
-            engine.import(lines[..killed_at].to_vec(), false, &Holders::default()).await.unwrap();
-            let first = engine.import(lines.clone(), false, &Holders::default()).await.unwrap();
-            let stored = everything(&engine).await;
-            let added = first.iter().filter(|outcome| matches!(outcome, Ok(Imported::Added))).count();
-            prop_assert!(added <= stored.len());
-            let again = engine.import(lines.clone(), false, &Holders::default()).await.unwrap();
-            for (first, again) in first.iter().zip(&again) {
-                prop_assert!(!matches!(again, Ok(Imported::Added | Imported::Replaced)), "{again:?}");
-                // What was skipped for another reason may be told of as a twin of what came after it.
-                let is_twin = matches!(first, Ok(Imported::HasAnother))
-                    && again.as_ref().is_err_and(|error| error.to_string().contains("has this token already"));
-                prop_assert!(is_twin || first.is_err() == again.is_err(), "{:?} {:?}", first, again);
-            }
-            prop_assert_eq!(everything(&engine).await, stored);
-            Ok(())
-        })?;
     }
 }

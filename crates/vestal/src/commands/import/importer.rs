@@ -34,6 +34,10 @@ pub(super) fn view(line: u64, name: &ConnectionName, imported: Imported) -> Impo
         Imported::HasAnother => {
             (ImportResult::Kept, Some("it has another refresh token; --replace gives it this one"))
         }
+        Imported::Overtaken => {
+            let why = "somebody else gave it another refresh token at the same moment; import this one again to replace that";
+            (ImportResult::Kept, Some(why))
+        }
     };
     ImportView { line, name: Some(name.to_string()), result, why: why.map(str::to_owned), error: None }
 }

@@ -1,0 +1,61 @@
+//! What a consent brought and is refused: it is kept aside, sealed, and nobody uses it.
+
+use jiff::Timestamp;
+use vestal_core::client::Client;
+use vestal_core::connection::Connection;
+use vestal_core::event::{Event, What};
+use vestal_core::id::{AttemptId, GrantId};
+use vestal_core::provider::Provider;
+use vestal_core::token::{Candidate, CandidateAnswer, TokenAnswer, WhyCandidate};
+
+use crate::secrets::Destination;
+use crate::{Error, Inner};
+
+/// What a consent brought, and where it would have gone.
+pub(crate) struct Refused<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) client: &'a Client,
+    pub(crate) provider: &'a Provider,
+    pub(crate) answer: &'a TokenAnswer,
+    pub(crate) started_at: Timestamp,
+}
+
+impl Inner {
+    /// Keeps aside what is refused, and returns the refusal, which says so.
+    pub(crate) async fn keep_refused(
+        &self,
+        refused: &Refused<'_>,
+        why: WhyCandidate,
+        refusal: Error,
+    ) -> Error {
+        let Refused { connection, client, provider, answer, started_at } = *refused;
+        let now = self.clock.now();
+        // No attempt brought it, and no grant is made of it: both are names that nothing else has.
+        let attempt = AttemptId::new(now, &*self.entropy);
+        let (grant, generation) = (GrantId::new(started_at, &*self.entropy), connection.generation());
+        let to = Destination {
+            connection: connection.id,
+            client,
+            grant,
+            generation: generation + 1,
+            issued_at: started_at,
+            default_life: provider.first_access_token_life(),
+        };
+        let tokens = CandidateAnswer::Tokens(Box::new(self.seal_tokens(answer, to, None)));
+        let candidate =
+            Candidate { attempt, kept_at: now, why, sealed_for: Some((grant, generation)), answer: tokens };
+        let told = Event { connection: connection.id, at: now, what: What::CandidateKept { attempt, why } };
+        let what = match self.store.keep_candidate(connection.id, &candidate, &[told]).await {
+            Ok(true) => "what it brought is kept aside, sealed, and nobody uses it",
+            Ok(false) => return refusal,
+            Err(error) => {
+                tracing::error!(connection = %connection.name, %error, "what a refused consent brought could not be kept");
+                "what it brought could not be kept"
+            }
+        };
+        match refusal {
+            Error::Consent { why, next } => Error::Consent { why: format!("{why}; {what}"), next },
+            other => other,
+        }
+    }
+}
