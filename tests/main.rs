@@ -43,4 +43,5 @@ mod showing;
 mod sites;
 mod snapshots;
 mod token_files;
+mod warnings;
 mod watching;

@@ -15,6 +15,9 @@ pub(crate) fn server(mut answer: impl FnMut(&str) -> (&'static str, String) + Se
             while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
                 head.extend(byte);
             }
+            // What is left unread when a connection is closed takes the answer with it.
+            let mut sent = vec![0; length(&String::from_utf8_lossy(&head))];
+            let _ = stream.read_exact(&mut sent);
             let (status, body) = answer(&String::from_utf8_lossy(&head));
             let length = body.len();
             let head = "content-type: application/json\r\nconnection: close";
@@ -23,6 +26,15 @@ pub(crate) fn server(mut answer: impl FnMut(&str) -> (&'static str, String) + Se
         }
     });
     address
+}
+
+/// How much follows a head.
+fn length(head: &str) -> usize {
+    let lengths = head.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+    });
+    lengths.sum()
 }
 
 /// What a request asks for.

@@ -56,6 +56,9 @@ pub struct ConnectionView {
     pub redirect: BTreeMap<String, String>,
     /// When a person consented, or it was imported; `null` before that.
     pub consented_at: Option<Timestamp>,
+    /// Until when consent is, or was, asked for, where nobody has ever consented.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_asked_until: Option<Timestamp>,
     /// When its access token was last asked for, to the hour; `null` for never.
     pub last_read_at: Option<Timestamp>,
     /// When it was created.
@@ -88,6 +91,7 @@ impl ConnectionView {
             site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
             redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),
             consented_at: grant.map(|grant| grant.consented_at),
+            consent_asked_until: None,
             last_read_at: connection.last_read_at,
             created_at: connection.created_at,
         }

@@ -1,6 +1,6 @@
 //! What a person should know before it hurts: it follows from a provider's facts and from what the store knows. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::client::Client;
 use crate::connection::{Connection, ConnectionName};
-use crate::provider::{Cap, Per, Provider, ShorterLife};
-use crate::schedule::{AbsoluteEnd, absolute_end};
+use crate::provider::{Cap, Per, Provider, ShorterLife, catalogue};
+use crate::schedule::absolute_end;
 use crate::state::{Reason, State};
-use crate::token::Grant;
+use crate::store::LivingTokens;
 
 mod demand;
 pub use demand::Demand;
@@ -71,6 +71,8 @@ pub enum Warning {
     Endpoint {
         /// The endpoint.
         url: Url,
+        /// Whose it is, and who says so.
+        by: String,
         /// Since when, or from when on.
         on: Date,
         /// Whether that day has come.
@@ -112,8 +114,11 @@ pub enum Sign {
 pub struct Known<'a> {
     /// The client.
     pub client: &'a Client,
-    /// Connections of the client: some, or one.
+    /// Connections of the client: all, or some. What is counted among them is counted exactly where those are there that
+    /// [`is_counted`].
     pub connections: &'a [Connection],
+    /// How many refresh tokens live, of all its connections.
+    pub living: LivingTokens,
     /// How refreshes fit into the provider's quotas.
     pub fit: Option<Fit>,
     /// The time.
@@ -141,21 +146,21 @@ pub fn warnings(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
     let hidden = hidden.map(|(age, grants)| Warning::HiddenEnd { age, grants });
     let quota = known.fit.filter(|fit| fit.stretch > 1.0);
     let quota = quota.map(|fit| Warning::Quota { stretch: fit.stretch, room_a_day: fit.room_a_day });
-    let (cap, ends) = (cap(provider, known), ends(provider, known));
+    let (cap, ends) = (cap(provider, known.living), ends(provider, known.client, known.now));
     let grants_end = grants_end(provider, known);
     lives.into_iter().chain(hidden).chain(grants_end).chain(cap).chain(quota).chain(ends).collect()
 }
 
 /// The ages at which grants died, as far as the provider has said so.
 fn deaths(known: &Known<'_>) -> Vec<Duration> {
-    let age = |connection: &Connection| {
-        let State::NeedsReauth { since, reason } = &connection.state else { return None };
-        let age = since.duration_since(connection.grant.as_ref()?.consented_at);
-        Duration::try_from(age)
-            .ok()
-            .filter(|age| matches!(reason, Reason::InvalidGrant { .. }) && *age >= YOUNGEST_DEATH)
-    };
-    known.connections.iter().filter_map(age).collect()
+    known.connections.iter().filter_map(age_at_death).collect()
+}
+
+fn age_at_death(connection: &Connection) -> Option<Duration> {
+    let State::NeedsReauth { since, reason } = &connection.state else { return None };
+    let age = since.duration_since(connection.grant.as_ref()?.consented_at);
+    let age = Duration::try_from(age).ok()?;
+    (matches!(reason, Reason::InvalidGrant { .. }) && age >= YOUNGEST_DEATH).then_some(age)
 }
 
 fn is_same_age(one: Duration, other: Duration) -> bool {
@@ -220,82 +225,86 @@ fn hidden_end(provider: &Provider, known: &Known<'_>) -> Option<(Duration, usize
     (alike(most) >= 2 && !known_end(most)).then(|| (most, alike(most)))
 }
 
-/// The living connections that have a refresh token.
-fn living<'a>(known: &Known<'a>) -> impl Iterator<Item = (&'a Connection, &'a Grant)> {
-    known.connections.iter().filter_map(|connection| {
-        let dead = matches!(connection.state, State::NeedsReauth { .. } | State::Disconnecting);
-        let grant =
-            connection.grant.as_ref().filter(|grant| !dead && grant.tokens.refresh_token.is_some())?;
-        Some((connection, grant))
-    })
-}
-
 /// Whether a cap is near. Of an account's tokens, those count that are known to be of one account; where it is not known whose
 /// they are, they may all be of one, unless more of them live than the cap lets live.
-fn cap(provider: &Provider, known: &Known<'_>) -> Option<Warning> {
+fn cap(provider: &Provider, living: LivingTokens) -> Option<Warning> {
     let cap = provider.refresh_token.live_tokens.as_ref()?;
-    let (mut of_accounts, mut unknown) = (BTreeMap::<&str, u64>::new(), 0);
-    for (_, grant) in living(known) {
-        match &grant.about.account {
-            Some(account) => *of_accounts.entry(&account.hash).or_default() += 1,
-            None => unknown += 1,
-        }
-    }
     let most = u64::from(cap.tokens);
     let near = |connections: u64| connections * 10 >= most * NEAR_TENTHS;
     let warning = |connections, same_account| Warning::Cap { cap: cap.clone(), connections, same_account };
     match cap.per {
-        Per::Client => {
-            let all = of_accounts.values().sum::<u64>() + unknown;
-            near(all).then(|| warning(all, false))
+        Per::Client => near(living.all).then(|| warning(living.all, false)),
+        Per::Account | Per::AccountAndClient if near(living.of_one_account) => {
+            Some(warning(living.of_one_account, true))
         }
         Per::Account | Per::AccountAndClient => {
-            let of_one = of_accounts.into_values().max().unwrap_or(0);
-            if near(of_one) {
-                return Some(warning(of_one, true));
-            }
+            let unknown = living.of_nobody_known;
             (near(unknown) && unknown <= most).then(|| warning(unknown, false))
         }
         Per::Connection | Per::Organization => None,
     }
 }
 
+/// Whether a provider has a cap by which a client's living tokens are to be counted.
+pub fn counts_living(provider: &Provider) -> bool {
+    let counted = |cap: &Cap| !matches!(cap.per, Per::Connection | Per::Organization);
+    provider.refresh_token.live_tokens.as_ref().is_some_and(counted)
+}
+
+/// Whether a connection is one of those that warnings count: its grant has died, or is about to end.
+pub fn is_counted(connection: &Connection, provider: &Provider, now: Timestamp) -> bool {
+    age_at_death(connection).is_some() || near_end(connection, provider, now).is_some()
+}
+
 /// The grants whose end, which no refresh moves, was or is to be told of by now.
 fn grants_end(provider: &Provider, known: &Known<'_>) -> Option<Warning> {
-    let near = |end: &AbsoluteEnd| end.warnings().first().is_some_and(|first| *first <= known.now);
-    let living = known
-        .connections
-        .iter()
-        .filter(|it| !matches!(it.state, State::NeedsReauth { .. } | State::Disconnecting));
-    let ends = living.filter_map(|it| {
-        let end = absolute_end(it.grant.as_ref()?, provider).filter(near)?;
-        Some((end.at, &it.name))
-    });
+    let ends = known.connections.iter().filter_map(|it| Some((near_end(it, provider, known.now)?, &it.name)));
     let ends: Vec<_> = ends.collect();
     let (at, first) = ends.iter().min()?;
     Some(Warning::GrantEnds { first: (*first).clone(), at: *at, grants: ends.len() as u64 })
 }
 
-fn ends(provider: &Provider, known: &Known<'_>) -> Vec<Warning> {
-    let today = known.now.to_zoned(TimeZone::UTC).date();
+/// When the grant of a living connection ends, where that is to be told of by now.
+fn near_end(connection: &Connection, provider: &Provider, now: Timestamp) -> Option<Timestamp> {
+    if matches!(connection.state, State::NeedsReauth { .. } | State::Disconnecting) {
+        return None;
+    }
+    let end = absolute_end(connection.grant.as_ref()?, provider)?;
+    let is_near = end.warnings().first().is_some_and(|first| *first <= now);
+    is_near.then_some(end.at)
+}
+
+/// What a client uses that has ended, or is going to: nothing has to be known of its connections for that.
+pub fn ends(provider: &Provider, client: &Client, now: Timestamp) -> Vec<Warning> {
+    let today = now.to_zoned(TimeZone::UTC).date();
     let soon = |on: Date| {
         let days = on.since(today).map(|span| i64::from(span.get_days()));
         days.is_ok_and(|days| days <= TOLD_BEFORE_DAYS)
     };
-    let urls = known.client.endpoints.all();
-    let endpoints = urls.filter_map(|url| {
-        if let Some(it) = provider.retired(url) {
-            let instead = format!("use {}", it.instead);
-            return Some(Warning::Endpoint { url: url.clone(), on: it.since, ended: true, instead });
-        }
-        let it = provider.deprecated(url)?;
-        let (url, instead) = (url.clone(), it.instead.clone());
-        Some(Warning::Endpoint { url, on: it.on, ended: it.on <= today, instead })
-    });
-    let others = provider.deprecations.iter().filter(|it| it.prefix.is_none() && soon(it.on));
-    let others =
-        others.map(|it| Warning::Ends { what: it.what.clone(), on: it.on, instead: it.instead.clone() });
-    endpoints.chain(others).collect()
+    // Somebody may have called them his own.
+    let hosts: BTreeSet<&str> = client.endpoints.all().filter_map(Url::host_str).collect();
+    let others = hosts.into_iter().flat_map(catalogue::mentioning).filter(|other| other.id != provider.id);
+    let others: Vec<Provider> = others.collect();
+    let endpoints = client
+        .endpoints
+        .all()
+        .filter_map(|url| [provider].into_iter().chain(&others).find_map(|by| end_of(url, by, today)));
+    let further = provider.deprecations.iter().filter(|it| it.prefix.is_none() && soon(it.on));
+    let further =
+        further.map(|it| Warning::Ends { what: it.what.clone(), on: it.on, instead: it.instead.clone() });
+    endpoints.chain(further).collect()
+}
+
+/// Whether an endpoint has ended or is going to, by this provider's file.
+fn end_of(url: &Url, by: &Provider, today: Date) -> Option<Warning> {
+    let ending = |on, ended, instead| {
+        Some(Warning::Endpoint { url: url.clone(), by: by.name.clone(), on, ended, instead })
+    };
+    if let Some(it) = by.retired(url) {
+        return ending(it.since, true, format!("use {}", it.instead));
+    }
+    let it = by.deprecated(url)?;
+    ending(it.on, it.on <= today, it.instead.clone())
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use vestal_core::clock::Clock as _;
+use vestal_core::event::PENDING_KEPT_DAYS;
 use vestal_core::store::Store;
-use vestal_engine::{Limits, Nodes as _};
+use vestal_engine::{Engine, Limits, Nodes as _};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -84,8 +85,28 @@ async fn tidy(vestal: &Vestal) {
     loop {
         if !vestal.engine.doubts_the_clock() {
             prune(vestal.engine.store()).await;
+            remove_abandoned(&vestal.engine).await;
         }
         SystemClock.sleep(TIDY_EVERY).await;
+    }
+}
+
+/// Removes connections that nobody ever consented to, once they are old.
+async fn remove_abandoned(engine: &Engine) {
+    loop {
+        match engine.remove_abandoned().await {
+            Ok(names) if names.is_empty() => return,
+            Ok(names) => {
+                for name in names {
+                    tracing::info!(connection = %name, days = PENDING_KEPT_DAYS, "removed a connection that nobody consented to");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connections that nobody consented to stay for now");
+                return;
+            }
+        }
+        SystemClock.sleep(BETWEEN_BATCHES).await;
     }
 }
 

@@ -10,6 +10,7 @@ use vestal_core::store::StoreError;
 
 use crate::output::Palette;
 
+mod ended;
 mod engine;
 mod lost;
 

@@ -31,6 +31,7 @@ mod loopback;
 mod node;
 mod open_files;
 mod output;
+mod pending;
 mod progress;
 mod reasons;
 mod screen;

@@ -109,6 +109,7 @@ pub(crate) fn kept_aside(why: WhyCandidate) -> &'static str {
         WhyCandidate::AnotherRefreshToken => "another refresh token is stored",
         WhyCandidate::Unreadable => "it could not be read",
         WhyCandidate::HoldsTokens => "it is no token set, and tokens are in it",
+        WhyCandidate::UnbelievableIdToken => "its id token could not be believed",
         WhyCandidate::AnotherAccount => "it speaks of another account",
     }
 }

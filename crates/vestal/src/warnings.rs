@@ -1,24 +1,33 @@
 //! What a person should know of a client before it hurts, in words.
 
+use jiff::Timestamp;
 use vestal_api::Trouble;
 use vestal_core::client::Client;
+use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::{Per, Provider};
-use vestal_core::store::Filter;
-use vestal_core::warnings::{Fit, Known, Sign, Warning, warnings};
+use vestal_core::store::{Filter, Held, LivingTokens};
+use vestal_core::warnings::{Known, Sign, Warning, counts_living, ends, warnings};
 
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::output::Output;
+use crate::text::NAMED;
 use crate::when::{Calendar, span};
 
-/// As many connections are looked at where it has to be quick.
+/// As many connections of a client are looked at where it has to be quick.
 const LOOKED_AT: u32 = 500;
 
 /// As many clients are looked at by somebody who wants to see everything at a glance.
 const CLIENTS_LOOKED_AT: usize = 50;
 
-/// As many that need a person are looked at: their ages at death are compared.
+/// As many of a client's that need a person are looked at, however its other ones are: their ages at death are compared.
 const DEAD_LOOKED_AT: u32 = 100;
+
+/// As many of those that die first are looked at, whichever client they are of.
+const FIRST_TO_DIE: u32 = 100;
+
+/// As many refresh tokens are told of that are shared, at a glance.
+const SHARED_TOLD: u32 = 3;
 
 /// A warning, in words.
 #[derive(Debug)]
@@ -48,40 +57,154 @@ impl Told {
     }
 }
 
-/// What a person should know of a client. `fit` is known to whoever has looked at all of its connections.
-pub(crate) async fn of_client(
-    vestal: &Vestal,
-    client: &Client,
-    fit: Option<Fit>,
-) -> Result<Vec<Told>, Failure> {
+/// What was seen of a client's connections.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Some, and among them those that are counted.
+    pub(crate) connections: Vec<Connection>,
+    /// There may be more that are to be counted.
+    pub(crate) in_part: bool,
+}
+
+/// What a person should know of a client, at a glance at its connections.
+pub(crate) async fn of_client(vestal: &Vestal, client: &Client) -> Result<Vec<Told>, Failure> {
+    let seen = glance(vestal, client, &mut None).await?;
+    told(vestal, client, seen).await
+}
+
+/// What a person should know of a client, of whose connections this was seen.
+pub(crate) async fn told(vestal: &Vestal, client: &Client, seen: Seen) -> Result<Vec<Told>, Failure> {
     // What is said of a provider that nobody knows is said elsewhere.
     let Ok(provider) = vestal.engine.catalogue().get(&client.provider) else { return Ok(Vec::new()) };
-    let store = vestal.engine.store();
-    let all = Filter { client: Some(client.id), ..Filter::default() };
-    let dead = Filter { state: Some("needs_reauth".to_owned()), ..all.clone() };
-    let mut connections = store.connections(&all, None, LOOKED_AT).await?.connections;
-    for one in store.connections(&dead, None, DEAD_LOOKED_AT).await?.connections {
-        if !connections.iter().any(|known| known.id == one.id) {
-            connections.push(one);
-        }
-    }
-    let known = Known { client, connections: &connections, fit, now: vestal.engine.now() };
+    let living = match counts_living(&provider) {
+        true => vestal.engine.store().living_tokens(client.id).await?,
+        false => LivingTokens::default(),
+    };
+    let fit = vestal.engine.fit_of(client).await.map_err(Failure::failed)?;
+    let known = Known { client, connections: &seen.connections, living, fit, now: vestal.engine.now() };
     let calendar = Calendar::local(known.now);
-    let told = |warning| in_words(warning, &provider, client, &calendar);
+    let told = |warning| in_words(warning, &provider, client, seen.in_part, &calendar);
     Ok(warnings(&provider, &known).iter().map(told).collect())
 }
 
-/// What a person should know of all clients, with their names; of the first ones, where there are very many.
-pub(crate) async fn of_clients(vestal: &Vestal) -> Result<Vec<(String, Told)>, Failure> {
-    let mut told = Vec::new();
-    for client in vestal.engine.store().clients().await?.clients.iter().take(CLIENTS_LOOKED_AT) {
-        told.extend(of_client(vestal, client, None).await?.into_iter().map(|it| (client.name.clone(), it)));
+/// What a person should know of all clients, with their names, and of connections that endanger each other; of the first
+/// ones, where there are very many.
+pub(crate) async fn of_all(vestal: &Vestal) -> Result<AtAGlance, Failure> {
+    let clients = vestal.engine.store().clients().await?.clients;
+    let (mut first_to_die, mut all) = (None, Vec::new());
+    for client in clients.iter().take(CLIENTS_LOOKED_AT) {
+        let seen = glance(vestal, client, &mut first_to_die).await?;
+        all.extend(told(vestal, client, seen).await?.into_iter().map(|it| (client.name.clone(), it)));
     }
-    Ok(told)
+    all.extend(shared_by_any(vestal, &clients).await?);
+    Ok(AtAGlance { told: all, not_looked_at: clients.len().saturating_sub(CLIENTS_LOOKED_AT) })
 }
 
-fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &Calendar) -> Told {
+/// What is seen at a glance at all clients.
+pub(crate) struct AtAGlance {
+    /// What a person should know, with the names of the clients.
+    pub(crate) told: Vec<(String, Told)>,
+    /// How many clients there are besides.
+    pub(crate) not_looked_at: usize,
+}
+
+/// What of a client's provider has ended, or is going to: told before anybody consents.
+pub(crate) fn of_ends(vestal: &Vestal, client: &Client) -> Vec<Told> {
+    let Ok(provider) = vestal.engine.catalogue().get(&client.provider) else { return Vec::new() };
+    let now = vestal.engine.now();
+    let calendar = Calendar::local(now);
+    ends(&provider, client, now).iter().map(|it| in_words(it, &provider, client, false, &calendar)).collect()
+}
+
+impl Told {
+    /// Whether [`of_ends`] tells it.
+    pub(crate) fn is_of_ends(&self) -> bool {
+        matches!(self.trouble, Trouble::EndpointEnded | Trouble::Ends)
+    }
+}
+
+/// Some of a client's connections: all, where there are not many. Those that die first, of all clients, are read once.
+async fn glance(
+    vestal: &Vestal,
+    client: &Client,
+    first_to_die: &mut Option<Vec<Connection>>,
+) -> Result<Seen, Failure> {
+    let store = vestal.engine.store();
+    let all = Filter { client: Some(client.id), ..Filter::default() };
+    let page = store.connections(&all, None, LOOKED_AT).await?;
+    let mut seen = Seen { connections: page.connections, in_part: page.next.is_some() };
+    if !seen.in_part {
+        return Ok(seen);
+    }
+    let dead = Filter { state: Some("needs_reauth".to_owned()), ..all };
+    let dead = store.connections(&dead, None, DEAD_LOOKED_AT).await?.connections;
+    let first_to_die = match first_to_die {
+        Some(read) => read,
+        None => {
+            let due = store.due(Timestamp::MAX, FIRST_TO_DIE, &Held::default()).await?;
+            let ids: Vec<_> = due.iter().map(|due| due.connection).collect();
+            first_to_die.insert(store.connections_by_id(&ids).await?)
+        }
+    };
+    let soon = first_to_die.iter().filter(|one| one.client == client.id).cloned();
+    for one in dead.into_iter().chain(soon) {
+        if !seen.connections.iter().any(|known| known.id == one.id) {
+            seen.connections.push(one);
+        }
+    }
+    Ok(seen)
+}
+
+/// Whether others hold the refresh token of a connection.
+pub(crate) async fn shared_with(vestal: &Vestal, connection: &Connection) -> Result<Option<Told>, Failure> {
+    let tokens = connection.grant.as_ref().map(|grant| &grant.tokens);
+    let Some(token) = tokens.and_then(|tokens| tokens.refresh_token.as_ref()) else { return Ok(None) };
+    let mut holders = vestal.engine.store().holders_of(&token.fingerprint, NAMED as u32).await?;
+    holders.retain(|holder| *holder != connection.name);
+    if holders.is_empty() {
+        return Ok(None);
+    }
+    // The one that is looked at is the one that a person has just made, most likely.
+    holders.push(connection.name.clone());
+    Ok(shared(&holders))
+}
+
+/// The refresh tokens that several connections hold, each with the client of one of them.
+async fn shared_by_any(vestal: &Vestal, clients: &[Client]) -> Result<Vec<(String, Told)>, Failure> {
+    let store = vestal.engine.store();
+    let mut all = Vec::new();
+    for token in store.shared_tokens(SHARED_TOLD).await? {
+        let holders = store.holders_of(&token, NAMED as u32).await?;
+        let Some(first) = holders.first() else { continue };
+        let client = store.connection_named(first).await?.map(|first| first.client);
+        let client = clients.iter().find(|it| Some(it.id) == client).map(|it| it.name.clone());
+        all.extend(shared(&holders).map(|told| (client.unwrap_or_default(), told)));
+    }
+    Ok(all)
+}
+
+/// That these connections hold the same refresh token; the last one is the one to part with.
+fn shared(holders: &[ConnectionName]) -> Option<Told> {
+    let last = holders.last()?;
+    let names: Vec<String> = holders.iter().map(|name| format!("{:?}", name.as_str())).collect();
+    Some(Told {
+        trouble: Trouble::SharedRefreshToken,
+        what: format!("{} hold the same refresh token", names.join(" and ")),
+        why: "where a refresh replaces it, each ends the other's".to_owned(),
+        next: format!("vestal disconnect --keep-grant {}", word(last.as_str())),
+    })
+}
+
+/// `in_part`: there may be more of what is counted.
+fn in_words(
+    warning: &Warning,
+    provider: &Provider,
+    client: &Client,
+    in_part: bool,
+    calendar: &Calendar,
+) -> Told {
     let name = &provider.name;
+    let at_least = if in_part { "at least " } else { "" };
     let again = format!("add it anew with: vestal client add, and remove {}", word(&client.name));
     let (what, why, next) = match warning {
         Warning::ShorterLife { fact, sign } => {
@@ -97,25 +220,32 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &
                     format!("{name}'s answer said so; {rule}"),
                 ),
                 Sign::Died(1) => (format!("a grant died {life} after its consent"), rule),
-                Sign::Died(grants) => (format!("{grants} grants died {life} after their consents"), rule),
+                Sign::Died(grants) => {
+                    (format!("{at_least}{grants} grants died {life} after their consents"), rule)
+                }
                 Sign::NotRuledOut => (format!("refresh tokens may end {life} after the consent"), rule),
             };
             (what, sign, fact.instead.clone())
         }
         Warning::HiddenEnd { age, grants } => (
-            format!("{grants} grants died at the same age, {} after their consents", span(*age)),
+            format!("{at_least}{grants} grants died at the same age, {} after their consents", span(*age)),
             format!("{name} seems to end them then, whatever is done; its file does not tell of it"),
             "look at the settings of the registration; until then, connect again before that age".to_owned(),
         ),
         Warning::GrantEnds { first, at, grants } => (
             match grants {
-                1 => format!(
+                1 if !in_part => format!(
                     "the grant of {:?} ends {}, whatever is done",
                     first.as_str(),
                     calendar.moment_and_away(*at)
                 ),
+                1 => format!(
+                    "grants end soon, whatever is done: the first that was seen is that of {:?}, {}",
+                    first.as_str(),
+                    calendar.moment_and_away(*at)
+                ),
                 _ => format!(
-                    "{grants} grants end soon, whatever is done: the first is that of {:?}, {}",
+                    "{at_least}{grants} grants end soon, whatever is done: the first is that of {:?}, {}",
                     first.as_str(),
                     calendar.moment_and_away(*at)
                 ),
@@ -140,14 +270,14 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &
                 "disconnect those that nobody needs, or spread the accounts over several clients".to_owned(),
             )
         }
-        Warning::Endpoint { url, on, ended, instead } => (
+        Warning::Endpoint { url, by, on, ended, instead } => (
             format!(
                 "{} {} on {}",
                 vestal_oauth::endpoint::bare(url.as_str()),
                 if *ended { "ended" } else { "ends" },
                 on.strftime("%-d %b %Y")
             ),
-            format!("{name} says so"),
+            format!("{by} says so"),
             format!("{instead}; {again}"),
         ),
         Warning::Ends { what, on, instead } => (
@@ -156,7 +286,9 @@ fn in_words(warning: &Warning, provider: &Provider, client: &Client, calendar: &
             instead.clone(),
         ),
         Warning::Quota { stretch, room_a_day } => (
-            format!("the refreshes that are wished for are {stretch:.1} times as many as there is room for"),
+            format!(
+                "the refreshes that are wished for are about {stretch:.1} times as many as there is room for"
+            ),
             format!(
                 "{name}'s quota leaves room for {room_a_day:.0} refreshes a day; the other half is left to readers, retries and calls"
             ),
@@ -189,30 +321,47 @@ mod tests {
         let fact = provider.refresh_token.shorter[0].clone();
         let calendar = Calendar::utc("2026-11-29T12:00:00Z".parse().unwrap());
         let client = client_at("google", "https://oauth2.googleapis.com/token");
-        let told =
-            in_words(&Warning::ShorterLife { fact, sign: Sign::Died(2) }, &provider, &client, &calendar);
+        let told = in_words(
+            &Warning::ShorterLife { fact, sign: Sign::Died(2) },
+            &provider,
+            &client,
+            false,
+            &calendar,
+        );
         assert_eq!(told.what, "2 grants died 7 days after their consents");
         assert!(told.why.contains("in testing") && told.next.contains("publish the app"), "{told:?}");
         let age = std::time::Duration::from_secs(30 * 86_400);
-        let told = in_words(&Warning::HiddenEnd { age, grants: 3 }, &provider, &client, &calendar);
+        let told = in_words(&Warning::HiddenEnd { age, grants: 3 }, &provider, &client, false, &calendar);
         assert!(told.what.contains("3 grants died at the same age, 30 days"), "{told:?}");
-        let ends = |grants| {
+        let ends = |grants, in_part| {
             let at = "2026-12-02T12:00:00Z".parse().unwrap();
             in_words(
                 &Warning::GrantEnds { first: "shop".parse().unwrap(), at, grants },
                 &provider,
                 &client,
+                in_part,
                 &calendar,
             )
         };
         assert_eq!(
-            ends(1).what,
+            ends(1, false).what,
             "the grant of \"shop\" ends 2 Dec 2026, 12:00 (in 3 days), whatever is done"
         );
         assert!(
-            ends(4).what.starts_with("4 grants end soon") && ends(4).next == "vestal connect shop",
+            ends(4, false).what.starts_with("4 grants end soon")
+                && ends(4, false).next == "vestal connect shop",
             "{:?}",
-            ends(4)
+            ends(4, false)
         );
+        assert!(ends(4, true).what.starts_with("at least 4 grants end soon"), "{:?}", ends(4, true));
+        assert!(ends(1, true).what.starts_with("grants end soon"), "{:?}", ends(1, true));
+    }
+
+    #[test]
+    fn who_shares_a_refresh_token_is_told_of_all_of_them() {
+        let names = ["a", "the crm", "b"].map(|name| name.parse().unwrap());
+        let told = shared(&names).unwrap();
+        assert_eq!(told.what, r#""a" and "the crm" and "b" hold the same refresh token"#);
+        assert_eq!(told.next, "vestal disconnect --keep-grant b");
     }
 }

@@ -77,6 +77,14 @@ pub fn builtin(id: &str) -> Option<Result<Provider, Vec<Mistake>>> {
     text(id).map(Provider::parse)
 }
 
+/// The providers in whose files a text stands, such as a host; without a look at what it means there.
+pub fn mentioning(text: &str) -> impl Iterator<Item = Provider> {
+    FILES
+        .iter()
+        .filter(move |(_, file)| file.contains(text))
+        .filter_map(|(_, file)| Provider::parse(file).ok())
+}
+
 /// The known identifier that is most like this one, if any is like it.
 pub fn nearest(id: &str) -> Option<&'static str> {
     nearest_of(id, std::iter::empty())

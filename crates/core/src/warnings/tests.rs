@@ -26,8 +26,23 @@ fn client(scopes: &[&str], token: &str) -> Client {
 }
 
 fn told(id: &str, client: &Client, connections: &[Connection]) -> Vec<Warning> {
-    let known = Known { client, connections, fit: None, now: start() };
+    let known = Known { client, connections, living: living(connections), fit: None, now: start() };
     warnings(&builtin(id), &known)
+}
+
+/// How many refresh tokens of theirs live, as a store counts them.
+fn living(connections: &[Connection]) -> LivingTokens {
+    let mut of_accounts = std::collections::BTreeMap::<_, u64>::new();
+    let lives = |it: &&Connection| !matches!(it.state, State::NeedsReauth { .. });
+    for grant in connections.iter().filter(lives).filter_map(|it| it.grant.as_ref()) {
+        *of_accounts.entry(grant.about.account.as_ref().map(|it| &it.hash)).or_default() += 1;
+    }
+    let of_nobody_known = of_accounts.remove(&None).unwrap_or_default();
+    LivingTokens {
+        all: of_accounts.values().sum::<u64>() + of_nobody_known,
+        of_nobody_known,
+        of_one_account: of_accounts.into_values().max().unwrap_or_default(),
+    }
 }
 
 /// A connection whose grant died at this age.
@@ -132,6 +147,9 @@ fn grants_that_are_about_to_end_are_told_of() {
     assert_eq!(ends(std::slice::from_ref(&young)), None);
     let dead = older.clone().state(died(DAY).state);
     let first = "older".parse().unwrap();
+    let provider = builtin("linkedin");
+    let counted = [&young, &old, &older, &dead].map(|it| is_counted(it, &provider, start()));
+    assert_eq!(counted, [false, true, true, true]);
     assert_eq!(
         ends(&[young, old.clone(), older]),
         Some(Warning::GrantEnds { first, at: later(DAY * 5), grants: 2 })
@@ -150,7 +168,12 @@ fn what_ends_is_told_of_the_clients_own_endpoints() {
     assert_eq!(on.to_string(), "2027-02-16");
     assert_eq!(of("https://api.hubapi.com/oauth/2026-03/token"), []);
     let old = client(&[], "https://idfed.constantcontact.com/as/token.oauth2");
-    assert!(matches!(&told("constant-contact", &old, &[])[..], [Warning::Endpoint { ended: true, .. }]));
+    // Whatever somebody calls the provider.
+    for id in ["constant-contact", "custom"] {
+        let told = told(id, &old, &[]);
+        let [Warning::Endpoint { ended: true, by, .. }] = &told[..] else { panic!("{id}: {told:?}") };
+        assert_eq!(by, "Constant Contact");
+    }
 }
 
 #[test]
@@ -158,7 +181,8 @@ fn a_quota_that_the_fleet_does_not_fit_is_told() {
     let client = client(&[], "https://authz.constantcontact.com/oauth2/default/v1/token");
     let fit = |stretch| {
         let fit = Some(Fit { stretch, room_a_day: 5_000.0 });
-        let known = Known { client: &client, connections: &[], fit, now: start() };
+        let living = LivingTokens::default();
+        let known = Known { client: &client, connections: &[], living, fit, now: start() };
         warnings(&builtin("constant-contact"), &known)
     };
     assert_eq!(fit(1.0), []);

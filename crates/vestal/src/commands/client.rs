@@ -129,7 +129,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let client = vestal.engine.client_named(&client).await.map_err(failed)?;
             let keys = vestal.engine.public_jwks(&client).map_err(failed)?;
             show(&ClientView { public_keys: keys, ..ClientView::from(&client) }, output)?;
-            for told in warnings::of_client(&vestal, &client, None).await? {
+            for told in warnings::of_client(&vestal, &client).await? {
                 told.say(output);
             }
         }

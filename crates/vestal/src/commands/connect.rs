@@ -179,6 +179,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let wanted = Wanted { name: &name, provider, client };
     let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
 
+    warnings::of_ends(&vestal, &client).iter().for_each(|told| told.say(context.output));
     let site: Site = args.site.into_iter().collect();
     let said = match (args.another_account, args.same_account) {
         (true, _) => Some(Account::Any),
@@ -246,9 +247,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match outcome {
         Ok(connected) => {
             conclude(&vestal, &client, connected, context, &calendar).await?;
-            for told in warnings::of_client(&vestal, &client, None).await? {
-                told.say(context.output);
+            // What ends was told before.
+            let mut told = warnings::of_client(&vestal, &client).await?;
+            told.retain(|told| !told.is_of_ends());
+            if let Some(connection) = vestal.engine.store().connection_named(&name).await? {
+                told.extend(warnings::shared_with(&vestal, &connection).await?);
             }
+            told.iter().for_each(|told| told.say(context.output));
             Ok(())
         }
         Err(error) => {

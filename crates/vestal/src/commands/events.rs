@@ -84,6 +84,7 @@ pub(super) fn sentence(what: &What, calendar: &Calendar) -> String {
     };
     match what {
         What::Created => "created".to_owned(),
+        What::ConsentAsked { until } => format!("consent is asked for, until {}", calendar.moment(*until)),
         What::Consented { generation, refresh_token, scope, .. } => {
             let with = if *refresh_token { "with" } else { "WITHOUT" };
             let scope = scope.as_ref().map(|scope| format!(", for {scope}")).unwrap_or_default();

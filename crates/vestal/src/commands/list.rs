@@ -12,6 +12,7 @@ use vestal_core::store::{Filter, StoreError};
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost};
 use crate::output::{JsonArray, Palette};
+use crate::pending::{self, Pending};
 use crate::table::{self, Column};
 use crate::when::Calendar;
 
@@ -63,19 +64,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if output.json {
         let mut array = JsonArray::begin(&mut stdout)?;
         while let Some(page) = pages.next().await? {
-            let mut views = page.iter().filter_map(|connection| view(connection, &clients));
-            views.try_for_each(|view| array.push(&view))?;
+            for connection in &page {
+                let Some(view) = view(connection, &clients) else { continue };
+                let asked = pending::of(&vestal, connection).await?.and_then(|pending| pending.asked_until);
+                array.push(&ConnectionView { consent_asked_until: asked, ..view })?;
+            }
         }
         array.end()?;
         return pages.damage();
     }
     let mut first = true;
     while let Some(page) = pages.next().await? {
-        let rows: Vec<Vec<String>> = page
-            .iter()
-            .filter_map(|connection| Some((connection, view(connection, &clients)?)))
-            .map(|(connection, view)| row(connection, &view, &calendar))
-            .collect();
+        let mut rows = Vec::with_capacity(page.len());
+        for connection in &page {
+            let Some(view) = view(connection, &clients) else { continue };
+            let pending = pending::of(&vestal, connection).await?;
+            rows.push(row(connection, &view, pending.as_ref(), &calendar));
+        }
         let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| {
             tint(title, text, output.palette)
         });
@@ -145,7 +150,12 @@ pub(super) const COLUMNS: [Column; 6] = [
 ];
 
 /// A connection in those columns.
-pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
+pub(super) fn row(
+    connection: &Connection,
+    view: &ConnectionView,
+    pending: Option<&Pending>,
+    calendar: &Calendar,
+) -> Vec<String> {
     let away = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), |at| calendar.away(at));
     let next = match view.next_refresh_at {
         Some(at) if at <= calendar.now() => "due".to_owned(),
@@ -157,9 +167,12 @@ pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Cal
         away(view.expires_at),
         if view.refreshing { "under way".to_owned() } else { next },
         view.client.clone(),
-        match Lost::of(connection) {
-            Some(lost) => lost.in_short(calendar),
-            None => view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
+        match (pending, Lost::of(connection)) {
+            (Some(pending), _) => pending.in_short(calendar).to_owned(),
+            (None, Some(lost)) => lost.in_short(calendar),
+            (None, None) => {
+                view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default()
+            }
         },
     ]
 }

@@ -14,7 +14,8 @@ use overview::Overview;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::warnings::{self, Told};
+use crate::pending;
+use crate::warnings::{self, AtAGlance, Told};
 
 /// Show how all connections are, or one
 ///
@@ -57,10 +58,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let (connection, client) = vestal.connection_and_client(&name, &calendar).await?;
             let code = detail::code(&connection.state);
             if output.json {
-                output.json(&ConnectionView::new(&connection, &client))?;
+                let asked = pending::of(&vestal, &connection).await?.and_then(|pending| pending.asked_until);
+                let view = ConnectionView::new(&connection, &client);
+                output.json(&ConnectionView { consent_asked_until: asked, ..view })?;
             } else {
-                let told = warnings::of_client(&vestal, &client, None).await?;
-                let detail = Detail::new(&vestal, connection, client, &calendar)?;
+                let mut told = warnings::of_client(&vestal, &client).await?;
+                told.extend(warnings::shared_with(&vestal, &connection).await?);
+                let detail = Detail::look(&vestal, connection, client, &calendar).await?;
                 print(&detail.lines(&calendar, output.width, output.palette), output)?;
                 told.iter().for_each(|told| told.say(output));
             }
@@ -68,7 +72,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         None => {
             let mut overview = Overview::look(&vestal).await?;
-            let told = warnings::of_clients(&vestal).await?;
+            let AtAGlance { told, not_looked_at } = warnings::of_all(&vestal).await?;
             if output.json {
                 let view = |(client, Told { what, why, next, .. })| WarningView { client, what, why, next };
                 overview.view.warnings = Some(told.into_iter().map(view).collect());
@@ -76,6 +80,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             } else {
                 print(&overview.lines(&calendar, output.width, output.palette), output)?;
                 told.iter().for_each(|(_, told)| told.say(output));
+                if not_looked_at > 0 {
+                    output.note(format_args!(
+                        "{not_looked_at} more clients were not looked at: vestal doctor does"
+                    ));
+                }
             }
             overview.code()
         }

@@ -48,6 +48,7 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
             (Tone::Warning, "what the provider's file says does not fit".to_owned())
         }
         What::Created
+        | What::ConsentAsked { .. }
         | What::Imported { .. }
         | What::Paused
         | What::Resumed

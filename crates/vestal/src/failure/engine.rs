@@ -8,6 +8,7 @@ use vestal_core::site::UnfitSite;
 use vestal_core::state::{Cause, Reason};
 use vestal_engine::{CatalogueError, Error};
 
+use super::ended::ended;
 use super::lost::of_detail;
 use super::{Failure, why_sealed};
 use crate::when::Calendar;
@@ -291,6 +292,9 @@ pub(crate) fn unfit_site(provider: &str, why: &UnfitSite) -> Failure {
 
 /// Nobody has described this provider.
 fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
+    if let Some(ended) = ended(id).filter(|_| nearest.is_none()) {
+        return ended;
+    }
     let failure = Failure::usage(format!("there is no provider {id:?}"));
     match nearest {
         Some(nearest) => failure.next(format!("did you mean {nearest}? See them all with: vestal providers list")),

@@ -401,8 +401,7 @@ fn a_client_that_was_refused_meanwhile_and_is_mended_is_no_reason_to_wait() {
         assert!(!again.cause.is_client_refused() && again.cause.is_outcome_unknown(), "{again:?}");
     }
     let provider = harmless(Grace::None);
-    let (cause, _) =
-        failure(outcome(&refused(&provider, start()), &not_sent(), &provider, later(HOUR)));
+    let (cause, _) = failure(outcome(&refused(&provider, start()), &not_sent(), &provider, later(HOUR)));
     let since = shop().state(failing(cause, start(), later(DAY)));
     assert_eq!(mended(&since, &provider, later(HOUR), SEED), None, "it is another failure since");
 }

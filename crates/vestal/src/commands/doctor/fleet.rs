@@ -11,18 +11,23 @@ use vestal_core::seal::Fingerprint;
 use vestal_core::state::State;
 use vestal_core::store::{Filter, StoreError};
 use vestal_core::token::Grant;
+use vestal_core::warnings::is_counted;
 
 use super::finding::{fail, failed, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::text::{NAMED, some_of};
-use crate::warnings;
+use crate::warnings::{self, Seen};
 
 /// As many connections are read at once.
 const PAGE: u32 = 500;
 
 /// As many connections are looked at: what is remembered of each takes some hundred bytes.
 const LOOKED_AT: usize = 1_000_000;
+
+/// As many connections are kept for warnings to go by, and as many of a client that they do not count.
+const KEPT: usize = 10_000;
+const OF_A_CLIENT: usize = 500;
 
 /// What was seen of all connections.
 #[derive(Default)]
@@ -35,6 +40,10 @@ pub(super) struct Fleet {
     holders: HashMap<Fingerprint, ConnectionName>,
     /// Those that hold the same one.
     pairs: Vec<(ConnectionName, ConnectionName)>,
+    /// What warnings go by, for each client.
+    seen: HashMap<ClientId, Seen>,
+    /// How many that are.
+    kept: usize,
     needing: Few,
     failing: Few,
     not_renewable: Few,
@@ -75,13 +84,14 @@ pub(super) async fn look(vestal: &Vestal) -> (Fleet, Vec<Finding>) {
         Ok(clients) => clients.clients,
         Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
     };
-    let fleet = match read(vestal, &clients).await {
+    let mut fleet = match read(vestal, &clients).await {
         Ok(fleet) => fleet,
         Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
     };
     let mut findings = fleet.told();
     for client in &clients {
-        match of_client(vestal, client).await {
+        let seen = fleet.seen.remove(&client.id).unwrap_or_default();
+        match of_client(vestal, client, seen).await {
             Ok(told) => findings.extend(told),
             Err(failure) => findings.push(failed(Trouble::BadClient, failure)),
         }
@@ -89,9 +99,8 @@ pub(super) async fn look(vestal: &Vestal) -> (Fleet, Vec<Finding>) {
     (fleet, findings)
 }
 
-async fn of_client(vestal: &Vestal, client: &Client) -> Result<Vec<Finding>, Failure> {
-    let fit = vestal.engine.fit_of(client).await.map_err(Failure::failed)?;
-    let told = warnings::of_client(vestal, client, fit).await?.into_iter();
+async fn of_client(vestal: &Vestal, client: &Client, seen: Seen) -> Result<Vec<Finding>, Failure> {
+    let told = warnings::told(vestal, client, seen).await?.into_iter();
     let told = told.map(|told| {
         let found = format!("{}: {}: {}", client.name, told.what, told.why);
         match told.trouble {
@@ -115,9 +124,10 @@ async fn read(vestal: &Vestal, clients: &[Client]) -> Result<Fleet, StoreError> 
         fleet.damaged = fleet.damaged.or(page.damaged.into_iter().next());
         after = page.next;
         if after.is_none() {
-            break;
+            return Ok(fleet);
         }
     }
+    fleet.seen.values_mut().for_each(|seen| seen.in_part = true);
     Ok(fleet)
 }
 
@@ -138,6 +148,9 @@ impl Fleet {
         }
         let Some(client) = client else { return };
         let provider = vestal.engine.catalogue().get(&client.provider).ok();
+        if let Some(provider) = &provider {
+            self.see(connection, is_counted(connection, provider, vestal.engine.now()));
+        }
         if works && provider.is_some_and(|provider| provider.cannot_renew(grant)) {
             self.not_renewable.add(&connection.name);
         }
@@ -145,6 +158,20 @@ impl Fleet {
             self.sealed.add(&connection.name);
             self.sealed_why.get_or_insert_with(|| error.to_string());
         }
+    }
+
+    /// Keeps what warnings go by: all that is counted, and some others.
+    fn see(&mut self, connection: &Connection, is_counted: bool) {
+        let seen = self.seen.entry(connection.client).or_default();
+        if !is_counted && seen.connections.len() >= OF_A_CLIENT {
+            return;
+        }
+        if self.kept >= KEPT {
+            seen.in_part |= is_counted;
+            return;
+        }
+        self.kept += 1;
+        seen.connections.push(connection.clone());
     }
 
     fn hold(&mut self, connection: &Connection, grant: &Grant) {

@@ -12,6 +12,7 @@ use vestal_core::state::State;
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::output::Palette;
+use crate::pending::{self, Pending};
 use crate::reasons;
 use crate::text::{pad, wrap};
 use crate::when::Calendar;
@@ -22,6 +23,8 @@ pub(super) struct Detail {
     client: Client,
     provider: Arc<Provider>,
     schedule: Schedule,
+    /// What it waits for, where nobody ever consented.
+    pending: Option<Pending>,
 }
 
 /// What the exit code is to tell of a connection in this state.
@@ -34,7 +37,7 @@ pub(super) fn code(state: &State) -> Option<Code> {
 }
 
 impl Detail {
-    pub(super) fn new(
+    pub(super) async fn look(
         vestal: &Vestal,
         connection: Connection,
         client: Client,
@@ -43,11 +46,12 @@ impl Detail {
         let provider = vestal.engine.catalogue().get(&client.provider);
         let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
         let schedule = vestal.engine.schedule(&connection, &provider);
-        Ok(Self { connection, client, provider, schedule })
+        let pending = pending::of(vestal, &connection).await?;
+        Ok(Self { connection, client, provider, schedule, pending })
     }
 
     pub(super) fn lines(&self, calendar: &Calendar, width: usize, palette: Palette) -> Vec<String> {
-        let Self { connection, client, provider, schedule } = self;
+        let Self { connection, client, provider, schedule, pending } = self;
         let (name, view) = (&connection.name, ConnectionView::new(connection, client));
         let state = match &connection.state {
             State::Active => palette.good(&view.state.state),
@@ -61,6 +65,9 @@ impl Detail {
         if let Some(why) = trouble(&connection.state, &provider.name) {
             let since = view.state.since.map(|since| format!(", since {}", calendar.moment_and_away(since)));
             field("why", format!("{why}{}", since.unwrap_or_default()));
+        }
+        if let Some(pending) = pending {
+            field("why", pending.in_a_sentence(calendar));
         }
         if let Some(lost) = Lost::of(connection) {
             field("meaning", lost.sentences(&provider.name, calendar));

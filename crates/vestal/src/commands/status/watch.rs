@@ -18,6 +18,7 @@ use crate::clock::SystemClock;
 use crate::commands::list;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, render};
+use crate::pending;
 use crate::screen::{Screen, Stream};
 use crate::when::Calendar;
 
@@ -130,7 +131,7 @@ impl<'a> Watcher<'a> {
             Some(name) => {
                 let (connection, client) = self.vestal.connection_and_client(name, calendar).await?;
                 self.remember(Some(&connection)).await?;
-                Subject::One(Box::new(Detail::new(self.vestal, connection, client, calendar)?))
+                Subject::One(Box::new(Detail::look(self.vestal, connection, client, calendar).await?))
             }
             None => {
                 let overview = Overview::look(self.vestal).await?;
@@ -197,9 +198,12 @@ async fn first(
     found.truncate(count);
     let clients = store.clients().await?.clients;
     let clients: HashMap<_, _> = clients.into_iter().map(|client| (client.id, client)).collect();
-    let shown = found.into_iter().filter_map(|connection| {
-        let view = ConnectionView::new(&connection, clients.get(&connection.client)?);
-        Some(list::row(&connection, &view, calendar))
-    });
-    Ok(shown.collect())
+    let mut shown = Vec::new();
+    for connection in found {
+        let Some(client) = clients.get(&connection.client) else { continue };
+        let view = ConnectionView::new(&connection, client);
+        let pending = pending::of(vestal, &connection).await?;
+        shown.push(list::row(&connection, &view, pending.as_ref(), calendar));
+    }
+    Ok(shown)
 }

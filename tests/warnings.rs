@@ -1,0 +1,111 @@
+//! What `connect` and `status` tell before it hurts.
+
+use std::fs;
+
+use url::Url;
+use vestal_api::{ConnectionView, StatusView};
+
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page};
+
+/// Lays something over what is known of the sandbox's provider.
+fn lay_over(home: &Home, lines: &str) {
+    home.vestal(&["init"]).ok();
+    let folder = home.config().with_file_name("providers");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("custom.toml"), format!("id = \"custom\"\n{lines}\nunverified = true\n")).unwrap();
+}
+
+/// What `connect` and both forms of `status` say beside what they print.
+fn told_of(home: &Home, connected: Ended, text: &str) {
+    for told in [connected, home.vestal(&["status"]).ok(), home.vestal(&["status", "shop"]).ok()] {
+        assert_eq!(told.stderr.matches(text).count(), 1, "{text}: {told}");
+    }
+    let status: StatusView = home.vestal(&["status", "--json"]).ok().json();
+    let warnings = status.warnings.unwrap();
+    assert!(warnings.iter().any(|warning| warning.what.contains(text)), "{text}: {warnings:?}");
+}
+
+#[test]
+fn what_ends_is_told_before_anybody_consents() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    lay_over(
+        &home,
+        "[[deprecations]]\nis = \"all of it\"\non = \"2026-12-31\"\ninstead = \"Look elsewhere.\"",
+    );
+    let told = "from 31 Dec 2026 on, these end: all of it";
+    let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID];
+    let args = [&["connect", "other", "--no-browser", "--client-secret-stdin"][..], &to].concat();
+    let mut asking = home.start(&args);
+    asking.say(&format!("{CLIENT_SECRET}\n"));
+    home.asked_to_open(&mut asking);
+    assert!(asking.stderr().contains(told), "{}", asking.stderr());
+
+    // Whoever is asked is told from who went away.
+    let pending: ConnectionView = home.vestal(&["status", "other", "--json"]).ok().json();
+    assert!(pending.consent_asked_until.is_some(), "{pending:?}");
+    let said = home.vestal(&["status", "other"]).ok();
+    assert!(said.stdout.contains("consent is asked for, until "), "{said}");
+    let said = home.vestal(&["list"]).ok();
+    assert!(said.stdout.contains("pending") && said.stdout.contains("consent is asked for"), "{said}");
+    drop(asking);
+
+    let connected = home.consent("shop", &["--client", "custom"], "").ok();
+    told_of(&home, connected, told);
+    let ended = home.vestal(&["connect", "steps", "--provider", "fitbit"]).code(2);
+    for part in ["the provider \"fitbit\" has ended", "since 2 Nov 2026", "--provider google"] {
+        assert!(ended.stderr.contains(part), "{part}: {ended}");
+    }
+}
+
+#[test]
+fn a_quota_that_the_fleet_does_not_fit_is_told() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    lay_over(&home, "[[quotas]]\nis = \"1 per day\"\nper = \"client\"\ncounts = \"all-requests\"");
+    let connected = home.connect("shop", &provider);
+    told_of(&home, connected, "times as many as there is room for");
+}
+
+/// A provider that has one refresh token for an account, however often that consents.
+fn forgetful(home: &Home) -> String {
+    home.record().add_secret(Secret::new(Kind::RefreshToken, "planted-for-all-consents"));
+    let tokens = r#"{"access_token": "planted-at", "token_type": "Bearer", "expires_in": 3600,
+        "refresh_token": "planted-for-all-consents"}"#;
+    page::server(move |_| ("200 OK", tokens.to_owned()))
+}
+
+/// Connects with a person who consents in a browser of the test's own.
+fn consented(home: &Home, name: &str, args: &[&str]) -> Ended {
+    let mut connect = home.start(&[&["connect", name, "--no-browser"], args].concat());
+    let asked = home.asked_to_open(&mut connect);
+    let said = |wanted: &str| {
+        asked.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap()
+    };
+    let mut redirected: Url = said("redirect_uri").parse().unwrap();
+    redirected.query_pairs_mut().append_pair("code", "planted-code").append_pair("state", &said("state"));
+    connect.say(&format!("{redirected}\n"));
+    connect.end()
+}
+
+#[test]
+fn a_refresh_token_that_two_connections_hold_is_told_of() {
+    let home = Home::new();
+    let at = forgetful(&home);
+    let (authorize, token) = (format!("{at}/authorize"), format!("{at}/token"));
+    let to = ["--provider", "custom", "--authorization-endpoint", &authorize, "--token-endpoint", &token];
+    let first = consented(&home, "crm", &[&to[..], &["--client-id", "app", "--auth", "none"]].concat()).ok();
+    assert!(!first.stderr.contains("the same refresh token"), "{first}");
+
+    let second = consented(&home, "shop", &["--client", "custom"]).ok();
+    assert!(second.stderr.contains("vestal disconnect --keep-grant shop"), "{second}");
+    told_of(&home, second, "\"crm\" and \"shop\" hold the same refresh token");
+    let other = home.vestal(&["status", "crm"]).ok();
+    assert!(other.stderr.contains("\"shop\" and \"crm\" hold the same refresh token"), "{other}");
+
+    home.vestal(&["disconnect", "--yes", "--keep-grant", "shop"]).ok();
+    for args in [&["status"][..], &["status", "crm"]] {
+        let told = home.vestal(args).ok();
+        assert!(!told.stderr.contains("the same refresh token"), "{told}");
+    }
+}
