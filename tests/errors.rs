@@ -99,7 +99,7 @@ fn a_store_of_a_newer_version_is_left_alone() {
     let mut bytes = home.store_bytes();
     assert_eq!(
         bytes[SCHEMA_VERSION_ENDS - 4..SCHEMA_VERSION_ENDS],
-        7_u32.to_be_bytes(),
+        8_u32.to_be_bytes(),
         "this version's schema"
     );
     bytes[SCHEMA_VERSION_ENDS - 1] = 99;

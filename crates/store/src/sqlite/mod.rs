@@ -4,7 +4,6 @@
 //! acknowledged is on the disk. Reads go through [`readers`], writes through the one thread of [`writer`].
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +37,7 @@ mod failure;
 mod filesystem;
 mod names;
 mod open;
+mod opening;
 mod place;
 mod query;
 mod readers;
@@ -45,11 +45,11 @@ mod rows;
 mod sealed;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod worker;
 mod writer;
 
 use crate::rules::{kept, lease_end};
-use failure::Failure;
 pub use names::{client_names, connection_names};
 use open::Opener;
 use readers::Readers;
@@ -64,56 +64,6 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store at this path, and brings it to this version's schema if it is older. The clock judges
-    /// leases.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unfit`] when nothing is there, when it is something else, when other users can read it, or
-    /// when it lies on a network file system; [`StoreError::NewerSchema`] when a later version wrote it;
-    /// [`StoreError::ReadOnly`] when it is older and may not be written; and whatever keeps SQLite from it.
-    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let path = path.to_owned();
-        let (opener, reader) = apart(move || {
-            let opener = Opener::existing(&path)?;
-            let (reader, schema) = opener.reader()?;
-            if schema < open::newest() {
-                opener.migrate()?;
-            }
-            Ok((Arc::new(opener), reader))
-        })
-        .await?;
-        Ok(Self {
-            clock,
-            readers: Readers::new(&opener, reader),
-            writer: Writer::new(Arc::clone(&opener)),
-            opener,
-        })
-    }
-
-    /// The schema of the store at this path, and that of this version, to which [`SqliteStore::open`] would bring it. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`SqliteStore::open`].
-    pub async fn schema(path: &Path) -> Result<(i64, i64), StoreError> {
-        let path = path.to_owned();
-        apart(move || Ok((Opener::existing(&path)?.reader()?.1, open::newest()))).await
-    }
-
-    /// Opens the store at this path; makes one (0600), and its folders (0700), if nothing is there.
-    ///
-    /// # Errors
-    ///
-    /// As [`SqliteStore::open`], and when the file or a folder cannot be made.
-    pub async fn create_or_open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        if !path.exists() {
-            let path = path.to_owned();
-            apart(move || open::create(&path)).await?;
-        }
-        Self::open(path, clock).await
-    }
-
     /// The token sets that are kept for a connection, also those of earlier grants: the grant and the
     /// generation of each, oldest first, the current one last.
     ///
@@ -126,16 +76,6 @@ impl SqliteStore {
 
     fn now(&self) -> Timestamp {
         kept(self.clock.now())
-    }
-}
-
-/// Does what waits for the disk on a thread for that.
-async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done?),
-        Err(error) => Err(StoreError::Unavailable { detail: error.to_string() }),
     }
 }
 
@@ -244,20 +184,20 @@ impl Store for SqliteStore {
         after: Option<ConnectionId>,
         limit: u32,
     ) -> Result<Vec<Holder>, StoreError> {
-        self.readers.walk(move |db| connections::refresh_tokens(db, after, limit)).await
+        self.readers.walk(move |db| tokens::refresh_tokens(db, after, limit)).await
     }
 
     async fn holders_of(&self, token: &Fingerprint, limit: u32) -> Result<Vec<ConnectionName>, StoreError> {
         let token = *token;
-        self.readers.walk(move |db| connections::holders_of(db, &token, limit)).await
+        self.readers.walk(move |db| tokens::holders_of(db, &token, limit)).await
     }
 
     async fn shared_tokens(&self, limit: u32) -> Result<Vec<Fingerprint>, StoreError> {
-        self.readers.walk(move |db| connections::shared_tokens(db, limit)).await
+        self.readers.walk(move |db| tokens::shared_tokens(db, limit)).await
     }
 
     async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError> {
-        self.readers.walk(move |db| connections::living_tokens(db, client)).await
+        self.readers.walk(move |db| tokens::living_tokens(db, client)).await
     }
 
     async fn connections(

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rusqlite::StatementStatus;
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use vestal_core::client::ClientNotes;
 use vestal_core::state::State;
 
+use super::failure::Failure;
 use super::*;
 use crate::conformance::data::{
     added, at, attempt_id, begin, begun, client, connection, connection_id, event, finish, grant,
@@ -294,7 +295,7 @@ async fn what_is_asked_often_goes_along_an_index() {
     let connection = raw(&path);
     for query in [
         connections::BY_NAME,
-        connections::HOLDERS_OF,
+        tokens::HOLDERS_OF,
         due::DUE,
         due::ENDED,
         due::NEXT,
@@ -309,7 +310,7 @@ async fn what_is_asked_often_goes_along_an_index() {
             // Leases are few.
             let few = ["SCAN json_each", "SCAN leases"].iter().any(|few| step.starts_with(few));
             assert!(!step.starts_with("SCAN") || few, "{query}: {step}");
-            let sorted = [connections::HOLDERS_OF, due::DUE, due::NEXT_TO_END].contains(&query);
+            let sorted = [tokens::HOLDERS_OF, due::DUE, due::NEXT_TO_END].contains(&query);
             assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || sorted, "{query}: {step}");
         }
     }

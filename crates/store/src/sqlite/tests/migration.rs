@@ -61,23 +61,53 @@ async fn named(store: &Arc<dyn Subject>, name: &str) -> Result<Connection, Store
     Ok(store.connection_named(&name).await?.unwrap())
 }
 
-#[tokio::test]
-async fn all_that_may_be_in_an_older_store_is_brought_along() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("db");
-    fs::write(&path, "").unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    let older = raw(&path);
+/// A store of so many migrations, with a client in it.
+fn of_an_earlier_version(path: &Path, migrations: usize) -> Db {
+    fs::write(path, "").unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    let older = raw(path);
     older.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    open::migrate(&older, &open::MIGRATIONS[..2]).map_err(StoreError::from).unwrap();
+    open::migrate(&older, &open::MIGRATIONS[..migrations]).map_err(StoreError::from).unwrap();
     let client = format!(
         "INSERT INTO clients (id, name, provider, client_id, auth, redirect_uri, scopes, endpoints, created_at)
          VALUES ({}, 'a', 'p', 'f00', 'none', 'http://localhost/', '[]',
                  '{{\"token\":\"https://provider.example/token\",\"sends_iss\":false}}', 0);",
         blob(1)
     );
+    older.execute_batch(&client).unwrap();
+    older
+}
+
+#[tokio::test]
+async fn who_shares_a_refresh_token_is_found_in_an_older_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let older = of_an_earlier_version(&path, 7);
+    let (same, other) = (format!("x'{}'", "07".repeat(32)), format!("x'{}'", "08".repeat(32)));
+    for (n, name, before) in [(11, "new", "NULL"), (12, "lasting", &*same), (13, "rotated", &*other)] {
+        let row = format!(
+            "INSERT INTO connections (id, revision, name, client, tags, policy, created_at, state, state_data,
+                                      refresh_fingerprint, previous_refresh_fingerprint)
+             VALUES ({}, 1, '{name}', {}, '{{}}', 'auto', 0, 'active', '{{\"state\":\"active\"}}', {same}, {before})",
+            blob(n),
+            blob(1)
+        );
+        older.execute_batch(&row).unwrap();
+    }
+    drop(older);
+    let store = open(&path).await.unwrap();
+    let token = Fingerprint::from_bytes([7; 32]);
+    let holders = store.holders_of(&token, 9).await.unwrap();
+    assert_eq!(holders.iter().map(ConnectionName::as_str).collect::<Vec<_>>(), ["lasting", "new"]);
+    assert_eq!(store.shared_tokens(9).await.unwrap(), [token]);
+}
+
+#[tokio::test]
+async fn all_that_may_be_in_an_older_store_is_brought_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let older = of_an_earlier_version(&path, 2);
     let rows = [
-        client,
         // A new grant, which has not worked yet, and the one before it.
         connection_row(11, "reconnected", Some((21, 4)), Some(31)),
         grant_row(20, 11, &[2, 3]),
