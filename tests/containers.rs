@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::Value;
 use tempfile::TempDir;
+use vestal_api::{DoctorView, Finding, Trouble};
 
 use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Ended, Home, Provider, Running, until};
 
@@ -77,7 +78,7 @@ impl Container {
             .put(&container.variables["VESTAL_MASTER_KEY_FILE"], container.home.path().join("master.key"));
         let config = container.at(&container.variables["VESTAL_CONFIG"]);
         fs::create_dir_all(config.parent().unwrap()).unwrap();
-        fs::write(config, CONFIG).unwrap();
+        fs::write(config, container.mapped(CONFIG)).unwrap();
         fs::create_dir_all(container.at(&image.volume)).unwrap();
         container
     }
@@ -85,6 +86,11 @@ impl Container {
     /// Where a path of the container's is.
     fn at(&self, path: &str) -> PathBuf {
         self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    /// A configuration whose paths are this container's.
+    fn mapped(&self, config: &str) -> String {
+        config.replace("\"/", &format!("\"{}/", self.root.path().display()))
     }
 
     fn put(&self, path: &str, from: PathBuf) {
@@ -179,8 +185,9 @@ fn compose_runs_the_image_as_its_page_says() {
     let container = Container::new(&image, image.variables.clone());
     // The configuration that the page has mounted over the image's.
     let config = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let config = config.replace("\"/", &format!("\"{}/", container.root.path().display()));
-    fs::write(container.at(&image.variables["VESTAL_CONFIG"]), config).unwrap();
+    let (is_in_volume, own) = (format!("{}/", image.volume), CONFIG.lines().last().unwrap());
+    assert!(own.starts_with(&format!("path = \"{is_in_volume}")) && config.contains(own), "the same store");
+    fs::write(container.at(&image.variables["VESTAL_CONFIG"]), container.mapped(config)).unwrap();
     fs::create_dir(container.at("/tokens")).unwrap();
     assert_eq!(words(&service["command"]), image.command);
     let mut daemon = container.start(&[borrowed(&image.entry_point), borrowed(&image.command)].concat());
@@ -252,7 +259,15 @@ fn kubernetes_runs_the_daemon_and_the_job_as_its_page_says() {
     let mut serving = container.start(&daemon.words(&image));
     serving.hear("its first line", |said| said.contains("keeping connections alive").then_some(()));
     container.run_all("kubectl exec --stdin --tty statefulset/vestal -- ", 1);
-    container.run_all("kubectl exec statefulset/vestal -- ", 1);
+    container.run_all("kubectl exec statefulset/vestal -- ", 2);
+    let found: DoctorView = container.run(&["vestal", "doctor", "--json"]).ok().json();
+    let of_folders = [Trouble::FolderOpen, Trouble::StoreOpen, Trouble::NoJournal];
+    let is_of_folders = |finding: &&Finding| finding.trouble.is_some_and(|it| of_folders.contains(&it));
+    assert_eq!(
+        found.findings.iter().find(is_of_folders),
+        None,
+        "the volume's root is open, the store's is not"
+    );
     container.run(&words(&daemon.container["readinessProbe"]["exec"]["command"])).ok();
     // The job beside the daemon, and without it.
     let refreshes = || container.provider.sandbox().grants(container.provider.now_ms())[0].refreshes;
@@ -263,5 +278,5 @@ fn kubernetes_runs_the_daemon_and_the_job_as_its_page_says() {
     let ended = container.run(&job.words(&image)).ok();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
     assert!(refreshes() > before, "what falls due within 12 hours is refreshed");
-    assert!(container.at(&image.volume).join("vestal.db").exists());
+    assert!(container.at(&image.volume).join("store/vestal.db").exists());
 }
