@@ -129,7 +129,7 @@ fn an_older_token_never_takes_a_newer_ones_place() {
     let lock = fs::File::create(format!("{}-files", home.store().display())).unwrap();
     lock.lock().unwrap();
     let writing = home.start(&["token", "shop", "--write", &path]);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    until("the command to wait for its turn", || writing.has_open("vestal.db-files").then_some(()));
     home.vestal(&["refresh", "shop"]).ok();
     assert_eq!(read(&shop), "", "it is not its turn");
     lock.unlock().unwrap();

@@ -103,6 +103,13 @@ impl Running {
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 
+    /// Whether it has a file of this name open.
+    pub(crate) fn has_open(&self, name: &str) -> bool {
+        let Ok(open) = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())) else { return false };
+        let targets = open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets.into_iter().any(|target| target.file_name().is_some_and(|last| last == name))
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

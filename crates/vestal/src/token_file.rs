@@ -1,18 +1,22 @@
 //! An access token in a file, for programs that read it from there.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use vestal_api::TokenView;
 use vestal_core::clock::Entropy;
 use vestal_core::secret::ExposeSecret as _;
 use vestal_engine::IssuedToken;
 
 use crate::failure::Failure;
+
+/// No file that was written here is longer: a token answer is cut off at less.
+const LONGEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How a token is printed, or written into a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -60,17 +64,25 @@ impl Format {
     }
 }
 
-/// Has a file hold a text, and leaves it alone where it does. Returns how it was left.
-pub(crate) fn keep(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Stamp, Failure> {
-    // Before it is read: what somebody does to it meanwhile shows afterwards.
-    match Stamp::of(path) {
-        Some(stamp) if holds(path, text) => Ok(stamp),
+/// Has a file hold a text, for its user alone, and leaves it alone where it does, so that whoever watches it is not called for
+/// nothing. `before` is how it was left the last time: what the disk made of the mode then is not asked for again. Returns how it
+/// was left.
+pub(crate) fn keep(
+    path: &Path,
+    text: &str,
+    before: Option<&Left>,
+    entropy: &dyn Entropy,
+) -> Result<Left, Failure> {
+    let is_as_well_as_can_be =
+        |there: &Left| there.mode & 0o077 == 0 || before.is_some_and(|before| before.mode == there.mode);
+    match Left::of(path) {
+        Some(there) if there.digest == digest(text.as_bytes()) && is_as_well_as_can_be(&there) => Ok(there),
         _ => write(path, text, entropy),
     }
 }
 
 /// Puts a text in the place of a file, which only this user can read: whoever reads it finds the old one or the new one, whole.
-fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Stamp, Failure> {
+fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Left, Failure> {
     check(path)?;
     replace(path, text, entropy).map_err(|error| {
         Failure::failed(format!("{} could not be written", path.display()))
@@ -79,40 +91,32 @@ fn write(path: &Path, text: &str, entropy: &dyn Entropy) -> Result<Stamp, Failur
     })
 }
 
-/// Whether a file holds this already, and is its user's alone, so that whoever watches it is not called for nothing.
-fn holds(path: &Path, text: &str) -> bool {
-    let is_like_it = |metadata: Metadata| {
-        metadata.is_file() && metadata.len() == text.len() as u64 && metadata.mode() & 0o077 == 0
-    };
-    fs::symlink_metadata(path).is_ok_and(is_like_it)
-        && fs::read(path).is_ok_and(|bytes| bytes == text.as_bytes())
-}
-
-/// What tells, at a glance, whether a file is still as it was left.
+/// What was in a file when it was left, and who could read it. Nothing else tells whether somebody has touched it: on FUSE and on
+/// FAT, a file gets another number and another time whenever they like.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    file: (u64, u64),
-    bytes: u64,
-    modified: (i64, i64),
+pub(crate) struct Left {
+    digest: [u8; 32],
+    /// What the disk made of the mode that was asked for: FAT has one for all files.
     mode: u32,
 }
 
-impl Stamp {
-    /// That of a file; `None` where there is none.
+impl Left {
+    /// How a file is now; `None` where there is none, or none that can be read.
     pub(crate) fn of(path: &Path) -> Option<Self> {
-        fs::symlink_metadata(path).ok().map(Self::from)
+        // Anything else may never end.
+        let metadata = fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(LONGEST_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(Self { digest: digest(&bytes), mode: mode(&metadata) })
     }
 }
 
-impl From<Metadata> for Stamp {
-    fn from(metadata: Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            mode: metadata.mode(),
-        }
-    }
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn mode(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o7777
 }
 
 /// Whether a file can be put here: there is one, or nothing.
@@ -138,8 +142,8 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<Stamp> {
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<Left> {
+    let name = path.file_name().ok_or_else(|| io::Error::from(ErrorKind::InvalidFilename))?;
     let folder = folder_of(path);
     let mut random = [0; 8];
     entropy.fill(&mut random);
@@ -149,10 +153,14 @@ fn replace(path: &Path, text: &str, entropy: &dyn Entropy) -> io::Result<Stamp> 
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         // As it is before anybody else finds it.
-        let stamp = Stamp::from(file.metadata()?);
+        let left = Left { digest: digest(text.as_bytes()), mode: mode(&file.metadata()?) };
         fs::rename(aside, path)?;
-        File::open(folder)?.sync_all()?;
-        Ok(stamp)
+        match File::open(folder)?.sync_all() {
+            // Some disks have no such thing for folders. The file is there all the same.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {}
+            synced => synced?,
+        }
+        Ok(left)
     };
     put(&aside).inspect_err(|_| {
         // It may not be there at all.
@@ -167,7 +175,7 @@ mod tests {
     use super::*;
     use crate::entropy::SystemEntropy;
 
-    fn written(path: &Path, text: &str) -> Result<Stamp, String> {
+    fn written(path: &Path, text: &str) -> Result<Left, String> {
         let told = |failure: Failure| failure.view().unwrap().error;
         write(path, text, &SystemEntropy).map_err(told)
     }
@@ -180,16 +188,42 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let old = File::open(&path).unwrap();
         let left = written(&path, "new\n").unwrap();
-        assert_eq!(Stamp::of(&path), Some(left.clone()));
-        assert_eq!(keep(&path, "new\n", &SystemEntropy).ok(), Some(left.clone()), "it is left alone");
+        assert_eq!(Left::of(&path), Some(left));
         assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(io::read_to_string(old).unwrap(), "old and longer", "who had it open reads on");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(holds(&path, "new\n") && !holds(&path, "old\n") && !holds(&path, "new"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(!holds(&path, "new\n"), "others read it");
-        assert_ne!(Stamp::of(&path), Some(left));
+    }
+
+    #[test]
+    fn a_file_is_written_only_where_it_holds_something_else_or_others_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let number = || fs::metadata(&path).unwrap().ino();
+        let keep = |text, before: Option<&Left>| keep(&path, text, before, &SystemEntropy).ok().unwrap();
+        let left = keep("new\n", None);
+        // As FUSE has it: another number, another time, and nobody has touched it.
+        fs::copy(&path, folder.path().join("copy")).unwrap();
+        fs::rename(folder.path().join("copy"), &path).unwrap();
+        let as_it_was = number();
+        assert_eq!(Left::of(&path), Some(left.clone()));
+        assert_eq!(keep("new\n", None), left);
+        assert_eq!(number(), as_it_was, "it is left alone");
+        for text in ["old\n", "new", "new\n"] {
+            let before = number();
+            keep(text, Some(&left));
+            assert!(number() != before && fs::read_to_string(&path).unwrap() == text);
+        }
+        let (open, as_it_was) = (fs::Permissions::from_mode(0o755), number());
+        fs::set_permissions(&path, open.clone()).unwrap();
+        assert_ne!(Left::of(&path), Some(left.clone()), "others read it");
+        keep("new\n", Some(&left));
+        assert!(number() != as_it_was && fs::metadata(&path).unwrap().mode() & 0o777 == 0o600);
+        // As FAT has it: whatever mode is asked for, it has that one.
+        fs::set_permissions(&path, open).unwrap();
+        let (fat, as_it_was) = (Left::of(&path).unwrap(), number());
+        assert_eq!(keep("new\n", Some(&fat)), fat);
+        assert_eq!(number(), as_it_was, "to write it once more would not help");
     }
 
     #[test]

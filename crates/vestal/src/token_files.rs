@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 use crate::context::Vestal;
 use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
-use crate::token_file::{self, Format, Stamp};
+use crate::token_file::{self, Format, Left};
 
 /// How often a connection is looked at for a token that another process may have got.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -37,6 +37,10 @@ const TURN_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How long to leave alone what could not be had, or written.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// A file that is not as it was left at so many looks in a row is mended at once, and after that as seldom as what cannot be written:
+/// some disks leave none as it was.
+const MENDS: u32 = 5;
 
 /// A file that is to hold a connection's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +91,14 @@ impl Writer {
         Self { engine: vestal.engine.clone(), lock: lock.into() }
     }
 
-    /// Puts a connection's newest token into its file. An older one never takes a newer one's place, however long it was under way.
-    pub(crate) async fn put(&self, file: &KeptFile, want: Want) -> Result<Put, Trouble> {
+    /// Puts a connection's newest token into its file, which was left so `before`. An older one never takes a newer one's place, however
+    /// long it was under way.
+    pub(crate) async fn put(
+        &self,
+        file: &KeptFile,
+        want: Want,
+        before: Option<&Left>,
+    ) -> Result<Put, Trouble> {
         let KeptFile { connection, path, format } = file;
         for _ in 0..TRIES {
             let issued = self.engine.issue_token(connection, want).await.map_err(Trouble::Token)?;
@@ -98,15 +108,15 @@ impl Writer {
             }
             let text = format.text(&issued, self.engine.now(), None);
             let text = text.map_err(|error| Trouble::File(error.into()))?;
-            let path = path.clone();
+            let (path, before) = (path.clone(), before.cloned());
             let write = move || {
                 let _turn = turn;
-                token_file::keep(&path, &text, &SystemEntropy)
+                token_file::keep(&path, &text, before.as_ref(), &SystemEntropy)
             };
             let written = tokio::task::spawn_blocking(write).await;
             let written =
                 written.unwrap_or_else(|error| Err(Failure::failed("a file was not written").why(error)));
-            return written.map(|stamp| Put { issued, stamp }).map_err(Trouble::File);
+            return written.map(|left| Put { issued, left }).map_err(Trouble::File);
         }
         let error = format!("{} was not written", path.display());
         let failure = Failure::new(Code::TemporarilyUnavailable, error);
@@ -137,7 +147,7 @@ impl Writer {
 pub(crate) struct Put {
     pub(crate) issued: IssuedToken,
     /// The file as it was left.
-    stamp: Stamp,
+    left: Left,
 }
 
 /// Keeps all files up to date, for as long as it is polled.
@@ -155,17 +165,30 @@ async fn keep_one(writer: Writer, file: KeptFile) {
     let (mut seen, mut left) = (None, None);
     let mut look_again = Timestamp::MIN;
     let mut told = None;
+    let mut mended = Mended::default();
     loop {
         let generation = writer.newest(&file.connection).await;
-        if generation != seen || engine.now() >= look_again || was_touched(&file.path, left.as_ref()).await {
+        let is_due = generation != seen || engine.now() >= look_again;
+        let mend = match is_due {
+            true => Mend::Now,
+            false => mended.look(was_touched(&file.path, left.as_ref()).await),
+        };
+        if mend == Mend::Later {
+            look_again = look_again.min(saturating_add(engine.now(), AGAIN_AFTER));
+            if mended.is_given_up() {
+                let path = file.path.display();
+                tracing::warn!(connection = %file.connection, file = %path, "a file does not stay as it is written; it is looked after less often");
+            }
+        }
+        if mend == Mend::Now {
             seen = generation;
-            let updated = writer.put(&file, file.want()).await;
+            let updated = writer.put(&file, file.want(), left.as_ref()).await;
             look_again = match &updated {
                 Ok(Put { issued, .. }) if !issued.short => end_of_use(issued),
                 Ok(_) | Err(_) => saturating_add(engine.now(), AGAIN_AFTER),
             };
             let trouble = updated.as_ref().err().map(ToString::to_string);
-            left = updated.ok().map(|put| put.stamp);
+            left = updated.ok().map(|put| put.left);
             if trouble != told
                 && let Some(why) = &trouble
             {
@@ -179,12 +202,40 @@ async fn keep_one(writer: Writer, file: KeptFile) {
     }
 }
 
+/// What to do about a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Mend {
+    Never,
+    Now,
+    Later,
+}
+
+/// In how many looks in a row a file was not as it was left.
+#[derive(Default)]
+struct Mended(u32);
+
+impl Mended {
+    fn look(&mut self, touched: bool) -> Mend {
+        self.0 = if touched { self.0.saturating_add(1) } else { 0 };
+        match self.0 {
+            0 => Mend::Never,
+            1..=MENDS => Mend::Now,
+            _ => Mend::Later,
+        }
+    }
+
+    /// Whether it was mended at once until now, and no longer is.
+    fn is_given_up(&self) -> bool {
+        self.0 == MENDS + 1
+    }
+}
+
 /// Whether somebody has removed or changed a file since it was written, or opened it to others.
-async fn was_touched(path: &Path, left: Option<&Stamp>) -> bool {
+async fn was_touched(path: &Path, left: Option<&Left>) -> bool {
     let Some(left) = left.cloned() else { return false };
     let path = path.to_owned();
     // Its disk may be slow.
-    tokio::task::spawn_blocking(move || Stamp::of(&path) != Some(left)).await.unwrap_or(false)
+    tokio::task::spawn_blocking(move || Left::of(&path) != Some(left)).await.unwrap_or(false)
 }
 
 /// When a token has to be replaced at the latest. Where nobody knows, only a new one tells.
@@ -201,7 +252,7 @@ pub(crate) async fn update_all(vestal: &Vestal, of: Option<&ConnectionName>) -> 
     let writer = Writer::of(vestal);
     let update = |file: KeptFile| {
         let writer = writer.clone();
-        async move { writer.put(&file, file.want()).await }
+        async move { writer.put(&file, file.want(), None).await }
     };
     let mut updates: JoinSet<_> = files.map(update).collect();
     let mut first = Ok(());
@@ -213,4 +264,19 @@ pub(crate) async fn update_all(vestal: &Vestal, of: Option<&ConnectionName>) -> 
         }
     }
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_never_stays_as_it_was_is_not_written_for_ever() {
+        let mut mended = Mended::default();
+        assert_eq!(mended.look(false), Mend::Never);
+        let at_once = (0..1_000).filter(|_| mended.look(true) == Mend::Now).count();
+        assert_eq!(at_once, MENDS as usize);
+        assert_eq!((mended.look(true), mended.is_given_up()), (Mend::Later, false));
+        assert_eq!((mended.look(false), mended.look(true)), (Mend::Never, Mend::Now), "it stayed for once");
+    }
 }

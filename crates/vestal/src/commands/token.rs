@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if let Some(path) = &args.write {
         vestal.config.spare(path)?;
         let file = KeptFile { connection: args.name.clone(), path: path.clone(), format };
-        let put = context.or_interrupted(Writer::of(&vestal).put(&file, want)).await?;
+        let put = context.or_interrupted(Writer::of(&vestal).put(&file, want, None)).await?;
         let issued = match put {
             Ok(put) => put.issued,
             Err(Trouble::File(failure)) => return Err(failure),
