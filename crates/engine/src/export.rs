@@ -36,6 +36,18 @@ impl fmt::Debug for Secrets {
 }
 
 impl Engine {
+    /// Opens the access token that a connection holds, whether it is still of use or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sealed`].
+    pub fn held_access_token(&self, connection: &Connection) -> Result<Option<SecretString>, Error> {
+        match &connection.grant {
+            Some(grant) => self.inner.access_token(connection, grant),
+            None => Ok(None),
+        }
+    }
+
     /// Opens the secrets of a connection that was made with this client.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Answers that the store did not take: writing them down, and putting them into the store later.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -19,6 +19,7 @@ use vestal_core::store::AttemptStatus;
 use vestal_oauth::http::{Answer, BodyEnd, Exchange};
 use vestal_oauth::read::read_token_answer_of;
 
+use crate::left_in_journals::Left;
 use crate::save::Saving;
 use crate::secrets::place;
 use crate::take::Cargo;
@@ -185,26 +186,18 @@ impl Inner {
     /// or its successor, also where the store knows of no attempt. The others' wait for their own. Where not all of it can be read, those
     /// wait of which the store knows that an answer may be there.
     pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
-        let left = || async {
-            let entries = self.journal.entries().await?;
-            let left: HashSet<_> = entries.iter().map(|entry| entry.connection).collect();
-            Ok::<_, Incomplete>(Mutex::new(left))
-        };
-        let left = match self.left_in_journals.get_or_try_init(left).await {
-            Ok(left) => left,
-            Err(Incomplete { found, why }) => {
-                let is_found = found.iter().any(|entry| entry.connection == id);
+        match self.left_in_journals(id).await {
+            Left::Nothing => return Ok(()),
+            Left::Something => {}
+            Left::Unclear { is_found, why } => {
                 let may_have_more = self.store.connection(id).await?.is_some_and(|it| may_be_journalled(&it));
                 return if is_found || may_have_more { Err(why.into()) } else { Ok(()) };
             }
-        };
-        if !lock(left).contains(&id) {
-            return Ok(());
         }
         if let Some(connection) = self.store.connection(id).await? {
             self.replay_of(&connection).await?;
         }
-        lock(left).remove(&id);
+        self.nothing_is_left_in_journals(id).await;
         Ok(())
     }
 

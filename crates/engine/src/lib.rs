@@ -44,6 +44,7 @@ mod introspect;
 mod issue_token;
 mod journal;
 mod learn;
+mod left_in_journals;
 mod look;
 mod manage;
 mod means;
@@ -74,7 +75,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{OnceCell, RwLock, Semaphore};
+use tokio::sync::{RwLock, Semaphore};
 use vestal_core::clock::{Clock, Entropy};
 use vestal_core::connection::Connection;
 use vestal_core::id::{AttemptId, ConnectionId, NodeId};
@@ -217,9 +218,7 @@ struct Inner {
     holds: holds::Holds,
     open_clients: open_clients::OpenClients,
     journal: Arc<dyn Journal>,
-    /// The connections of which something was left in journals when these were looked at for the first time, as far as nobody
-    /// has seen to it since.
-    left_in_journals: OnceCell<Mutex<HashSet<ConnectionId>>>,
+    left_in_journals: left_in_journals::LeftInJournals,
     /// Answers in journals of which it was told that they have to wait.
     told_to_wait: Mutex<HashSet<AttemptId>>,
     /// Connections as they are by answers that are in the journal and not yet in the store.
@@ -268,7 +267,7 @@ impl Engine {
                 holds: holds::Holds::default(),
                 open_clients: open_clients::OpenClients::default(),
                 journal,
-                left_in_journals: OnceCell::new(),
+                left_in_journals: left_in_journals::LeftInJournals::default(),
                 told_to_wait: Mutex::default(),
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
@@ -314,6 +313,11 @@ impl Engine {
     /// When a connection is to be refreshed, and everything that was weighed.
     pub fn schedule(&self, connection: &Connection, provider: &Provider) -> Schedule {
         self.inner.schedule(connection, provider, self.inner.clock.now())
+    }
+
+    /// Whether a refresh is under way in this process: its answer may be nowhere else.
+    pub fn is_refreshing(&self) -> bool {
+        !self.inner.flights.running().is_empty()
     }
 
     /// Waits until every refresh and every consent that this process has started is over, and everything written: before

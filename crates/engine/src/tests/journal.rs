@@ -218,6 +218,19 @@ async fn a_journal_that_cannot_be_read_holds_back_only_what_may_lie_in_it() {
     let sent = world.wire.refreshes_sent();
     engine.refresh(&lost).await.expect_err("its answer may be where nobody can read it");
     assert_eq!(world.wire.refreshes_sent(), sent);
+
+    // That it cannot be read is found out once for all of them, and again only now and then.
+    let read = world.journal.reads();
+    for _ in 0..10 {
+        engine.refresh(&shop()).await.unwrap();
+        engine.refresh(&lost).await.unwrap_err();
+    }
+    assert_eq!(world.journal.reads(), read);
+    world.journal.set_unreadable(false);
+    world.pass(Duration::from_secs(10)).await;
+    engine.refresh(&lost).await.expect_err("nothing of it was there, and its refresh token is used up");
+    assert!(world.wire.refreshes_sent() > sent + 10, "it was asked for once more");
+    assert!(world.journal.reads() > read);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! A journal that lives as long as its process: for tests and for simulations.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ pub struct MemoryJournal {
     entries: Mutex<BTreeMap<AttemptId, Entry>>,
     full: AtomicBool,
     unreadable: AtomicBool,
+    reads: AtomicUsize,
 }
 
 impl MemoryJournal {
@@ -25,6 +26,11 @@ impl MemoryJournal {
     /// While it is, there may be more than what can be read.
     pub fn set_unreadable(&self, unreadable: bool) {
         self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// How often all of it was read.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     fn check(&self) -> Result<(), JournalError> {
@@ -52,6 +58,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, Incomplete> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         let mut entries: Vec<Entry> = self.kept().values().cloned().collect();
         entries.sort_by_key(|entry| (entry.attempt.started_at, entry.attempt.id));
         match self.unreadable.load(Ordering::SeqCst) {
