@@ -78,6 +78,22 @@ fn systemd_is_told_that_it_is_ready_works_and_stops() {
     assert!(stopping.contains("STOPPING=1"), "{stopping}");
     let more = last.next().unwrap();
     assert!(more.contains("EXTEND_TIMEOUT_USEC=120000000"), "{more}");
+    drop(last);
+
+    // And for none where nothing is.
+    provider.sandbox().settings_mut().access_token_life_ms = 3_600_000;
+    home.vestal(&["refresh", "shop"]).ok();
+    let mut command = home.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", &address);
+    let mut daemon = home.run(command);
+    daemon.hear("that it is ready", |log| log.contains("keeping connections alive").then_some(()));
+    daemon.stop().ok();
+    socket.set_nonblocking(true).unwrap();
+    let mut bytes = [0; 1_024];
+    let said: Vec<_> =
+        std::iter::from_fn(|| socket.recv(&mut bytes).ok().map(|length| bytes[..length].to_vec())).collect();
+    let said = said.iter().map(|message| String::from_utf8_lossy(message)).collect::<String>();
+    assert!(said.contains("STOPPING=1") && !said.contains("EXTEND_TIMEOUT_USEC"), "{said}");
 }
 
 /// A page that answers with this, and counts.

@@ -15,6 +15,9 @@ const TIMES: u32 = 3;
 const MORE_TIME_US: u32 = 120_000_000;
 const MORE_TIME_EVERY: Duration = Duration::from_secs(30);
 
+/// How often at most: an hour. What no disk has taken until then would be waited for in vain, and a machine is to go down one day.
+const MORE_TIME_AT_MOST: u32 = 120;
+
 /// The service has begun.
 pub(crate) fn ready(connections: u64) {
     tell(&[NotifyState::Ready, NotifyState::Status(&format!("keeping {connections} connections alive"))]);
@@ -25,13 +28,18 @@ pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing the refreshes that are under way")]);
 }
 
-/// Has it wait for as long as it is polled, however soon it would kill what does not stop: an answer that neither the store nor the
-/// journal takes is nowhere else. It hears of that again and again, so that one that hangs is killed all the same.
-pub(crate) async fn more_time() {
-    loop {
-        tell(&[NotifyState::ExtendTimeoutUsec(MORE_TIME_US)]);
+/// Has it wait for as long as it is polled and a refresh `is_under_way`, however soon it would kill what does not stop: an answer that
+/// neither the store nor the journal takes is nowhere else. It hears of that again and again, so that one that hangs is killed all the
+/// same, and not for ever.
+pub(crate) async fn more_time(is_under_way: impl Fn() -> bool) {
+    for _ in 0..MORE_TIME_AT_MOST {
+        if is_under_way() {
+            tell(&[NotifyState::ExtendTimeoutUsec(MORE_TIME_US)]);
+        }
         SystemClock.sleep(MORE_TIME_EVERY).await;
     }
+    tracing::error!("refreshes are under way since an hour; systemd is asked for no more time");
+    std::future::pending().await
 }
 
 /// Tells the watchdog, for as long as it is polled and `works` says so.
