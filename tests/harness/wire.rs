@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::Dice;
 
 /// One token request and what came of it.
@@ -36,6 +38,8 @@ pub(crate) struct Wire {
     open: AtomicUsize,
     /// The longest that a request or an answer is on its way.
     slowness_ms: AtomicU64,
+    /// Whether nothing gets through.
+    is_held: watch::Sender<bool>,
     dice: Dice,
 }
 
@@ -43,6 +47,15 @@ impl Wire {
     /// From now on every request and every answer takes a while, at most so long.
     pub(crate) fn slow_down(&self, most: Duration) {
         self.slowness_ms.store(most.as_millis().try_into().unwrap(), Ordering::Relaxed);
+    }
+
+    /// From now on every request and every answer stays where it is, until [`Wire::let_go`].
+    pub(crate) fn hold(&self) {
+        self.is_held.send_replace(true);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.is_held.send_replace(false);
     }
 
     /// How many connections are open.
@@ -77,6 +90,8 @@ impl Wire {
     }
 
     pub(super) async fn take_a_while(&self) {
+        // It lives as long as this.
+        let _ = self.is_held.subscribe().wait_for(|is_held| !is_held).await;
         let most_ms = self.slowness_ms.load(Ordering::Relaxed);
         if most_ms > 0 {
             tokio::time::sleep(Duration::from_millis(self.dice.below(most_ms + 1))).await;

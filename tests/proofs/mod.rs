@@ -14,5 +14,4 @@ mod race;
 mod report;
 mod timer;
 
-pub(crate) use disk::SmallDisk;
 pub(crate) use report::{Proof, is_full, times};

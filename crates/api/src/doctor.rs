@@ -108,7 +108,7 @@ troubles! {
     FleetingJournal,
     /// Answers wait for the store.
     AnswersWait,
-    /// Such an answer is damaged.
+    /// Such answers are damaged, or cannot be read.
     AnswersDamaged,
     /// A client cannot be used.
     BadClient,
@@ -124,6 +124,8 @@ troubles! {
     NotRenewable,
     /// Something that is stored cannot be unsealed.
     Sealed,
+    /// Where a connection's provider is, is not known, or is nowhere that its file allows.
+    NoPlace,
     /// Something that is stored makes no sense.
     Damaged,
     /// Two connections hold the same refresh token.

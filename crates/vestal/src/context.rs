@@ -11,7 +11,7 @@ use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
 use vestal_core::journal::Journal as _;
-use vestal_core::seal::{KeyId, OpenError, Vault};
+use vestal_core::seal::{KeyId, KeyRing, OpenError, StoreIdentity, Vault};
 use vestal_core::store::Store;
 use vestal_engine::{Engine, Error, Parts};
 use vestal_oauth::http::Http;
@@ -116,20 +116,22 @@ impl Context {
     /// Opens the store, and makes one if there is none.
     pub(crate) async fn open_or_create(&self, config: Config) -> Result<Vestal, Failure> {
         // Without its key, no store is made.
-        config.master_key.read(&self.environment)?;
+        let ring = config.master_key.read(&self.environment)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = SqliteStore::create_or_open(&config.store, Arc::clone(&clock)).await?;
-        self.assemble(config, store, clock).await
+        let vault = unlock_or_claim(&config, &store, ring).await?;
+        self.assemble(config, store, vault, clock).await
     }
 
-    /// Puts everything over a store that is open.
+    /// Puts everything over a store that is open and unlocked.
     pub(crate) async fn assemble(
         &self,
         config: Config,
         store: SqliteStore,
+        vault: Vault,
         clock: Arc<dyn Clock>,
     ) -> Result<Vestal, Failure> {
-        let (vestal, opened) = assemble(config, store, clock, &self.environment).await?;
+        let (vestal, opened) = assemble(config, store, vault, clock, &self.environment).await?;
         let _ = self.opened.set(opened);
         Ok(vestal)
     }
@@ -211,17 +213,18 @@ pub(crate) async fn open(config: Config, environment: &Environment) -> Result<(V
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await?;
-    assemble(config, store, clock, environment).await
+    let vault = unlock_or_claim(&config, &store, config.master_key.read(environment)?).await?;
+    assemble(config, store, vault, clock, environment).await
 }
 
-/// Unlocks a store, and puts the engine over it.
+/// Puts the engine over a store.
 async fn assemble(
     config: Config,
     store: SqliteStore,
+    vault: Vault,
     clock: Arc<dyn Clock>,
     environment: &Environment,
 ) -> Result<(Vestal, Opened), Failure> {
-    let vault = unlock(&config, &store, environment).await?;
     let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
     let journal = Arc::new(FileJournal::new(config.journals(), vault.store(), node.id));
     config.http.check(&config.path)?;
@@ -248,13 +251,7 @@ async fn assemble(
 }
 
 /// Unlocks the store with the master keys, or claims a new one for the newest of them.
-pub(crate) async fn unlock(
-    config: &Config,
-    store: &dyn Store,
-    environment: &Environment,
-) -> Result<Vault, Failure> {
-    let ring = config.master_key.read(environment)?;
-    let given = ring.ids();
+async fn unlock_or_claim(config: &Config, store: &dyn Store, ring: KeyRing) -> Result<Vault, Failure> {
     let identity = match store.identity().await? {
         Some(identity) => identity,
         None => {
@@ -262,9 +259,27 @@ pub(crate) async fn unlock(
             store.claim_identity(&Vault::found(&ring, id, &SystemEntropy)).await?
         }
     };
-    Vault::unlock(ring, &identity).map_err(|error| match error {
+    unlock(config, ring, &identity).map_err(|locked| locked.failure)
+}
+
+/// Why a store stays locked.
+pub(crate) struct Locked {
+    pub(crate) error: OpenError,
+    /// What is told.
+    pub(crate) failure: Failure,
+}
+
+/// Unlocks a store that was claimed.
+pub(crate) fn unlock(config: &Config, ring: KeyRing, identity: &StoreIdentity) -> Result<Vault, Locked> {
+    let given = ring.ids();
+    Vault::unlock(ring, identity)
+        .map_err(|error| Locked { failure: not_unlocked(config, &given, &error), error })
+}
+
+fn not_unlocked(config: &Config, given: &[KeyId], error: &OpenError) -> Failure {
+    match error {
         OpenError::KeyMissing(sealed_with) => wrong_key(&config.store, &sealed_with.to_string())
-            .why(match &given[..] {
+            .why(match given {
                 [given] => format!("the key given, in {}, is {given}", config.master_key.describe()),
                 given => {
                     format!("the keys given, in {}, are {}", config.master_key.describe(), listed(given))
@@ -272,12 +287,12 @@ pub(crate) async fn unlock(
             })
             .next("give the key that the store was sealed with, on a line of its own; nothing was changed"),
         error => {
-            let (why, next) = why_sealed(&error);
+            let (why, next) = why_sealed(error);
             Failure::failed(format!("the store {} cannot be opened", config.store.display()))
                 .why(why)
                 .next(next)
         }
-    })
+    }
 }
 
 /// The names of keys, one after the other.

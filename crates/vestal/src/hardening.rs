@@ -10,9 +10,19 @@ pub(crate) fn protect_memory() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Whether a crash would write the process's memory to the disk.
+/// Whether a crash would write the process's memory to the disk: both have to allow it.
 pub(crate) fn dumps_core() -> bool {
-    rustix::process::getrlimit(Resource::Core).current != Some(0)
+    rustix::process::getrlimit(Resource::Core).current != Some(0) && is_dumpable()
+}
+
+#[cfg(target_os = "linux")]
+fn is_dumpable() -> bool {
+    rustix::process::dumpable_behavior() != Ok(rustix::process::DumpableBehavior::NotDumpable)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_dumpable() -> bool {
+    true
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod strace;
 mod tmpfs;
 
 use strace::{Failing, Injection};
-pub(crate) use tmpfs::SmallDisk;
+use tmpfs::SmallDisk;
 
 const CONNECTIONS: usize = 8;
 

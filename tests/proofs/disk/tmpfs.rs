@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) struct SmallDisk {
+pub(super) struct SmallDisk {
     at: PathBuf,
 }
 
@@ -14,7 +14,7 @@ pub(super) struct Filled(PathBuf);
 
 impl SmallDisk {
     /// Mounts one of so many MiB. The error says why this user cannot.
-    pub(crate) fn mount(at: &Path, mib: u32) -> Result<Self, String> {
+    pub(super) fn mount(at: &Path, mib: u32) -> Result<Self, String> {
         fs::create_dir_all(at).unwrap();
         let options = format!("size={mib}m,mode=0700");
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at))?;

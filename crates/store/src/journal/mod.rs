@@ -27,7 +27,7 @@ mod rooms;
 #[cfg(test)]
 mod tests;
 
-pub use inspect::{FolderState, JournalFolder, inspect};
+pub use inspect::{FolderState, JournalFolder, Unread, WhyUnread, WhyUnusable, inspect};
 pub use memory::MemoryJournal;
 
 use disk::{Disk, Os};

@@ -1,7 +1,5 @@
 //! `vestal doctor`: looks everything over.
 
-use std::sync::Arc;
-
 use vestal_api::{Code, DoctorView, Finding, Level, Trouble};
 
 use crate::clock::SystemClock;
@@ -75,7 +73,8 @@ async fn examine(context: &Context) -> Vec<Finding> {
             return findings;
         }
     };
-    findings.extend(setup::look(&config, &context.environment));
+    let (told, ring) = setup::look(&config, &context.environment);
+    findings.extend(told);
     findings.extend(place::look(&config.store, &SystemClock));
     if !config.store.exists() {
         let found = format!("there is none yet at {}", config.store.display());
@@ -83,17 +82,13 @@ async fn examine(context: &Context) -> Vec<Finding> {
         return findings;
     }
     // What stands in the way has been told, and would be told once more.
-    let in_the_way = [
-        Trouble::BadAuthorities,
-        Trouble::BadProviderFiles,
-        Trouble::NoMasterKey,
-        Trouble::NetworkDisk,
-        Trouble::StoreOpen,
-    ];
+    let in_the_way =
+        [Trouble::BadAuthorities, Trouble::BadProviderFiles, Trouble::NetworkDisk, Trouble::StoreOpen];
     if findings.iter().any(|finding| finding.trouble.is_some_and(|it| in_the_way.contains(&it))) {
         return findings;
     }
-    let vestal = match store::open(config, context, Arc::new(SystemClock)).await {
+    let Some(ring) = ring else { return findings };
+    let vestal = match store::open(config, ring, context).await {
         Ok(vestal) => vestal,
         Err(finding) => {
             findings.push(*finding);

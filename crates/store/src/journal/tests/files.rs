@@ -126,7 +126,11 @@ async fn files_that_are_no_concern_of_ours_are_left_alone() {
     journal.settle(&[attempt(1)]).await.unwrap();
     assert_eq!(listing(dir.path()).len(), 5);
     let inspected = inspect(&[dir.path().to_owned()], store(1));
-    assert_eq!(inspected[0].unsettled, None, "nobody knows what is in the damaged one");
+    assert_eq!(
+        inspected[0].damaged,
+        [file("damaged.journal"), file("other.journal")],
+        "either may hold an answer"
+    );
 }
 
 /// The header of a file that a later version wrote.
@@ -154,7 +158,9 @@ async fn what_a_later_version_wrote_may_be_an_answer() {
     let Incomplete { found, why } = journal.entries().await.unwrap_err();
     assert_eq!(found, [entry(1)]);
     assert!(why.detail.contains("later.journal") && why.detail.contains("format 2"), "{why}");
-    assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].unsettled, None);
+    let inspected = &inspect(&[dir.path().to_owned()], store(1))[0];
+    assert_eq!(inspected.unread, [Unread { path: later.clone(), why: WhyUnread::Newer { version: 2 } }]);
+    assert_eq!(inspected.unsettled, 1);
     fs::remove_file(later).unwrap();
     assert_eq!(entries(&journal).await, [entry(1)]);
 }
@@ -172,7 +178,7 @@ async fn a_damaged_header_hides_no_answer() {
     for with in [[0xaa; BLOCK_BYTES], [0; BLOCK_BYTES]] {
         file.write_all_at(&with, 0).unwrap();
         assert_eq!(entries(&journal).await, [entry(1), entry(2)]);
-        assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].unsettled, Some(2));
+        assert_eq!(inspect(&[dir.path().to_owned()], store(1))[0].unsettled, 2);
     }
     journal.settle(&[attempt(1), attempt(2)]).await.unwrap();
     assert_eq!(listing(dir.path()), <[PathBuf; 0]>::default());
@@ -310,9 +316,9 @@ async fn folders_are_looked_at_without_being_made() {
     gone.append(&entry(2)).await.unwrap();
     gone.settle(&[attempt(2)]).await.unwrap();
     let [present, absent, file] = &inspect(&[present, absent.clone(), file], store(1))[..] else { panic!() };
-    assert_eq!((&present.state, present.unsettled), (&FolderState::Writable, Some(1)));
-    assert_eq!((&absent.state, absent.unsettled), (&FolderState::Absent, Some(0)));
-    assert!(matches!(&file.state, FolderState::Unwritable { detail } if detail.contains("is not a folder")));
+    assert_eq!((&present.state, present.unsettled), (&FolderState::Writable, 1));
+    assert_eq!((&absent.state, absent.unsettled), (&FolderState::Absent, 0));
+    assert!(matches!(&file.state, FolderState::Unusable { why: WhyUnusable::InTheWay, .. }));
     assert_eq!(present.file_system, absent.file_system);
     assert!(!absent.path.exists());
 

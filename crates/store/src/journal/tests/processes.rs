@@ -89,7 +89,10 @@ async fn child_that_may_not_enter() {
     assert_eq!(entries(&journal(&[open, closed], 2)).await, [], "a fallback of somebody else's");
     let refused = journal(&[closed, open], 3).entries().await.unwrap_err();
     assert!(refused.why.detail.contains("closed"), "{refused}");
-    assert_eq!(inspect(&[closed.to_owned()], store(1))[0].unsettled, None);
+    let inspected = &inspect(&[closed.to_owned()], store(1))[0];
+    assert!(
+        matches!(&inspected.unread[..], [Unread { path, why: WhyUnread::Refused { .. } }] if path == closed)
+    );
 }
 
 #[tokio::test]

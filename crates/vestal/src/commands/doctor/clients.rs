@@ -8,7 +8,7 @@ use vestal_core::client::Client;
 use vestal_engine::Engine;
 use vestal_oauth::endpoint;
 
-use super::finding::{fail, failed, ok, warn};
+use super::finding::{fail, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::word;
 use crate::loopback::Loopback;
@@ -16,9 +16,9 @@ use crate::loopback::Loopback;
 pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
     let clients = match vestal.engine.store().clients().await {
         Ok(clients) => clients,
-        Err(error) => return vec![failed(Trouble::BadStore, error.into())],
+        Err(error) => return vec![of_store(error)],
     };
-    let damaged = clients.damaged.into_iter().map(|damage| failed(Trouble::Damaged, damage.into()));
+    let damaged = clients.damaged.into_iter().map(of_store);
     let mut findings: Vec<_> =
         clients.clients.iter().map(|one| client(one, &vestal.engine)).chain(damaged).collect();
     if findings.is_empty() {

@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 use vestal_api::{Finding, Trouble};
 use vestal_core::secret::ExposeSecret as _;
 
-use super::finding::{fail, failed, ok, warn};
+use super::finding::{fail, failed, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::token_file;
@@ -20,7 +20,8 @@ pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
     }
     let files = vestal.config.files.len();
     if findings.is_empty() && files > 0 {
-        findings.push(ok("files", format!("{files} hold the tokens that they should")));
+        let what = if files == 1 { "holds the token that it" } else { "hold the tokens that they" };
+        findings.push(ok("files", format!("{files} {what} should")));
     }
     findings
 }
@@ -30,8 +31,7 @@ async fn one(vestal: &Vestal, file: &KeptFile) -> Option<Finding> {
     if let Err(failure) = writable(file) {
         return Some(failed(Trouble::FileUnwritable, failure));
     }
-    let store = vestal.engine.store();
-    let connection = match store.connection_named(&file.connection).await {
+    let connection = match vestal.engine.store().connection_named(&file.connection).await {
         Ok(Some(connection)) => connection,
         Ok(None) => {
             let found = format!("{shown} is to hold the token of {name}, and there is no such connection");
@@ -41,11 +41,23 @@ async fn one(vestal: &Vestal, file: &KeptFile) -> Option<Finding> {
                 &format!("vestal connect {name}; or correct [files]"),
             ));
         }
-        Err(error) => return Some(failed(Trouble::BadStore, error.into())),
+        Err(error) => return Some(of_store(error)),
     };
-    let client = store.client(connection.client).await.ok()??;
-    // That it cannot be opened is told elsewhere.
-    let token = vestal.engine.export(&connection, &client).await.ok()?.access_token?;
+    let token = match vestal.engine.held_access_token(&connection) {
+        Ok(Some(token)) => token,
+        Ok(None) => {
+            let found = format!("{shown} cannot hold the token of {name}, which has none");
+            return Some(warn(Trouble::FileStale, found, &format!("vestal token {name}, which says why")));
+        }
+        Err(error) => {
+            let found = format!("whether {shown} holds the token of {name} cannot be told: {error}");
+            return Some(fail(
+                Trouble::Sealed,
+                found,
+                &format!("restore the store from a backup, or: vestal connect {name}"),
+            ));
+        }
+    };
     let held = fs::read(&file.path).unwrap_or_default();
     let is_current = contains(&held, token.expose_secret().as_bytes());
     let mode = fs::metadata(&file.path).map_or(0, |metadata| metadata.permissions().mode() & 0o777);

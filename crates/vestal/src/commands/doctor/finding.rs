@@ -1,6 +1,7 @@
 //! What is found, in the words that all of it is told in.
 
 use vestal_api::{ErrorView, Finding, Level, Trouble};
+use vestal_core::store::StoreError;
 
 use crate::failure::Failure;
 
@@ -10,25 +11,50 @@ pub(super) fn ok(about: &str, found: impl Into<String>) -> Finding {
 
 /// Works, but not as well as it could.
 pub(super) fn warn(trouble: Trouble, found: impl Into<String>, next: &str) -> Finding {
-    of(Level::Warn, trouble, found.into(), Some(next.to_owned()))
+    of(Level::Warn, trouble, found.into(), next)
 }
 
 /// Does not work.
 pub(super) fn fail(trouble: Trouble, found: impl Into<String>, next: &str) -> Finding {
-    of(Level::Fail, trouble, found.into(), Some(next.to_owned()))
+    of(Level::Fail, trouble, found.into(), next)
 }
+
+/// What helps against a store where nothing else does.
+const ELSEWHERE: &str =
+    "put a backup of it in its place, or keep the store elsewhere: [store] path in the configuration";
+
+/// Where an error does not say what helps.
+const LOG: &str = "what led to it: vestal doctor --log debug";
 
 /// The same, as it was told elsewhere.
 pub(super) fn failed(trouble: Trouble, failure: Failure) -> Finding {
     let Some(ErrorView { error, why, next, .. }) = failure.view() else {
-        return fail(trouble, "it failed", "look at what was said on stderr");
+        let found = format!("the {} could not be looked at", about(trouble));
+        return fail(trouble, found, LOG);
     };
     let found = why.map_or_else(|| error.clone(), |why| format!("{error}: {why}"));
-    of(Level::Fail, trouble, found, next)
+    fail(trouble, found, next.as_deref().unwrap_or(LOG))
 }
 
-fn of(level: Level, trouble: Trouble, found: String, next: Option<String>) -> Finding {
-    Finding { level, trouble: Some(trouble), about: about(trouble).to_owned(), found, next }
+/// An error of the store's.
+pub(super) fn of_store(error: StoreError) -> Finding {
+    let (trouble, next) = match &error {
+        StoreError::NewerSchema { .. } => (Trouble::StoreNewer, None),
+        StoreError::ReadOnly { .. } => (Trouble::StoreReadOnly, None),
+        StoreError::Corrupt { .. } => (Trouble::Damaged, None),
+        // Elsewhere, whoever is told of these is sent here.
+        StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. } => {
+            (Trouble::BadStore, Some("see to its disk, and to what else has it open; then: vestal doctor"))
+        }
+        StoreError::Unfit { .. } => (Trouble::BadStore, Some(ELSEWHERE)),
+    };
+    let finding = failed(trouble, error.into());
+    Finding { next: next.map(str::to_owned).or(finding.next), ..finding }
+}
+
+fn of(level: Level, trouble: Trouble, found: String, next: &str) -> Finding {
+    let (about, next) = (about(trouble).to_owned(), Some(next.to_owned()));
+    Finding { level, trouble: Some(trouble), about, found, next }
 }
 
 /// What was looked at.
@@ -54,6 +80,7 @@ fn about(trouble: Trouble) -> &'static str {
         | Trouble::StoreReadOnly => "store",
         Trouble::Damaged
         | Trouble::Sealed
+        | Trouble::NoPlace
         | Trouble::NeedReauth
         | Trouble::Failing
         | Trouble::NotRenewable => "connections",
@@ -87,6 +114,33 @@ mod tests {
             (finding.found.as_str(), finding.next.as_deref()),
             ("it is shut: no key", Some("bring one"))
         );
+    }
+
+    #[test]
+    fn an_error_that_is_not_told_or_says_nothing_more_is_told_with_what_to_do_all_the_same() {
+        for failure in [Failure::ReaderGone, Failure::Quiet(vestal_api::Code::Failed), Failure::failed("x")] {
+            let finding = failed(Trouble::NoJournal, failure);
+            assert!(!finding.found.is_empty() && finding.next.is_some(), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_sent_from_here_to_here() {
+        let detail = || "x".to_owned();
+        let of = |error| of_store(error);
+        for (error, trouble) in [
+            (StoreError::Unavailable { detail: detail() }, Trouble::BadStore),
+            (StoreError::OutcomeUnknown { detail: detail() }, Trouble::BadStore),
+            (StoreError::Unfit { detail: detail() }, Trouble::BadStore),
+            (StoreError::Corrupt { what: detail() }, Trouble::Damaged),
+            (StoreError::ReadOnly { detail: detail() }, Trouble::StoreReadOnly),
+            (StoreError::NewerSchema { found: 9, known: 8 }, Trouble::StoreNewer),
+        ] {
+            let finding = of(error);
+            assert_eq!(finding.trouble, Some(trouble));
+            let next = finding.next.unwrap();
+            assert!(!next.contains("if it stays so, run: vestal doctor"), "{next}");
+        }
     }
 
     #[test]

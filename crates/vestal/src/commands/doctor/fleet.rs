@@ -12,8 +12,9 @@ use vestal_core::state::State;
 use vestal_core::store::{Filter, StoreError};
 use vestal_core::token::Grant;
 use vestal_core::warnings::is_counted;
+use vestal_engine::Error;
 
-use super::finding::{fail, failed, ok, warn};
+use super::finding::{fail, failed, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::text::{NAMED, some_of};
@@ -50,6 +51,9 @@ pub(super) struct Fleet {
     sealed: Few,
     /// Why the first of those cannot be opened.
     sealed_why: Option<String>,
+    nowhere: Few,
+    /// The same of where their provider is.
+    nowhere_why: Option<String>,
     /// What is wrong with the first that cannot be read.
     damaged: Option<StoreError>,
 }
@@ -82,18 +86,18 @@ pub(super) async fn look(vestal: &Vestal) -> (Fleet, Vec<Finding>) {
     let clients = match vestal.engine.store().clients().await {
         // Damaged ones are told of with the clients.
         Ok(clients) => clients.clients,
-        Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
+        Err(error) => return (Fleet::default(), vec![of_store(error)]),
     };
     let mut fleet = match read(vestal, &clients).await {
         Ok(fleet) => fleet,
-        Err(error) => return (Fleet::default(), vec![failed(Trouble::BadStore, error.into())]),
+        Err(error) => return (Fleet::default(), vec![of_store(error)]),
     };
     let mut findings = fleet.told();
     for client in &clients {
         let seen = fleet.seen.remove(&client.id).unwrap_or_default();
         match of_client(vestal, client, seen).await {
             Ok(told) => findings.extend(told),
-            Err(failure) => findings.push(failed(Trouble::BadClient, failure)),
+            Err(failure) => findings.push(failed(Trouble::BadStore, failure)),
         }
     }
     (fleet, findings)
@@ -154,10 +158,15 @@ impl Fleet {
         if works && provider.is_some_and(|provider| provider.cannot_renew(grant)) {
             self.not_renewable.add(&connection.name);
         }
-        if let Err(error) = vestal.engine.check_connection(connection, client) {
-            self.sealed.add(&connection.name);
-            self.sealed_why.get_or_insert_with(|| error.to_string());
-        }
+        let (those, why) = match vestal.engine.check_connection(connection, client) {
+            Ok(()) => return,
+            // That nothing is known of the client's provider is told of the client.
+            Err(Error::Provider(_)) => return,
+            Err(error @ Error::Sealed { .. }) => ((&mut self.sealed, &mut self.sealed_why), error),
+            Err(error) => ((&mut self.nowhere, &mut self.nowhere_why), error),
+        };
+        those.0.add(&connection.name);
+        those.1.get_or_insert_with(|| why.to_string());
     }
 
     /// Keeps what warnings go by: all that is counted, and some others.
@@ -205,8 +214,18 @@ impl Fleet {
                 &format!("restore the store from a backup, or: vestal connect {first}"),
             )
         });
-        let damaged = self.damaged.clone().map(|damage| failed(Trouble::Damaged, damage.into()));
-        let told = [needing, failing, not_renewable, sealed, damaged];
+        let nowhere = self.nowhere.tell(|all, first| {
+            let why = self.nowhere_why.as_deref().unwrap_or_default();
+            let found = format!(
+                "{} have a provider that is nowhere they could be sent to: {all}: {why}",
+                self.nowhere.count
+            );
+            let next =
+                format!("vestal providers check, where its file is your own; or: vestal connect {first}");
+            fail(Trouble::NoPlace, found, &next)
+        });
+        let damaged = self.damaged.clone().map(of_store);
+        let told = [needing, failing, not_renewable, sealed, nowhere, damaged];
         told.into_iter().flatten().chain(self.shared()).collect()
     }
 

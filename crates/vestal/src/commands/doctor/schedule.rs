@@ -7,7 +7,7 @@ use vestal_api::{Finding, Trouble};
 use vestal_core::store::{Held, Mark, Skew};
 use vestal_core::token::saturating_add;
 
-use super::finding::{failed, ok, warn};
+use super::finding::{of_store, ok, warn};
 use super::fleet::Fleet;
 use crate::context::Vestal;
 use crate::when::span;
@@ -25,13 +25,13 @@ pub(super) async fn look(vestal: &Vestal, fleet: &Fleet) -> Vec<Finding> {
     let now = vestal.engine.now();
     let mark = match store.mark().await {
         Ok(mark) => mark,
-        Err(error) => return vec![failed(Trouble::BadStore, error.into())],
+        Err(error) => return vec![of_store(error)],
     };
     let mut findings: Vec<_> =
         mark.as_ref().and_then(|mark| mark.skew.as_ref()).map(skew).into_iter().collect();
     findings.push(match store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await {
         Ok(due) => overdue(due, now),
-        Err(error) => failed(Trouble::BadStore, error.into()),
+        Err(error) => of_store(error),
     });
     if fleet.looked_at > 0 {
         findings.extend(nobody(vestal.node.others_live(), mark.as_ref(), fleet.shortest_life, now));

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use vestal_api::{Finding, Trouble};
+use vestal_core::seal::KeyRing;
 
 use super::finding::{fail, failed, ok, warn};
 use crate::config::{Config, Environment};
@@ -15,22 +16,24 @@ use crate::open_files;
 const PROXY_VARIABLES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
 
-pub(super) fn look(config: &Config, environment: &Environment) -> Vec<Finding> {
+/// Looks at it. The keys are of use later: a command that prints them may ask a person each time.
+pub(super) fn look(config: &Config, environment: &Environment) -> (Vec<Finding>, Option<KeyRing>) {
     let mut findings = vec![configuration(config)];
     findings.extend(unknown_variables(config, environment));
     findings.extend(ignored_proxy(config, environment));
     findings.extend(files_open(open_files::most(), config.limits.flights));
     findings.extend(authorities(config));
     findings.extend(own_providers(config));
-    findings.push(match config.master_key.read(environment) {
-        Ok(keys) => {
-            let (source, keys) = (config.master_key.describe(), keys.ids());
+    let (finding, ring) = match config.master_key.read(environment) {
+        Ok(ring) => {
+            let (source, keys) = (config.master_key.describe(), ring.ids());
             let noun = if keys.len() == 1 { "key" } else { "keys" };
-            ok("master key", format!("{source} holds the {noun} {}", listed(&keys)))
+            (ok("master key", format!("{source} holds the {noun} {}", listed(&keys))), Some(ring))
         }
-        Err(failure) => failed(Trouble::NoMasterKey, failure),
-    });
-    findings
+        Err(failure) => (failed(Trouble::NoMasterKey, failure), None),
+    };
+    findings.push(finding);
+    (findings, ring)
 }
 
 fn configuration(config: &Config) -> Finding {

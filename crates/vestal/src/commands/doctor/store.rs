@@ -4,39 +4,45 @@ use std::sync::Arc;
 
 use vestal_api::{Finding, Trouble};
 use vestal_core::clock::Clock;
-use vestal_core::store::StoreError;
+use vestal_core::seal::{KeyRing, OpenError};
+use vestal_core::store::Store as _;
 use vestal_store::SqliteStore;
 
-use super::finding::{failed, ok, warn};
+use super::finding::{failed, of_store, ok, warn};
+use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::context::{Context, Vestal, unlock};
+use crate::context::{Context, Locked, Vestal, unlock};
 
-/// What helps where nothing else does.
-const ELSEWHERE: &str =
-    "put a backup of it in its place, or keep the store elsewhere: [store] path in the configuration";
-
-/// Opens it, or tells why it cannot be opened.
-pub(super) async fn open(
-    config: Config,
-    context: &Context,
-    clock: Arc<dyn Clock>,
-) -> Result<Vestal, Box<Finding>> {
+/// Opens it, or tells why it cannot be opened. What was never claimed is left so.
+pub(super) async fn open(config: Config, ring: KeyRing, context: &Context) -> Result<Vestal, Box<Finding>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let unusable = |error| Box::new(of_store(error));
     let (found, known) = SqliteStore::schema(&config.store).await.map_err(unusable)?;
     if found < known {
         return Err(Box::new(older(found, known)));
     }
     let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await.map_err(unusable)?;
-    if let Err(failure) = unlock(&config, &store, &context.environment).await {
-        return Err(Box::new(failed(Trouble::OtherKey, failure)));
-    }
-    let opened = context.assemble(config, store, clock).await;
+    let Some(identity) = store.identity().await.map_err(unusable)? else {
+        return Err(Box::new(unclaimed(&config)));
+    };
+    let vault = unlock(&config, ring, &identity).map_err(|locked| Box::new(locked_by(locked)))?;
+    let opened = context.assemble(config, store, vault, clock).await;
     opened.map_err(|failure| Box::new(failed(Trouble::BadStore, failure)))
 }
 
-fn unusable(error: StoreError) -> Box<Finding> {
-    let mut finding = failed(trouble(&error), error.into());
-    finding.next.get_or_insert_with(|| ELSEWHERE.to_owned());
-    Box::new(finding)
+/// It was made, and nothing was ever sealed in it.
+fn unclaimed(config: &Config) -> Finding {
+    let found = format!("{} is empty: it belongs to no master key yet", config.store.display());
+    warn(Trouble::NoStore, found, "vestal connect NAME --provider P")
+}
+
+fn locked_by(Locked { error, failure }: Locked) -> Finding {
+    let trouble = match error {
+        OpenError::KeyMissing(_) => Trouble::OtherKey,
+        OpenError::Corrupt => Trouble::BadStore,
+        OpenError::UnknownFormat(_) => Trouble::StoreNewer,
+    };
+    failed(trouble, failure)
 }
 
 /// Whoever only looks does not bring it to this version: what still runs of the older one could not use it any more.
@@ -50,23 +56,12 @@ fn older(found: i64, known: i64) -> Finding {
     )
 }
 
-fn trouble(error: &StoreError) -> Trouble {
-    match error {
-        StoreError::NewerSchema { .. } => Trouble::StoreNewer,
-        StoreError::ReadOnly { .. } => Trouble::StoreReadOnly,
-        StoreError::Corrupt { .. } => Trouble::Damaged,
-        StoreError::Unavailable { .. } | StoreError::OutcomeUnknown { .. } | StoreError::Unfit { .. } => {
-            Trouble::BadStore
-        }
-    }
-}
-
 pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
     let store = vestal.engine.store();
     let opens = ok("store", format!("{} opens with the key", vestal.config.store.display()));
     let written = match store.check_writable().await {
         Ok(()) => ok("store", "it can be written"),
-        Err(error) => failed(Trouble::StoreReadOnly, error.into()),
+        Err(error) => of_store(error),
     };
     let connections = match store.count_states(None).await {
         Ok(states) if states.iter().all(|(_, count)| *count == 0) => ok("connections", "none yet"),
@@ -75,7 +70,7 @@ pub(super) async fn look(vestal: &Vestal) -> Vec<Finding> {
                 states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
             ok("connections", states.join(", "))
         }
-        Err(error) => failed(trouble(&error), error.into()),
+        Err(error) => of_store(error),
     };
     [opens].into_iter().chain(rotation(vestal)).chain([written, connections]).collect()
 }
@@ -87,4 +82,21 @@ fn rotation(vestal: &Vestal) -> Option<Finding> {
     let found =
         format!("the newest key is {newest}, and the store is sealed with {seals}: an exchange was begun");
     Some(warn(Trouble::RotationBegun, found, "vestal master-key rotate"))
+}
+
+#[cfg(test)]
+mod tests {
+    use vestal_core::seal::KeyId;
+
+    use super::*;
+    use crate::failure::Failure;
+
+    #[test]
+    fn what_keeps_a_store_locked_is_told_apart() {
+        let of = |error| locked_by(Locked { error, failure: Failure::failed("it is locked") }).trouble;
+        let key = "0011223344556677".parse::<KeyId>().unwrap();
+        assert_eq!(of(OpenError::KeyMissing(key)), Some(Trouble::OtherKey));
+        assert_eq!(of(OpenError::Corrupt), Some(Trouble::BadStore));
+        assert_eq!(of(OpenError::UnknownFormat(9)), Some(Trouble::StoreNewer));
+    }
 }

@@ -1,0 +1,96 @@
+//! What a person has set up: the configuration, the environment, the master key, the files.
+
+use std::fs;
+
+use vestal_api::Trouble;
+
+use super::Mend::{AsTold, By};
+use super::{Ward, mode};
+
+pub(super) const KINDS: &[Trouble] = &[
+    Trouble::BadAuthorities,
+    Trouble::BadConfiguration,
+    Trouble::BadProviderFiles,
+    Trouble::ConfigurationOpen,
+    Trouble::FewOpenFiles,
+    Trouble::FileForNobody,
+    Trouble::FileOpen,
+    Trouble::FileStale,
+    Trouble::FileUnwritable,
+    Trouble::NoHeartbeat,
+    Trouble::NoMasterKey,
+    Trouble::NotConfigured,
+    Trouble::OtherKey,
+    Trouble::ProxyIgnored,
+    Trouble::RotationBegun,
+    Trouble::UnknownVariable,
+];
+
+#[test]
+fn trouble_with_what_a_person_has_set_up_is_found_and_mended_as_told() {
+    let mut ward = Ward::new();
+    let nothing = |_: &Ward| {};
+
+    ward.case(Trouble::NotConfigured, |ward| fs::remove_file(ward.home.config()).unwrap(), AsTold);
+    ward.case(
+        Trouble::BadConfiguration,
+        |ward| ward.configure("[limits]\nanswre = \"1s\""),
+        By(&|ward| ward.configure("")),
+    );
+    ward.case(Trouble::ConfigurationOpen, |ward| mode(&ward.home.config(), 0o620), AsTold);
+    ward.case_with(Trouble::UnknownVariable, nothing, By(&nothing), "VESTAL_CONFGI=x");
+    ward.case_with(Trouble::ProxyIgnored, nothing, By(&nothing), "HTTPS_PROXY=http://proxy.example:3128");
+    ward.case_with(Trouble::FewOpenFiles, nothing, By(&nothing), "ulimit -n 100;");
+    ward.case(
+        Trouble::BadAuthorities,
+        |ward| ward.configure("[http]\nca_file = \"nowhere.pem\""),
+        By(&|ward| ward.configure("")),
+    );
+    ward.case(Trouble::BadProviderFiles, |ward| ward.lay_over("colour = \"x\""), By(&Ward::lay_nothing_over));
+    ward.case(Trouble::NoMasterKey, |ward| mode(&ward.home.master_key(), 0o640), AsTold);
+
+    let key = fs::read(ward.home.master_key()).unwrap();
+    let other = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+    ward.case(
+        Trouble::OtherKey,
+        |ward| fs::write(ward.home.master_key(), other).unwrap(),
+        By(&|ward| fs::write(ward.home.master_key(), &key).unwrap()),
+    );
+    let newer = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXphYmNkZWY=\n";
+    ward.case(
+        Trouble::RotationBegun,
+        |ward| fs::write(ward.home.master_key(), [&key, newer.as_bytes()].concat()).unwrap(),
+        AsTold,
+    );
+
+    // What `[files]` names.
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("shop");
+    let named = |ward: &Ward| ward.configure(&format!("[files]\nshop = {file:?}"));
+    ward.case(Trouble::FileStale, named, AsTold);
+    ward.case(
+        Trouble::FileOpen,
+        |ward| {
+            named(ward);
+            mode(&file, 0o644);
+        },
+        AsTold,
+    );
+    let missing = outside.path().join("later/shop");
+    ward.case(
+        Trouble::FileUnwritable,
+        |ward| ward.configure(&format!("[files]\nshop = {missing:?}")),
+        By(&|_| fs::create_dir(missing.parent().unwrap()).unwrap()),
+    );
+    ward.case(
+        Trouble::FileForNobody,
+        |ward| ward.configure(&format!("[files]\nnobody = {missing:?}")),
+        By(&named),
+    );
+    ward.case(
+        Trouble::NoHeartbeat,
+        |ward| fs::write(ward.home.config(), ward.config.split("\n[heartbeat]").next().unwrap()).unwrap(),
+        By(&|ward| ward.configure("")),
+    );
+    ward.has_found(KINDS);
+}
