@@ -39,7 +39,7 @@ pub(crate) async fn more_time(is_under_way: impl Fn() -> bool) {
         SystemClock.sleep(MORE_TIME_EVERY).await;
     }
     tracing::error!("refreshes are under way since an hour; systemd is asked for no more time");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Tells the watchdog, for as long as it is polled and `works` says so.
