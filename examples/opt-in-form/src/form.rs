@@ -95,24 +95,19 @@ impl Form {
             Ok(dealt) => dealt,
             Err(refused) => return self.ask_again(entry, refused),
         };
-        // Whoever presses the button twice waits for the first press, and gets its answer.
-        let mut dealt = dealt.lock().await;
-        if *dealt {
-            return thank();
-        }
-        match sign_up(&person, &self.settings.lists, &self.ports).await {
-            Ok(()) => {
-                *dealt = true;
-                thank()
-            }
+        match sign_up(&person, &self.settings.lists, &self.ports, &dealt).await {
+            Ok(()) => thank(),
             Err(Failed::NotAccepted) => self.show(UNPROCESSABLE, &entry, NOT_TAKEN, Notice::Mistakes),
-            Err(Failed::NotNow) => {
-                let mistakes = Mistakes::default();
-                let mut page = self.show(StatusCode::SERVICE_UNAVAILABLE, &entry, mistakes, Notice::NotNow);
-                page.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("300"));
-                page
-            }
+            Err(Failed::NotNow) => self.ask_to_come_again(&entry, Notice::NotNow, "300"),
+            Err(Failed::Unclear) => self.ask_to_come_again(&entry, Notice::Unclear, "60"),
         }
+    }
+
+    /// In so many seconds.
+    fn ask_to_come_again(&self, entry: &Entry, notice: Notice, seconds: &'static str) -> Response {
+        let mut page = self.show(StatusCode::SERVICE_UNAVAILABLE, entry, Mistakes::default(), notice);
+        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        page
     }
 
     /// A person loses nothing but a press of the button.

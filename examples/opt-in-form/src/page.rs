@@ -18,6 +18,8 @@ pub(crate) enum Notice {
     OnceMore,
     /// It is not the visitor's fault.
     NotNow,
+    /// Nor is this, and whether it worked is not known.
+    Unclear,
 }
 
 impl Notice {
@@ -32,6 +34,19 @@ impl Notice {
                 "We could not add you just now: you are not on the list. What you typed is still here; please press \
                  the button again in a few minutes, or come back tomorrow.",
             ),
+            Self::Unclear => Some(
+                "This took too long, and we do not know whether you are on the list now. What you typed is still here; please \
+                 press the button again in a minute: nobody is added twice.",
+            ),
+        }
+    }
+
+    /// What the window's title begins with.
+    fn outcome(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Mistakes | Self::OnceMore | Self::NotNow => Some("Not sent yet"),
+            Self::Unclear => Some("Not certain yet"),
         }
     }
 }
@@ -85,7 +100,7 @@ pub(crate) fn form(title: &str, stamp: &str, entry: &Entry, mistakes: Mistakes, 
          <button type=\"submit\">Sign up</button>\n</form>",
         escape(stamp)
     );
-    let shown = if notice == Notice::None { title.to_owned() } else { format!("Not sent yet – {title}") };
+    let shown = notice.outcome().map_or_else(|| title.to_owned(), |outcome| format!("{outcome} – {title}"));
     whole(&shown, &body)
 }
 

@@ -27,8 +27,10 @@ struct Outside {
     held: Mutex<Option<Token>>,
     reports: AtomicU64,
     asked: AtomicU64,
-    /// How long a request takes to arrive.
+    /// How long a request takes to arrive, an answer to come back, and a token to be had.
     latency: Duration,
+    answer_takes_s: AtomicU64,
+    token_takes_s: AtomicU64,
 }
 
 #[async_trait]
@@ -49,6 +51,7 @@ impl Api for Outside {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.sleep(self.latency).await;
         let reply = self.sandbox.lock().unwrap().handle(&request, self.now_ms());
+        self.sleep(Duration::from_secs(self.answer_takes_s.load(Ordering::Relaxed))).await;
         match reply.delivery {
             Delivery::Deliver => Ok(reply.response),
             _ => Err(Unanswered("the connection was cut".to_owned())),
@@ -60,6 +63,7 @@ impl Api for Outside {
 #[async_trait]
 impl Tokens for Outside {
     async fn token(&self) -> Result<Token, NoToken> {
+        self.sleep(Duration::from_secs(self.token_takes_s.load(Ordering::Relaxed))).await;
         let mut held = self.held.lock().unwrap();
         if let Some(token) = &*held {
             return Ok(token.clone());
@@ -106,6 +110,8 @@ impl World {
             reports: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             latency: Duration::from_millis(200),
+            answer_takes_s: AtomicU64::new(0),
+            token_takes_s: AtomicU64::new(0),
         };
         change(&mut outside);
         let outside = Arc::new(outside);
@@ -191,6 +197,18 @@ fn turned_away(response: &Response) {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     let page = text(response);
     assert!(page.contains("you are not on the list") && page.contains("value=\"ada@example.com\""), "{page}");
+}
+
+#[track_caller]
+fn not_certain(response: &Response) {
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page = text(response);
+    assert!(
+        page.contains("we do not know whether you are on the list") && page.contains("role=\"alert\""),
+        "{page}"
+    );
+    assert!(page.contains("value=\"ada@example.com\"") && page.contains("value=\"Ada\""), "{page}");
+    assert!(!page.contains("you are not on the list"), "nobody knows that: {page}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,6 +331,43 @@ async fn what_lasts_is_said_and_the_same_form_works_later() {
     world.outside.held.lock().unwrap().take();
     world.outside.sandbox.lock().unwrap().settings_mut().clients.clear();
     turned_away(&world.visit().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_people_do_and_nothing_is_lost_by_that() {
+    let world = World::new();
+    let form = world.fill_in(20).await;
+    // As many as there are may be ahead, and each may take its time.
+    world.outside.token_takes_s.store(14 * 60, Ordering::Relaxed);
+    let before = world.outside.now_ms();
+    let (first, second) = tokio::join!(world.send(&form), world.send(&form));
+    assert!(world.outside.now_ms() - before <= 20_000, "a visitor waits");
+    turned_away(&first);
+    // Whoever pressed twice had only the first press to wait for.
+    not_certain(&second);
+    assert_eq!(world.asked(), 0);
+    world.outside.token_takes_s.store(0, Ordering::Relaxed);
+
+    // An answer that does not come says nothing of whether they were added.
+    world.outside.answer_takes_s.store(60, Ordering::Relaxed);
+    let before = world.outside.now_ms();
+    not_certain(&world.send(&form).await);
+    assert!(world.outside.now_ms() - before <= 20_000, "a visitor waits");
+    assert_eq!(world.contacts(), 1);
+    world.outside.answer_takes_s.store(0, Ordering::Relaxed);
+    thanked(&world.send(&form).await);
+    assert_eq!(world.contacts(), 1, "nobody is added twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_lost_is_not_made_up_for_by_another_that_says_no() {
+    let world = World::new();
+    world.outside.sandbox.lock().unwrap().add_fault(Fault::at(Endpoint::SignUpForm, Trouble::LoseResponse));
+    world.fails(3, 503, ApiErrorShape::Array, "unavailable");
+    let form = world.fill_in(20).await;
+    not_certain(&world.send(&form).await);
+    assert_eq!(world.contacts(), 1);
+    thanked(&world.send(&form).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! Tokens from the command `vestal`, which finds its own store, or a remote service.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -28,13 +30,13 @@ pub struct Vestal {
     program: PathBuf,
     connection: String,
     waiting: Semaphore,
-    running: Semaphore,
+    running: Arc<Semaphore>,
 }
 
 impl Vestal {
     /// The connection of this name, by this program: `vestal`, or a path to it.
     pub fn new(program: PathBuf, connection: String) -> Self {
-        let (waiting, running) = (Semaphore::new(WAITING), Semaphore::new(AT_ONCE));
+        let (waiting, running) = (Semaphore::new(WAITING), Arc::new(Semaphore::new(AT_ONCE)));
         Self { program, connection, waiting, running }
     }
 }
@@ -81,14 +83,19 @@ impl Vestal {
         let too_many = || NoToken::NotNow("too many want a token at once".to_owned());
         let _waiting = self.waiting.try_acquire().map_err(|_| too_many())?;
         // It is never closed.
-        let _running = self.running.acquire().await.map_err(|_| too_many())?;
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| too_many())?;
         let mut command = Command::new(&self.program);
         command.args(args).stdin(Stdio::null());
-        // `vestal` ends by itself: it waits 35 s at most for a fresh token.
-        command
-            .output()
-            .await
-            .map_err(|error| NoToken::NotNow(format!("cannot run {}: {error}", self.program.display())))
+        // In a task of its own: a visitor who waits no longer takes nobody's turn along. `vestal` ends by itself: it waits
+        // 35 s at most for a fresh token.
+        let ran = tokio::spawn(async move {
+            let _running = running;
+            command.output().await
+        });
+        let cannot_run = |error: &dyn fmt::Display| {
+            NoToken::NotNow(format!("cannot run {}: {error}", self.program.display()))
+        };
+        ran.await.map_err(|error| cannot_run(&error))?.map_err(|error| cannot_run(&error))
     }
 }
 
