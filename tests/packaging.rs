@@ -116,6 +116,19 @@ fn a_package_is_installed_used_upgraded_and_removed() {
         let (name, version) = (part["name"].as_str().unwrap(), part["version"].as_str().unwrap());
         assert!(copyright.contains(&format!("\n{name} {version}: ")), "{name}");
     }
+    // Libraries in C, as they are in the program: SQLite says there itself which it is.
+    let version = |name| {
+        named(name)
+            .and_then(|part| part["version"].as_str())
+            .unwrap_or_else(|| panic!("{name} is not told of"))
+    };
+    let program = fs::read(machine.at("usr/bin/vestal")).unwrap();
+    let text = format!("{}\0", version("sqlite"));
+    assert!(
+        program.windows(text.len()).any(|window| window == text.as_bytes()),
+        "{text:?} is not in the program"
+    );
+    assert!(version("aws-lc").contains('.') && version("mimalloc").contains('.'));
     assert!(copyright.contains("Permission is hereby granted") && copyright.contains("Apache License"));
 
     // What its user does first, and what stays from then on. The store is to be in this machine, not in the one around it.

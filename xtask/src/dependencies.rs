@@ -27,6 +27,10 @@ pub(crate) struct Crate {
     pub(crate) folder: PathBuf,
     /// Whether it is of this workspace.
     pub(crate) is_ours: bool,
+    /// Whether it links what is not written in Rust.
+    pub(crate) links: bool,
+    /// Which of its features are on.
+    pub(crate) features: Vec<String>,
     /// What it is made of itself.
     pub(crate) needs: BTreeSet<Id>,
 }
@@ -89,6 +93,10 @@ fn read(line: &str) -> Option<(usize, Id)> {
 fn crates(metadata: &Value) -> BTreeMap<Id, Crate> {
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    let texts = |value: &Value| value.as_array().into_iter().flatten().filter_map(text).collect::<Vec<_>>();
+    let nodes = metadata["resolve"]["nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let features =
+        |id: &Value| nodes.iter().find(|node| node["id"] == *id).map(|node| texts(&node["features"]));
     let package = |package: &Value| {
         let id = Id { name: text(&package["name"])?, version: text(&package["version"])? };
         let manifest = PathBuf::from(package["manifest_path"].as_str()?);
@@ -98,6 +106,8 @@ fn crates(metadata: &Value) -> BTreeMap<Id, Crate> {
             repository: text(&package["repository"]),
             folder: manifest.parent()?.to_owned(),
             is_ours: package["source"].is_null(),
+            links: package["links"].is_string(),
+            features: features(&package["id"]).unwrap_or_default(),
             needs: BTreeSet::new(),
         };
         Some((id, found))
@@ -121,6 +131,20 @@ mod tests {
         assert_eq!(edges[&id("b")], BTreeSet::from([id("c")]));
         assert_eq!((edges.len(), edges[&id("d")].len()), (4, 0));
         assert!(super::edges("b v1.0.0\n").is_err());
+    }
+
+    #[test]
+    fn what_is_linked_and_which_features_are_on_is_read() {
+        let metadata = serde_json::json!({
+            "packages": [
+                {"name": "a", "version": "1.0.0", "id": "of-a", "manifest_path": "/src/a/Cargo.toml", "links": "c"},
+                {"name": "b", "version": "1.0.0", "id": "of-b", "manifest_path": "/src/b/Cargo.toml", "links": null},
+            ],
+            "resolve": {"nodes": [{"id": "of-a", "features": ["v2"]}, {"id": "of-b", "features": []}]},
+        });
+        let crates = crates(&metadata);
+        let (a, b) = (&crates[&id("a")], &crates[&id("b")]);
+        assert_eq!((a.links, &a.features[..], b.links), (true, &["v2".to_owned()][..], false));
     }
 
     #[test]

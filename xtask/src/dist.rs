@@ -37,9 +37,10 @@ pub(crate) fn build(folder: &Path, changed_at: &str) -> Result<PathBuf> {
 /// Builds the last commit twice, in two folders, and compares.
 pub(crate) fn run() -> Result {
     let folders = ["once", "and-again"].map(|name| Path::new(PLACE).join(name));
-    // Both before the first is built, which takes minutes: somebody may commit meanwhile.
-    let changed_at = last_change();
-    folders.iter().try_for_each(|folder| check_out(folder))?;
+    // Named once: somebody may commit meanwhile, and to build takes minutes.
+    let commit = text(Command::new("git").args(["rev-parse", "HEAD"]))?.trim().to_owned();
+    let changed_at = change_of(&commit);
+    folders.iter().try_for_each(|folder| check_out(&commit, folder))?;
     let mut built = Vec::new();
     for folder in &folders {
         let program = build(folder, &changed_at)?;
@@ -65,16 +66,20 @@ pub(crate) fn hash(file: &Path) -> Result<String> {
 
 /// The time of the last commit, in seconds since 1970: the time at which all was made that is made of it.
 pub(crate) fn last_change() -> String {
-    text(Command::new("git").args(["log", "-1", "--format=%ct"]))
+    change_of("HEAD")
+}
+
+fn change_of(commit: &str) -> String {
+    text(Command::new("git").args(["log", "-1", "--format=%ct", commit]))
         .map_or("0".to_owned(), |at| at.trim().to_owned())
 }
 
-/// Puts the last commit into a folder, and nothing else.
-fn check_out(folder: &Path) -> Result {
+/// Puts a commit into a folder, and nothing else.
+fn check_out(commit: &str, folder: &Path) -> Result {
     remove(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let archive = folder.with_extension("tar");
-    must(Command::new("git").args(["archive", "--output"]).arg(&archive).arg("HEAD"))?;
+    must(Command::new("git").args(["archive", "--output"]).arg(&archive).arg(commit))?;
     must(Command::new("tar").arg("--extract").arg("--directory").arg(folder).arg("--file").arg(&archive))
 }
 

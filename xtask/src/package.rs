@@ -2,6 +2,7 @@
 
 mod bill;
 mod licences;
+mod native;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -57,7 +58,8 @@ pub(crate) fn run(options: Options) -> Result {
     let version = version(&binary)?;
     let version = options.revision.map_or(version.clone(), |revision| format!("{version}-{revision}"));
     lay_out(&root, &binary)?;
-    let licences = licences::of(&dependencies::of_vestal()?)?;
+    let crates = dependencies::of_vestal()?;
+    let licences = licences::of(&crates, &native::of(&crates)?)?;
     let bill = bill(&version, &dist::hash(&binary)?)?;
     for (text, installed, beside) in
         [(&licences, "copyright", "licences.txt"), (&bill, "vestal.cdx.json", "cdx.json")]
@@ -87,7 +89,8 @@ pub(crate) fn run(options: Options) -> Result {
 
 /// What a program of this version and with this hash is made of.
 pub(crate) fn bill(version: &str, hash: &str) -> Result<String> {
-    let bill = bill::of(&dependencies::of_vestal()?, version, &built_at()?, hash);
+    let crates = dependencies::of_vestal()?;
+    let bill = bill::of(&crates, &native::of(&crates)?, version, &built_at()?, hash);
     Ok(format!("{bill:#}\n"))
 }
 

@@ -4,10 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::native::Native;
 use crate::dependencies::{Crate, Id};
 
 /// `built_at` is in RFC 3339; `hash` is the program's, SHA-256 in hexadecimal.
-pub(super) fn of(crates: &BTreeMap<Id, Crate>, version: &str, built_at: &str, hash: &str) -> Value {
+pub(super) fn of(
+    crates: &BTreeMap<Id, Crate>,
+    natives: &[Native],
+    version: &str,
+    built_at: &str,
+    hash: &str,
+) -> Value {
     let is_program = |id: &Id| id.name == "vestal";
     let program = crates.iter().find(|(id, _)| is_program(id)).map(|(id, one)| {
         let mut program = component(id, one);
@@ -17,9 +24,13 @@ pub(super) fn of(crates: &BTreeMap<Id, Crate>, version: &str, built_at: &str, ha
         program
     });
     let parts = crates.iter().filter(|(id, _)| !is_program(id)).map(|(id, one)| component(id, one));
+    let parts = parts.chain(natives.iter().map(library));
     let needs = crates.iter().map(|(id, one)| {
-        json!({ "ref": reference(id), "dependsOn": one.needs.iter().map(reference).collect::<Vec<_>>() })
+        let brought = natives.iter().filter(|native| native.of == *id).map(|native| native.url.clone());
+        let needs: Vec<String> = one.needs.iter().map(reference).chain(brought).collect();
+        json!({ "ref": reference(id), "dependsOn": needs })
     });
+    let needs = needs.chain(natives.iter().map(|native| json!({ "ref": native.url, "dependsOn": [] })));
     json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -52,6 +63,22 @@ fn component(id: &Id, one: &Crate) -> Value {
     component
 }
 
+fn library(native: &Native) -> Value {
+    let mut component = json!({
+        "type": "library",
+        "bom-ref": native.url,
+        "name": native.name,
+        "version": native.version,
+        "licenses": [{ "expression": native.licence }],
+        "scope": "required",
+        "purl": native.url,
+    });
+    if let Some(cpe) = &native.cpe {
+        component["cpe"] = cpe.as_str().into();
+    }
+    component
+}
+
 /// Its package URL, by which the advisory databases know it.
 fn reference(Id { name, version }: &Id) -> String {
     format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"))
@@ -72,17 +99,32 @@ mod tests {
             repository: Some("https://example.com/it".to_owned()),
             folder: "/src".into(),
             is_ours,
+            links: false,
+            features: Vec::new(),
             needs: needs.iter().cloned().collect::<BTreeSet<_>>(),
         };
         let sys = id("some-sys", "1.2.0+3.4");
+        let native = Native {
+            of: sys.clone(),
+            name: "some",
+            version: "3.4".to_owned(),
+            licence: "blessing".to_owned(),
+            url: "pkg:generic/some@3.4".to_owned(),
+            cpe: Some("cpe:2.3:a:some:some:3.4:*:*:*:*:*:*:*".to_owned()),
+        };
         let crates = BTreeMap::from([
             (id("vestal", "0.1.0"), one(std::slice::from_ref(&sys), true)),
             (sys, one(&[], false)),
         ]);
-        let bill = of(&crates, "0.1.0-2", "2026-11-29T00:00:00Z", "ab");
+        let bill = of(&crates, &[native], "0.1.0-2", "2026-11-29T00:00:00Z", "ab");
         let program = &bill["metadata"]["component"];
         assert_eq!((&program["version"], &program["purl"]), (&"0.1.0-2".into(), &Value::Null));
-        assert_eq!(bill["components"].as_array().unwrap().len(), 1);
+        assert_eq!(bill["components"].as_array().unwrap().len(), 2);
+        assert_eq!(bill["components"][1]["cpe"], "cpe:2.3:a:some:some:3.4:*:*:*:*:*:*:*");
+        assert_eq!(
+            bill["dependencies"][0]["dependsOn"][0], bill["components"][1]["bom-ref"],
+            "a crate brings it"
+        );
         assert_eq!(bill["components"][0]["purl"], "pkg:cargo/some-sys@1.2.0%2B3.4");
         assert_eq!(bill["dependencies"][1]["dependsOn"][0], bill["components"][0]["bom-ref"]);
     }

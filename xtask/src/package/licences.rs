@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::native::Native;
 use crate::Result;
 use crate::dependencies::{Crate, Id};
 
@@ -14,10 +15,17 @@ const DEPTH_MAX: usize = 5;
 /// What the file of a licence is called, in capitals.
 const NAMES: [&str; 5] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"];
 
+/// What ends the name of a file that is about licences, and is none. Any other end may be the licence's own name: `LICENSE.MIT`,
+/// `LICENSE-APACHE-2.0`.
+const NO_TEXTS: [&str; 20] = [
+    "C", "CC", "CPP", "CSS", "GO", "H", "HTML", "JS", "JSON", "MJS", "PEM", "PL", "PY", "RS", "SH", "TOML",
+    "TS", "XML", "YAML", "YML",
+];
+
 const RULE: &str = "────────────────────────────────────────────────────────────────────────";
 
 /// Everything in one text: each of the licences once, with the crates whose it is.
-pub(super) fn of(crates: &BTreeMap<Id, Crate>) -> Result<String> {
+pub(super) fn of(crates: &BTreeMap<Id, Crate>, natives: &[Native]) -> Result<String> {
     let own = read(Path::new("LICENSE-MIT"))?;
     let apache = read(Path::new("LICENSE-APACHE"))?;
     let mut whose = BTreeMap::<String, BTreeSet<&Id>>::new();
@@ -41,6 +49,9 @@ pub(super) fn of(crates: &BTreeMap<Id, Crate>) -> Result<String> {
     // Writing to a text cannot fail.
     for (id, one) in others() {
         let _ = writeln!(all, "{} {}: {}", id.name, id.version, one.licence);
+    }
+    for Native { of, name, version, licence, .. } in natives {
+        let _ = writeln!(all, "{name} {version}: {licence} (in {})", of.name);
     }
     for (text, ids) in whose {
         let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
@@ -77,7 +88,7 @@ fn files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
 fn is_licence(name: &str) -> bool {
     let name = name.to_uppercase();
     let is_text =
-        Path::new(&name).extension().is_none_or(|kind| kind == "TXT" || kind == "MD" || kind.len() > 4);
+        Path::new(&name).extension().is_none_or(|kind| NO_TEXTS.iter().all(|no_text| kind != *no_text));
     is_text && NAMES.iter().any(|beginning| name.starts_with(beginning))
 }
 
@@ -94,12 +105,23 @@ mod tests {
 
     #[test]
     fn the_files_of_licences_are_known_by_their_names() {
-        for name in
-            ["LICENSE", "LICENSE-MIT", "license.txt", "COPYING", "NOTICE.md", "LICENSE.Apache", "LICENCE"]
-        {
+        for name in [
+            "LICENSE",
+            "LICENSE-MIT",
+            "license.txt",
+            "COPYING",
+            "NOTICE.md",
+            "LICENSE.Apache",
+            "LICENSE.Mit",
+            "LICENSE.BSD",
+            "LICENSE.Apache-2.0",
+            "license-apache-2.0",
+            "LICENSE.BSD-3-Clause",
+            "LICENCE",
+        ] {
             assert!(is_licence(name), "{name}");
         }
-        for name in ["license.rs", "README.md", "licenses.json", "MIT"] {
+        for name in ["license.rs", "README.md", "licenses.json", "license.html", "license_data.py", "MIT"] {
             assert!(!is_licence(name), "{name}");
         }
     }
