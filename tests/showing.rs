@@ -1,6 +1,7 @@
 //! What a terminal and a pipe are shown: narrow or not, in colour or not, in whichever script, and of how many.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -63,12 +64,15 @@ fn ten_thousand_connections_are_listed_and_counted() {
     home.vestal_reading(&["import", "--file", "-"], &lines).ok();
     let list = home.vestal(&["list"]).ok();
     assert_eq!(list.stdout.lines().count(), MANY + 2, "its titles, and the shop");
-    assert!(list.stdout.lines().is_sorted_by_key(|line| line.starts_with("shop")), "by name");
-    let json = home.vestal(&["list", "--json"]).ok();
-    assert_eq!(json.json::<Vec<serde_json::Value>>().len(), MANY + 1);
+    let expected: Vec<String> =
+        (0..MANY).map(|number| format!("c{number:05}")).chain(["shop".into()]).collect();
+    let named: Vec<&str> = list.stdout.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(named, expected, "each once, by name");
+    let json: Vec<serde_json::Value> = home.vestal(&["list", "--json"]).ok().json();
+    let named: Vec<&str> = json.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(named, expected);
     let status = home.vestal(&["status"]).ok();
     assert!(status.stdout.starts_with("10001 connections: 1 active, 10000 paused\n"), "{status}");
-    for (what, took) in [("list", list.took), ("list --json", json.took), ("status", status.took)] {
-        println!("{what} of {MANY} connections: {took:?}");
-    }
+    // What it takes is measured elsewhere. One query for each connection would show here too.
+    assert!(status.took < Duration::from_secs(10), "{status}");
 }
