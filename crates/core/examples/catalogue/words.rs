@@ -15,6 +15,8 @@ const UNVERIFIED: &str = " ?";
 
 const NOT_KNOWN: &str = "not known";
 
+const ON_REJECTION: &str = "on a 401";
+
 /// A length of time, exactly.
 pub(crate) fn span(length: Duration) -> String {
     const MINUTE: u64 = 60;
@@ -25,9 +27,17 @@ pub(crate) fn span(length: Duration) -> String {
         seconds if seconds.is_multiple_of(YEAR) && seconds > YEAR => format!("{} years", seconds / YEAR),
         seconds if seconds.is_multiple_of(DAY) && seconds > DAY => format!("{} days", seconds / DAY),
         seconds if seconds.is_multiple_of(HOUR) => format!("{} h", seconds / HOUR),
+        seconds if seconds > DAY => {
+            let rest = Duration::from_secs(seconds % HOUR);
+            format!("{} {} h {}", days(seconds / DAY), seconds % DAY / HOUR, span(rest))
+        }
         seconds if seconds.is_multiple_of(MINUTE) => format!("{} min", seconds / MINUTE),
         seconds => format!("{seconds} s"),
     }
+}
+
+fn days(count: u64) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
 /// A fact's value, marked where nobody has checked it.
@@ -146,8 +156,8 @@ pub(crate) fn refreshes(provider: &Provider, conduct: &Conduct) -> String {
         true => read,
         false => format!("{read} while it is read, else {unread}"),
     };
-    match provider.prefers_refresh_on_rejection() {
-        true => format!("{by_the_clock}, and on a 401"),
+    match provider.prefers_refresh_on_rejection() && by_the_clock != ON_REJECTION {
+        true => format!("{by_the_clock}, and {ON_REJECTION}"),
         false => by_the_clock,
     }
 }
@@ -157,7 +167,7 @@ fn every(schedule: &Schedule) -> String {
         Next::At { why, .. } => {
             interval(why).map_or_else(|| "at once".to_owned(), |time| format!("every {}", span(time)))
         }
-        Next::Never(WhyNever::OnRejection) => "on a 401".to_owned(),
+        Next::Never(WhyNever::OnRejection) => ON_REJECTION.to_owned(),
         Next::Never(_) => "never".to_owned(),
     }
 }
@@ -406,6 +416,8 @@ mod tests {
             (302_400, "84 h"),
             (172_800, "2 days"),
             (157_680_000, "5 years"),
+            (544_320, "6 days 7 h 12 min"),
+            (86_460, "1 day 0 h 1 min"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), said);
         }
