@@ -89,6 +89,7 @@ pub(crate) async fn make_due(path: &Path, connections: &[ConnectionId]) -> Resul
                 tags: None,
                 external_id: None,
                 grant: None,
+                about: None,
                 events: Vec::new(),
             };
             ensure!(store.update_connection(&update).await? == Write::Done, "somebody else writes");

@@ -270,6 +270,7 @@ impl World {
                 tags: None,
                 external_id: None,
                 grant: None,
+                about: None,
                 events: vec![],
             };
             self.store.update_connection(&update).await.expect("a store in memory");

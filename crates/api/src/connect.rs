@@ -60,6 +60,12 @@ pub struct ConnectedView {
     /// What the redirect said that every use of the API needs, such as `realmId`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub redirect: BTreeMap<String, String>,
+    /// What the API said that every use of it needs, such as Xero's `tenantId`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, String>,
+    /// Of how many accounts, sites or tenants that is one; `null` where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_among: Option<u32>,
 }
 
 /// A connection was taken apart.

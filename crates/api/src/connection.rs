@@ -54,6 +54,12 @@ pub struct ConnectionView {
     /// What the redirect said that every use of the API needs, such as `realmId`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub redirect: BTreeMap<String, String>,
+    /// What the API said that every use of it needs, such as Xero's `tenantId`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub found: BTreeMap<String, String>,
+    /// Of how many accounts, sites or tenants that is one; `null` where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_among: Option<u32>,
     /// When a person consented, or it was imported; `null` before that.
     pub consented_at: Option<Timestamp>,
     /// Until when consent is, or was, asked for, where nobody has ever consented.
@@ -70,6 +76,7 @@ impl ConnectionView {
     pub fn new(connection: &Connection, client: &Client) -> Self {
         let grant = connection.grant.as_ref();
         let tokens = grant.map(|grant| &grant.tokens);
+        let found = grant.and_then(|grant| grant.about.found.as_ref());
         Self {
             id: connection.id,
             name: connection.name.clone(),
@@ -90,6 +97,8 @@ impl ConnectionView {
             refreshing: connection.lease.as_ref().is_some_and(|lease| lease.valid),
             site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
             redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),
+            found: found.map(|found| found.values.clone()).unwrap_or_default(),
+            found_among: found.map(|found| found.among),
             consented_at: grant.map(|grant| grant.consented_at),
             consent_asked_until: None,
             last_read_at: connection.last_read_at,

@@ -22,6 +22,7 @@ mod exchange;
 mod fact;
 mod identity;
 mod lives;
+mod lookup;
 pub mod parse;
 mod redirect;
 mod requests;
@@ -45,6 +46,7 @@ pub use lives::{
     AccessTokenFacts, Grace, IdleLimit, KnownLife, RefreshTokenFacts, Reuse, RevocationEnds, Rotation,
     ShorterLife,
 };
+pub use lookup::Lookup;
 pub use parse::Stated;
 pub use redirect::{Redirect, RedirectFact, RedirectForm};
 pub use requests::{Encoding, HeaderCredentials, RequestFacts};

@@ -20,7 +20,7 @@ use crate::schedule::Plan;
 use crate::seal::{Fingerprint, Sealed, StoreIdentity};
 use crate::site::Site;
 use crate::state::State;
-use crate::token::{Candidate, Grant, TokenSet};
+use crate::token::{About, Candidate, Grant, TokenSet};
 
 mod sealed;
 
@@ -442,6 +442,8 @@ pub struct Update {
     /// Its new grant. The one before is kept until the new one has been refreshed once. Where it is another connection's by
     /// now, nothing is changed, as if this one had moved.
     pub grant: Option<Grant>,
+    /// What is known from now on of the grant that it has; `None` leaves it.
+    pub about: Option<About>,
     /// What to write into its history.
     pub events: Vec<Event>,
 }

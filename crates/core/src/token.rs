@@ -173,7 +173,7 @@ pub struct Grant {
     pub about: About,
 }
 
-/// What is known of a grant besides its tokens. No refresh changes it.
+/// What is known of a grant besides its tokens. No refresh changes it, but that it may be asked for what is not known yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct About {
@@ -183,9 +183,21 @@ pub struct About {
     /// Parameters of the redirect that every use of the API needs, such as Intuit's `realmId`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub redirect: BTreeMap<String, String>,
+    /// What the API said that every use of it needs, such as Xero's tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
     /// Whose it is, as a keyed hash: it is only ever compared, and who somebody is need not lie in a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountHash>,
+}
+
+/// What an API said of the account of a grant ([`crate::provider::Lookup`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What is kept of it.
+    pub values: BTreeMap<String, String>,
+    /// Of how many entries it is one: the grant is good for the others as well.
+    pub among: u32,
 }
 
 /// What tells one account at a provider from another.

@@ -165,6 +165,7 @@ impl Inner {
             after: &after,
         };
         Box::pin(self.learn(lesson, slot)).await;
+        Box::pin(self.look_up_after(&after, &reading.reply, &cargo)).await;
         Ok(self.again(&after, &cargo.provider))
     }
 

@@ -189,7 +189,8 @@ impl Inner {
         };
         let whose =
             self.account_of(&client, &provider, &answer, &site, &redirect, &authorization.scopes).await;
-        let about = About { site, redirect, account: whose };
+        let found = self.look_up(&client, &provider, &answer.access_token).await;
+        let about = About { site, redirect, found, account: whose };
         let consent =
             Consent { connection, client: &client, answer, renewal, means, started_at, about, account };
         self.store_consent(consent, &provider, Some(&authorization.scopes)).await

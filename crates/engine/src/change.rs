@@ -21,6 +21,7 @@ pub(crate) fn update_to(after: &Connection, events: Vec<Event>) -> Update {
         tags: None,
         external_id: None,
         grant: None,
+        about: None,
         events,
     }
 }

@@ -206,6 +206,7 @@ impl Inner {
         let redirect = BTreeMap::new();
         let whose =
             self.account_of(client, provider, &answer, &request.site, &redirect, &request.scopes).await;
+        let found = self.look_up(client, provider, &answer.access_token).await;
         let consent = Consent {
             connection: request.connection.clone(),
             client,
@@ -213,7 +214,7 @@ impl Inner {
             renewal,
             means: means.clone(),
             started_at,
-            about: About { site: request.site.clone(), redirect, account: whose },
+            about: About { site: request.site.clone(), redirect, found, account: whose },
             account: *account,
         };
         let connected = self.store_consent(consent, provider, Some(&request.scopes)).await?;

@@ -16,6 +16,7 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
 use crate::connect::asks_for_an_id_token;
+use crate::lookup::site_by_the_file;
 use crate::secrets::place;
 use crate::{Engine, Error, Inner, NewConnection};
 
@@ -119,7 +120,7 @@ impl Inner {
         let identity = identity_of(provider);
         match identity {
             // Somebody else's server issues its own tokens, which are nothing for the API of the file.
-            Identity::Get { .. } if !is_where_the_file_says(&client.endpoints.token, provider) => None,
+            Identity::Get { .. } if site_by_the_file(&client.endpoints.token, provider).is_none() => None,
             Identity::Get { get, path } => {
                 let said = self.ask_whose(get, path, client, answer).await?;
                 Some(self.account_hash(&provider.id, identity, &said))
@@ -213,11 +214,6 @@ impl Inner {
     }
 }
 
-/// Whether tokens of this endpoint come from where their provider's file says. A file may leave that open.
-pub(crate) fn is_where_the_file_says(token: &Url, provider: &Provider) -> bool {
-    provider.endpoints.token.as_ref().is_none_or(|fact| fact.value.host() == token.host())
-}
-
 /// By what a provider says whose a grant is.
 fn identity_of(provider: &Provider) -> &Identity {
     provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value)
@@ -226,14 +222,6 @@ fn identity_of(provider: &Provider) -> &Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_of_another_server_is_not_shown_to_the_api_of_the_file() {
-        let provider = vestal_core::provider::catalogue::builtin("spotify").unwrap().unwrap();
-        let at = |token: &str| token.parse::<Url>().unwrap();
-        assert!(is_where_the_file_says(&at("https://accounts.spotify.com/api/token"), &provider));
-        assert!(!is_where_the_file_says(&at("https://spotify.example/api/token"), &provider));
-    }
 
     #[test]
     fn only_what_was_said_by_the_same_source_is_compared() {

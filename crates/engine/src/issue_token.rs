@@ -203,14 +203,16 @@ impl Inner {
         Ok(key.map(|key| BoundKey(Arc::new(key))))
     }
 
-    /// What came with the tokens, and with the redirect before: what a use of the API needs besides.
+    /// What came with the tokens, and with the redirect before, or what the API said: what a use of it needs besides.
     fn all_extra(
         &self,
         connection: &Connection,
         grant: &Grant,
     ) -> serde_json::Map<String, serde_json::Value> {
-        let redirect = grant.about.redirect.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-        let mut extra: serde_json::Map<_, _> = redirect.collect();
+        let found = grant.about.found.iter().flat_map(|found| &found.values);
+        let kept = grant.about.redirect.iter().chain(found);
+        let mut extra: serde_json::Map<_, _> =
+            kept.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         extra.extend(self.open_extra(connection.id, grant.id, &grant.tokens).unwrap_or_default());
         extra
     }

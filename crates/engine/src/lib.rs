@@ -46,6 +46,7 @@ mod journal;
 mod learn;
 mod left_in_journals;
 mod look;
+mod lookup;
 mod manage;
 mod means;
 mod open_clients;

@@ -10,7 +10,7 @@ use vestal_core::secret::SecretString;
 use vestal_core::token::Grant;
 use vestal_oauth::revocation::{self, Material, TokenKind};
 
-use crate::identity::is_where_the_file_says;
+use crate::lookup::site_by_the_file;
 use crate::{Error, Inner};
 
 /// What became of a grant.
@@ -57,7 +57,7 @@ impl Inner {
         let base = self.client_of(connection).await?;
         let client = self.at_site_of(&base, Some(grant))?;
         let provider = self.catalogue.get(&client.provider).ok();
-        let Some(way) = way(&base, &client, provider.as_deref()) else { return Ok(Revocation::NotOffered) };
+        let Some(way) = way(&client, provider.as_deref()) else { return Ok(Revocation::NotOffered) };
         let tokens = Tokens {
             refresh: self.refresh_token(connection, grant, &client)?,
             access: self.access_token(connection, grant)?,
@@ -95,9 +95,10 @@ impl Inner {
 
     /// Whether a grant is ended only by an access token that works.
     pub(crate) async fn ends_by_access_token(&self, name: &ConnectionName) -> Result<bool, Error> {
-        let client = self.client_of(&self.named(name).await?).await?;
+        let connection = self.named(name).await?;
+        let client = self.at_site_of(&self.client_of(&connection).await?, connection.grant.as_ref())?;
         let provider = self.catalogue.get(&client.provider).ok();
-        Ok(match way(&client, &client, provider.as_deref()) {
+        Ok(match way(&client, provider.as_deref()) {
             Some(Way::Stated(asked)) => asked.token == RevokedToken::AccessToken,
             Some(Way::Endpoint(_)) | None => false,
         })
@@ -152,9 +153,10 @@ struct Of<'a> {
 
 /// How a grant of a client is ended, where any way is known. An endpoint that somebody named wins; and somebody else's server
 /// knows nothing of what the file says.
-fn way<'a>(base: &Client, client: &'a Client, provider: Option<&'a Provider>) -> Option<Way<'a>> {
+fn way<'a>(client: &'a Client, provider: Option<&'a Provider>) -> Option<Way<'a>> {
     let stated = || {
-        let provider = provider.filter(|provider| is_where_the_file_says(&base.endpoints.token, provider))?;
+        let provider =
+            provider.filter(|provider| site_by_the_file(&client.endpoints.token, provider).is_some())?;
         Some(Way::Stated(&provider.revocation.as_ref()?.value))
     };
     client.endpoints.revocation.as_ref().map(Way::Endpoint).or_else(stated)

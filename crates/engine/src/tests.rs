@@ -11,6 +11,7 @@ mod importing;
 mod isolation;
 mod journal;
 mod learning;
+mod lookups;
 mod quotas;
 mod races;
 mod refreshing;

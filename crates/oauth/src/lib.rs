@@ -30,6 +30,7 @@ pub mod introspection;
 pub mod jwks;
 pub mod jwt;
 pub mod jwt_bearer;
+pub mod lookup;
 #[cfg(feature = "reqwest")]
 mod patience;
 pub mod pkce;

@@ -63,6 +63,11 @@ pub(crate) fn wrap(text: &str, width: usize, first: usize, rest: usize) -> Vec<S
     lines
 }
 
+/// That a token is good for others than the one that is named as well.
+pub(crate) fn one_of(among: u32) -> String {
+    if among > 1 { format!(" (one of {among} that the token is good for)") } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

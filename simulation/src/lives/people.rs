@@ -110,8 +110,8 @@ async fn set_policy(world: &World, account: usize) {
         return;
     }
     let (id, expected, plan, state) = (connection.id, connection.revision, connection.plan, connection.state);
-    let (tags, external_id, grant, events) = (None, None, None, vec![]);
-    let update = Update { id, expected, plan, state, policy, tags, external_id, grant, events };
+    let (tags, external_id, grant, about, events) = (None, None, None, None, vec![]);
+    let update = Update { id, expected, plan, state, policy, tags, external_id, grant, about, events };
     world.store.update_connection(&update).await.expect("a store in memory");
 }
 

@@ -386,7 +386,17 @@ pub(crate) fn api(provider: &Provider) -> Vec<String> {
     };
     let hosts = api.hosts.as_ref().map(|fact| format!("At {}", listed(fact)));
     let headers = api.headers.as_ref().map(|fact| format!("A call carries {}", listed(fact)));
-    hosts.into_iter().chain(headers).collect()
+    let lookup = api.lookup.as_ref().map(|fact| {
+        let names: Vec<String> = fact.value.take.keys().map(|name| format!("`{name}`")).collect();
+        format!(
+            "After a consent, Vestal asks `{}` for {}{}: `vestal token --json` and `vestal status NAME` show it.{}",
+            fact.value.get.as_str().replace("%7B", "{").replace("%7D", "}"),
+            names.join(" and "),
+            mark(fact.unverified),
+            note(&fact.note)
+        )
+    });
+    hosts.into_iter().chain(headers).chain(lookup).collect()
 }
 
 /// What is going to end, and when.

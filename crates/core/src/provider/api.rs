@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Fact;
+use super::{Fact, Lookup, Provider};
 
 /// The API that access tokens are for.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -11,24 +11,27 @@ use super::Fact;
 pub struct ApiFacts {
     /// Where it answers: how its URLs begin. `{name}` stands for what each account has of its own.
     pub hosts: Option<Fact<Vec<String>>>,
-    /// The header fields that a call carries, as `Name: value`; `{token}` stands for the access token, `{client_id}` for the
-    /// client's. Where it says nothing, `Authorization: Bearer {token}` (RFC 6750 §2.1).
+    /// The header fields that a call carries, as `Name: value`; `{token}` stands for the access token, `{client_id}` and
+    /// `{client_secret}` for the client's own, and any other name for what each account has of its own. Where it says nothing,
+    /// `Authorization: Bearer {token}` (RFC 6750 §2.1).
     pub headers: Option<Fact<Vec<String>>>,
+    /// Where it has to be asked for what each account has of its own.
+    pub lookup: Option<Fact<Lookup>>,
 }
 
 /// What a call carries where the file does not say (RFC 6750 §2.1).
 const BEARER: &str = "Authorization: Bearer {token}";
 
 impl ApiFacts {
-    /// The header fields that a call carries: their names and values, with `{token}` and `{client_id}` in them.
+    /// The header fields that a call carries: their names and values, with names in braces in them.
     pub fn headers(&self) -> Vec<(&str, &str)> {
         let stated = self.headers.iter().flat_map(|fact| fact.value.iter().map(String::as_str));
         let fields: Vec<_> = stated.filter_map(|field| field.split_once(": ")).collect();
         if fields.is_empty() { BEARER.split_once(": ").into_iter().collect() } else { fields }
     }
 
-    /// What is wrong with a header field, if anything is.
-    pub(super) fn mistake(field: &str) -> Option<&'static str> {
+    /// What is wrong with a header field, if anything is. `known` are the names of what each account has of its own.
+    pub(super) fn mistake(field: &str, known: &[&str]) -> Option<&'static str> {
         const TOKEN_CHARS: &str = "!#$%&'*+-.^_`|~";
         let fits = |c: char| c.is_ascii_alphanumeric() || TOKEN_CHARS.contains(c);
         match field.split_once(": ") {
@@ -40,12 +43,24 @@ impl ApiFacts {
                 Some("a header field's value is empty, or holds what no header field may")
             }
             Some((_, value)) => {
-                let rest = value.replace("{token}", "").replace("{client_id}", "");
+                let names = ["token", "client_id", "client_secret"].iter().chain(known);
+                let rest =
+                    names.fold(value.to_owned(), |rest, name| rest.replace(&format!("{{{name}}}"), ""));
                 rest.contains(['{', '}']).then_some(
-                    "of what stands in braces, only {token} and {client_id} are filled in in a header field",
+                    "of what stands in braces, only {token}, {client_id}, {client_secret} and what is kept of each account are filled in in a header field",
                 )
             }
         }
+    }
+}
+
+impl Provider {
+    /// The names of what each account has of its own: what stands for variables of the endpoints, what redirects say, and what
+    /// is asked for.
+    pub fn account_names(&self) -> Vec<&str> {
+        let kept = self.authorization.kept_parameters.iter().flat_map(|fact| &fact.value);
+        let asked = self.api.lookup.iter().flat_map(|fact| fact.value.take.keys());
+        self.site.keys().chain(kept).chain(asked).map(String::as_str).collect()
     }
 }
 
@@ -64,11 +79,15 @@ mod tests {
 
     #[test]
     fn header_fields_are_looked_over() {
-        for field in ["Authorization: Bearer {token}", "x-api-key: {client_id}"] {
-            assert_eq!(ApiFacts::mistake(field), None, "{field}");
+        for field in [
+            "Authorization: Bearer {token}",
+            "x-api-key: {client_id}:{client_secret}",
+            "Xero-tenant-id: {tenantId}",
+        ] {
+            assert_eq!(ApiFacts::mistake(field, &["tenantId"]), None, "{field}");
         }
         for field in ["{token}", ": {token}", "A b: {token}", "A: ", "A: {tokn}", "A: x\ny"] {
-            assert!(ApiFacts::mistake(field).is_some(), "{field}");
+            assert!(ApiFacts::mistake(field, &["tenantId"]).is_some(), "{field}");
         }
     }
 }

@@ -97,7 +97,7 @@ impl Inner {
             renewal: new.renewal,
             means: self.seal_means(means, before.id, id, &client),
             tokens: self.seal_import(new, before, means, (&client, provider), now),
-            about: About { site, redirect: new.redirect.clone(), account },
+            about: About { site, redirect: new.redirect.clone(), found: None, account },
         };
         let what = What::Imported {
             grant: grant.id,

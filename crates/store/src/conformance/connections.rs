@@ -9,7 +9,9 @@ use vestal_core::store::{
     Add, AddImport, AttemptStatus, Authorization, Brought, Filter, Finished, Holder, Import, Renewed,
     StoreError, Update, Write,
 };
-use vestal_core::token::{Candidate, CandidateAnswer, Grant, RefreshEnd, Renewal, TokenSet, WhyCandidate};
+use vestal_core::token::{
+    About, Candidate, CandidateAnswer, Found, Grant, RefreshEnd, Renewal, TokenSet, WhyCandidate,
+};
 
 use super::data::*;
 use super::{ManualClock, Subject};
@@ -316,6 +318,34 @@ pub async fn an_update_names_its_revision(store: Arc<dyn Subject>, _: &ManualClo
     }
     assert_eq!(read(&store, before.id).await, after, "nothing was changed");
     assert_eq!(store.events(None, 0, 10).await.unwrap().len(), 2);
+}
+
+pub async fn what_is_learnt_of_a_grant_leaves_its_tokens(store: Arc<dyn Subject>, _: &ManualClock) {
+    let learnt = |on: &Connection, tenant: &str| {
+        let found = Found { values: BTreeMap::from([("tenantId".to_owned(), tenant.to_owned())]), among: 1 };
+        Update { about: Some(About { found: Some(found), ..About::default() }), ..update(on) }
+    };
+    let before = added(&store, &connection(2)).await;
+    let first = learnt(&before, "t-1");
+    assert_eq!(store.update_connection(&first).await.unwrap(), Write::Done);
+    let after = read(&store, before.id).await;
+    let with = |on: &Connection, update: &Update| {
+        let about = update.about.clone().unwrap();
+        let grant = on.grant.clone().map(|grant| Grant { about, ..grant });
+        Connection { revision: on.revision + 1, grant, ..on.clone() }
+    };
+    assert_eq!(after, with(&before, &first));
+    let refreshed = refreshed(&store, &after, 1).await;
+    assert_eq!(refreshed.grant.as_ref().unwrap().about, after.grant.unwrap().about, "a refresh leaves it");
+
+    let begun = begun(&store, &refreshed, 2).await;
+    let second = learnt(&begun, "t-2");
+    assert_eq!(store.update_connection(&second).await.unwrap(), Write::Done);
+    assert_eq!(read(&store, before.id).await, with(&begun, &second), "the attempt goes on");
+
+    let pending = added(&store, &Connection { state: State::Pending, grant: None, ..connection(3) }).await;
+    assert_eq!(store.update_connection(&learnt(&pending, "t-3")).await.unwrap(), Write::Done);
+    assert_eq!(read(&store, pending.id).await.grant, None, "of no grant there is nothing to know");
 }
 
 pub async fn an_external_id_is_given_where_nobody_has_it(store: Arc<dyn Subject>, _: &ManualClock) {

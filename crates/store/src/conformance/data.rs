@@ -14,7 +14,9 @@ use vestal_core::schedule::Plan;
 use vestal_core::seal::{Fingerprint, Sealed};
 use vestal_core::state::State;
 use vestal_core::store::{Add, Begin, Brought, Finish, Finished, Update, Write};
-use vestal_core::token::{About, AccountHash, Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet};
+use vestal_core::token::{
+    About, AccountHash, Found, Grant, RefreshEnd, Renewal, StoredRefreshToken, TokenSet,
+};
 
 use super::Subject;
 
@@ -118,6 +120,7 @@ fn about(n: u128) -> About {
     About {
         site: pairs("shop"),
         redirect: pairs("realmId"),
+        found: Some(Found { values: pairs("tenantId"), among: 3 }),
         account: Some(AccountHash { by: "token.id".to_owned(), hash: n.to_string() }),
     }
 }
@@ -200,6 +203,7 @@ pub fn update(on: &Connection) -> Update {
         tags: None,
         external_id: None,
         grant: None,
+        about: None,
         events: vec![],
     }
 }

@@ -100,7 +100,7 @@ macro_rules! conformance_tests {
                 names_and_external_ids_are_unique, one_is_found_by_its_external_id, several_are_imported_at_once,
                 connections_are_listed_by_tag,
                 the_client_must_be_there, every_state_reads_back, connections_are_listed_by_name,
-                an_update_names_its_revision, an_external_id_is_given_where_nobody_has_it,
+                an_update_names_its_revision, what_is_learnt_of_a_grant_leaves_its_tokens, an_external_id_is_given_where_nobody_has_it,
                 a_new_grant_leaves_the_old_one_until_it_works,
                 generations_only_grow, a_read_is_no_revision, times_are_kept_in_milliseconds,
                 removal_takes_all_that_belongs, nothing_happens_to_what_is_gone;

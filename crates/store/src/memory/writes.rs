@@ -104,6 +104,9 @@ impl Tables {
                 });
             }
         }
+        if let (Some(about), Some(grant)) = (&update.about, &mut row.connection.grant) {
+            grant.about = about.clone();
+        }
         row.connection.revision += 1;
         row.connection.state = update.state.clone();
         row.connection.plan = kept_plan(update.plan);

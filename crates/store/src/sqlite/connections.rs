@@ -251,6 +251,12 @@ pub(super) fn update(db: &Db, update: &Update, now: Timestamp) -> Result<Write, 
     if let Some(grant) = &update.grant {
         store_grant(db, update.id, grant)?;
     }
+    if let Some(about) = &update.about {
+        query("UPDATE connections SET about = ? WHERE id = ? AND grant_id IS NOT NULL")
+            .bind(json(about)?)
+            .bind(update.id.as_uuid())
+            .execute(db)?;
+    }
     events::cut(db, update.id, chain)?;
     Ok(Write::Done)
 }

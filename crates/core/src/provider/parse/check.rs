@@ -119,6 +119,7 @@ pub(super) fn provider(
         mistakes.for_each(|what| wrong("revocation", what));
     }
     client(provider, &mut wrong);
+    lookup(provider, &mut wrong);
     lives(provider, &mut wrong);
     for parameter in provider.authorization.parameters.keys() {
         if OWN_PARAMETERS.contains(&parameter.as_str()) {
@@ -217,6 +218,10 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
     if let Some(hosts) = &provider.api.hosts {
         for host in &hosts.value {
             let plain = host.replace(['{', '}'], "");
+            // Each account may have a whole URL of its own.
+            if provider.account_names().iter().any(|name| *host == format!("{{{name}}}")) {
+                continue;
+            }
             let fits = plain.parse::<Url>().is_ok_and(|url| url.scheme() == "https" && url.query().is_none());
             if !fits {
                 wrong(
@@ -228,7 +233,7 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
     }
     if let Some(headers) = &provider.api.headers {
         for field in &headers.value {
-            if let Some(what) = ApiFacts::mistake(field) {
+            if let Some(what) = ApiFacts::mistake(field, &provider.account_names()) {
                 wrong("api.headers", what.to_owned());
             }
         }
@@ -239,6 +244,15 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
             );
         }
     }
+}
+
+/// What is wrong with what is asked of the API.
+fn lookup(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
+    let Some(fact) = &provider.api.lookup else { return };
+    let known = |name: &str| provider.site.contains_key(name);
+    let url = &fact.value.get;
+    let mistakes = url_mistake(url).filter(|_| variables(url.as_str()).is_empty()).into_iter();
+    mistakes.chain(fact.value.mistake(known)).for_each(|what| wrong("api.lookup", what));
 }
 
 fn lives(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {

@@ -7,6 +7,7 @@ use vestal_engine::Connected;
 
 use crate::context::{Context, Vestal};
 use crate::failure::Failure;
+use crate::text::one_of;
 use crate::when::Calendar;
 
 /// Says what came of it.
@@ -42,6 +43,8 @@ pub(super) async fn conclude(
             advice,
             site: about.site,
             redirect: about.redirect,
+            found_among: about.found.as_ref().map(|found| found.among),
+            found: about.found.map(|found| found.values).unwrap_or_default(),
         })?;
         return Ok(());
     }
@@ -70,6 +73,11 @@ pub(super) async fn conclude(
     }
     for (what, said) in about.site.iter().chain(&about.redirect) {
         output.note(format_args!("  {what}  {said}"));
+    }
+    if let Some(found) = &about.found {
+        for (what, said) in &found.values {
+            output.note(format_args!("  {what}  {said}{}", one_of(found.among)));
+        }
     }
     if next_refresh_at.is_none() && !refresh_token && (expires_at.is_some() || !endless) {
         output.warn(format_args!(

@@ -14,7 +14,7 @@ use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::output::Palette;
 use crate::pending::{self, Pending};
 use crate::reasons;
-use crate::text::{pad, wrap};
+use crate::text::{one_of, pad, wrap};
 use crate::when::Calendar;
 
 /// What is known of one connection at one moment.
@@ -75,6 +75,9 @@ impl Detail {
         field("client", format!("{} ({})", client.name, provider.name));
         for (what, said) in view.site.iter().chain(&view.redirect) {
             field(what, said.clone());
+        }
+        for (what, said) in &view.found {
+            field(what, format!("{said}{}", one_of(view.found_among.unwrap_or(1))));
         }
         if let Some(scope) = &view.scope {
             field("scopes", scope.clone());

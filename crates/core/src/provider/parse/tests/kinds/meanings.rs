@@ -24,6 +24,11 @@ pub(super) const MEANINGS: &[Kind] = &[
             "15:2: the token is nowhere in it: write {token} into a parameter, or say proof = \"bearer\", or token = \"none\"",
         ],
     ),
+    (
+        "[api]\n",
+        "[api]\nlookup = { is = { get = \"https://small.example/me\", prefer = \"main\", take = { id = \"id\" } }, unverified = true }\n",
+        &["45:1: `prefer` tells which entry of a list counts: say where the list is, by `list`"],
+    ),
     ("\"Ask them.\"", "\"\"", &["4:1: `register` is empty: say it in a few sentences"]),
     (
         ", unverified = true }\n\n[auth",
@@ -142,7 +147,7 @@ pub(super) const MEANINGS: &[Kind] = &[
         "Authorization: Bearer {token}",
         "Authorization: Bearer {tokn}",
         &[
-            "46:1: of what stands in braces, only {token} and {client_id} are filled in in a header field",
+            "46:1: of what stands in braces, only {token}, {client_id}, {client_secret} and what is kept of each account are filled in in a header field",
             "46:1: the access token is in none of them: write {token} where it belongs",
         ],
     ),
