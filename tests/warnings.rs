@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::json;
 use url::Url;
 use vestal_api::{ConnectionView, StatusView};
 
@@ -12,7 +13,7 @@ fn lay_over(home: &Home, lines: &str) {
     home.vestal(&["init"]).ok();
     let folder = home.config().with_file_name("providers");
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("custom.toml"), format!("id = \"custom\"\n{lines}\nunverified = true\n")).unwrap();
+    fs::write(folder.join("custom.toml"), format!("id = \"custom\"\n{lines}\n")).unwrap();
 }
 
 /// What `connect` and both forms of `status` say beside what they print.
@@ -20,9 +21,11 @@ fn told_of(home: &Home, connected: Ended, text: &str) {
     for told in [connected, home.vestal(&["status"]).ok(), home.vestal(&["status", "shop"]).ok()] {
         assert_eq!(told.stderr.matches(text).count(), 1, "{text}: {told}");
     }
-    let status: StatusView = home.vestal(&["status", "--json"]).ok().json();
-    let warnings = status.warnings.unwrap();
-    assert!(warnings.iter().any(|warning| warning.what.contains(text)), "{text}: {warnings:?}");
+    let all: StatusView = home.vestal(&["status", "--json"]).ok().json();
+    let one: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    for warnings in [all.warnings.unwrap(), one.warnings.unwrap()] {
+        assert!(warnings.iter().any(|warning| warning.what.contains(text)), "{text}: {warnings:?}");
+    }
 }
 
 #[test]
@@ -31,7 +34,7 @@ fn what_ends_is_told_before_anybody_consents() {
     let provider = Provider::start(home.record(), |_| {});
     lay_over(
         &home,
-        "[[deprecations]]\nis = \"all of it\"\non = \"2026-12-31\"\ninstead = \"Look elsewhere.\"",
+        "[[deprecations]]\nis = \"all of it\"\non = \"2026-12-31\"\ninstead = \"Look elsewhere.\"\nunverified = true",
     );
     let told = "from 31 Dec 2026 on, these end: all of it";
     let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID];
@@ -62,7 +65,10 @@ fn what_ends_is_told_before_anybody_consents() {
 fn a_quota_that_the_fleet_does_not_fit_is_told() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
-    lay_over(&home, "[[quotas]]\nis = \"1 per day\"\nper = \"client\"\ncounts = \"all-requests\"");
+    lay_over(
+        &home,
+        "[[quotas]]\nis = \"1 per day\"\nper = \"client\"\ncounts = \"all-requests\"\nunverified = true",
+    );
     let connected = home.connect("shop", &provider);
     told_of(&home, connected, "times as many as there is room for");
 }
@@ -108,4 +114,29 @@ fn a_refresh_token_that_two_connections_hold_is_told_of() {
         let told = home.vestal(args).ok();
         assert!(!told.stderr.contains("the same refresh token"), "{told}");
     }
+}
+
+/// More than a glance at them sees.
+#[test]
+fn what_is_counted_is_exact_or_said_to_be_in_part() {
+    const MANY: usize = 600;
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    lay_over(&home, "[refresh_token]\nabsolute_life = { is = \"365d\", unverified = true }");
+    let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID];
+    let add = [&["client", "add", "acme", "--client-secret-stdin"][..], &to].concat();
+    home.vestal_reading(&add, CLIENT_SECRET).ok();
+    let consented_at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(360 * 24);
+    let line = |n: usize| {
+        let token = format!("planted-{n}");
+        json!({"name": format!("c-{n:03}"), "client": "acme", "refresh_token": token, "consented_at": consented_at, "paused": true})
+            .to_string()
+    };
+    let lines: Vec<String> = (0..MANY).map(line).collect();
+    home.vestal_reading(&["import", "--file", "-"], &lines.join("\n")).ok();
+
+    let told = home.vestal(&["status"]).ok();
+    assert!(told.stderr.contains("at least 500 grants end soon"), "{told}");
+    let told = home.vestal(&["doctor"]).ok();
+    assert!(told.stdout.contains(&format!(" {MANY} grants end soon")), "{told}");
 }

@@ -7,7 +7,7 @@ use vestal_core::connection::{Connection, ConnectionName, Policy};
 use vestal_core::id::ConnectionId;
 use vestal_core::token::Renewal;
 
-use crate::StateView;
+use crate::{StateView, WarningView};
 
 /// A connection. Never a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct ConnectionView {
     pub last_read_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// What a person should know of it and its client before it hurts; left out where it was not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<WarningView>>,
 }
 
 impl ConnectionView {
@@ -103,6 +106,7 @@ impl ConnectionView {
             consent_asked_until: None,
             last_read_at: connection.last_read_at,
             created_at: connection.created_at,
+            warnings: None,
         }
     }
 }

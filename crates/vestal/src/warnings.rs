@@ -1,7 +1,7 @@
 //! What a person should know of a client before it hurts, in words.
 
 use jiff::Timestamp;
-use vestal_api::Trouble;
+use vestal_api::{Trouble, WarningView};
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::{Per, Provider};
@@ -117,6 +117,12 @@ pub(crate) fn of_ends(vestal: &Vestal, client: &Client) -> Vec<Told> {
 }
 
 impl Told {
+    /// What programs are told of it.
+    pub(crate) fn view(self, client: &str) -> WarningView {
+        let Self { what, why, next, .. } = self;
+        WarningView { client: client.to_owned(), what, why, next }
+    }
+
     /// Whether [`of_ends`] tells it.
     pub(crate) fn is_of_ends(&self) -> bool {
         matches!(self.trouble, Trouble::EndpointEnded | Trouble::Ends)

@@ -5,7 +5,7 @@ mod drawing;
 mod overview;
 mod watch;
 
-use vestal_api::{ConnectionView, WarningView};
+use vestal_api::ConnectionView;
 use vestal_core::connection::ConnectionName;
 
 use detail::Detail;
@@ -57,13 +57,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Some(name) => {
             let (connection, client) = vestal.connection_and_client(&name, &calendar).await?;
             let code = detail::code(&connection.state);
+            let mut told = warnings::of_client(&vestal, &client).await?;
+            told.extend(warnings::shared_with(&vestal, &connection).await?);
             if output.json {
                 let asked = pending::of(&vestal, &connection).await?.and_then(|pending| pending.asked_until);
                 let view = ConnectionView::new(&connection, &client);
-                output.json(&ConnectionView { consent_asked_until: asked, ..view })?;
+                let told = told.into_iter().map(|told| told.view(&client.name)).collect();
+                output.json(&ConnectionView { consent_asked_until: asked, warnings: Some(told), ..view })?;
             } else {
-                let mut told = warnings::of_client(&vestal, &client).await?;
-                told.extend(warnings::shared_with(&vestal, &connection).await?);
                 let detail = Detail::look(&vestal, connection, client, &calendar).await?;
                 print(&detail.lines(&calendar, output.width, output.palette), output)?;
                 told.iter().for_each(|told| told.say(output));
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let mut overview = Overview::look(&vestal).await?;
             let AtAGlance { told, not_looked_at } = warnings::of_all(&vestal).await?;
             if output.json {
-                let view = |(client, Told { what, why, next, .. })| WarningView { client, what, why, next };
+                let view = |(client, told): (String, Told)| told.view(&client);
                 overview.view.warnings = Some(told.into_iter().map(view).collect());
                 output.json(&overview.view)?;
             } else {

@@ -255,3 +255,31 @@ impl Fleet {
         told.chain(more).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vestal_core::clock::Clock as _;
+    use vestal_core::id::ConnectionId;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::entropy::SystemEntropy;
+
+    #[test]
+    fn what_is_counted_is_kept_for_that_and_of_the_others_some() {
+        let now = SystemClock.now();
+        let (id, client) = (ConnectionId::new(now, &SystemEntropy), ClientId::new(now, &SystemEntropy));
+        let connection = Connection::pending(id, "shop".parse().unwrap(), client, now);
+        let mut fleet = Fleet::default();
+        let mut see = |times: usize, is_counted| {
+            (0..times).for_each(|_| fleet.see(&connection, is_counted));
+            let seen = &fleet.seen[&client];
+            (seen.connections.len(), seen.in_part)
+        };
+        assert_eq!(see(OF_A_CLIENT + 7, false), (OF_A_CLIENT, false), "they are not counted");
+        assert_eq!(see(3, true), (OF_A_CLIENT + 3, false));
+        assert_eq!(see(KEPT - OF_A_CLIENT - 3, true), (KEPT, false), "there is room for so many");
+        assert_eq!(see(1, false), (KEPT, false));
+        assert_eq!(see(1, true), (KEPT, true), "and for no more: there are at least so many");
+    }
+}
