@@ -5,7 +5,8 @@ use std::fs;
 use vestal_api::Trouble;
 
 use super::Mend::{AsTold, By};
-use super::{Ward, mode};
+use super::{Ward, find, mode};
+use crate::errors::sql;
 
 pub(super) const KINDS: &[Trouble] = &[
     Trouble::BadAuthorities,
@@ -25,6 +26,26 @@ pub(super) const KINDS: &[Trouble] = &[
     Trouble::RotationBegun,
     Trouble::UnknownVariable,
 ];
+
+#[test]
+fn a_command_that_gives_the_key_is_run_once_and_nothing_is_claimed() {
+    let ward = Ward::new();
+    let (count, key) = (ward.at("count"), ward.home.master_key());
+    let command = format!("echo once >> '{}'; cat '{}'", count.display(), key.display());
+    let config = format!("[master_key]\ncommand = [\"sh\", \"-c\", {command:?}]");
+    ward.configure(&config);
+    ward.doctor("");
+    assert_eq!(fs::read_to_string(&count).unwrap(), "once\n");
+
+    // Of what a store says of its key, nothing is made up.
+    sql(&ward.home, "DELETE FROM store");
+    let view = ward.doctor("");
+    assert!(find(&view, Trouble::BadStore).unwrap().found.contains("has lost"), "{view:#?}");
+    let bytes = ward.home.store_bytes();
+    assert_eq!(fs::read_to_string(&count).unwrap(), "once\n".repeat(2));
+    ward.doctor("");
+    assert_eq!(ward.home.store_bytes(), bytes);
+}
 
 #[test]
 fn trouble_with_what_a_person_has_set_up_is_found_and_mended_as_told() {

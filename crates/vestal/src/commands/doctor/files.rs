@@ -68,7 +68,10 @@ fn judge(file: &KeptFile, name: &str, is_current: bool, mode: u32) -> Option<Fin
     let shown = file.path.display();
     if mode & 0o077 != 0 {
         let found = format!("others can read or write the token in {shown} (mode {mode:04o})");
-        return Some(fail(Trouble::FileOpen, found, &format!("chmod 600 '{shown}'")));
+        let next = format!(
+            "chmod 600 '{shown}'; or, on a disk that keeps no modes, as FAT: name a folder elsewhere in [files]"
+        );
+        return Some(fail(Trouble::FileOpen, found, &next));
     }
     (!is_current).then(|| {
         let found = format!("{shown} does not hold the newest token of {name}");

@@ -8,7 +8,7 @@ use vestal_core::seal::{KeyRing, OpenError};
 use vestal_core::store::Store as _;
 use vestal_store::SqliteStore;
 
-use super::finding::{failed, of_store, ok, warn};
+use super::finding::{fail, failed, of_store, ok, warn};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::{Context, Locked, Vestal, unlock};
@@ -23,17 +23,28 @@ pub(super) async fn open(config: Config, ring: KeyRing, context: &Context) -> Re
     }
     let store = SqliteStore::open(&config.store, Arc::clone(&clock)).await.map_err(unusable)?;
     let Some(identity) = store.identity().await.map_err(unusable)? else {
-        return Err(Box::new(unclaimed(&config)));
+        let states = store.count_states(None).await.map_err(unusable)?;
+        let clients = store.clients().await.map_err(unusable)?;
+        let is_empty = clients.clients.is_empty()
+            && clients.damaged.is_empty()
+            && states.iter().all(|(_, count)| *count == 0);
+        return Err(Box::new(unclaimed(&config, is_empty)));
     };
     let vault = unlock(&config, ring, &identity).map_err(|locked| Box::new(locked_by(locked)))?;
     let opened = context.assemble(config, store, vault, clock).await;
     opened.map_err(|failure| Box::new(failed(Trouble::BadStore, failure)))
 }
 
-/// It was made, and nothing was ever sealed in it.
-fn unclaimed(config: &Config) -> Finding {
-    let found = format!("{} is empty: it belongs to no master key yet", config.store.display());
-    warn(Trouble::NoStore, found, "vestal connect NAME --provider P")
+/// It was made, and nothing was ever sealed in it; or what says by which key is gone.
+fn unclaimed(config: &Config, is_empty: bool) -> Finding {
+    let store = config.store.display();
+    if is_empty {
+        let found = format!("{store} is empty: it belongs to no master key yet");
+        return warn(Trouble::NoStore, found, "vestal connect NAME --provider P");
+    }
+    let found =
+        format!("{store} has lost what says by which key it is sealed, and nothing in it can be opened");
+    fail(Trouble::BadStore, found, "put a backup of it in its place")
 }
 
 fn locked_by(Locked { error, failure }: Locked) -> Finding {
