@@ -114,4 +114,11 @@ fn trouble_with_what_a_person_has_set_up_is_found_and_mended_as_told() {
         By(&|ward| ward.configure("")),
     );
     ward.has_found(KINDS);
+
+    // One that holds nothing yet.
+    let line = r#"{"name": "later", "client": "custom", "refresh_token": "none", "paused": true}"#;
+    ward.home.vestal_reading(&["import", "--file", "-"], line).ok();
+    ward.configure(&format!("[files]\nlater = {file:?}"));
+    let view = ward.doctor("");
+    assert!(find(&view, Trouble::FileStale).unwrap().found.ends_with("later, which has none"), "{view:#?}");
 }
