@@ -143,7 +143,7 @@ pub enum Hold {
     Quota,
     /// The provider refreshes only what is old enough.
     MinimumAge,
-    /// Not more often than [`SHORTEST_INTERVAL`].
+    /// Not more often than [`SHORTEST_INTERVAL`](super::SHORTEST_INTERVAL).
     ShortestInterval,
 }
 
