@@ -29,7 +29,7 @@ revocation = {{ is = "http://{{shop}}/revoke", unverified = true }}
 auth = {{ is = ["client_secret_basic"], unverified = true }}
 
 [authorization]
-default_scopes = ["contacts", "offline_access"]
+default_scopes = {{ is = ["contacts", "offline_access"], unverified = true }}
 
 [site.shop]
 is = ["{}", "{}"]
@@ -105,7 +105,7 @@ revocation = {{ is = "{issuer}/revoke", unverified = true }}
 auth = {{ is = ["client_secret_basic"], unverified = true }}
 
 [authorization]
-default_scopes = ["contacts", "offline_access"]
+default_scopes = {{ is = ["contacts", "offline_access"], unverified = true }}
 
 [refresh_token]
 revocation_ends = {{ is = "account", unverified = true }}

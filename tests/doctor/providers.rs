@@ -82,7 +82,7 @@ fn trouble_with_providers_is_found_and_mended_as_told() {
     }
 
     let endpoints = |change: &str| format!("UPDATE clients SET endpoints = {change} WHERE name = 'custom'");
-    let retired = "[[retired]]\nprefix = \"https://old.example/\"\nsince = \"2026-01-01\"\ninstead = \"https://new.example/\"";
+    let retired = "[[retired]]\nprefix = \"https://old.example/\"\nsince = \"2026-01-01\"\ninstead = \"https://new.example/\"\nunverified = true";
     ward.case(
         Trouble::EndpointEnded,
         |ward| {

@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use vestal_core::provider::{
-    Deprecation, ErrorFact, Fact, Issuer, Provider, Quota, RedirectFact, RedirectForm, ShorterLife, Stated,
-    Wait,
+    Deprecation, ErrorFact, Fact, Issuer, Provider, Quota, RedirectFact, RedirectForm, Retired, ShorterLife,
+    Stated, Wait,
 };
 
 use crate::EvidenceView;
@@ -131,6 +131,9 @@ pub struct RetiredView {
     pub since: Date,
     /// What to use instead.
     pub instead: String,
+    /// Where that comes from.
+    #[serde(flatten)]
+    pub origin: Origin,
 }
 
 /// A condition under which a refresh token dies sooner.
@@ -199,18 +202,10 @@ impl From<&Provider> for ProviderView {
             facts: facts(provider),
             redirect_uris: provider.client.redirect_uris.iter().map(|it| redirect(provider, it)).collect(),
             scopes: provider.authorization.scopes.clone(),
-            default_scopes: provider.authorization.default_scopes.clone(),
-            parameters: provider.authorization.parameters.clone(),
+            default_scopes: provider.authorization.default_scopes().to_vec(),
+            parameters: provider.authorization.parameters(),
             errors: provider.errors.iter().map(|error| meaning(provider, error)).collect(),
-            retired: provider
-                .retired
-                .iter()
-                .map(|retired| RetiredView {
-                    prefix: retired.prefix.clone(),
-                    since: retired.since,
-                    instead: retired.instead.clone(),
-                })
-                .collect(),
+            retired: provider.retired.iter().map(|it| retired(provider, it)).collect(),
             shorter: provider.refresh_token.shorter.iter().map(|it| shorter(provider, it)).collect(),
             quotas: provider.quotas.iter().map(|it| quota(provider, it)).collect(),
             deprecations: provider.deprecations.iter().map(|it| deprecation(provider, it)).collect(),
@@ -266,6 +261,15 @@ fn quota(provider: &Provider, quota: &Quota) -> QuotaView {
         counts: quota.counts.words().to_owned(),
         refreshes_count: quota.counts.refreshes(),
         origin: origin(provider, quota.source.as_ref(), quota.unverified, quota.note.as_ref()),
+    }
+}
+
+fn retired(provider: &Provider, it: &Retired) -> RetiredView {
+    RetiredView {
+        prefix: it.prefix.clone(),
+        since: it.since,
+        instead: it.instead.clone(),
+        origin: origin(provider, it.source.as_ref(), it.unverified, it.note.as_ref()),
     }
 }
 

@@ -100,7 +100,7 @@ impl Engine {
             created_at: now,
             expires_at: saturating_add(now, CONSENT_WITHIN),
         };
-        let mut parameters = provider.authorization.parameters.clone();
+        let mut parameters = provider.authorization.parameters();
         parameters.extend(begin.parameters);
         let has_nonce = asks_for_an_id_token(&scopes) && provider.authorization.repeats_nonce();
         let nonce = has_nonce.then(|| authorization_code::nonce(&verifier));

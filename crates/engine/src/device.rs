@@ -179,6 +179,7 @@ impl Inner {
             &client.endpoints.token,
             &credentials,
             &request.device_code,
+            &request.scopes,
             &provider.requests,
         );
         let (reply, started_at) = self.ask_for_reply(asked, means, provider.answers.to_exchange()).await;

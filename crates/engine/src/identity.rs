@@ -6,10 +6,10 @@ use std::time::Duration;
 use url::Url;
 use vestal_core::client::{Client, Endpoints};
 use vestal_core::connection::{Connection, ConnectionName};
-use vestal_core::provider::{Identity, Provider};
+use vestal_core::provider::{ApiFacts, Identity, Provider};
 use vestal_core::seal::Field;
 use vestal_core::secret::{ExposeSecret, SecretString};
-use vestal_core::site::Site;
+use vestal_core::site::{Site, filled_wholly};
 use vestal_core::token::{AccountHash, TokenAnswer};
 use vestal_oauth::account;
 use vestal_oauth::http::Exchange;
@@ -119,10 +119,9 @@ impl Inner {
     ) -> Option<AccountHash> {
         let identity = identity_of(provider);
         match identity {
-            // Somebody else's server issues its own tokens, which are nothing for the API of the file.
-            Identity::Get { .. } if site_by_the_file(&client.endpoints.token, provider).is_none() => None,
             Identity::Get { get, path } => {
-                let said = self.ask_whose(get, path, client, answer).await?;
+                let get = where_to_ask(get, &client.endpoints.token, provider)?;
+                let said = self.ask_whose(&get, path, client, provider, &provider.api, answer).await?;
                 Some(self.account_hash(&provider.id, identity, &said))
             }
             Identity::IdToken if answer.id_token.is_none() => {
@@ -138,7 +137,8 @@ impl Inner {
                 if !granted {
                     return None;
                 }
-                let sub = self.ask_whose(userinfo, &["sub".to_owned()], client, answer).await?;
+                let (path, bearer) = (["sub".to_owned()], ApiFacts::default());
+                let sub = self.ask_whose(userinfo, &path, client, provider, &bearer, answer).await?;
                 Some(self.by_subject(iss, &sub, &provider.id))
             }
             _ => {
@@ -154,9 +154,12 @@ impl Inner {
         url: &Url,
         path: &[String],
         client: &Client,
+        provider: &Provider,
+        api: &ApiFacts,
         answer: &TokenAnswer,
     ) -> Option<String> {
-        let exchange = match account::request(url, &answer.access_token) {
+        let (token, id) = (&answer.access_token, &client.client_id);
+        let exchange = match account::request(url, token, id, api, &provider.requests) {
             Ok(request) => self.http.send(request, ASK_WITHIN.min(self.limits.answer)).await,
             Err(error) => Exchange::from(error),
         };
@@ -214,6 +217,12 @@ impl Inner {
     }
 }
 
+/// Where to ask whose a token of this endpoint is: at its site, where there are several; nowhere, where it is somebody else's,
+/// whose tokens are nothing for the API of the file.
+fn where_to_ask(get: &Url, token: &Url, provider: &Provider) -> Option<Url> {
+    filled_wholly(get.as_str(), &site_by_the_file(token, provider)?)?.parse().ok()
+}
+
 /// By what a provider says whose a grant is.
 fn identity_of(provider: &Provider) -> &Identity {
     provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value)
@@ -222,6 +231,25 @@ fn identity_of(provider: &Provider) -> &Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_another_server_is_not_shown_to_the_api_of_the_file() {
+        let provider = vestal_core::provider::catalogue::builtin("spotify").unwrap().unwrap();
+        let me = "https://api.spotify.com/v1/me".parse().unwrap();
+        let asked = |token: &str| where_to_ask(&me, &token.parse().unwrap(), &provider);
+        assert_eq!(asked("https://accounts.spotify.com/api/token").as_ref(), Some(&me));
+        assert_eq!(asked("https://spotify.example/api/token"), None);
+    }
+
+    #[test]
+    fn a_token_is_shown_where_it_comes_from() {
+        let provider = vestal_core::provider::catalogue::builtin("zoho").unwrap().unwrap();
+        let Identity::Get { get, .. } = identity_of(&provider) else { panic!("it is asked for") };
+        let asked = |token: &str| where_to_ask(get, &token.parse().unwrap(), &provider).map(String::from);
+        let europe = "https://accounts.zoho.eu/oauth/user/info";
+        assert_eq!(asked("https://accounts.zoho.eu/oauth/v2/token").as_deref(), Some(europe));
+        assert_eq!(asked("https://accounts.zoho.example/oauth/v2/token"), None);
+    }
 
     #[test]
     fn only_what_was_said_by_the_same_source_is_compared() {

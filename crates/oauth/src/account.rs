@@ -1,11 +1,12 @@
 //! Asking an API whose an access token is.
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::header::USER_AGENT;
+use http::{HeaderName, HeaderValue, Request};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
+use vestal_core::provider::{ApiFacts, RequestFacts};
 
 use crate::form::{UnsendableUrl, get};
 use crate::http::{BodyEnd, Exchange};
@@ -13,16 +14,37 @@ use crate::http::{BodyEnd, Exchange};
 /// The longest text that is taken for an account.
 const LONGEST: usize = 1024;
 
-/// The request (RFC 6750 §2.1).
+/// The request: with a bearer token (RFC 6750 §2.1), unless the API takes it otherwise.
 ///
 /// # Errors
 /// Where the URL, or the token, cannot be put into a request.
-pub fn request(url: &Url, access_token: &SecretString) -> Result<Request<Bytes>, UnsendableUrl> {
+pub fn request(
+    url: &Url,
+    access_token: &SecretString,
+    client_id: &str,
+    api: &ApiFacts,
+    requests: &RequestFacts,
+) -> Result<Request<Bytes>, UnsendableUrl> {
+    let unsendable = || UnsendableUrl::of(url);
     let mut request = get(url)?;
-    let bearer = format!("Bearer {}", access_token.expose_secret());
-    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| UnsendableUrl::of(url))?;
-    bearer.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, bearer);
+    let headers = request.headers_mut();
+    for (name, value) in api.headers() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
+        let value = value.replace("{client_id}", client_id);
+        // What the account has of its own is not known before it is known whose the token is.
+        if value.replace("{token}", "").contains('{') {
+            continue;
+        }
+        // The token comes last: what is in it stands for nothing.
+        let value = value.replace("{token}", access_token.expose_secret());
+        let mut value = HeaderValue::from_str(&value).map_err(|_| unsendable())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    if let Some(user_agent) = requests.user_agent(client_id) {
+        let user_agent = HeaderValue::from_str(&user_agent).map_err(|_| unsendable())?;
+        headers.insert(USER_AGENT, user_agent);
+    }
     Ok(request)
 }
 
@@ -89,11 +111,30 @@ mod tests {
 
     #[test]
     fn the_token_goes_into_a_header_that_is_not_shown() {
+        let (api, requests) = (ApiFacts::default(), RequestFacts::default());
         let url = "https://api.example/me".parse().unwrap();
-        let request = request(&url, &"tok".into()).unwrap();
+        let asked = |token: &str| request(&url, &token.into(), "shop", &api, &requests);
+        let request = asked("tok").unwrap();
         assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/me"));
         assert!(request.headers()["authorization"].is_sensitive());
         assert_eq!(request.headers()["authorization"], "Bearer tok");
-        assert!(super::request(&url, &"t\nk".into()).is_err());
+        assert!(asked("t\nk").is_err());
+    }
+
+    #[test]
+    fn it_is_asked_as_the_api_wants_it() {
+        let asked = |id: &str| {
+            let provider = vestal_core::provider::catalogue::builtin(id).unwrap().unwrap();
+            let url = "https://api.example/me".parse().unwrap();
+            request(&url, &"tok".into(), "shop", &provider.api, &provider.requests).unwrap()
+        };
+        assert_eq!(asked("zoho").headers()["authorization"], "Zoho-oauthtoken tok");
+        let twitch = asked("twitch");
+        assert_eq!(
+            (&twitch.headers()["authorization"], &twitch.headers()["client-id"]),
+            (&"Bearer tok".parse().unwrap(), &"shop".parse().unwrap())
+        );
+        assert!(asked("xero").headers().get("xero-tenant-id").is_none());
+        assert!(asked("reddit").headers()["user-agent"].to_str().unwrap().contains("shop"));
     }
 }

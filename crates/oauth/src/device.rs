@@ -75,7 +75,7 @@ pub fn request(
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let scope = scopes.join(requests.scope_separator());
-    let fields = [("scope", scope.as_str())];
+    let fields = [(requests.device_scope().unwrap_or("scope"), scope.as_str())];
     post(endpoint, credentials, if scope.is_empty() { &[] } else { &fields }, requests)
 }
 
@@ -144,7 +144,7 @@ fn page(text: &str) -> Option<Url> {
     endpoint::check(&checked).is_ok().then_some(url)
 }
 
-/// The request that asks what became of it (RFC 8628 §3.4).
+/// The request that asks what became of it (RFC 8628 §3.4). Who has a name of their own for `scope` wants it again.
 ///
 /// # Errors
 /// Where the endpoint cannot be put into a request.
@@ -152,9 +152,12 @@ pub fn token_request(
     endpoint: &Url,
     credentials: &Credentials,
     device_code: &SecretString,
+    scopes: &[String],
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    let fields = [("grant_type", GRANT_TYPE), ("device_code", device_code.expose_secret())];
+    let scope = scopes.join(requests.scope_separator());
+    let mut fields = vec![("grant_type", GRANT_TYPE), ("device_code", device_code.expose_secret())];
+    fields.extend(requests.device_scope().filter(|_| !scope.is_empty()).map(|name| (name, scope.as_str())));
     post(endpoint, credentials, &fields, requests)
 }
 

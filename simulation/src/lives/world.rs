@@ -174,7 +174,7 @@ impl World {
     fn client(&self) -> NewClient {
         let auth = auth(&self.provider);
         let authorization = &self.provider.authorization;
-        let mut scopes = authorization.default_scopes.clone();
+        let mut scopes = authorization.default_scopes().to_vec();
         scopes.extend(authorization.offline_scope.as_ref().map(|fact| fact.value.clone()));
         scopes.dedup();
         NewClient {

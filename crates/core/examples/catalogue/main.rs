@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a page for whoever asked")]
 
 mod conduct;
+mod facts;
+mod numbers;
 mod page;
 mod words;
 

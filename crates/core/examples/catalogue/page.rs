@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
-use vestal_core::provider::{Fact, Provider};
+use vestal_core::provider::Provider;
 
 use crate::conduct::Conduct;
-use crate::words;
+use crate::{facts, words};
 
 const HEAD: &str = "\
 # Providers
@@ -31,7 +31,7 @@ const COLUMNS: [&str; 8] = [
     "Access token lives",
     "Refresh token dies",
     "Replaced by a refresh?",
-    "Needed for a refresh token",
+    "A consent needs",
     "Vestal refreshes",
     "After a lost answer, it tries again",
     "What else ends it",
@@ -77,11 +77,8 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
     let docs = provider.docs.as_ref().map(|url| format!("[Its documentation]({url}). ")).unwrap_or_default();
     let conduct = [
         Some(words::refreshes_because(provider, conduct)),
-        Some(format!(
-            "After a lost answer, it tries the same refresh token again {}.",
-            words::after_loss(provider, conduct)
-        )),
-        Some(words::after_invalid_grant(conduct)),
+        words::after_loss_because(provider, conduct),
+        words::after_invalid_grant(conduct),
         words::warnings(conduct),
         Some(words::disconnecting(provider)),
     ];
@@ -94,12 +91,12 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
         conduct.join(" ")
     );
     let parts = [
-        ("Worth knowing", worth_knowing(provider)),
-        ("Limits", words::limits(provider)),
-        ("Its API", words::api(provider)),
-        ("Going to end", words::deprecations(provider)),
-        ("Ended", retired(provider)),
-        ("Sources", sources(provider)),
+        ("Worth knowing", facts::worth_knowing(provider)),
+        ("Limits", facts::limits(provider)),
+        ("Its API", facts::api(provider)),
+        ("Going to end", facts::deprecations(provider)),
+        ("Ended", facts::retired(provider)),
+        ("Sources", facts::sources(provider)),
     ];
     for (title, lines) in parts {
         if !lines.is_empty() {
@@ -108,51 +105,6 @@ fn section(provider: &Provider, conduct: &Conduct) -> String {
         }
     }
     text
-}
-
-/// What the facts' own notes say, then the further ones: caps, deprecations, other causes of death.
-fn worth_knowing(provider: &Provider) -> Vec<String> {
-    fn note<T>(name: &str, fact: &Option<Fact<T>>) -> Option<String> {
-        let fact = fact.as_ref()?;
-        Some(format!("{name}: {}{}", fact.note.as_ref()?, words::mark(fact.unverified)))
-    }
-    let (access, refresh) = (&provider.access_token, &provider.refresh_token);
-    [
-        words::redirect_uri(provider),
-        words::flows(provider),
-        note("Client authentication", &provider.client.auth),
-        note("Offline scope", &provider.authorization.offline_scope),
-        note("Access token", &access.life),
-        note("Refresh on a 401", &access.refresh_on_rejection),
-        note("Disuse", &refresh.idle_limit),
-        note("End after the consent", &refresh.absolute_life),
-        note("Rotation", &refresh.rotation),
-        note("Grace", &refresh.grace),
-        note("Reuse", &refresh.reuse),
-    ]
-    .into_iter()
-    .flatten()
-    .chain(provider.notes.iter().map(|note| format!("{}{}", note.value, words::mark(note.unverified))))
-    .collect()
-}
-
-fn retired(provider: &Provider) -> Vec<String> {
-    let line = |retired: &vestal_core::provider::Retired| {
-        format!(
-            "`{}…` since {}; use {}",
-            retired.prefix,
-            retired.since.strftime("%-d %b %Y"),
-            retired.instead
-        )
-    };
-    provider.retired.iter().map(line).collect()
-}
-
-fn sources(provider: &Provider) -> Vec<String> {
-    let line = |source: &vestal_core::provider::Source| {
-        format!("<{}>, read on {}", source.url, source.verified_on.strftime("%-d %b %Y"))
-    };
-    provider.sources.values().map(line).collect()
 }
 
 #[cfg(test)]

@@ -2,46 +2,23 @@
 
 use std::time::Duration;
 
-use vestal_core::provider::{
-    Deprecation, Fact, Grace, Limit, Provider, RedirectFact, Reuse, RevocationEnds, Rotation,
-};
+use vestal_core::provider::{Fact, Grace, Limit, Provider, Reuse, RevocationEnds, Rotation};
 use vestal_core::schedule::{Basis, Next, Schedule, Why, WhyNever};
 use vestal_core::token::Renewal;
 
 use crate::conduct::{Conduct, START, Step};
+use crate::numbers::{each, list, span};
 
 /// What nobody has checked is marked with it.
 const UNVERIFIED: &str = " ?";
 
+/// Where there is nothing to tell.
+const NOTHING: &str = "—";
+
 const NOT_KNOWN: &str = "not known";
 
-const ON_REJECTION: &str = "on a 401";
-
-/// A length of time, exactly.
-pub(crate) fn span(length: Duration) -> String {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    const YEAR: u64 = 365 * DAY;
-    match length.as_secs() {
-        seconds if seconds.is_multiple_of(YEAR) && seconds > YEAR => format!("{} years", seconds / YEAR),
-        seconds if seconds.is_multiple_of(DAY) && seconds > DAY => format!("{} days", seconds / DAY),
-        seconds if seconds.is_multiple_of(HOUR) => format!("{} h", seconds / HOUR),
-        seconds if seconds > DAY => {
-            let rest = Duration::from_secs(seconds % HOUR);
-            format!("{} {} h {}", days(seconds / DAY), seconds % DAY / HOUR, span(rest))
-        }
-        seconds if seconds.is_multiple_of(MINUTE) => format!("{} min", seconds / MINUTE),
-        seconds => format!("{seconds} s"),
-    }
-}
-
-fn days(count: u64) -> String {
-    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
-}
-
 /// A fact's value, marked where nobody has checked it.
-fn marked<T>(fact: &Fact<T>, words: &str) -> String {
+pub(crate) fn marked<T>(fact: &Fact<T>, words: &str) -> String {
     format!("{words}{}", mark(fact.unverified))
 }
 
@@ -51,7 +28,7 @@ pub(crate) fn mark(unverified: bool) -> &'static str {
 }
 
 /// A fact's note, behind what it says.
-fn note(note: &Option<String>) -> String {
+pub(crate) fn note(note: &Option<String>) -> String {
     note.as_ref().map(|note| format!(" {note}")).unwrap_or_default()
 }
 
@@ -100,41 +77,55 @@ pub(crate) fn refresh_token(provider: &Provider) -> String {
 /// Whether a refresh replaces the refresh token, and what becomes of the one before.
 pub(crate) fn rotation(provider: &Provider) -> String {
     if none_issued(provider).is_some() {
-        return "—".to_owned();
+        return NOTHING.to_owned();
     }
     let facts = &provider.refresh_token;
-    let rotates = facts.rotation.as_ref().map_or_else(
-        || NOT_KNOWN.to_owned(),
-        |fact| match fact.value {
-            Rotation::Never => marked(fact, "no"),
-            Rotation::Always => marked(fact, "yes"),
-            Rotation::AppSetting => marked(fact, "as the client is set up"),
-            Rotation::Unknown => NOT_KNOWN.to_owned(),
-        },
-    );
-    let grace = facts.grace.as_ref().and_then(|fact| match fact.value {
+    let rotates = facts.rotation.as_ref().map_or_else(|| NOT_KNOWN.to_owned(), replaces);
+    let grace = facts.grace.as_ref().and_then(grace);
+    let reuse = facts.reuse.as_ref().and_then(reuse);
+    [Some(rotates), grace, reuse].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Whether a refresh replaces the refresh token.
+pub(crate) fn replaces(fact: &Fact<Rotation>) -> String {
+    match fact.value {
+        Rotation::Never => marked(fact, "no"),
+        Rotation::Always => marked(fact, "yes"),
+        Rotation::AppSetting => marked(fact, "as the client is set up"),
+        Rotation::Unknown => NOT_KNOWN.to_owned(),
+    }
+}
+
+/// What becomes of the one before.
+pub(crate) fn grace(fact: &Fact<Grace>) -> Option<String> {
+    match fact.value {
         Grace::None => Some(marked(fact, "no grace")),
         Grace::For(length) => Some(marked(fact, &format!("{} of grace", span(length)))),
         Grace::UntilSuccessorUsed => Some(marked(fact, "the old one lives until the new one is used")),
         Grace::OldStaysValid => Some(marked(fact, "the old one stays valid")),
         Grace::Unknown => None,
-    });
-    let reuse = facts.reuse.as_ref().and_then(|fact| match fact.value {
+    }
+}
+
+/// What happens when it is used all the same.
+pub(crate) fn reuse(fact: &Fact<Reuse>) -> Option<String> {
+    match fact.value {
         Reuse::Punished => Some(marked(fact, "reuse ends them all")),
         Reuse::Harmless => Some(marked(fact, "reuse does no harm")),
         Reuse::Unknown => None,
-    });
-    [Some(rotates), grace, reuse].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
 }
 
-/// What a consent needs so that it brings a refresh token.
+/// What a consent needs, that it brings a refresh token above all.
 pub(crate) fn needed(provider: &Provider) -> String {
     let authorization = &provider.authorization;
     let scope = authorization.offline_scope.as_ref();
     let scope = scope.map(|fact| marked(fact, &format!("scope `{}`", fact.value)));
-    let parameters = authorization.parameters.iter().map(|(name, value)| format!("`{name}={value}`"));
+    let parameters = authorization.parameters.iter().chain(&provider.requests.exchange_parameters);
+    let parameters = parameters
+        .flat_map(|fact| fact.value.iter().map(|(name, value)| marked(fact, &format!("`{name}={value}`"))));
     let needed: Vec<String> = scope.into_iter().chain(parameters).collect();
-    if needed.is_empty() { "—".to_owned() } else { needed.join(", ") }
+    if needed.is_empty() { NOTHING.to_owned() } else { needed.join(", ") }
 }
 
 /// How far apart refreshes are at most, jitter left out; `None` where they follow no clock.
@@ -156,47 +147,55 @@ pub(crate) fn refreshes(provider: &Provider, conduct: &Conduct) -> String {
         true => read,
         false => format!("{read} while it is read, else {unread}"),
     };
-    match provider.prefers_refresh_on_rejection() && by_the_clock != ON_REJECTION {
-        true => format!("{by_the_clock}, and {ON_REJECTION}"),
+    match provider.prefers_refresh_on_rejection() && by_the_clock != ON_A_401 {
+        true => format!("{by_the_clock}, and {ON_A_401}"),
         false => by_the_clock,
     }
 }
 
+const ON_A_401: &str = "on a 401";
+
+const NEVER: &str = "never";
+
 fn every(schedule: &Schedule) -> String {
     match schedule.next {
-        Next::At { why, .. } => {
-            interval(why).map_or_else(|| "at once".to_owned(), |time| format!("every {}", span(time)))
-        }
-        Next::Never(WhyNever::OnRejection) => ON_REJECTION.to_owned(),
-        Next::Never(_) => "never".to_owned(),
+        Next::At { why, .. } => interval(why).map_or_else(|| "at once".to_owned(), each),
+        Next::Never(WhyNever::OnRejection) => ON_A_401.to_owned(),
+        Next::Never(_) => NEVER.to_owned(),
     }
 }
 
 /// When Vestal refreshes, and why then.
 pub(crate) fn refreshes_because(provider: &Provider, conduct: &Conduct) -> String {
     let (read, unread) = (because(&conduct.read), because(&conduct.unread));
-    let mut text = match read == unread {
-        true => format!("It refreshes {read}."),
-        false => format!(
-            "While somebody reads the access token, it refreshes {read}. After 7 days in which nobody did, {unread}."
-        ),
+    let wanted = match provider.prefers_refresh_on_rejection() {
+        true => "when a reader says that the API answered 401, since the provider wants it so",
+        false => "when a reader says that the API answered 401",
     };
-    if provider.prefers_refresh_on_rejection() {
-        text.push_str(
-            " It refreshes when a reader says that a token was rejected, since the provider wants it so.",
-        );
+    match (read == unread, read.as_str()) {
+        (_, NEVER) if provider.access_tokens_are_endless() => {
+            "It never refreshes: the access token has no end.".to_owned()
+        }
+        (_, NEVER) => "It never refreshes: nothing renews the access token.".to_owned(),
+        (_, ON_A_401) => format!("It refreshes {wanted}."),
+        (true, _) if provider.prefers_refresh_on_rejection() => {
+            format!("It refreshes {wanted}; and besides {read}.")
+        }
+        (true, _) => format!("It refreshes {read}."),
+        (false, _) => format!(
+            "While somebody reads the access token, it refreshes {read}. Once nobody has read it for 7 days, it refreshes {unread}."
+        ),
     }
-    text
 }
 
 fn because(schedule: &Schedule) -> String {
     let every = every(schedule);
     match schedule.next {
         Next::At { why: Why::HalfLife { life, .. }, .. } => {
-            format!("{every}: at half of the access token's {}", span(life))
+            format!("{every}, at half of the access token's {}", span(life))
         }
         Next::At { why: Why::Daily { .. }, .. } => {
-            format!("{every}: to learn within a day of a grant that died")
+            format!("{every}, to learn within a day of a grant that died")
         }
         Next::At { why: Why::KeepAlive { limit, basis }, .. } => {
             let whose = match basis {
@@ -204,15 +203,15 @@ fn because(schedule: &Schedule) -> String {
                 Basis::Answer | Basis::File { .. } => "",
             };
             format!(
-                "{every}: at half of the {} of disuse after which the refresh token dies{whose}",
+                "{every}, at half of the {} of disuse after which the refresh token dies{whose}",
                 span(limit)
             )
         }
         Next::At { why: Why::Exchange { life }, .. } => {
-            format!("{every}: at half of the access token's {}, by exchanging it for a newer one", span(life))
+            format!("{every}, at half of the access token's {}, by exchanging it for a newer one", span(life))
         }
         Next::At { why: Why::WithinTime { within }, .. } => {
-            format!("{every}: the provider wants it within {}", span(within))
+            format!("{every}, since the provider wants it within {}", span(within))
         }
         Next::At { .. } | Next::Never(_) => every,
     }
@@ -220,10 +219,13 @@ fn because(schedule: &Schedule) -> String {
 
 /// What becomes of a lost answer, in short.
 pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
+    if !asks(conduct) {
+        return NOTHING.to_owned();
+    }
     if none_issued(provider).is_some() {
         return match provider.renewal_without_refresh_token() {
             Renewal::Exchange => "after seconds: nothing can be lost".to_owned(),
-            _ => "—".to_owned(),
+            _ => NOTHING.to_owned(),
         };
     }
     if conduct.after_loss.is_empty() {
@@ -244,15 +246,32 @@ pub(crate) fn after_loss(provider: &Provider, conduct: &Conduct) -> String {
     steps.collect::<Vec<_>>().join(", then ")
 }
 
-/// What Vestal makes of an `invalid_grant`.
-pub(crate) fn after_invalid_grant(conduct: &Conduct) -> String {
-    match conduct.doubts_for {
+/// What becomes of a lost answer, in a sentence; `None` where nothing is asked for.
+pub(crate) fn after_loss_because(provider: &Provider, conduct: &Conduct) -> Option<String> {
+    if !asks(conduct) {
+        return None;
+    }
+    let with = match none_issued(provider) {
+        Some(_) => "it asks again",
+        None => "it tries the same refresh token again",
+    };
+    Some(format!("After a lost answer, {with} {}.", after_loss(provider, conduct)))
+}
+
+/// Whether it ever asks for a newer token.
+fn asks(conduct: &Conduct) -> bool {
+    every(&conduct.read) != NEVER
+}
+
+/// What Vestal makes of an `invalid_grant`; `None` where nothing is asked for.
+pub(crate) fn after_invalid_grant(conduct: &Conduct) -> Option<String> {
+    asks(conduct).then(|| match conduct.doubts_for {
         Some(wait) => format!(
             "`invalid_grant` is believed when it is said again, {} later; then a person is told.",
             span(wait)
         ),
         None => "`invalid_grant` is believed, and a person is told.".to_owned(),
-    }
+    })
 }
 
 /// When a person is warned of the end that no refresh moves, if there is one.
@@ -266,7 +285,7 @@ pub(crate) fn warnings(conduct: &Conduct) -> Option<String> {
         "After {}{} somebody has to consent again, whatever is done: it warns {} days before.",
         span(life),
         mark(unverified),
-        days.join(", ")
+        list(&days)
     ))
 }
 
@@ -303,114 +322,7 @@ pub(crate) fn what_else_ends_it(provider: &Provider) -> String {
         .iter()
         .map(|it| format!("after {}, where {}{}", span(it.life.0), it.when, mark(it.unverified)));
     let ends: Vec<String> = cap.into_iter().chain(shorter).collect();
-    if ends.is_empty() { "—".to_owned() } else { ends.join("; ") }
-}
-
-/// By which grants it gives tokens.
-pub(crate) fn flows(provider: &Provider) -> Option<String> {
-    let fact = provider.client.flows.as_ref()?;
-    let names: Vec<String> = fact.value.iter().map(|flow| flow.as_str().replace('_', " ")).collect();
-    Some(format!("Grants: {}{}", names.join(", "), mark(fact.unverified)))
-}
-
-/// Which redirect URIs it accepts.
-pub(crate) fn redirect_uri(provider: &Provider) -> Option<String> {
-    let form = |fact: &RedirectFact| {
-        let when = fact.when.as_ref().map(|when| format!(" where {when}")).unwrap_or_default();
-        format!("{}{when}{}", fact.form.words(), mark(fact.unverified))
-    };
-    let forms: Vec<String> = provider.client.redirect_uris.iter().map(form).collect();
-    let notes = provider.client.redirect_uris.iter().filter_map(|fact| fact.note.as_ref());
-    let notes: String = notes.map(|note| format!(" {note}")).collect();
-    let named =
-        provider.client.redirect_name.as_ref().filter(|fact| fact.value).map_or_else(String::new, |fact| {
-            format!(
-                " In requests, a name that the provider gives stands for it (`--redirect-name`){}.",
-                mark(fact.unverified)
-            )
-        });
-    (!forms.is_empty()).then(|| format!("Redirect URI: {}.{notes}{named}", forms.join("; ")))
-}
-
-/// How many tokens and requests it bears, and what Vestal does about it.
-pub(crate) fn limits(provider: &Provider) -> Vec<String> {
-    let caps = [
-        ("refresh tokens", &provider.refresh_token.live_tokens),
-        ("access tokens", &provider.access_token.live_tokens),
-    ];
-    let caps = caps.into_iter().filter_map(|(what, cap)| {
-        let cap = cap.as_ref()?;
-        let (mark, note) = (mark(cap.unverified), note(&cap.note));
-        Some(format!(
-            "{} live {what} for each {}{mark}: a further one silently ends the oldest.{note}",
-            cap.tokens,
-            cap.per.words()
-        ))
-    });
-    let shorter = provider.refresh_token.shorter.iter().map(|it| {
-        let unless = match it.unless_only.is_empty() {
-            true => String::new(),
-            false => format!(", unless only {} were asked for", it.unless_only.join(", ")),
-        };
-        format!(
-            "A refresh token dies {} after the consent where {}{unless}{}. What helps: {}.",
-            span(it.life.0),
-            it.when,
-            mark(it.unverified),
-            it.instead
-        )
-    });
-    let quotas = provider.quotas.iter().map(|quota| {
-        let (mark, note) = (mark(quota.unverified), note(&quota.note));
-        let conduct = match quota.counts.refreshes() {
-            true => "",
-            false => " Refreshes do not count.",
-        };
-        format!(
-            "{} {} in {} for each {}{mark}.{conduct}{note}",
-            quota.rate.requests,
-            quota.counts.words(),
-            span(quota.rate.within),
-            quota.per.words()
-        )
-    });
-    caps.chain(shorter).chain(quotas).collect()
-}
-
-/// Where its API is, and how it takes a token where that is not as RFC 6750 has it.
-pub(crate) fn api(provider: &Provider) -> Vec<String> {
-    let api = &provider.api;
-    let listed = |fact: &Fact<Vec<String>>| {
-        let quoted: Vec<String> = fact.value.iter().map(|text| format!("`{text}`")).collect();
-        format!("{}{}.{}", quoted.join(", "), mark(fact.unverified), note(&fact.note))
-    };
-    let hosts = api.hosts.as_ref().map(|fact| format!("At {}", listed(fact)));
-    let headers = api.headers.as_ref().map(|fact| format!("A call carries {}", listed(fact)));
-    let lookup = api.lookup.as_ref().map(|fact| {
-        let names: Vec<String> = fact.value.take.keys().map(|name| format!("`{name}`")).collect();
-        format!(
-            "After a consent, Vestal asks `{}` for {}{}: `vestal token --json` and `vestal status NAME` show it.{}",
-            fact.value.get.as_str().replace("%7B", "{").replace("%7D", "}"),
-            names.join(" and "),
-            mark(fact.unverified),
-            note(&fact.note)
-        )
-    });
-    hosts.into_iter().chain(headers).chain(lookup).collect()
-}
-
-/// What is going to end, and when.
-pub(crate) fn deprecations(provider: &Provider) -> Vec<String> {
-    let line = |it: &Deprecation| {
-        format!(
-            "{}: {}{} Until then: {}.",
-            it.on.strftime("%-d %b %Y"),
-            it.what,
-            mark(it.unverified),
-            it.instead
-        )
-    };
-    provider.deprecations.iter().map(line).collect()
+    if ends.is_empty() { NOTHING.to_owned() } else { ends.join("; ") }
 }
 
 #[cfg(test)]
@@ -418,18 +330,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_exact() {
-        for (seconds, said) in [
-            (10, "10 s"),
-            (1_800, "30 min"),
-            (86_400, "24 h"),
-            (302_400, "84 h"),
-            (172_800, "2 days"),
-            (157_680_000, "5 years"),
-            (544_320, "6 days 7 h 12 min"),
-            (86_460, "1 day 0 h 1 min"),
-        ] {
-            assert_eq!(span(Duration::from_secs(seconds)), said);
-        }
+    fn nothing_is_said_twice_and_nothing_of_what_does_not_happen() {
+        let told = |id: &str| {
+            let provider = vestal_core::provider::catalogue::builtin(id).unwrap().unwrap();
+            let conduct = Conduct::of(&provider).unwrap();
+            (
+                refreshes(&provider, &conduct),
+                refreshes_because(&provider, &conduct),
+                after_loss_because(&provider, &conduct),
+            )
+        };
+        let (short, long, _) = told("ebay");
+        assert_eq!(short, ON_A_401);
+        assert_eq!(long.matches("401").count(), 1, "{long}");
+        let (short, long, _) = told("twitch");
+        assert!(
+            short.ends_with(", and on a 401") && long.contains("3.5 days") && long.contains("401"),
+            "{long}"
+        );
+        assert_eq!(told("square").0, "every 6.3 days");
+        let (short, long, after_loss) = told("github-oauth");
+        assert_eq!((short.as_str(), after_loss), (NEVER, None));
+        assert!(long.contains("no end"), "{long}");
+        assert!(told("facebook").1.contains("nothing renews"), "{}", told("facebook").1);
+        assert!(told("instagram").2.unwrap().contains("it asks again"));
     }
 }

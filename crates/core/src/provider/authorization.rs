@@ -17,8 +17,7 @@ pub struct AuthorizationFacts {
     /// all else of them is checked.
     pub nonce: Option<Fact<bool>>,
     /// Parameters to add to every authorization request.
-    #[serde(default)]
-    pub parameters: BTreeMap<String, String>,
+    pub parameters: Option<Fact<BTreeMap<String, String>>>,
     /// The scope without which there is no refresh token.
     pub offline_scope: Option<Fact<String>>,
     /// The parameters of the redirect that every use of the API needs: they are kept.
@@ -27,8 +26,7 @@ pub struct AuthorizationFacts {
     #[serde(default)]
     pub scopes: BTreeMap<String, String>,
     /// The scopes to ask for when the user names none.
-    #[serde(default)]
-    pub default_scopes: Vec<String>,
+    pub default_scopes: Option<Fact<Vec<String>>>,
     /// What to tell somebody whose grant came without a refresh token.
     pub without_refresh_token: Option<String>,
 }
@@ -42,5 +40,15 @@ impl AuthorizationFacts {
     /// Whether to send a nonce, and to expect it in id tokens.
     pub fn repeats_nonce(&self) -> bool {
         self.nonce.as_ref().is_none_or(|fact| fact.value)
+    }
+
+    /// Parameters to add to every authorization request.
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        self.parameters.as_ref().map(|fact| fact.value.clone()).unwrap_or_default()
+    }
+
+    /// The scopes to ask for when the user names none.
+    pub fn default_scopes(&self) -> &[String] {
+        self.default_scopes.as_ref().map_or(&[], |fact| &fact.value)
     }
 }

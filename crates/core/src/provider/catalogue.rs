@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn an_id_token_that_is_asked_for_can_be_verified() {
         let asking = |provider: &Provider| {
-            provider.authorization.default_scopes.iter().any(|scope| scope == "openid") && !asks(provider)
+            provider.authorization.default_scopes().iter().any(|scope| scope == "openid") && !asks(provider)
         };
         let mut found = 0;
         for provider in all().filter(asking) {

@@ -17,6 +17,13 @@ pub struct Retired {
     pub since: Date,
     /// What to use instead.
     pub instead: String,
+    /// The short name of its source, among the file's `sources`.
+    pub source: Option<String>,
+    /// Nobody has checked it: it comes from hearsay.
+    #[serde(default)]
+    pub unverified: bool,
+    /// What else has to be said about it.
+    pub note: Option<String>,
 }
 
 /// Something that is going to end.

@@ -1,6 +1,7 @@
 //! One fact about a provider, and where it comes from.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,20 +10,55 @@ use serde::de::{self, Deserializer};
 use super::Grace;
 
 /// A fact: `{ is = …, source = "…" }`, or `{ is = …, unverified = true }`.
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Fact_of_{T}"))]
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Fact_of_{T}", deny_unknown_fields)
+)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fact<T> {
     /// What is so.
-    #[serde(rename = "is")]
+    #[cfg_attr(feature = "schema", schemars(rename = "is"))]
     pub value: T,
     /// The short name of its source, among the file's `sources`.
     pub source: Option<String>,
     /// Nobody has checked it: it comes from hearsay. Shown as such wherever it is used.
-    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub unverified: bool,
     /// What else has to be said about it.
     pub note: Option<String>,
+}
+
+/// A table only: as a list, which serde would take too, each entry would be told to be something else.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fact<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table(PhantomData))
+    }
+}
+
+struct Table<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Table<T> {
+    type Value = Fact<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("struct Fact")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Fact<T>, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written<T> {
+            is: T,
+            source: Option<String>,
+            #[serde(default)]
+            unverified: bool,
+            note: Option<String>,
+        }
+        let Written { is, source, unverified, note } =
+            Written::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(Fact { value: is, source, unverified, note })
+    }
 }
 
 impl<T> Fact<T> {

@@ -111,6 +111,8 @@ fn of_syntax(text: &str, errors: Vec<Error>) -> Vec<Mistake> {
 fn read_on(mut document: Document<'_>) -> (Document<'_>, Option<Provider>, Vec<Found>) {
     let mut found = Vec::new();
     let mut left_out: Vec<String> = Vec::new();
+    // What is laid over another file needs no more than its id: without that, nobody knows what else is missing.
+    let is_nameless = !document.top().contains_key("id");
     for _ in 0..MISTAKES_MAX {
         let error = match Provider::deserialize(Deserializer::from(document.root())) {
             Ok(provider) => return (document, Some(provider), found),
@@ -122,6 +124,7 @@ fn read_on(mut document: Document<'_>) -> (Document<'_>, Option<Provider>, Vec<F
         // What is missing because it was left out has been told.
         match missing.and_then(|name| left_out.iter().position(|left_out| left_out == name)) {
             Some(told) => drop(left_out.swap_remove(told)),
+            None if is_nameless && at.is_empty() && missing.is_some_and(|name| name != "id") => {}
             None => found.push(Found::new(at.clone(), clearer(message))),
         }
         if let (Some(name), true) = (missing, at.is_empty()) {

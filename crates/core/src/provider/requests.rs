@@ -27,6 +27,8 @@ pub struct RequestFacts {
     pub redirect_uri_on_refresh: Option<Fact<bool>>,
     /// What stands between two scopes in an authorization request; a space elsewhere.
     pub scope_separator: Option<Fact<String>>,
+    /// What `scope` is called in the device flow (RFC 8628 §3.1), where that is another name than elsewhere. Polls repeat it.
+    pub device_scope: Option<Fact<String>>,
     /// Whether it takes a code challenge (RFC 7636). A provider that does not know one is to ignore it (RFC 6749 §3.1), and
     /// some refuse.
     pub pkce: Option<Fact<bool>>,
@@ -101,6 +103,11 @@ impl RequestFacts {
     /// What stands between two scopes in an authorization request.
     pub fn scope_separator(&self) -> &str {
         self.scope_separator.as_ref().map_or(" ", |fact| &fact.value)
+    }
+
+    /// What `scope` is called in the device flow, where that is another name than elsewhere.
+    pub fn device_scope(&self) -> Option<&str> {
+        self.device_scope.as_ref().map(|fact| fact.value.as_str())
     }
 
     /// Whether to send a code challenge.

@@ -1,10 +1,11 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 use vestal_core::client::ClientAuth;
+use vestal_core::provider::catalogue;
 
 use super::*;
 use crate::http::{Answer, BodyEnd};
-use crate::read::read_token_answer;
+use crate::read::{read_token_answer, read_token_answer_of};
 
 fn body(request: Result<Request<Bytes>, UnsendableUrl>) -> String {
     String::from_utf8(request.unwrap().into_body().to_vec()).unwrap()
@@ -22,9 +23,44 @@ fn the_requests_of_rfc_8628() {
     assert_eq!(asked(&[]), "client_id=1406020730");
     assert_eq!(asked(&["a", "b:c"]), "scope=a+b%3Ac&client_id=1406020730");
     assert_eq!(
-        body(token_request(&endpoint, &credentials, &"GmRh/mb".into(), &requests)),
+        body(token_request(&endpoint, &credentials, &"GmRh/mb".into(), &["a".to_owned()], &requests)),
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=GmRh%2Fmb&client_id=1406020730"
     );
+}
+
+/// <https://dev.twitch.tv/docs/authentication/getting-tokens-oauth/#device-code-grant-flow>: the shapes are theirs, the values are
+/// made up.
+#[test]
+fn twitch_calls_the_scopes_otherwise_and_its_errors_a_message() {
+    let twitch = catalogue::builtin("twitch").unwrap().unwrap();
+    let endpoint = &twitch.endpoints.device_authorization.as_ref().unwrap().value;
+    let credentials = Credentials::new("hof5gw".into(), ClientAuth::None, None).unwrap();
+    let scopes = ["user:read:email".to_owned(), "chat:read".to_owned()];
+    assert_eq!(
+        body(request(endpoint, &credentials, &scopes, &twitch.requests)),
+        "scopes=user%3Aread%3Aemail+chat%3Aread&client_id=hof5gw"
+    );
+    assert_eq!(
+        body(token_request(endpoint, &credentials, &"ike3GM".into(), &scopes, &twitch.requests)),
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=ike3GM\
+         &scopes=user%3Aread%3Aemail+chat%3Aread&client_id=hof5gw"
+    );
+    let polled = |status, said: &str| {
+        let shape = twitch.answers.to_exchange();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let reading = read_token_answer_of(answered(status, said), now, &Redactor::default(), shape);
+        decide(reading.reply, INTERVAL)
+    };
+    let pending = polled(400, r#"{"status":400,"message":"authorization_pending"}"#);
+    assert!(matches!(pending, Poll::Again { interval: INTERVAL }), "{pending:?}");
+    let gone = polled(400, r#"{"status":400,"message":"invalid device code"}"#);
+    assert!(matches!(&gone, Poll::Failed { detail } if detail.contains("invalid device code")), "{gone:?}");
+    let granted = polled(
+        200,
+        r#"{"access_token":"rfx2us","expires_in":14124,"refresh_token":"5b93ch","scope":["chat:read","user:read:email"],"token_type":"bearer"}"#,
+    );
+    let Poll::Granted(answer) = granted else { panic!("{granted:?}") };
+    assert_eq!(answer.scope.as_deref(), Some("chat:read user:read:email"));
 }
 
 fn answered(status: u16, body: &str) -> Exchange {

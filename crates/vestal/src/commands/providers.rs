@@ -249,6 +249,7 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     for retired in &view.retired {
         output
             .line(format_args!("  {}… ended {}; use {}", retired.prefix, retired.since, retired.instead))?;
+        tell_origin(&retired.origin, output)?;
     }
     if !view.deprecations.is_empty() {
         title("Going to end")?;

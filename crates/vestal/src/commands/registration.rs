@@ -148,7 +148,7 @@ pub(crate) async fn register(
     let failed = |error: vestal_engine::Error| Failure::of(error, None, &calendar);
     let provider = vestal.engine.catalogue().get(provider).map_err(|error| failed(error.into()))?;
     let scopes = match split(scopes) {
-        scopes if scopes.is_empty() => provider.authorization.default_scopes.clone(),
+        scopes if scopes.is_empty() => provider.authorization.default_scopes().to_vec(),
         scopes => scopes,
     };
     let redirect_uri = match &options.redirect_uri {

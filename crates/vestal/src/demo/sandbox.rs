@@ -86,7 +86,7 @@ issuer = {{ kind = "is", url = "{issuer}" }}
 auth = {{ is = ["client_secret_basic", "client_secret_post"], source = "sandbox" }}
 
 [authorization]
-default_scopes = ["contact_data", "offline_access"]
+default_scopes = {{ is = ["contact_data", "offline_access"], source = "sandbox" }}
 offline_scope = {{ is = "offline_access", source = "sandbox" }}
 
 [access_token]

@@ -9,7 +9,7 @@ use super::Failure;
 pub(super) fn ended(id: &str) -> Option<Failure> {
     let providers = catalogue::ids().filter_map(|id| catalogue::builtin(id)?.ok());
     let mut ended = providers.filter_map(|provider| Some((hosted_by(&provider, id)?.clone(), provider)));
-    let (Retired { prefix, since, instead }, successor) = ended.next()?;
+    let (Retired { prefix, since, instead, .. }, successor) = ended.next()?;
     let since = since.strftime("%-d %b %Y");
     let failure = Failure::usage(format!("the provider {id:?} has ended"));
     let failure = failure.why(format!("{prefix} does not answer since {since}"));

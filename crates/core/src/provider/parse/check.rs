@@ -11,7 +11,7 @@ use crate::provider::{ApiFacts, ErrorFact, Grace, Issuer, Limit, Provider, Rotat
 use crate::site::variables;
 
 /// Lists of facts that have no `is`.
-const ALSO_FACTS: [&str; 1] = ["errors"];
+const ALSO_FACTS: [&str; 2] = ["errors", "retired"];
 
 /// Parameters of an authorization request that are Vestal's own (RFC 6749 §4.1.1, RFC 7636 §4.3).
 const OWN_PARAMETERS: [&str; 8] = [
@@ -121,18 +121,18 @@ pub(super) fn provider(
     client(provider, &mut wrong);
     lookup(provider, &mut wrong);
     lives(provider, &mut wrong);
-    for parameter in provider.authorization.parameters.keys() {
+    for parameter in provider.authorization.parameters().keys() {
         if OWN_PARAMETERS.contains(&parameter.as_str()) {
             wrong(
-                &format!("authorization.parameters.{parameter}"),
+                &format!("authorization.parameters.is.{parameter}"),
                 format!("{parameter} is said by Vestal itself: leave it out"),
             );
         }
     }
     let scopes = &provider.authorization;
     if let Some(offline) = &scopes.offline_scope
-        && !scopes.default_scopes.is_empty()
-        && !scopes.default_scopes.contains(&offline.value)
+        && !scopes.default_scopes().is_empty()
+        && !scopes.default_scopes().contains(&offline.value)
     {
         let what = format!("without {:?} among them, there is no refresh token: add it", offline.value);
         wrong("authorization.default_scopes", what);

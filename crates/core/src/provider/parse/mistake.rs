@@ -35,6 +35,7 @@ pub(super) fn clearer(message: &str) -> String {
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return match name {
             "is" => "this fact does not say what is so: add `is = …`".to_owned(),
+            "id" => NO_ID.to_owned(),
             "kind" => "an issuer is written as { kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }"
                 .to_owned(),
             _ => format!("`{name}` is missing: add `{name} = {}`", example(name)),
@@ -71,11 +72,13 @@ pub(super) fn clearer(message: &str) -> String {
     format!("{}{hint}", with_nearest_name(&message))
 }
 
+const NO_ID: &str = "`id` is missing: add `id = \"…\"`; that of a provider which comes with Vestal, such as \"slack\", lays this file \
+                     over it, and another one describes a provider of your own";
+
 fn example(name: &str) -> &'static str {
     match name {
         "url" | "prefix" => "\"https://…\"",
         "verified_on" | "since" | "on" => "\"2026-11-29\"",
-        "id" => "\"lower-case-with-hyphens\"",
         "means" => "\"permanent\", or \"client\", \"refused\", \"transient\", \"ambiguous\"",
         _ => "\"…\"",
     }

@@ -45,6 +45,12 @@ fn all_mistakes_of_a_file_are_told_at_once() {
 }
 
 #[test]
+fn of_a_file_without_an_id_nothing_else_is_missing() {
+    let said = said_of("[refresh_token]\nidle_limit = { is = \"10d\", unverified = true }\n");
+    assert!(matches!(said.as_slice(), [only] if only.starts_with("1:1: `id` is missing")), "{said:#?}");
+}
+
+#[test]
 fn a_file_is_laid_over_another_key_by_key() {
     let over = r#"
 id = "small"
@@ -52,7 +58,7 @@ name = "Our small"
 [sources]
 tried = { url = "https://ours.example/notes", verified_on = "2026-11-20" }
 [authorization]
-parameters = { prompt = "login" }
+parameters = { is = { prompt = "login" }, source = "tried" }
 [refresh_token]
 idle_limit = { is = "30d", source = "tried" }
 [[errors]]
@@ -77,7 +83,7 @@ unverified = true
             "name",
             "sources.tried.url",
             "sources.tried.verified_on",
-            "authorization.parameters.prompt",
+            "authorization.parameters",
             "refresh_token.idle_limit",
             "errors"
         ]

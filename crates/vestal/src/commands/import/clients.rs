@@ -215,7 +215,7 @@ impl<'a> Clients<'a> {
                 secret: given.secret.clone(),
                 redirect_uri: registration::our_redirect_uri(&provider.client)?,
                 scopes: match given.scopes.is_empty() {
-                    true => provider.authorization.default_scopes.clone(),
+                    true => provider.authorization.default_scopes().to_vec(),
                     false => given.scopes.clone(),
                 },
                 endpoints,

@@ -20,7 +20,7 @@ const SYNTAX: &[Kind] = &[
     (
         "\"read\", \"offline\"]",
         "\"read\" \"offline\"]",
-        &["24:26: missing comma between array elements, expected `,`"],
+        &["24:33: missing comma between array elements, expected `,`"],
     ),
     ("is = 10", "is = 1_", &["30:23: `_` may only go between digits, expected nothing"]),
 ];

@@ -10,7 +10,7 @@ pub(super) const MEANINGS: &[Kind] = &[
             "28:15: invalid value: string \"0s\", expected \"none\", or a length of time such as \"24h\", \"30min\" or \"180d\"",
         ],
     ),
-    ("prompt = \"consent\"", "state = \"x\"", &["23:16: state is said by Vestal itself: leave it out"]),
+    ("prompt = \"consent\"", "state = \"x\"", &["23:23: state is said by Vestal itself: leave it out"]),
     (
         "\"small\"",
         "\"Small Co\"",
@@ -52,7 +52,19 @@ pub(super) const MEANINGS: &[Kind] = &[
     (
         "[[notes]]\nis = \"It is small.\"\nsource = \"page\"",
         "[[notes]]\nis = \"It is small.\"",
-        &["77:1: notes names no source: add `source = \"…\"`, or mark it `unverified = true`"],
+        &["78:1: notes names no source: add `source = \"…\"`, or mark it `unverified = true`"],
+    ),
+    (
+        "small.example/token\"\nsource = \"page\"",
+        "small.example/token\"",
+        &["65:1: retired names no source: add `source = \"…\"`, or mark it `unverified = true`"],
+    ),
+    (
+        "\"offline\"], source = \"page\" }",
+        "\"offline\"] }",
+        &[
+            "24:1: authorization.default_scopes names no source: add `source = \"…\"`, or mark it `unverified = true`",
+        ],
     ),
     (
         "wait = \"1s\"\nsource = \"page\"",
@@ -181,6 +193,6 @@ pub(super) const MEANINGS: &[Kind] = &[
     (
         "https://small.example/v1/",
         "/v1/",
-        &["70:1: `prefix` is no beginning of a URL, such as \"https://old.example.com/oauth/\""],
+        &["71:1: `prefix` is no beginning of a URL, such as \"https://old.example.com/oauth/\""],
     ),
 ];

@@ -41,7 +41,13 @@ pub(super) const SHAPES: &[Kind] = &[
         &["38:1: `instead` is missing: add `instead = \"…\"`", "41:1: unknown field `do`, expected one of …"],
     ),
     // Missing.
-    ("id = \"small\"\n", "", &["1:1: `id` is missing: add `id = \"lower-case-with-hyphens\"`"]),
+    (
+        "id = \"small\"\n",
+        "",
+        &[
+            "1:1: `id` is missing: add `id = \"…\"`; that of a provider which comes with Vestal, such as \"slack\", lays this file over it, and another one describes a provider of your own",
+        ],
+    ),
     ("name = \"Small\"\n", "", &["1:1: `name` is missing: add `name = \"…\"`"]),
     ("register = \"Ask them.\"\n", "", &["1:1: `register` is missing: add `register = \"…\"`"]),
     ("is = \"24h\", ", "", &["28:8: this fact does not say what is so: add `is = …`"]),
@@ -55,7 +61,7 @@ pub(super) const SHAPES: &[Kind] = &[
         ],
     ),
     ("since = \"2022-03-31\"\n", "", &["65:1: `since` is missing: add `since = \"2026-11-29\"`"]),
-    ("on = \"2027-02-16\"\n", "", &["70:1: `on` is missing: add `on = \"2026-11-29\"`"]),
+    ("on = \"2027-02-16\"\n", "", &["71:1: `on` is missing: add `on = \"2026-11-29\"`"]),
     ("when = \"the application is in testing\"\n", "", &["38:1: `when` is missing: add `when = \"…\"`"]),
     (
         ", verified_on = \"2026-11-15\"",
@@ -117,9 +123,16 @@ pub(super) const SHAPES: &[Kind] = &[
         ],
     ),
     (
-        "parameters = { prompt = \"consent\" }",
-        "parameters = { prompt = true }",
-        &["23:25: invalid type: boolean `true`, expected a string"],
+        "default_scopes = { is = [\"read\", \"offline\"], source = \"page\" }",
+        "default_scopes = [\"read\", \"offline\"]",
+        &[
+            "24:18: invalid type: sequence, expected a fact: { is = …, source = \"…\" }, or { is = …, unverified = true }",
+        ],
+    ),
+    (
+        "parameters = { is = { prompt = \"consent\" }",
+        "parameters = { is = { prompt = true }",
+        &["23:32: invalid type: boolean `true`, expected a string"],
     ),
     (
         "[[errors]]\ncode = \"gone\"",
