@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use vestal_api::Trouble;
+use vestal_api::{DoctorView, Trouble};
 
 use super::Mend::{AsTold, By};
 use super::{Ward, find, mode};
 use crate::errors::sql;
+use crate::harness::Home;
 
 pub(super) const KINDS: &[Trouble] = &[
     Trouble::BadAuthorities,
@@ -45,6 +46,14 @@ fn a_command_that_gives_the_key_is_run_once_and_nothing_is_claimed() {
     assert_eq!(fs::read_to_string(&count).unwrap(), "once\n".repeat(2));
     ward.doctor("");
     assert_eq!(ward.home.store_bytes(), bytes);
+}
+
+#[test]
+fn where_nothing_is_set_up_nothing_is_wrong() {
+    let home = Home::new();
+    let view: DoctorView = home.vestal(&["doctor", "--json"]).ok().json();
+    assert!(find(&view, Trouble::NotConfigured).unwrap().found.contains("nothing yet"), "{view:#?}");
+    assert_eq!(view.findings.iter().filter(|it| it.trouble.is_some()).count(), 1, "{view:#?}");
 }
 
 #[test]

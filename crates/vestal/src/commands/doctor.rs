@@ -73,6 +73,14 @@ async fn examine(context: &Context) -> Vec<Finding> {
             return findings;
         }
     };
+    if config.is_blank() {
+        let found = format!(
+            "there is nothing yet: no configuration at {}, no master key, no store",
+            config.path.display()
+        );
+        findings.push(warn(Trouble::NotConfigured, found, "vestal connect NAME --provider P"));
+        return findings;
+    }
     let (told, ring) = setup::look(&config, &context.environment);
     findings.extend(told);
     findings.extend(place::look(&config.store, &SystemClock));
