@@ -6,6 +6,7 @@ use serde_json::json;
 use url::Url;
 use vestal_api::{ConnectionView, StatusView};
 
+use crate::errors::sql;
 use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page};
 
 /// Lays something over what is known of the sandbox's provider.
@@ -139,4 +140,38 @@ fn what_is_counted_is_exact_or_said_to_be_in_part() {
     assert!(told.stderr.contains("at least 500 grants end soon"), "{told}");
     let told = home.vestal(&["doctor"]).ok();
     assert!(told.stdout.contains(&format!(" {MANY} grants end soon")), "{told}");
+}
+
+/// A month later, which the store is told.
+#[test]
+fn a_connection_that_nobody_consented_to_is_told_as_that_and_removed_by_the_daemon() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let mut asking = home.start(&["connect", "other", "--no-browser", "--client", "custom"]);
+    home.asked_to_open(&mut asking);
+    drop(asking);
+    let ago = 31 * 24 * 3600 * 1000_i64;
+    let of_other = "FROM connections WHERE name = 'other'";
+    let until = "json_set(what, '$.until', '2001-01-01T00:00:00Z')";
+    for earlier in [
+        format!("UPDATE connections SET created_at = created_at - {ago} WHERE name = 'other'"),
+        format!(
+            "UPDATE events SET at = at - {ago}, what = {until} WHERE seq = (SELECT last_event {of_other})"
+        ),
+    ] {
+        sql(&home, &earlier);
+    }
+    let told = home.vestal(&["status", "other"]).ok();
+    assert!(told.stdout.contains("nobody consented, and nobody is asked any more"), "{told}");
+    let told = home.vestal(&["list"]).ok();
+    assert!(told.stdout.contains("nobody consented"), "{told}");
+
+    let mut daemon = home.start(&["serve"]);
+    daemon.hear("it to be removed", |said| {
+        said.contains("removed a connection that nobody consented to").then_some(())
+    });
+    daemon.stop().ok();
+    let left: Vec<ConnectionView> = home.vestal(&["list", "--json"]).ok().json();
+    assert_eq!(left.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["shop"]);
 }
