@@ -104,7 +104,7 @@ macro_rules! with_plain_methods {
                 refresh_tokens(after: Option<ConnectionId>, limit: u32) -> Vec<Holder>;
                 holders_of(token: &Fingerprint, limit: u32) -> Vec<ConnectionName>;
                 shared_tokens(limit: u32) -> Vec<Fingerprint>;
-                living_tokens(client: ClientId) -> LivingTokens;
+                living_tokens(client: ClientId, limit: u32) -> LivingTokens;
                 connections(filter: &Filter, after: Option<&ConnectionName>, limit: u32) -> Page;
                 sample(client: ClientId, limit: u32) -> Vec<ConnectionId>;
                 count_states(client: Option<ClientId>) -> Vec<(String, u64)>;

@@ -105,9 +105,9 @@ pub trait Store: Send + Sync + 'static {
     /// Refresh tokens that several connections hold whose grants began with them, at most `limit`.
     async fn shared_tokens(&self, limit: u32) -> Result<Vec<Fingerprint>, StoreError>;
 
-    /// How many refresh tokens a client's connections hold that are not known to be dead. A walk through all of them, of some
-    /// microseconds for each: for those alone who need it exactly.
-    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError>;
+    /// How many refresh tokens a client's connections hold that are not known to be dead, as far as it takes to find `limit` of
+    /// them: a walk of some microseconds for each.
+    async fn living_tokens(&self, client: ClientId, limit: u32) -> Result<LivingTokens, StoreError>;
 
     /// Connections by name, those after `after`, at most `limit`. One that is damaged keeps none of the others from being
     /// read.

@@ -26,6 +26,9 @@ const DEAD_LOOKED_AT: u32 = 100;
 /// As many of those that die first are looked at, whichever client they are of.
 const FIRST_TO_DIE: u32 = 100;
 
+/// As many living refresh tokens of a client's are counted where it has to be quick.
+const LIVING_COUNTED: u32 = 20_000;
+
 /// As many refresh tokens are told of that are shared, at a glance.
 const SHARED_TOLD: u32 = 3;
 
@@ -69,21 +72,33 @@ pub(crate) struct Seen {
 /// What a person should know of a client, at a glance at its connections.
 pub(crate) async fn of_client(vestal: &Vestal, client: &Client) -> Result<Vec<Told>, Failure> {
     let seen = glance(vestal, client, &mut None).await?;
-    told(vestal, client, seen).await
+    told(vestal, client, seen, LIVING_COUNTED).await
 }
 
-/// What a person should know of a client, of whose connections this was seen.
-pub(crate) async fn told(vestal: &Vestal, client: &Client, seen: Seen) -> Result<Vec<Told>, Failure> {
+/// What a person should know of a client, of whose connections this was seen, and of whose living refresh tokens so many are
+/// counted.
+pub(crate) async fn told(
+    vestal: &Vestal,
+    client: &Client,
+    seen: Seen,
+    counted: u32,
+) -> Result<Vec<Told>, Failure> {
     // What is said of a provider that nobody knows is said elsewhere.
     let Ok(provider) = vestal.engine.catalogue().get(&client.provider) else { return Ok(Vec::new()) };
     let living = match counts_living(&provider) {
-        true => vestal.engine.store().living_tokens(client.id).await?,
+        true => vestal.engine.store().living_tokens(client.id, counted).await?,
         false => LivingTokens::default(),
     };
     let fit = vestal.engine.fit_of(client).await.map_err(Failure::failed)?;
     let known = Known { client, connections: &seen.connections, living, fit, now: vestal.engine.now() };
     let calendar = Calendar::local(known.now);
-    let told = |warning| in_words(warning, &provider, client, seen.in_part, &calendar);
+    let told = |warning: &Warning| {
+        let in_part = match warning {
+            Warning::Cap { .. } => living.all >= u64::from(counted),
+            _ => seen.in_part,
+        };
+        in_words(warning, &provider, client, in_part, &calendar)
+    };
     Ok(warnings(&provider, &known).iter().map(told).collect())
 }
 
@@ -94,7 +109,9 @@ pub(crate) async fn of_all(vestal: &Vestal) -> Result<AtAGlance, Failure> {
     let (mut first_to_die, mut all) = (None, Vec::new());
     for client in clients.iter().take(CLIENTS_LOOKED_AT) {
         let seen = glance(vestal, client, &mut first_to_die).await?;
-        all.extend(told(vestal, client, seen).await?.into_iter().map(|it| (client.name.clone(), it)));
+        all.extend(
+            told(vestal, client, seen, LIVING_COUNTED).await?.into_iter().map(|it| (client.name.clone(), it)),
+        );
     }
     all.extend(shared_by_any(vestal, &clients).await?);
     Ok(AtAGlance { told: all, not_looked_at: clients.len().saturating_sub(CLIENTS_LOOKED_AT) })
@@ -267,7 +284,9 @@ fn in_words(
                 (_, false) => ", which may be one account's",
             };
             (
-                format!("{connections} connections{whose}; a further consent may silently end an older one"),
+                format!(
+                    "{at_least}{connections} connections{whose}; a further consent may silently end an older one"
+                ),
                 format!(
                     "{name} keeps {} live refresh tokens for each {}{unverified}",
                     cap.tokens,

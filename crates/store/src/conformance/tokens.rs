@@ -89,8 +89,9 @@ pub async fn living_refresh_tokens_are_counted_by_account(store: Arc<dyn Subject
         assert_eq!(store.add_connection(other, &[]).await.unwrap(), Add::Done);
     }
     let living = LivingTokens { all: 6, of_nobody_known: 3, of_one_account: 2 };
-    assert_eq!(store.living_tokens(client_id(1)).await.unwrap(), living);
-    assert_eq!(store.living_tokens(client_id(2)).await.unwrap(), LivingTokens::default());
+    assert_eq!(store.living_tokens(client_id(1), 7).await.unwrap(), living);
+    assert_eq!(store.living_tokens(client_id(1), 2).await.unwrap().all, 2, "so many are enough");
+    assert_eq!(store.living_tokens(client_id(2), 7).await.unwrap(), LivingTokens::default());
 }
 
 fn pending(n: u128) -> Connection {

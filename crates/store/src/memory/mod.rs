@@ -163,8 +163,8 @@ impl Store for MemoryStore {
         Ok(self.tables()?.shared_tokens(limit))
     }
 
-    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError> {
-        Ok(self.tables()?.living_tokens(client))
+    async fn living_tokens(&self, client: ClientId, limit: u32) -> Result<LivingTokens, StoreError> {
+        Ok(self.tables()?.living_tokens(client, limit))
     }
 
     async fn connections(

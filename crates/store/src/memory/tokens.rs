@@ -29,13 +29,14 @@ impl Tables {
         shared
     }
 
-    pub(super) fn living_tokens(&self, client: ClientId) -> LivingTokens {
+    pub(super) fn living_tokens(&self, client: ClientId, limit: u32) -> LivingTokens {
         let mut living: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-        for connection in self.connections.values().map(|row| &row.connection) {
+        let lives = |connection: &&Connection| {
             let is_dead = matches!(connection.state, State::NeedsReauth { .. } | State::Disconnecting);
-            if connection.client != client || is_dead || held(connection).is_none() {
-                continue;
-            }
+            connection.client == client && !is_dead && held(connection).is_some()
+        };
+        let all = self.connections.values().map(|row| &row.connection).filter(lives);
+        for connection in all.take(limit as usize) {
             let account = connection.grant.as_ref().and_then(|grant| grant.about.account.as_ref());
             *living.entry(account.map(|account| account.hash.as_str())).or_default() += 1;
         }

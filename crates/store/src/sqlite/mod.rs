@@ -196,8 +196,8 @@ impl Store for SqliteStore {
         self.readers.walk(move |db| tokens::shared_tokens(db, limit)).await
     }
 
-    async fn living_tokens(&self, client: ClientId) -> Result<LivingTokens, StoreError> {
-        self.readers.walk(move |db| tokens::living_tokens(db, client)).await
+    async fn living_tokens(&self, client: ClientId, limit: u32) -> Result<LivingTokens, StoreError> {
+        self.readers.walk(move |db| tokens::living_tokens(db, client, limit)).await
     }
 
     async fn connections(

@@ -40,17 +40,19 @@ pub(super) fn shared_tokens(db: &Db, limit: u32) -> Result<Vec<Fingerprint>, Fai
     query(SHARED_TOKENS).bind(limit).all(db, rows::shared_token)
 }
 
-pub(super) fn living_tokens(db: &Db, client: ClientId) -> Result<LivingTokens, Failure> {
+pub(super) fn living_tokens(db: &Db, client: ClientId, limit: u32) -> Result<LivingTokens, Failure> {
     let living = query(
         "WITH living (account, tokens) AS (
-             SELECT json_extract(about, '$.account.hash') AS account, count(*) FROM connections
-             WHERE client = ? AND refresh_token IS NOT NULL AND state NOT IN ('needs_reauth', 'disconnecting')
-             GROUP BY account
+             SELECT json_extract(about, '$.account.hash') AS account, count(*) FROM (
+                 SELECT about FROM connections
+                 WHERE client = ? AND refresh_token IS NOT NULL AND state NOT IN ('needs_reauth', 'disconnecting')
+                 LIMIT ?
+             ) GROUP BY account
          )
          SELECT coalesce(sum(tokens), 0) AS tokens,
              coalesce(sum(tokens) FILTER (WHERE account IS NULL), 0) AS of_nobody_known,
              coalesce(max(tokens) FILTER (WHERE account IS NOT NULL), 0) AS of_one_account
          FROM living",
     );
-    Ok(living.bind(client.as_uuid()).optional(db, rows::living_tokens)?.unwrap_or_default())
+    Ok(living.bind(client.as_uuid()).bind(limit).optional(db, rows::living_tokens)?.unwrap_or_default())
 }

@@ -104,7 +104,7 @@ pub(super) async fn look(vestal: &Vestal) -> (Fleet, Vec<Finding>) {
 }
 
 async fn of_client(vestal: &Vestal, client: &Client, seen: Seen) -> Result<Vec<Finding>, Failure> {
-    let told = warnings::told(vestal, client, seen).await?.into_iter();
+    let told = warnings::told(vestal, client, seen, u32::MAX).await?.into_iter();
     let told = told.map(|told| {
         let found = format!("{}: {}: {}", client.name, told.what, told.why);
         match told.trouble {
