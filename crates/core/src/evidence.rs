@@ -96,7 +96,9 @@ impl Evidence {
         }
         note(&mut after.access_token_life, said_life, now, differs);
         let idle = match tokens.refresh_token.as_ref().and_then(|token| token.end) {
-            Some(RefreshEnd::Idle(end)) => Duration::try_from(end.duration_since(tokens.issued_at)).ok(),
+            Some(RefreshEnd::Idle(end) | RefreshEnd::IdleWithin { idle: end, .. }) => {
+                Duration::try_from(end.duration_since(tokens.issued_at)).ok()
+            }
             _ => None,
         };
         note(&mut after.idle_limit, idle, now, differs);

@@ -152,8 +152,9 @@ impl Connection {
             let moved = |end: Timestamp| end.checked_add(passed).unwrap();
             tokens.issued_at = now;
             tokens.expires_at = tokens.expires_at.map(moved);
-            if let Some(RefreshEnd::Idle(end) | RefreshEnd::Said(end)) =
-                tokens.refresh_token.as_mut().and_then(|token| token.end.as_mut())
+            if let Some(
+                RefreshEnd::Idle(end) | RefreshEnd::Said(end) | RefreshEnd::IdleWithin { idle: end, .. },
+            ) = tokens.refresh_token.as_mut().and_then(|token| token.end.as_mut())
             {
                 *end = moved(*end);
             }

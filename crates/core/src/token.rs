@@ -50,6 +50,13 @@ impl fmt::Debug for TokenAnswer {
 pub enum SaidLife {
     /// This long, from the start of the request.
     For(Duration),
+    /// It dies of disuse after the one, and whatever is done after the other (Intuit).
+    Within {
+        /// How long it may lie unused.
+        idle: Duration,
+        /// How long it lives yet.
+        whole: Duration,
+    },
     /// 0: it does not end.
     Endless,
 }
@@ -66,6 +73,13 @@ pub enum RefreshEnd {
     Idle(Timestamp),
     /// It stayed where it was when the token was refreshed: no refresh will move it.
     Absolute(Timestamp),
+    /// Answers said both: it dies of disuse at the one time, and whatever is done at the other.
+    IdleWithin {
+        /// Unless it is refreshed before.
+        idle: Timestamp,
+        /// No refresh will move it.
+        whole: Timestamp,
+    },
 }
 
 impl RefreshEnd {
@@ -84,13 +98,17 @@ impl RefreshEnd {
         const TELLING_MS: i64 = 4_000;
         let end = match said {
             Some(SaidLife::For(life)) => saturating_add(at, life),
+            Some(SaidLife::Within { idle, whole }) => {
+                let (idle, whole) = (saturating_add(at, idle), saturating_add(at, whole));
+                return Some(Self::IdleWithin { idle, whole });
+            }
             Some(SaidLife::Endless) => return Some(Self::Endless),
             None => {
+                let moved = |end: Timestamp| end.checked_add(at.duration_since(before)).unwrap_or(end);
                 return match known? {
                     // Using the token moved its end; the answer need not say so each time.
-                    Self::Idle(end) => {
-                        Some(Self::Idle(end.checked_add(at.duration_since(before)).unwrap_or(end)))
-                    }
+                    Self::Idle(end) => Some(Self::Idle(moved(end))),
+                    Self::IdleWithin { idle, whole } => Some(Self::IdleWithin { idle: moved(idle), whole }),
                     Self::Said(_) if rotated => None,
                     // Nothing says that using it moved the end that was said of this very token.
                     Self::Said(end) => Some(Self::Absolute(end)),
@@ -98,6 +116,9 @@ impl RefreshEnd {
                 };
             }
         };
+        if let Some(Self::IdleWithin { whole, .. }) = known {
+            return Some(Self::IdleWithin { idle: end, whole });
+        }
         let Some((known, known_end)) = known.and_then(|known| Some((known, known.at()?))) else {
             return Some(Self::Said(end));
         };
@@ -117,6 +138,7 @@ impl RefreshEnd {
         match self {
             Self::Endless => None,
             Self::Said(at) | Self::Idle(at) | Self::Absolute(at) => Some(at),
+            Self::IdleWithin { idle, whole } => Some(idle.min(whole)),
         }
     }
 
@@ -126,6 +148,7 @@ impl RefreshEnd {
             Self::Said(_) => Self::Said(end),
             Self::Idle(_) => Self::Idle(end),
             Self::Absolute(_) => Self::Absolute(end),
+            Self::IdleWithin { whole, .. } => Self::IdleWithin { idle: end, whole },
         }
     }
 }
@@ -357,6 +380,23 @@ mod tests {
         assert_eq!(silent(RefreshEnd::Idle(at(1000)), true), Some(RefreshEnd::Idle(at(1100))));
         assert_eq!(silent(RefreshEnd::Absolute(at(1000)), true), Some(RefreshEnd::Absolute(at(1000))));
         assert_eq!(silent(RefreshEnd::Endless, true), Some(RefreshEnd::Endless));
+    }
+
+    #[test]
+    fn an_end_that_is_said_beside_the_idle_one_stays_when_that_moves() {
+        let within = |idle: u64, whole: u64| {
+            Some(SaidLife::Within { idle: Duration::from_secs(idle), whole: Duration::from_secs(whole) })
+        };
+        let ends = |idle, whole| Some(RefreshEnd::IdleWithin { idle: at(idle), whole: at(whole) });
+        let observe = RefreshEnd::observe;
+        let first = observe(None, at(0), within(1000, 5000), at(0), false);
+        assert_eq!(first, ends(1000, 5000));
+        assert_eq!(observe(first, at(0), within(1000, 4900), at(100), true), ends(1100, 5000));
+        assert_eq!(observe(first, at(0), said(1000), at(100), true), ends(1100, 5000), "it was said once");
+        assert_eq!(observe(first, at(0), None, at(100), true), ends(1100, 5000));
+        assert_eq!(first.and_then(RefreshEnd::at), Some(at(1000)));
+        let json = serde_json::to_string(&first).unwrap();
+        assert_eq!(serde_json::from_str::<Option<RefreshEnd>>(&json).unwrap(), first);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 use vestal_core::provider::{Encoding, HeaderCredentials, RequestFacts};
@@ -109,6 +109,11 @@ fn json_object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> serde_js
 /// What every request of a client says, whatever it asks for.
 pub(crate) fn introduce(request: &mut Request<Bytes>, credentials: &Credentials, requests: &RequestFacts) {
     let headers = request.headers_mut();
+    for (name, value) in requests.headers() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+            headers.entry(name).or_insert(value);
+        }
+    }
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let user_agent = requests.user_agent(credentials.client_id());
     if let Some(user_agent) = user_agent.and_then(|text| HeaderValue::from_str(&text).ok()) {

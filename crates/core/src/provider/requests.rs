@@ -19,6 +19,8 @@ pub struct RequestFacts {
     pub credentials: Option<Fact<HeaderCredentials>>,
     /// The `User-Agent` of token requests, where not any will do. `{client_id}` in it stands for the client's identifier.
     pub user_agent: Option<Fact<String>>,
+    /// Header fields to add to every request of a client.
+    pub headers: Option<Fact<BTreeMap<String, String>>>,
     /// Parameters to add to the request for the tokens of a code.
     pub exchange_parameters: Option<Fact<BTreeMap<String, String>>>,
     /// Parameters to add to the request for a refresh.
@@ -83,6 +85,11 @@ impl RequestFacts {
     /// The `User-Agent` of the token requests of this client, where not any will do.
     pub fn user_agent(&self, client_id: &str) -> Option<String> {
         self.user_agent.as_ref().map(|fact| fact.value.replace("{client_id}", client_id))
+    }
+
+    /// Header fields to add to every request of a client.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        pairs(self.headers.as_ref())
     }
 
     /// Parameters to add to the request for the tokens of a code.

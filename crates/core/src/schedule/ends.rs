@@ -70,7 +70,9 @@ pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<Id
     let said = match refresh_token.end {
         Some(RefreshEnd::Endless) => return None,
         // Said once, an end is taken for an idle limit: a refresh too many does no harm.
-        Some(RefreshEnd::Idle(at) | RefreshEnd::Said(at)) => length(grant.tokens.issued_at, at),
+        Some(RefreshEnd::Idle(at) | RefreshEnd::Said(at) | RefreshEnd::IdleWithin { idle: at, .. }) => {
+            length(grant.tokens.issued_at, at)
+        }
         Some(RefreshEnd::Absolute(_)) | None => None,
     };
     let (limit, basis) = match (said, provider.idle_limit()) {
@@ -81,7 +83,9 @@ pub fn idle_end(grant: &Grant, provider: &Provider, now: Timestamp) -> Option<Id
     };
     // What lives shortly altogether cannot lie unused for longer.
     let whole = match refresh_token.end {
-        Some(RefreshEnd::Absolute(at)) => length(grant.consented_at, at),
+        Some(RefreshEnd::Absolute(at) | RefreshEnd::IdleWithin { whole: at, .. }) => {
+            length(grant.consented_at, at)
+        }
         _ => None,
     };
     let (limit, basis) =
@@ -117,7 +121,9 @@ pub fn absolute_end(grant: &Grant, provider: &Provider) -> Option<AbsoluteEnd> {
     let refresh_token = grant.tokens.refresh_token.as_ref()?;
     let from = grant.consented_at;
     match refresh_token.end {
-        Some(RefreshEnd::Absolute(at)) => Some(AbsoluteEnd { at, from, basis: Basis::Answer }),
+        Some(RefreshEnd::Absolute(at) | RefreshEnd::IdleWithin { whole: at, .. }) => {
+            Some(AbsoluteEnd { at, from, basis: Basis::Answer })
+        }
         Some(RefreshEnd::Endless) => None,
         Some(RefreshEnd::Said(_) | RefreshEnd::Idle(_)) | None => {
             let life = provider.absolute_life()?;

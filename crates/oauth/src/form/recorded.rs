@@ -83,6 +83,14 @@ fn gitlab_wants_the_redirect_uri_repeated() {
     assert!(!String::from_utf8_lossy(refresh_of("github", true).body()).contains("redirect_uri"));
 }
 
+/// github.com/intuit/oauth-jsclient/pull/211: the field comes only where this header asks for it.
+#[test]
+fn intuit_is_asked_when_a_grant_ends() {
+    for request in [exchange_of("quickbooks"), refresh_of("quickbooks", true)] {
+        assert_eq!(header(&request, "x-include-refresh-token-hard-expires-in"), "true");
+    }
+}
+
 /// developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens: --header 'Content-Type: application/json' --data '{…}'.
 #[test]
 fn atlassian_is_asked_in_json() {

@@ -32,6 +32,11 @@ pub(super) fn refresh_token(fields: &mut Map<String, Value>, reference: Referenc
     let seconds = ["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"]
         .into_iter()
         .find_map(|name| take_seconds(fields, name));
+    // Intuit says when it ends whatever is done, where it is asked to.
+    let whole = take_seconds(fields, "x_refresh_token_hard_expires_in").and_then(life);
+    if let (Some(idle), Some(whole)) = (seconds.and_then(life), whole) {
+        return Some(SaidLife::Within { idle, whole });
+    }
     match seconds {
         Some(0.0) => Some(SaidLife::Endless),
         Some(seconds) => life(seconds).map(SaidLife::For),

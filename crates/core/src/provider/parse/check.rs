@@ -215,6 +215,11 @@ fn client(provider: &Provider, wrong: &mut impl FnMut(&str, String)) {
     if provider.requests.scope_separator.as_ref().is_some_and(|fact| fact.value.is_empty()) {
         wrong("requests.scope_separator", "scopes without anything between them cannot be told apart".into());
     }
+    for (name, value) in provider.requests.headers() {
+        if let Some(what) = ApiFacts::mistake(&format!("{name}: {value}"), &[]) {
+            wrong("requests.headers", what.to_owned());
+        }
+    }
     if let Some(hosts) = &provider.api.hosts {
         for host in &hosts.value {
             let plain = host.replace(['{', '}'], "");

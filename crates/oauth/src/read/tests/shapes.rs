@@ -116,6 +116,19 @@ fn hubspot_writes_camel_case_or_not() {
     assert_eq!(classify(&reading.reply, &provider("hubspot")), Class::Permanent);
 }
 
+/// github.com/intuit/oauth-jsclient/pull/211, "Expected platform response".
+#[test]
+fn intuit_says_two_ends() {
+    let body = r#"{"access_token":"eyJ.at","token_type":"bearer","expires_in":3600,"refresh_token":"RT1-39-H3-7",
+        "x_refresh_token_expires_in":8726400,"x_refresh_token_hard_expires_in":156032154}"#;
+    let tokens = exchanged("quickbooks", body);
+    let (idle, whole) = (Duration::from_secs(8_726_400), Duration::from_secs(156_032_154));
+    assert_eq!(tokens.refresh_expires_in, Some(SaidLife::Within { idle, whole }));
+    assert!(tokens.extra.is_empty());
+    let without = r#"{"access_token":"eyJ.at","expires_in":3600,"refresh_token":"r","x_refresh_token_expires_in":8726400}"#;
+    assert_eq!(exchanged("quickbooks", without).refresh_expires_in, Some(SaidLife::For(idle)));
+}
+
 /// developer.squareup.com/reference/square/objects/ObtainTokenResponse; the second is of its flow for public clients.
 #[test]
 fn square_says_until_when() {
