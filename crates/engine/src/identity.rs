@@ -12,6 +12,7 @@ use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::site::{Site, filled_wholly};
 use vestal_core::token::{AccountHash, TokenAnswer};
 use vestal_oauth::account;
+use vestal_oauth::api::at;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
@@ -192,7 +193,7 @@ impl Inner {
             Identity::IdToken => return self.by_id_token(id_token?.expose_secret(), &provider.id),
             Identity::Redirect(name) => redirect.get(name).cloned(),
             Identity::Site(name) => site.get(name).cloned(),
-            Identity::Token(path) => account::at(extra, path),
+            Identity::Token(path) => at(extra, path),
             Identity::Get { .. } => None,
         };
         said.map(|said| self.account_hash(&provider.id, identity, &said))

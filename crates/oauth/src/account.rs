@@ -4,15 +4,12 @@ use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue, Request};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
 use url::Url;
 use vestal_core::provider::{ApiFacts, RequestFacts};
 
+use crate::api::{at, json};
 use crate::form::{UnsendableUrl, get};
-use crate::http::{BodyEnd, Exchange};
-
-/// The longest text that is taken for an account.
-const LONGEST: usize = 1024;
+use crate::http::Exchange;
 
 /// The request: with a bearer token (RFC 6750 §2.1), unless the API takes it otherwise.
 ///
@@ -53,30 +50,9 @@ pub fn request(
 /// # Errors
 /// Where it names none.
 pub fn read(exchange: Exchange, path: &[String]) -> Result<String, String> {
-    let answer = match exchange {
-        Exchange::NotSent { detail } | Exchange::ClientUnfit { detail } | Exchange::NoAnswer { detail } => {
-            return Err(detail);
-        }
-        Exchange::Answered(answer) => answer,
-    };
-    if answer.status != 200 || answer.end != BodyEnd::Complete {
-        return Err(format!("it answered {}", answer.status));
-    }
-    let fields: Map<String, Value> =
-        serde_json::from_slice(&answer.body).map_err(|_| "its answer is no JSON object".to_owned())?;
-    at(&fields, path).ok_or_else(|| format!("its answer has no {}", path.join(".")))
-}
-
-/// The text or the whole number at a path, if there is one that can tell accounts apart.
-pub fn at(fields: &Map<String, Value>, path: &[String]) -> Option<String> {
-    let (first, rest) = path.split_first()?;
-    let found = rest.iter().try_fold(fields.get(first)?, |value, name| value.get(name))?;
-    let text = match found {
-        Value::String(text) => text.clone(),
-        Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
-        _ => return None,
-    };
-    (!text.trim().is_empty() && text.len() <= LONGEST).then_some(text)
+    let answer = json(exchange)?;
+    let fields = answer.as_object().ok_or("its answer is no JSON object")?;
+    at(fields, path).ok_or_else(|| format!("its answer has no {}", path.join(".")))
 }
 
 #[cfg(test)]
@@ -84,7 +60,7 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::http::Answer;
+    use crate::http::{Answer, BodyEnd};
 
     fn answered(status: u16, body: &'static str) -> Result<String, String> {
         let body = Bytes::from_static(body.as_bytes());

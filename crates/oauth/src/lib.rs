@@ -10,6 +10,7 @@
 //! the wire, because a refresh token that rotates may be sent once only.
 
 pub mod account;
+pub mod api;
 pub mod authorization_code;
 pub mod callback;
 pub mod certificate;

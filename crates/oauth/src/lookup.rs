@@ -8,9 +8,9 @@ use url::Url;
 use vestal_core::provider::Lookup;
 use vestal_core::token::Found;
 
-use crate::account::at;
+use crate::api::{at, json};
 use crate::form::{UnsendableUrl, authorize, get};
-use crate::http::{BodyEnd, Exchange};
+use crate::http::Exchange;
 
 /// The request: `url` is what is asked for, with what stands for its variables.
 ///
@@ -31,17 +31,7 @@ pub fn request(
 /// # Errors
 /// Where anything is missing that is to be kept.
 pub fn read(exchange: Exchange, lookup: &Lookup) -> Result<Found, String> {
-    let answer = match exchange {
-        Exchange::NotSent { detail } | Exchange::ClientUnfit { detail } | Exchange::NoAnswer { detail } => {
-            return Err(detail);
-        }
-        Exchange::Answered(answer) => answer,
-    };
-    if answer.status != 200 || answer.end != BodyEnd::Complete {
-        return Err(format!("it answered {}", answer.status));
-    }
-    let whole: Value =
-        serde_json::from_slice(&answer.body).map_err(|_| "its answer is no JSON".to_owned())?;
+    let whole = json(exchange)?;
     let (entry, among) = entry(&whole, lookup)?;
     let mut found = Found { among, ..Found::default() };
     for (name, path) in &lookup.take {
@@ -79,7 +69,7 @@ mod tests {
     use vestal_core::provider::catalogue;
 
     use super::*;
-    use crate::http::Answer;
+    use crate::http::{Answer, BodyEnd};
 
     fn lookup(provider: &str) -> Lookup {
         catalogue::builtin(provider).unwrap().unwrap().api.lookup.unwrap().value
