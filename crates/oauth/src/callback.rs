@@ -7,7 +7,8 @@ use url::form_urlencoded;
 use vestal_core::client::Endpoints;
 use vestal_core::secret::redact;
 
-use crate::words::{TENANT, shown};
+use crate::issuer::is_or_stands_for;
+use crate::words::shown;
 
 /// The longest value of a parameter that is kept.
 const PARAMETER_MAX_BYTES: usize = 1024;
@@ -163,15 +164,6 @@ impl Callback {
             Outcome::Error { code, detail } => Err(CallbackError::Refused { code, detail }),
         }
     }
-}
-
-/// Whether this is the issuer. Microsoft's for several tenants has a place for the one that answers.
-fn is_or_stands_for(expected: &str, found: &str) -> bool {
-    expected == found
-        || expected.split_once(TENANT).is_some_and(|(before, after)| {
-            let tenant = found.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-            tenant.is_some_and(|tenant| !tenant.is_empty() && !tenant.contains('/'))
-        })
 }
 
 /// The only parameter of that name, if there is one.

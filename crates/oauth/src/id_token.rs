@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use crate::issuer::TENANT;
 use crate::jwks::Jwks;
 use crate::jwt::{self, Algorithm};
-use crate::words::{TENANT, shown};
+use crate::words::shown;
 
 /// How far a provider's clock may be from ours.
 const SKEW_S: i64 = 300;

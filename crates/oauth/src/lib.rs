@@ -28,6 +28,7 @@ pub mod exchange;
 pub mod http;
 pub mod id_token;
 pub mod introspection;
+pub mod issuer;
 pub mod jwks;
 pub mod jwt;
 pub mod jwt_bearer;

@@ -3,9 +3,6 @@
 /// The longest text that is shown, in characters: as long as a host name may be (RFC 1035 §2.3.4).
 const SHOWN_MAX_CHARS: usize = 255;
 
-/// What stands for the tenant in the issuer that Microsoft's metadata names for all of them.
-pub(crate) const TENANT: &str = "{tenantid}";
-
 /// An identifier that somebody else chose, as an issuer or a host: cut, and without control characters. For
 /// sentences, which may hold a token, there is [`vestal_core::secret::redact`].
 pub(crate) fn shown(text: &str) -> String {

@@ -34,13 +34,12 @@ pub(super) fn refresh_token(fields: &mut Map<String, Value>, reference: Referenc
         .find_map(|name| take_seconds(fields, name));
     // Intuit says when it ends whatever is done, where it is asked to.
     let whole = take_seconds(fields, "x_refresh_token_hard_expires_in").and_then(life);
-    if let (Some(idle), Some(whole)) = (seconds.and_then(life), whole) {
-        return Some(SaidLife::Within { idle, whole });
-    }
-    match seconds {
-        Some(0.0) => Some(SaidLife::Endless),
-        Some(seconds) => life(seconds).map(SaidLife::For),
-        None => until(fields.get("refresh_token_expires_at")?, reference).map(SaidLife::For),
+    match (seconds.and_then(life), whole) {
+        (Some(idle), Some(whole)) => Some(SaidLife::Within { idle, whole }),
+        (Some(one), None) | (None, Some(one)) => Some(SaidLife::For(one)),
+        (None, None) if seconds == Some(0.0) => Some(SaidLife::Endless),
+        (None, None) if seconds.is_some() => None,
+        (None, None) => until(fields.get("refresh_token_expires_at")?, reference).map(SaidLife::For),
     }
 }
 

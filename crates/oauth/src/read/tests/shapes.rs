@@ -127,6 +127,8 @@ fn intuit_says_two_ends() {
     assert!(tokens.extra.is_empty());
     let without = r#"{"access_token":"eyJ.at","expires_in":3600,"refresh_token":"r","x_refresh_token_expires_in":8726400}"#;
     assert_eq!(exchanged("quickbooks", without).refresh_expires_in, Some(SaidLife::For(idle)));
+    let alone = r#"{"access_token":"eyJ.at","refresh_token":"r","x_refresh_token_hard_expires_in":8726400}"#;
+    assert_eq!(exchanged("quickbooks", alone).refresh_expires_in, Some(SaidLife::For(idle)));
 }
 
 /// developer.squareup.com/reference/square/objects/ObtainTokenResponse; the second is of its flow for public clients.

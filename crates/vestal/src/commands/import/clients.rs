@@ -7,6 +7,7 @@ use vestal_core::client::{Client, Endpoints, Proof};
 use vestal_core::provider::Provider;
 use vestal_core::site::{Site, filled_wholly};
 use vestal_engine::NewClient;
+use vestal_oauth::issuer::is_or_stands_for;
 
 use super::found::{Bad, GivenClient};
 use crate::commands::registration::{self, ClientOptions};
@@ -163,7 +164,7 @@ impl<'a> Clients<'a> {
     fn is_at(&self, client: &Client, given: &GivenClient, named: bool) -> bool {
         let same_issuer = |known: &String, issuer: &String| {
             // oidc-agent keeps issuers with a slash at the end.
-            known.trim_end_matches('/') == issuer.trim_end_matches('/')
+            is_or_stands_for(known.trim_end_matches('/'), issuer.trim_end_matches('/'))
         };
         let issuer = given.issuer.as_ref().is_none_or(|issuer| {
             client.endpoints.issuer.as_ref().map_or(named, |known| same_issuer(known, issuer))
