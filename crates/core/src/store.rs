@@ -4,26 +4,33 @@
 //! connection name the [`Connection::revision`] they were decided on and change nothing if it is not the
 //! current one: so that every decision is a pure function of what is stored, whoever else is writing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use url::Url;
 
-use crate::client::{Client, ClientAuth, ClientNotes, Endpoints};
-use crate::connection::{Attempt, Connection, ConnectionName, Policy};
+use crate::client::Client;
+use crate::connection::{Connection, ConnectionName};
 use crate::event::{Event, StoredEvent};
 use crate::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use crate::schedule::Plan;
-use crate::seal::{Fingerprint, Sealed, StoreIdentity};
-use crate::site::Site;
-use crate::state::State;
-use crate::token::{About, Candidate, Grant, TokenSet};
+use crate::seal::{Fingerprint, StoreIdentity};
+use crate::token::Candidate;
 
+mod attempts;
+mod clients;
+mod connections;
+mod consent;
+mod error;
+mod mark;
 mod sealed;
 
+pub use attempts::{AttemptStatus, Begin, Brought, Finish, Finished, Renewed};
+pub use clients::{ClientUpdate, Clients, RemoveClient};
+pub use connections::{Add, AddImport, Due, Filter, Held, Holder, Import, LivingTokens, Page, Update, Write};
+pub use consent::Authorization;
+pub use error::StoreError;
+pub use mark::{Mark, Skew};
 pub use sealed::{DamagedRow, EarlierTokens, Reseal, SealedOf, SealedOwner, SealedPage};
 
 /// A place that keeps connections.
@@ -224,344 +231,4 @@ pub trait Store: Send + Sync + 'static {
 
     /// Finishes what is being written and lets go. Further calls fail.
     async fn close(&self);
-}
-
-/// What became of adding something whose name is unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Add {
-    /// It was added.
-    Done,
-    /// Its name, or its `external_id` within the client, is taken.
-    Taken,
-}
-
-/// What became of adding a connection that another keeper had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AddImport {
-    /// It was added.
-    Done,
-    /// Its name, or its `external_id` within the client, is taken.
-    Taken,
-    /// Its grant is the current one of the connection of this name, which may be the same connection.
-    Held(ConnectionName),
-}
-
-/// What became of removing a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemoveClient {
-    /// It is gone.
-    Done,
-    /// There was none.
-    Unknown,
-    /// This many connections use it.
-    InUse(u64),
-}
-
-/// What became of a write to a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Write {
-    /// It was written.
-    Done,
-    /// Somebody wrote in between; this is what is stored now. Decide anew.
-    Moved(Box<Connection>),
-    /// The connection does not exist any more.
-    Gone,
-}
-
-/// What became of extending a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renewed {
-    /// It is held on.
-    Done,
-    /// Somebody else holds the lease, or nobody.
-    Lost,
-}
-
-/// What became of storing an attempt's outcome.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Finished {
-    /// It was stored.
-    Done,
-    /// Somebody wrote in between; this is what is stored now. Decide anew.
-    Moved(Box<Connection>),
-    /// It had been stored before: nothing was done.
-    Already,
-    /// The connection does not exist any more.
-    Gone,
-}
-
-/// What is known of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptStatus {
-    /// Written down, and its outcome is not.
-    Open,
-    /// Given up by another node, since its outcome was not written in time. Its answer may still come.
-    Abandoned,
-    /// Its outcome is stored.
-    Finished,
-}
-
-/// Which connections to list. Empty lists all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only those made with this client.
-    pub client: Option<ClientId>,
-    /// Only those in the state of this name.
-    pub state: Option<String>,
-    /// Only those with this tag: its name and its value.
-    pub tag: Option<(String, String)>,
-}
-
-/// A connection to add, with the beginning of its history.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Import {
-    /// The connection.
-    pub connection: Connection,
-    /// Its history.
-    pub events: Vec<Event>,
-}
-
-/// How many refresh tokens live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LivingTokens {
-    /// All of them.
-    pub all: u64,
-    /// Those of which it is not known whose they are.
-    pub of_nobody_known: u64,
-    /// Those of the account that has the most.
-    pub of_one_account: u64,
-}
-
-/// A connection that holds a refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Its current grant.
-    pub grant: GrantId,
-    /// What tells the token from others.
-    pub token: Fingerprint,
-}
-
-/// All clients.
-#[derive(Clone, Debug, Default)]
-pub struct Clients {
-    /// Those that can be read, by name.
-    pub clients: Vec<Client>,
-    /// What is wrong with those that cannot: [`StoreError::Corrupt`].
-    pub damaged: Vec<StoreError>,
-}
-
-/// Some connections of a list.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// Those that can be read, by name.
-    pub connections: Vec<Connection>,
-    /// What is wrong with those that cannot: [`StoreError::Corrupt`].
-    pub damaged: Vec<StoreError>,
-    /// After which name the next page begins; `None` where this is the last.
-    pub next: Option<ConnectionName>,
-}
-
-/// A connection that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The client it was made with.
-    pub client: ClientId,
-}
-
-/// What is not to be refreshed for now: the connections of these clients, but for some.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// The clients.
-    pub clients: Vec<ClientId>,
-    /// Connections of theirs that are not held.
-    pub but: Vec<ConnectionId>,
-}
-
-/// What was noted of the time and of how connections were planned, so that the next process notices what changed
-/// meanwhile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// What the clock showed.
-    pub at: Timestamp,
-    /// What tells the facts apart by which every connection was planned; empty when they are being planned anew.
-    pub facts: String,
-    /// How far the clock was from a provider's, as measured last.
-    pub skew: Option<Skew>,
-}
-
-/// How far our clock is from a provider's (its `Date` header, RFC 9110 §6.6.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skew {
-    /// By how many seconds ours is ahead.
-    pub ahead_s: i64,
-    /// The provider's host.
-    pub host: String,
-    /// When it was measured, by our clock.
-    pub at: Timestamp,
-}
-
-/// A change to a client.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientUpdate {
-    /// The client.
-    pub id: ClientId,
-    /// The revision this was decided on.
-    pub expected: u64,
-    /// How it proves itself from now on.
-    pub auth: ClientAuth,
-    /// Its secret from now on.
-    pub secret: Option<Sealed>,
-    /// Its other secret from now on.
-    pub second_secret: Option<Sealed>,
-    /// What is known of it from now on.
-    pub notes: ClientNotes,
-}
-
-/// A change to a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Update {
-    /// The connection.
-    pub id: ConnectionId,
-    /// The revision this was decided on.
-    pub expected: u64,
-    /// Its state from now on.
-    pub state: State,
-    /// When it is due from now on.
-    pub plan: Plan,
-    /// Its policy from now on.
-    pub policy: Policy,
-    /// Its tags from now on; `None` leaves them.
-    pub tags: Option<BTreeMap<String, String>>,
-    /// Its external id from now on; `None` leaves it. Where it is another one's within the client by now, nothing is changed,
-    /// as if the connection had moved.
-    pub external_id: Option<String>,
-    /// Its new grant. The one before is kept until the new one has been refreshed once. Where it is another connection's by
-    /// now, nothing is changed, as if this one had moved.
-    pub grant: Option<Grant>,
-    /// What is known from now on of the grant that it has; `None` leaves it.
-    pub about: Option<About>,
-    /// What to write into its history.
-    pub events: Vec<Event>,
-}
-
-/// The start of an attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Begin {
-    /// The connection.
-    pub id: ConnectionId,
-    /// The revision this was decided on.
-    pub expected: u64,
-    /// The attempt.
-    pub attempt: Attempt,
-    /// How long the lease is to last.
-    pub lease_for: Duration,
-}
-
-/// The end of an attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finish {
-    /// The connection.
-    pub id: ConnectionId,
-    /// The revision this was decided on.
-    pub expected: u64,
-    /// The attempt.
-    pub attempt: AttemptId,
-    /// When it ended.
-    pub at: Timestamp,
-    /// What it brought.
-    pub brought: Brought,
-    /// The connection's state from now on.
-    pub state: State,
-    /// When it is due from now on.
-    pub plan: Plan,
-    /// What to write into its history.
-    pub events: Vec<Event>,
-}
-
-/// What an attempt brought.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Brought {
-    /// Nothing to keep.
-    Nothing,
-    /// Nobody knows: the attempt is given up, and its answer may still come and be stored.
-    Unknown,
-    /// The connection's next token set, within the current grant. The one before is kept; older ones, and
-    /// those of earlier grants, go: that this one came proves that they are no longer needed.
-    Tokens(Box<TokenSet>),
-    /// An answer to keep aside.
-    Candidate(Box<Candidate>),
-}
-
-/// A person is being asked for consent: what is needed when they come back (RFC 6749 §4.1, RFC 7636).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Authorization {
-    /// SHA-256 of the `state` parameter, which itself is stored nowhere.
-    pub state_hash: [u8; 32],
-    /// The connection that is to get the grant.
-    pub connection: ConnectionId,
-    /// The client.
-    pub client: ClientId,
-    /// Where the authorization request was sent, with the token endpoint that goes with it.
-    pub endpoints: Endpoints,
-    /// What was filled into them.
-    pub site: Site,
-    /// The redirect URI that was sent; the exchange must repeat it.
-    pub redirect_uri: Url,
-    /// The scopes that were asked for.
-    pub scopes: Vec<String>,
-    /// The PKCE code verifier.
-    pub code_verifier: Sealed,
-    /// When it was begun.
-    pub created_at: Timestamp,
-    /// After this it is not accepted any more.
-    pub expires_at: Timestamp,
-}
-
-/// What can go wrong with a store.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be reached, or has no room, or may not be written: nothing was changed.
-    #[error("the store cannot be used: {detail}")]
-    Unavailable {
-        /// What happened.
-        detail: String,
-    },
-    /// A write was sent, and it is not known whether it took place: read back.
-    #[error("it is not known whether the store kept a write: {detail}")]
-    OutcomeUnknown {
-        /// What happened.
-        detail: String,
-    },
-    /// What is stored makes no sense. Nothing was changed.
-    #[error("the store holds something damaged: {what}")]
-    Corrupt {
-        /// Which table, row and column.
-        what: String,
-    },
-    /// It was written by a later version of Vestal. Nothing was changed.
-    #[error(
-        "the store was written by a newer version of Vestal: its schema is {found}, this version knows {known}"
-    )]
-    NewerSchema {
-        /// The store's.
-        found: i64,
-        /// The newest one known here.
-        known: i64,
-    },
-    /// It may only be read.
-    #[error("the store may only be read: {detail}")]
-    ReadOnly {
-        /// What happened.
-        detail: String,
-    },
-    /// It cannot be used safely as it is set up.
-    #[error("{detail}")]
-    Unfit {
-        /// What is wrong, and what to do about it.
-        detail: String,
-    },
 }
