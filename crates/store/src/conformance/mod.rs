@@ -30,6 +30,7 @@ pub mod leases;
 pub mod races;
 pub mod sealed;
 pub mod tokens;
+pub mod updates;
 
 /// A store that lets the suite see what the port does not show.
 #[async_trait]
@@ -96,14 +97,24 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { $make;
             clients: identity_is_claimed_once, clients_are_found_and_their_names_are_unique,
                 an_update_of_a_client_names_its_revision, a_client_in_use_stays, the_last_mark_stands;
-            connections: a_connection_reads_back_as_it_was_added, several_are_read_at_once,
-                names_and_external_ids_are_unique, one_is_found_by_its_external_id, several_are_imported_at_once,
+            connections: a_connection_reads_back_as_it_was_added,
+                several_are_read_at_once,
+                names_and_external_ids_are_unique,
+                one_is_found_by_its_external_id,
+                several_are_imported_at_once,
                 connections_are_listed_by_tag,
-                the_client_must_be_there, every_state_reads_back, connections_are_listed_by_name,
-                an_update_names_its_revision, what_is_learnt_of_a_grant_leaves_its_tokens, an_external_id_is_given_where_nobody_has_it,
+                the_client_must_be_there,
+                every_state_reads_back,
+                connections_are_listed_by_name,
+                removal_takes_all_that_belongs,
+                nothing_happens_to_what_is_gone;
+            updates: an_update_names_its_revision,
+                what_is_learnt_of_a_grant_leaves_its_tokens,
+                an_external_id_is_given_where_nobody_has_it,
                 a_new_grant_leaves_the_old_one_until_it_works,
-                generations_only_grow, a_read_is_no_revision, times_are_kept_in_milliseconds,
-                removal_takes_all_that_belongs, nothing_happens_to_what_is_gone;
+                generations_only_grow,
+                a_read_is_no_revision,
+                times_are_kept_in_milliseconds;
             leases: beginning_takes_the_lease, a_valid_lease_is_respected,
                 an_attempt_under_an_ended_lease_is_abandoned, the_attempt_renews_its_lease,
                 a_lost_lease_is_not_renewed, a_dead_node_is_released, an_attempt_begins_once;
