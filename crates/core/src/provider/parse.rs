@@ -18,6 +18,20 @@ pub(super) use check::endpoint_urls;
 pub use mistake::{Mistake, line_of, with_nearest_name};
 pub use stated::Stated;
 
+/// What names a place that is sent tokens or secrets, besides the token endpoint.
+const TOLD_SECRETS: [&str; 10] = [
+    "endpoints.refresh",
+    "endpoints.lengthen",
+    "endpoints.revocation",
+    "endpoints.device_authorization",
+    "endpoints.pushed_authorization",
+    "endpoints.introspection",
+    "endpoints.userinfo",
+    "revocation",
+    "api.lookup",
+    "identity",
+];
+
 /// More mistakes than these help nobody.
 const MISTAKES_MAX: usize = 200;
 
@@ -34,7 +48,8 @@ impl Provider {
 
     /// Reads and checks a file that somebody lays over a provider's own, key by key: what it says replaces what that says. A
     /// fact is one value, together with its source; entries of lists such as `[[errors]]` come first, and `redirect_uris` and
-    /// `[[quotas]]` are replaced as a whole.
+    /// `[[quotas]]` are replaced as a whole. Where it moves the token endpoint to another host, nothing stays that would send a
+    /// token or a secret to the first one, unless it says that itself.
     ///
     /// # Errors
     ///
@@ -56,6 +71,11 @@ impl Provider {
         })?;
         let mut names = over.names();
         names.retain(|name| name != "id");
+        if let (Some(here), Some(there)) = (document.token_host(), over.token_host())
+            && here != there
+        {
+            document.leave_out(&TOLD_SECRETS);
+        }
         document.lay_over(over);
         match Self::read(&both, &document, own.len()) {
             Ok(provider) => Ok(Self { laid_over: names, ..provider }),

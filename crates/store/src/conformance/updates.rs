@@ -1,4 +1,5 @@
 //! Changes to connections: what they name, what they leave, and what nobody may see of them.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -63,6 +63,29 @@ impl<'i> Document<'i> {
         mend_in(self.0.get_mut(), at, mend)
     }
 
+    /// The host of the token endpoint, as it is written, with whatever stands for a variable.
+    pub(super) fn token_host(&self) -> Option<String> {
+        let endpoint = self.top().get("endpoints")?.get_ref().as_table()?.get("token")?.get_ref();
+        let url = endpoint.as_table()?.get("is")?.get_ref().as_str()?;
+        let (_, rest) = url.split_once("://")?;
+        Some(rest.split('/').next()?.to_ascii_lowercase())
+    }
+
+    /// Leaves out what has these dotted names, of two parts at most.
+    pub(super) fn leave_out(&mut self, names: &[&str]) {
+        let top = self.0.get_mut();
+        for name in names {
+            match name.split_once('.') {
+                None => drop(top.remove(*name)),
+                Some((table, key)) => {
+                    if let Some(DeValue::Table(table)) = top.get_mut(table).map(Spanned::get_mut) {
+                        table.remove(key);
+                    }
+                }
+            }
+        }
+    }
+
     /// Lays another file over this one, key by key. A fact is one value. Of lists of tables, those add up of which all are true
     /// at once, or of which the first one that fits counts; all other lists are replaced.
     pub(super) fn lay_over(&mut self, over: Self) {

@@ -93,6 +93,28 @@ unverified = true
 }
 
 /// Forms would be named twice, and a smaller quota would stand beside a larger one.
+/// An instance of one's own, of which only the endpoints were written down.
+#[test]
+fn where_the_tokens_come_from_elsewhere_nothing_of_them_goes_to_the_first_place() {
+    let over = |id: &str, token: &str| {
+        let over = format!("id = \"{id}\"\n[endpoints]\ntoken = {{ is = \"{token}\", unverified = true }}\n");
+        Provider::overlay(catalogue::text(id).unwrap(), &over).unwrap()
+    };
+    let github = over("github", "https://github.corp.example/login/oauth/access_token");
+    assert_eq!((github.revocation, github.identity), (None, None));
+    assert_eq!(github.endpoints.device_authorization, None);
+    assert!(over("mailchimp", "https://elsewhere.example/token").api.lookup.is_none());
+    assert!(over("google", "https://elsewhere.example/token").endpoints.revocation.is_none());
+
+    let same = over("github", "https://github.com/login/oauth/another");
+    assert!(same.revocation.is_some() && same.identity.is_some());
+    let stated =
+        "id = \"google\"\n[endpoints]\ntoken = { is = \"https://a.example/token\", unverified = true }
+        revocation = { is = \"https://a.example/revoke\", unverified = true }";
+    let google = Provider::overlay(catalogue::text("google").unwrap(), stated).unwrap();
+    assert_eq!(google.endpoints.revocation.unwrap().value.host_str(), Some("a.example"));
+}
+
 #[test]
 fn what_lists_say_as_a_whole_is_replaced() {
     let own = builtin("spotify").client.redirect_uris.len();
