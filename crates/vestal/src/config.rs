@@ -155,15 +155,15 @@ impl Config {
         folders
     }
 
-    /// Whether a file is one that Vestal itself needs: its configuration, its master key, its store, or what lies beside
-    /// that.
+    /// Whether a file is one that Vestal itself needs: its configuration, its master key, its store, what lies beside that, or a
+    /// provider's file.
     pub(crate) fn needs(&self, path: &Path) -> bool {
         let path = resolved(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let is = |own: &Path| resolved(own) == path;
         let store = resolved(&self.store);
         let beside_store =
             path.parent() == store.parent() && path.to_string_lossy().starts_with(&*store.to_string_lossy());
-        let folders = self.journals().into_iter().chain([self.nodes()]);
+        let folders = self.journals().into_iter().chain([self.nodes(), self.providers.clone()]);
         is(&self.path)
             || self.master_key.file().is_some_and(is)
             || beside_store

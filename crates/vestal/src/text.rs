@@ -26,6 +26,17 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
+/// A text without the mark that some editors put in front of it (Unicode Standard, §23.8): it says nothing, and is part of no
+/// token.
+pub(crate) fn without_mark(mut text: String) -> String {
+    if text.starts_with(MARK) {
+        text.drain(..MARK.len_utf8());
+    }
+    text
+}
+
+const MARK: char = '\u{feff}';
+
 /// So many names are told of in one place.
 pub(crate) const NAMED: usize = 10;
 
@@ -108,5 +119,11 @@ mod tests {
         assert_eq!(wrap("", 10, 0, 2), [""]);
         assert_eq!(wrap("unbreakable-word", 8, 1, 1), [" unbreakable-word"]);
         assert_eq!(wrap("店舗 一号", 6, 0, 0), ["店舗", "一号"]);
+    }
+
+    #[test]
+    fn a_mark_in_front_is_no_part_of_a_text() {
+        assert_eq!(without_mark("\u{feff}token".to_owned()), "token");
+        assert_eq!(without_mark("to\u{feff}ken".to_owned()), "to\u{feff}ken");
     }
 }

@@ -179,6 +179,11 @@ fn single(args: &Args) -> Result<Found, Failure> {
         None => terminal::read_line()?.into(),
     };
     let token = token.expose_secret().trim();
+    if token.contains(char::is_control) {
+        return Err(Failure::usage("that is not one refresh token")
+            .why("it holds a line break, or another control character")
+            .next("give the token alone; many of them: vestal import --file"));
+    }
     let record = ConnectionRecord {
         external_id: args.external_id.clone(),
         refresh_token: Some(token.to_owned()).filter(|token| !token.is_empty()),

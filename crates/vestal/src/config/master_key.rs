@@ -14,6 +14,7 @@ use vestal_core::secret::{ExposeSecret, SecretString};
 
 use super::{Environment, Place, file};
 use crate::failure::Failure;
+use crate::text::without_mark;
 
 /// No key, and no secret of a client's, is longer.
 const LONGEST_BYTES: u64 = 64 * 1024;
@@ -212,7 +213,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 fn read_bounded(from: impl Read) -> std::io::Result<SecretString> {
     let mut text = String::new();
     from.take(LONGEST_BYTES + 1).read_to_string(&mut text)?;
-    let secret = SecretString::from(text);
+    let secret = SecretString::from(without_mark(text));
     if secret.expose_secret().len() as u64 > LONGEST_BYTES {
         return Err(std::io::Error::other(format!("it has more than {LONGEST_BYTES} bytes")));
     }

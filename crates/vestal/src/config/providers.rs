@@ -1,11 +1,13 @@
 //! The providers' files that users have written themselves.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use vestal_engine::OwnFile;
 
 use crate::failure::Failure;
+use crate::text::without_mark;
 
 /// More files than these are no providers' files.
 const FILES_MAX: usize = 1000;
@@ -13,12 +15,16 @@ const FILES_MAX: usize = 1000;
 /// No file about a provider is as large.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// The files of a folder that end in `.toml`, by name; none where there is no such folder.
+/// The files of a folder that end in `.toml`, by name; none where there is no such folder. Hidden ones are editors' own.
 pub(super) fn own_files(folder: &Path) -> Result<Vec<OwnFile>, Failure> {
     let unreadable = |path: &Path, error: io::Error| {
-        Failure::failed(format!("{} cannot be read", path.display())).why(error).next(
-            "give this user the right to read it, or name another [providers] folder in the configuration",
-        )
+        let next = match error.kind() {
+            io::ErrorKind::PermissionDenied => "give this user the right to read it",
+            _ => "correct it, or take it away",
+        };
+        Failure::failed(format!("{} cannot be read", path.display()))
+            .why(error)
+            .next(format!("{next}; or name another [providers] folder in the configuration"))
     };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -27,7 +33,7 @@ pub(super) fn own_files(folder: &Path) -> Result<Vec<OwnFile>, Failure> {
     };
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
     let mut paths: Vec<PathBuf> = paths.map_err(|error| unreadable(folder, error))?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml") && !is_hidden(path));
     paths.sort();
     if paths.len() > FILES_MAX {
         return Err(Failure::failed(format!("{} holds {} files", folder.display(), paths.len()))
@@ -37,12 +43,40 @@ pub(super) fn own_files(folder: &Path) -> Result<Vec<OwnFile>, Failure> {
     paths.iter().map(|path| read(path).map_err(|error| unreadable(path, error))).collect()
 }
 
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 fn read(path: &Path) -> io::Result<OwnFile> {
-    if std::fs::metadata(path)?.len() > BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it is larger than {BYTES_MAX} bytes"),
-        ));
+    // Anything else may never end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
     }
-    Ok(OwnFile { name: path.display().to_string(), text: std::fs::read_to_string(path)? })
+    let mut text = String::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        let why = format!("it is larger than {BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(OwnFile { name: path.display().to_string(), text: without_mark(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_editors_leave_and_what_never_ends_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("acme.toml"), "\u{feff}id = \"acme\"\n").unwrap();
+        symlink("user@host.1:2", at(".#acme.toml")).unwrap();
+        let own = own_files(folder.path()).ok().unwrap();
+        assert_eq!(own.iter().map(|file| &*file.text).collect::<Vec<_>>(), ["id = \"acme\"\n"]);
+        symlink("/dev/zero", at("zero.toml")).unwrap();
+        let refused = own_files(folder.path()).err().unwrap().view().unwrap();
+        assert!(refused.error.contains("zero.toml") && refused.why.unwrap().contains("no file"));
+    }
 }

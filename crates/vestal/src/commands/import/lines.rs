@@ -3,6 +3,7 @@
 use std::io::{self, BufRead};
 
 use super::found::{Bad, LONGEST_BYTES};
+use crate::text::without_mark;
 
 /// The lines of a text that may be longer than memory.
 pub(crate) struct Lines<R> {
@@ -41,7 +42,8 @@ impl<R: BufRead> Lines<R> {
         if length > LONGEST_BYTES {
             return Ok(Some(Err(Bad::new(format!("it has more than {} KiB", LONGEST_BYTES / 1024)))));
         }
-        Ok(Some(String::from_utf8(line).map_err(|_| Bad::new("it is not UTF-8"))))
+        let line = String::from_utf8(line).map_err(|_| Bad::new("it is not UTF-8"));
+        Ok(Some(if self.number == 0 { line.map(without_mark) } else { line }))
     }
 }
 
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_takes_no_other_with_it() {
-        let mut text = b"one\n".to_vec();
+        let mut text = "\u{feff}one\n".as_bytes().to_vec();
         text.extend(std::iter::repeat_n(b'x', 2 * LONGEST_BYTES));
         text.extend(b"\n\xff\n\nlast");
         let lines: Vec<_> =
