@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use vestal_api::{DoctorView, Level, ProviderView};
 
-use crate::harness::{Home, Peer};
+use crate::harness::{Home, Peer, Provider};
 
 /// Writes a file into the user's own folder.
 fn own(home: &Home, name: &str, text: &str) -> PathBuf {
@@ -64,6 +64,24 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
         serde_json::from_str(&home.vestal(&["doctor", "--json"]).code(1).stdout).unwrap();
     let about = |it: &&vestal_api::Finding| it.about == "providers" && it.level == Level::Fail;
     assert!(doctor.findings.iter().find(about).unwrap().found.contains(&expected), "{doctor:?}");
+}
+
+/// Nothing is known of its own provider's connections any more; but nobody else's are to die of it.
+#[test]
+fn a_file_with_mistakes_stops_its_own_provider_alone() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let path = own(&home, "okta.toml", "id = \"okta\"\ncolour = \"red\"\n");
+    fs::create_dir(path.with_file_name("folder.toml")).unwrap();
+    let told = home.vestal(&["refresh", "shop"]).ok().stderr;
+    assert!(told.contains("okta.toml:2:1") && told.contains("folder.toml:1:1"), "{told}");
+    home.vestal(&["providers", "list"]).code(1);
+
+    own(&home, "custom.toml", "id = \"custom\"\ncolour = \"red\"\n");
+    let told = home.vestal(&["refresh", "shop"]).code(1).stderr;
+    assert!(told.contains("your file of the provider \"custom\" cannot be used"), "{told}");
+    assert_eq!(provider.sandbox().stats().refreshes, 1);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use vestal_core::provider::parse::Mistake;
@@ -13,6 +15,8 @@ pub struct Catalogue {
     read: Mutex<HashMap<String, Arc<Provider>>>,
     /// What users have written themselves, by the providers' identifiers.
     own: BTreeMap<String, OwnFile>,
+    /// What is wrong with what they have written: of these providers nobody knows what they meant.
+    unfit: BTreeMap<String, OwnMistake>,
 }
 
 /// A file that a user has written: a provider of its own, or what is laid over one that comes with Vestal.
@@ -70,6 +74,19 @@ pub enum CatalogueError {
         /// What is wrong with it.
         mistakes: Vec<Mistake>,
     },
+    /// The user's own file about it has mistakes.
+    #[error("{mistake}")]
+    Unfit {
+        /// What was asked for.
+        id: String,
+        /// The first thing that is wrong.
+        mistake: OwnMistake,
+    },
+}
+
+/// Which provider a file is about by its name, where its text does not say it.
+fn stem(name: &str) -> String {
+    Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn first(mistakes: &[Mistake]) -> String {
@@ -90,27 +107,41 @@ impl Catalogue {
     /// Every mistake in every file.
     pub fn with_own(files: Vec<OwnFile>) -> Result<Self, Vec<OwnMistake>> {
         let mut catalogue = Self::default();
-        let mut mistakes = Vec::new();
-        for file in files {
-            let provider = match file.read() {
-                Ok(provider) => provider,
-                Err(found) => {
-                    mistakes.extend(found);
-                    continue;
-                }
-            };
-            let id = provider.id.clone();
-            if let Some(other) = catalogue.own.get(&id) {
-                let what =
-                    format!("{} describes the provider {id:?} too: put both into one file", other.name);
-                let mistake = Mistake { line: 1, column: 1, what };
-                mistakes.push(OwnMistake { name: file.name, mistake });
-                continue;
-            }
-            catalogue.insert(provider);
-            catalogue.own.insert(id, file);
-        }
+        let mistakes: Vec<OwnMistake> = files.into_iter().flat_map(|file| catalogue.add(file)).collect();
         if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
+    }
+
+    /// Adds a user's own file. Where it has mistakes, which are returned, its provider is known to be [unfit], and no other one is.
+    ///
+    /// [unfit]: CatalogueError::Unfit
+    pub fn add(&mut self, file: OwnFile) -> Vec<OwnMistake> {
+        let provider = match file.read() {
+            Ok(provider) => provider,
+            Err(mistakes) => {
+                let id = Provider::id_in(&file.text).unwrap_or_else(|| stem(&file.name));
+                self.unfit.extend(mistakes.first().map(|first| (id, first.clone())));
+                return mistakes;
+            }
+        };
+        let id = provider.id.clone();
+        if let Some(other) = self.own.get(&id) {
+            let what = format!("{} describes the provider {id:?} too: put both into one file", other.name);
+            let mistake = OwnMistake { name: file.name, mistake: Mistake { line: 1, column: 1, what } };
+            self.unfit.insert(id, mistake.clone());
+            return vec![mistake];
+        }
+        self.insert(provider);
+        self.own.insert(id, file);
+        Vec::new()
+    }
+
+    /// Notes that a user's own file cannot be read: whose it is, its name has to say.
+    pub fn add_unread(&mut self, name: String, why: &io::Error) -> OwnMistake {
+        let id = stem(&name);
+        let mistake = Mistake { line: 1, column: 1, what: format!("the file cannot be read: {why}") };
+        let mistake = OwnMistake { name, mistake };
+        self.unfit.insert(id, mistake.clone());
+        mistake
     }
 
     /// The identifiers of all providers, in order.
@@ -157,6 +188,9 @@ impl Catalogue {
     ///
     /// When there is none, or its file has mistakes.
     pub fn get(&self, id: &str) -> Result<Arc<Provider>, CatalogueError> {
+        if let Some(mistake) = self.unfit.get(id) {
+            return Err(CatalogueError::Unfit { id: id.to_owned(), mistake: mistake.clone() });
+        }
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(provider) = read.get(id) {
             return Ok(Arc::clone(provider));
@@ -213,5 +247,20 @@ mod tests {
             Catalogue::with_own(files).err().unwrap().iter().map(ToString::to_string).collect();
         assert!(told[0].starts_with("b.toml:1:1: a.toml describes the provider \"acme\" too"), "{told:?}");
         assert!(told[1].starts_with("okta.toml:3:1: unknown field `idle_limt`"), "{told:?}");
+    }
+
+    #[test]
+    fn a_file_with_mistakes_stops_its_own_provider_alone() {
+        let mut catalogue = Catalogue::builtin();
+        let mistaken = OVER_OKTA.replace("idle_limit", "idle_limt");
+        for (name, text) in [("x.toml", &*mistaken), ("/etc/google.toml", "no TOML"), ("a.toml", ACME)] {
+            catalogue.add(file(name, text));
+        }
+        for id in ["okta", "google"] {
+            assert!(matches!(catalogue.get(id), Err(CatalogueError::Unfit { .. })), "{id}");
+        }
+        assert!(catalogue.get("acme").is_ok() && catalogue.get("spotify").is_ok());
+        assert_eq!(catalogue.add(file("b.toml", ACME)).len(), 1);
+        assert!(catalogue.get("acme").is_err(), "nobody knows which of them is meant");
     }
 }

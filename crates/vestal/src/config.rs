@@ -130,9 +130,26 @@ impl Config {
         })
     }
 
+    /// The same, but that a file with mistakes, which is told of, stops nothing but the connections to its own provider: nobody
+    /// knows what it was to say of them, and the others must be kept alive all the same.
+    pub(crate) fn sound_catalogue(&self) -> Result<Catalogue, Failure> {
+        let mut catalogue = Catalogue::builtin();
+        for path in providers::paths(&self.providers)? {
+            let name = path.display().to_string();
+            let mistakes = match providers::text_of(&path) {
+                Ok(text) => catalogue.add(OwnFile { name, text }),
+                Err(why) => vec![catalogue.add_unread(name, &why)],
+            };
+            for mistake in mistakes {
+                tracing::error!(%mistake, "a file about a provider cannot be used, nor its connections be refreshed; see: vestal providers check");
+            }
+        }
+        Ok(catalogue)
+    }
+
     /// The user's own files about providers.
     pub(crate) fn own_files(&self) -> Result<Vec<OwnFile>, Failure> {
-        providers::own_files(&self.providers)
+        providers::paths(&self.providers)?.iter().map(|path| providers::read(path)).collect()
     }
 
     /// Where the nodes of the store's processes show that they live.

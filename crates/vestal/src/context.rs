@@ -235,7 +235,7 @@ async fn assemble(
         entropy: Arc::new(SystemEntropy),
         http: Arc::clone(&http),
         vault,
-        catalogue: config.catalogue()?,
+        catalogue: config.sound_catalogue()?,
         node: node.id,
         nodes: Arc::clone(&node) as _,
         journal: Arc::clone(&journal) as _,

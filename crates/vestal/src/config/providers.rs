@@ -16,16 +16,7 @@ const FILES_MAX: usize = 1000;
 const BYTES_MAX: u64 = 1 << 20;
 
 /// The files of a folder that end in `.toml`, by name; none where there is no such folder. Hidden ones are editors' own.
-pub(super) fn own_files(folder: &Path) -> Result<Vec<OwnFile>, Failure> {
-    let unreadable = |path: &Path, error: io::Error| {
-        let next = match error.kind() {
-            io::ErrorKind::PermissionDenied => "give this user the right to read it",
-            _ => "correct it, or take it away",
-        };
-        Failure::failed(format!("{} cannot be read", path.display()))
-            .why(error)
-            .next(format!("{next}; or name another [providers] folder in the configuration"))
-    };
+pub(super) fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -40,14 +31,31 @@ pub(super) fn own_files(folder: &Path) -> Result<Vec<OwnFile>, Failure> {
             .why(format!("at most {FILES_MAX} are read"))
             .next("name another [providers] folder in the configuration"));
     }
-    paths.iter().map(|path| read(path).map_err(|error| unreadable(path, error))).collect()
+    Ok(paths)
+}
+
+/// A file that a user has written.
+pub(super) fn read(path: &Path) -> Result<OwnFile, Failure> {
+    let text = text_of(path).map_err(|error| unreadable(path, error))?;
+    Ok(OwnFile { name: path.display().to_string(), text })
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let next = match error.kind() {
+        io::ErrorKind::PermissionDenied => "give this user the right to read it",
+        _ => "correct it, or take it away",
+    };
+    Failure::failed(format!("{} cannot be read", path.display()))
+        .why(error)
+        .next(format!("{next}; or name another [providers] folder in the configuration"))
 }
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-fn read(path: &Path) -> io::Result<OwnFile> {
+/// What it says.
+pub(super) fn text_of(path: &Path) -> io::Result<String> {
     // Anything else may never end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
@@ -58,7 +66,7 @@ fn read(path: &Path) -> io::Result<OwnFile> {
         let why = format!("it is larger than {BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    Ok(OwnFile { name: path.display().to_string(), text: without_mark(text) })
+    Ok(without_mark(text))
 }
 
 #[cfg(test)]
@@ -73,10 +81,10 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("acme.toml"), "\u{feff}id = \"acme\"\n").unwrap();
         symlink("user@host.1:2", at(".#acme.toml")).unwrap();
-        let own = own_files(folder.path()).ok().unwrap();
-        assert_eq!(own.iter().map(|file| &*file.text).collect::<Vec<_>>(), ["id = \"acme\"\n"]);
+        assert_eq!(paths(folder.path()).ok(), Some(vec![at("acme.toml")]));
+        assert_eq!(read(&at("acme.toml")).ok().unwrap().text, "id = \"acme\"\n");
         symlink("/dev/zero", at("zero.toml")).unwrap();
-        let refused = own_files(folder.path()).err().unwrap().view().unwrap();
+        let refused = read(&at("zero.toml")).err().unwrap().view().unwrap();
         assert!(refused.error.contains("zero.toml") && refused.why.unwrap().contains("no file"));
     }
 }

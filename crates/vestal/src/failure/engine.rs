@@ -201,6 +201,11 @@ impl Failure {
                 Self::failed(format!("the file of the provider {id:?} cannot be used"))
                     .why(mistakes.join("\n"))
             }
+            Error::Provider(CatalogueError::Unfit { id, mistake }) => {
+                Self::failed(format!("your file of the provider {id:?} cannot be used"))
+                    .why(mistake)
+                    .next("correct it; see: vestal providers check")
+            }
             Error::Store(error) => error.into(),
             Error::Contended { name } => Self::new(
                 Code::TemporarilyUnavailable,
