@@ -34,7 +34,7 @@ Examples:
 pub(crate) struct Args {}
 
 pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
-    let view = DoctorView::from(examine(context).await);
+    let view = DoctorView::from(once(examine(context).await));
     let output = context.output;
     if output.json {
         output.json(&view)?;
@@ -47,6 +47,17 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         Level::Fail => Err(Failure::Quiet(Code::Failed)),
         Level::Ok | Level::Warn => Ok(()),
     }
+}
+
+/// Each finding once: what is wrong with a store is met by whoever reads it.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut told = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !told.contains(&finding) {
+            told.push(finding);
+        }
+    }
+    told
 }
 
 fn tell(finding: &Finding, output: Output) -> Result<(), Failure> {

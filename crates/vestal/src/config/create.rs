@@ -139,5 +139,11 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         }
         Ok(())
     };
-    write().map_err(|error| Failure::failed(format!("{} could not be made", path.display())).why(error))
+    write().map_err(|error| {
+        let next = match error.kind() {
+            io::ErrorKind::AlreadyExists => "change that one, or take it away first",
+            _ => "see to its folder and its disk",
+        };
+        Failure::failed(format!("{} could not be made", path.display())).why(error).next(next)
+    })
 }
