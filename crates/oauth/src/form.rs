@@ -10,16 +10,18 @@ use vestal_core::provider::{Encoding, HeaderCredentials, RequestFacts};
 use crate::client_auth::Credentials;
 use crate::http::Exchange;
 
-/// An endpoint whose URL cannot be put into a request.
+/// An endpoint whose URL, or what is shown there, cannot be put into a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of the endpoint at {host} cannot be put into an HTTP request: correct it")]
+#[error("{what} at {host} cannot be put into an HTTP request: correct it")]
 pub struct UnsendableUrl {
+    what: &'static str,
     host: String,
 }
 
 impl UnsendableUrl {
     pub(crate) fn of(url: &Url) -> Self {
-        Self { host: url.host_str().unwrap_or("an unnamed host").to_owned() }
+        let host = url.host_str().unwrap_or("an unnamed host").to_owned();
+        Self { what: "the URL of the endpoint", host }
     }
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn post(
     let proof = credentials.fields(wanted);
     let fields = fields.iter().chain(&proof).map(|(name, value)| (requests.name(name), *value));
     let mut request = written(Method::POST, endpoint, fields, requests.encoding())?;
-    prove(&mut request, credentials, wanted);
+    prove(&mut request, credentials, wanted)?;
     introduce(&mut request, credentials, requests);
     Ok(request)
 }
@@ -73,9 +75,13 @@ pub(crate) fn written<'a>(
 }
 
 /// Puts what proves the client beside the parameters into a request.
-pub(crate) fn prove(request: &mut Request<Bytes>, credentials: &Credentials, wanted: HeaderCredentials) {
+pub(crate) fn prove(
+    request: &mut Request<Bytes>,
+    credentials: &Credentials,
+    wanted: HeaderCredentials,
+) -> Result<(), UnsendableUrl> {
     if let Some(proof) = credentials.header(wanted) {
-        authorize(request, &proof);
+        authorize(request, &proof)?;
     }
     if let Some(certificate) = credentials.certificate() {
         request.extensions_mut().insert(certificate.clone());
@@ -83,14 +89,18 @@ pub(crate) fn prove(request: &mut Request<Bytes>, credentials: &Credentials, wan
     if let Some(assertion) = credentials.assertion() {
         request.extensions_mut().insert(assertion.clone());
     }
+    Ok(())
 }
 
-/// Puts a value into the `Authorization` header that nobody may read.
-pub(crate) fn authorize(request: &mut Request<Bytes>, value: &str) {
-    if let Ok(mut value) = HeaderValue::from_str(value) {
-        value.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, value);
-    }
+/// Puts a value into the `Authorization` header that nobody may read. Without it, nothing is to be sent.
+pub(crate) fn authorize(request: &mut Request<Bytes>, value: &str) -> Result<(), UnsendableUrl> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| UnsendableUrl {
+        what: "the secret or the token that is to be shown",
+        host: request.uri().host().unwrap_or("an unnamed host").to_owned(),
+    })?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, value);
+    Ok(())
 }
 
 /// Fields as a JSON object; what a form would repeat is an array.

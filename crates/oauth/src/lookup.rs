@@ -22,7 +22,7 @@ pub fn request(
     access_token: &SecretString,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
     let mut request = get(url)?;
-    authorize(&mut request, &format!("{} {}", lookup.scheme(), access_token.expose_secret()));
+    authorize(&mut request, &format!("{} {}", lookup.scheme(), access_token.expose_secret()))?;
     Ok(request)
 }
 

@@ -71,12 +71,18 @@ pub fn request(
 
 /// Reads what came back for a request started at `started_at`; `sent` knows the secrets that it carried.
 pub fn read(exchange: Exchange, started_at: Timestamp, sent: &Redactor) -> Revocation {
-    let reply = read_token_answer(exchange, started_at, sent).reply;
+    match read_token_answer(exchange, started_at, sent).reply {
+        // Google's word for a token that is not valid, which is what was wanted.
+        Reply::Error { code, .. } if code == "invalid_token" => Revocation::Done,
+        reply => what_became(reply),
+    }
+}
+
+/// What is so whatever was asked for.
+fn what_became(reply: Reply) -> Revocation {
     let class = Class::of(&reply);
     let (detail, retry_after) = match reply {
         Reply::Error { code, .. } if code == "unsupported_token_type" => return Revocation::Unsupported,
-        // Google's word for a token that is not valid, which is what was wanted.
-        Reply::Error { code, .. } if code == "invalid_token" => return Revocation::Done,
         // The body of a success means nothing (RFC 7009 §2.2), unless it says that it is none.
         Reply::Tokens(_) | Reply::Unreadable { status: 200..300, .. } => return Revocation::Done,
         Reply::Error { detail, retry_after, .. } | Reply::Unreadable { detail, retry_after, .. } => {

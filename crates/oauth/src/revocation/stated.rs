@@ -11,7 +11,7 @@ use vestal_core::provider::{
 };
 use vestal_core::secret::Redactor;
 
-use super::{Revocation, read};
+use super::{Revocation, what_became};
 use crate::client_auth::{Credentials, Prover};
 use crate::form::{UnsendableUrl, authorize, introduce, prove, written};
 use crate::http::{BodyEnd, Exchange};
@@ -97,17 +97,17 @@ pub fn stated_request(
     }
     let secret = || prover.shared_secret().ok_or(NoRequest::NoSecret);
     match asked.proof {
-        RevocationProof::Client => prove(&mut request, credentials, wanted),
+        RevocationProof::Client => prove(&mut request, credentials, wanted)?,
         RevocationProof::Basic => {
             let basic = Credentials::by_secret(client_id, secret()?);
-            prove(&mut request, &basic, HeaderCredentials::Basic);
+            prove(&mut request, &basic, HeaderCredentials::Basic)?;
         }
         RevocationProof::ClientHeader => {
-            authorize(&mut request, &format!("Client {}", secret()?.expose_secret()));
+            authorize(&mut request, &format!("Client {}", secret()?.expose_secret()))?;
         }
         RevocationProof::Bearer => {
             let token = token.ok_or(NoRequest::NoToken)?;
-            authorize(&mut request, &format!("Bearer {}", token.expose_secret()));
+            authorize(&mut request, &format!("Bearer {}", token.expose_secret()))?;
         }
         RevocationProof::None => {}
     }
@@ -129,12 +129,15 @@ pub fn read_stated(
         }
         _ => false,
     });
-    if let Reply::Error { code, .. } = read_token_answer(exchange.clone(), started_at, sent).reply
-        && asked.gone.contains(&code)
+    let reply = read_token_answer(exchange, started_at, sent).reply;
+    // Nothing else means that: `invalid_token` may be said of what was to prove the request (RFC 6750 §3.1), and the grant
+    // lives on.
+    if let Reply::Error { code, .. } = &reply
+        && asked.gone.contains(code)
     {
         return Revocation::Done;
     }
-    match (read(exchange, started_at, sent), says_so) {
+    match (what_became(reply), says_so) {
         (Revocation::Done, Some(false)) => {
             Revocation::Failed { detail: "its answer does not say that the grant has ended".to_owned() }
         }
@@ -276,15 +279,41 @@ mod tests {
 
     #[test]
     fn nothing_secret_that_was_sent_is_repeated() {
-        for id in ["github", "slack", "quickbooks", "dropbox", "tiktok", "facebook", "square"] {
-            let said = sent::redactor(&of(id)).redact("no at/1 for the client's secret");
-            assert!(!said.contains("at/1"), "{id}: {said}");
+        let stated: Vec<_> = catalogue::ids().filter(|id| provider(id).revocation.is_some()).collect();
+        assert!(["github", "strava", "stripe-connect"].iter().all(|id| stated.contains(id)), "{stated:?}");
+        for id in stated {
+            let request = asked(id, Some("at/1"), &json!({ "stripe_user_id": "acct_1" })).unwrap();
+            let carried: Vec<_> =
+                ["at/1", SECRET].into_iter().filter(|secret| is_in(&request, secret)).collect();
+            assert!(!carried.is_empty(), "{id}");
+            for secret in carried {
+                let said = sent::redactor(&request).redact(&format!("no {secret} here"));
+                assert!(!said.contains(secret), "{id}: {said}");
+            }
         }
+    }
+
+    /// Whether a request carries this.
+    fn is_in(request: &Request<Bytes>, secret: &str) -> bool {
+        let written: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let body = String::from_utf8_lossy(request.body());
+        let header = authorization(request).unwrap_or_default();
+        [body.as_ref(), header].iter().any(|place| place.contains(secret) || place.contains(&written))
     }
 
     #[test]
     fn without_the_token_that_it_names_there_is_no_request() {
         assert_eq!(asked("github", None, &json!({})).unwrap_err(), NoRequest::NoToken);
+    }
+
+    /// Sent all the same, it would go out as nobody's, and the answer would be blamed on the grant.
+    #[test]
+    fn a_token_that_fits_no_header_is_not_left_out_of_it() {
+        let error = asked("slack", Some("at\n1"), &json!({})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the secret or the token that is to be shown at slack.com cannot be put into an HTTP request: correct it"
+        );
     }
 
     #[test]
@@ -295,6 +324,7 @@ mod tests {
             ("github", 204, "", Revocation::Done),
             ("github", 404, "", failed("answered 404 with an empty body")),
             ("dropbox", 200, "", Revocation::Done),
+            ("dropbox", 401, r#"{"error":"invalid_token"}"#, failed("invalid_token")),
             ("slack", 200, r#"{"ok":true,"revoked":true}"#, Revocation::Done),
             ("slack", 200, r#"{"ok":true,"revoked":false}"#, silent()),
             ("slack", 200, "<html>", silent()),
