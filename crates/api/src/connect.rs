@@ -88,7 +88,8 @@ pub enum Revocation {
     Revoked,
     /// Its access token was revoked, and no way is known to revoke its refresh token: the grant lives on there.
     AccessTokenRevoked,
-    /// The provider offers no revocation, or none that is known: the grant lives on there.
+    /// The provider offers no revocation, none that is known, or only one that takes a token that works, and there is none any
+    /// more: the grant may live on there.
     NotOffered,
     /// There was nothing to revoke.
     NothingToRevoke,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use vestal_core::connection::{Attempt, Connection};
 use vestal_core::event::{Event, Trigger, What};
 use vestal_core::id::AttemptId;
-use vestal_core::outcome::{Reply, Verdict, judge, quarantine};
+use vestal_core::outcome::{Class, Reply, Verdict, classify, judge, quarantine};
 use vestal_core::seal::Field;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::{Reason, State, Transition};
@@ -54,6 +54,12 @@ impl Inner {
                 decision.keep(connection, attempt, now, why, answer);
             }
             (Verdict::Move(transition), _) => decision.shift(connection, attempt, transition, now),
+            (Verdict::Void, reply)
+                if connection.state == State::Disconnecting
+                    && classify(reply, &cargo.provider) == Class::Permanent =>
+            {
+                decision.note_death(connection, reply, now);
+            }
             _ => {}
         }
         decision
@@ -185,6 +191,13 @@ impl Decision {
             sealed_for: Some((attempt.grant, attempt.generation)),
             answer,
         }));
+    }
+
+    /// What is being taken apart stays so; that its grant was dead before is for its history.
+    fn note_death(&mut self, connection: &Connection, reply: &Reply, now: Timestamp) {
+        let (detail, _) = reply.words();
+        let what = What::NeedsReauth { why: Reason::InvalidGrant { detail } };
+        self.events.push(Event { connection: connection.id, at: now, what });
     }
 
     fn shift(&mut self, connection: &Connection, attempt: &Attempt, transition: Transition, now: Timestamp) {

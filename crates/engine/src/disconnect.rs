@@ -4,15 +4,26 @@ use std::time::Duration;
 
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::event::{Event, What};
+use vestal_core::provider::RevokedToken;
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 
 use crate::change::update_to;
+use crate::issue_token::is_fresh;
+use crate::revoke::not_revoked;
 use crate::settle::Standing;
-use crate::{Engine, Error, Inner, Revocation, Want};
+use crate::take::Purpose;
+use crate::{Engine, Error, Inner, Revocation};
 
 /// The wait between looks at a connection whose refresh is under way.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// More than are ever kept of one connection.
+const ALL_EVENTS: u32 = 1_000;
+
+/// Why a grant cannot be ended just now.
+const NO_LIVE_TOKEN: &str =
+    "it takes an access token that works; the last one has ended, and it could not be renewed";
 
 /// What disconnecting came to.
 #[derive(Clone, Debug)]
@@ -37,16 +48,54 @@ impl Engine {
         let inner = &self.inner;
         if !keep_grant {
             inner.take_from_journal(name).await?;
-            if inner.ends_by_access_token(name).await? {
-                // What comes of it shows when it is used.
-                let _ = self.issue_token(name, Want::default()).await;
+        }
+        let needed_a_person = inner.begin_disconnecting(name).await?;
+        let connection = inner.when_at_rest(name, keep_grant).await?;
+        let id = connection.id;
+        let revocation = match keep_grant {
+            true => Revocation::Kept,
+            false => self.end_grant(connection, needed_a_person).await?,
+        };
+        inner.store.remove_connection(id).await?;
+        Ok(Disconnected { name: name.clone(), revocation })
+    }
+
+    /// Ends the grant. Where the file says how, and that takes an access token that works, and the last one has ended, the next one is got first:
+    /// also where the connection was paused, or is being taken apart for longer than a token lives.
+    async fn end_grant(
+        &self,
+        mut connection: Connection,
+        needed_a_person: bool,
+    ) -> Result<Revocation, Error> {
+        let inner = &self.inner;
+        let mut is_dead = needed_a_person || inner.is_known_dead(&connection).await?;
+        let Some((asked, provider)) = inner.stated_revocation(&connection).await? else {
+            return inner.revoke(&connection).await;
+        };
+        if asked == RevokedToken::AccessToken {
+            let lasts = |connection: &Connection, wanted| is_fresh(connection, wanted, inner.clock.now());
+            let is_final = connection.grant.as_ref().is_none_or(|grant| provider.cannot_renew(grant));
+            if !is_dead && !is_final && !lasts(&connection, None) {
+                let purpose = Purpose::Disconnect { generation: connection.generation() };
+                let flown = self.fly(&connection, purpose, inner.limits.reader).await;
+                connection = inner.when_at_rest(&connection.name, false).await?;
+                if !lasts(&connection, Some(Duration::ZERO)) {
+                    flown?;
+                    is_dead = inner.is_known_dead(&connection).await?;
+                }
+            }
+            if !lasts(&connection, Some(Duration::ZERO)) {
+                return match is_dead || is_final {
+                    true => Ok(Revocation::NotOffered),
+                    false => Err(not_revoked(&connection, &provider.name, NO_LIVE_TOKEN.to_owned(), true)),
+                };
             }
         }
-        inner.begin_disconnecting(name).await?;
-        let connection = inner.when_at_rest(name, keep_grant).await?;
-        let revocation = if keep_grant { Revocation::Kept } else { inner.revoke(&connection).await? };
-        inner.store.remove_connection(connection.id).await?;
-        Ok(Disconnected { name: connection.name, revocation })
+        match inner.revoke(&connection).await {
+            // What the provider thinks of a dead grant's token says nothing new.
+            Err(Error::NotRevoked { transient: false, .. }) if is_dead => Ok(Revocation::NotOffered),
+            came => came,
+        }
     }
 }
 
@@ -62,7 +111,10 @@ impl Inner {
         Ok(())
     }
 
-    async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<(), Error> {
+    /// Returns whether only a person could help it before.
+    async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<bool, Error> {
+        let connection = self.named(name).await?;
+        let needed_a_person = needs_a_person(&connection.state);
         let begin = |stored: &Connection| {
             if stored.state == State::Disconnecting {
                 return Ok(None);
@@ -74,8 +126,20 @@ impl Inner {
             let what = What::Disconnecting;
             Ok(Some(update_to(&after, vec![Event { connection: after.id, at: now, what }])))
         };
-        let changed = self.change_connection(self.named(name).await?, begin).await?;
-        changed.to_one_that_exists(name).map(drop)
+        let changed = self.change_connection(connection, begin).await?;
+        changed.to_one_that_exists(name)?;
+        Ok(needed_a_person)
+    }
+
+    /// Whether the last that its history says of a connection's grant is that it is dead.
+    async fn is_known_dead(&self, connection: &Connection) -> Result<bool, Error> {
+        let events = self.store.events(Some(connection.id), 0, ALL_EVENTS).await?;
+        let said = events.iter().rev().find_map(|stored| match stored.event.what {
+            What::NeedsReauth { .. } => Some(true),
+            What::Refreshed { .. } | What::Consented { .. } | What::Imported { .. } => Some(false),
+            _ => None,
+        });
+        Ok(said.unwrap_or(false))
     }
 
     /// The connection once nobody is refreshing it, with what its last refresh brought.
@@ -103,5 +167,14 @@ impl Inner {
             }
             self.clock.sleep(LOOK).await;
         }
+    }
+}
+
+/// Whether only a person can help, also behind a pause.
+fn needs_a_person(state: &State) -> bool {
+    match state {
+        State::NeedsReauth { .. } => true,
+        State::Paused { prior } => needs_a_person(prior),
+        _ => false,
     }
 }

@@ -1,10 +1,12 @@
 //! Ending a grant at its provider: as RFC 7009 has it, or as the provider's file does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Request;
 use url::Url;
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::connection::Connection;
 use vestal_core::provider::{Provider, RevocationEnds, RevocationRequest, RevokedToken};
 use vestal_core::secret::SecretString;
 use vestal_core::token::Grant;
@@ -20,7 +22,8 @@ pub enum Revocation {
     Revoked,
     /// The provider ended its access token, and offers no way to end its refresh token, or none that is known.
     AccessTokenRevoked,
-    /// The provider offers no way to revoke it, or none that is known: it has to be done in its own pages.
+    /// The provider offers no way to revoke it, none that is known, or only one that takes a token that works, and there is
+    /// none any more: it has to be done in its own pages.
     NotOffered,
     /// There was none.
     NothingToRevoke,
@@ -64,9 +67,8 @@ impl Inner {
         };
         let Some(first) = tokens.first() else { return Ok(Revocation::NothingToRevoke) };
         let failed = |detail, transient| {
-            let name = connection.name.clone();
-            let provider = provider.as_ref().map_or(&client.provider, |provider| &provider.name).clone();
-            Err(Error::NotRevoked { name, provider, detail, transient })
+            let provider = provider.as_ref().map_or(&client.provider, |provider| &provider.name);
+            Err(not_revoked(connection, provider, detail, transient))
         };
         let of = Of { connection, grant, base: &base, client: &client, provider: provider.as_deref() };
         let request = match self.revocation_request(&way, first, tokens.access.as_ref(), of)? {
@@ -79,7 +81,10 @@ impl Inner {
             Way::Endpoint(_) => revocation::read(exchange, now, &sent),
             Way::Stated(asked) => revocation::read_stated(asked, exchange, now, &sent),
         };
-        let ends = provider.as_ref().map(|provider| provider.refresh_token.revocation_ends());
+        let ends = provider.as_ref().map(|provider| match way {
+            Way::Endpoint(_) => provider.refresh_token.revocation_ends(),
+            Way::Stated(_) => provider.revocation_ends(),
+        });
         match came {
             revocation::Revocation::Done
                 if ends == Some(RevocationEnds::AccessToken) && tokens.refresh.is_some() =>
@@ -93,14 +98,17 @@ impl Inner {
         }
     }
 
-    /// Whether a grant is ended only by an access token that works.
-    pub(crate) async fn ends_by_access_token(&self, name: &ConnectionName) -> Result<bool, Error> {
-        let connection = self.named(name).await?;
-        let client = self.at_site_of(&self.client_of(&connection).await?, connection.grant.as_ref())?;
-        let provider = self.catalogue.get(&client.provider).ok();
-        Ok(match way(&client, provider.as_deref()) {
-            Some(Way::Stated(asked)) => asked.token == RevokedToken::AccessToken,
-            Some(Way::Endpoint(_)) | None => false,
+    /// Which token the request takes by which a grant is ended as its provider's file has it, where it is ended so.
+    pub(crate) async fn stated_revocation(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<(RevokedToken, Arc<Provider>)>, Error> {
+        let Some(grant) = &connection.grant else { return Ok(None) };
+        let client = self.at_site_of(&self.client_of(connection).await?, Some(grant))?;
+        let Ok(provider) = self.catalogue.get(&client.provider) else { return Ok(None) };
+        Ok(match way(&client, Some(&provider)) {
+            Some(Way::Stated(asked)) => Some((asked.token, Arc::clone(&provider))),
+            Some(Way::Endpoint(_)) | None => None,
         })
     }
 
@@ -138,6 +146,11 @@ impl Inner {
             }
         })
     }
+}
+
+/// That a grant was not ended.
+pub(crate) fn not_revoked(connection: &Connection, provider: &str, detail: String, transient: bool) -> Error {
+    Error::NotRevoked { name: connection.name.clone(), provider: provider.to_owned(), detail, transient }
 }
 
 /// What a revocation is of.

@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Read { generation: u64 },
     /// Somebody asks for a refresh.
     Request { generation: u64 },
+    /// The grant ends only by an access token that works.
+    Disconnect { generation: u64 },
 }
 
 impl Purpose {
@@ -43,7 +45,7 @@ impl Purpose {
         match self {
             Self::Schedule => Trigger::Schedule,
             Self::Read { .. } => Trigger::Read,
-            Self::Request { .. } => Trigger::Request,
+            Self::Request { .. } | Self::Disconnect { .. } => Trigger::Request,
         }
     }
 
@@ -51,7 +53,9 @@ impl Purpose {
     fn is_met_by(self, stored: u64) -> bool {
         match self {
             Self::Schedule => false,
-            Self::Read { generation } | Self::Request { generation } => generation != stored,
+            Self::Read { generation } | Self::Request { generation } | Self::Disconnect { generation } => {
+                generation != stored
+            }
         }
     }
 }
@@ -252,6 +256,8 @@ impl Inner {
             return false;
         }
         match (&connection.state, purpose) {
+            // Nothing is held for the sake of a token that is to end.
+            (State::Disconnecting, Purpose::Disconnect { .. }) => return true,
             (State::Pending | State::Disconnecting | State::Paused { .. }, _) => return false,
             (State::NeedsReauth { .. }, Purpose::Schedule | Purpose::Read { .. }) => return false,
             _ => {}
@@ -262,7 +268,9 @@ impl Inner {
             Purpose::Schedule => schedule.plan().due_at.is_some_and(|due_at| due_at <= now),
             Purpose::Read { .. } => held.next().is_none(),
             // Somebody who asks may try before the time, but not put a token that still serves at risk.
-            Purpose::Request { .. } => !held.any(|floor| floor.why == Hold::OutcomeUnknown),
+            Purpose::Request { .. } | Purpose::Disconnect { .. } => {
+                !held.any(|floor| floor.why == Hold::OutcomeUnknown)
+            }
         }
     }
 
@@ -385,6 +393,6 @@ pub(crate) fn lease_for(deadline: Duration) -> Duration {
 fn not_now(purpose: Purpose) -> Landing {
     match purpose {
         Purpose::Schedule => Landing::HeldElsewhere,
-        Purpose::Read { .. } | Purpose::Request { .. } => Landing::Done,
+        Purpose::Read { .. } | Purpose::Request { .. } | Purpose::Disconnect { .. } => Landing::Done,
     }
 }

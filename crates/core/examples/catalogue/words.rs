@@ -300,7 +300,11 @@ pub(crate) fn disconnecting(provider: &Provider) -> String {
             Some(_) => "`vestal disconnect` knows no way to revoke the grant: use the provider's own pages.".to_owned(),
         };
     };
-    let what = match provider.refresh_token.revocation_ends() {
+    let ends = match by_endpoint {
+        Some(_) => provider.refresh_token.revocation_ends(),
+        None => provider.revocation_ends(),
+    };
+    let what = match ends {
         RevocationEnds::Grant => "revokes the grant",
         RevocationEnds::AccessToken if provider.issues_refresh_tokens() => {
             "revokes the access token, and not the refresh token"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Cap, Fact, Life, Limit, Provider};
+use super::{Cap, Fact, Life, Limit, Provider, RevokedToken};
 
 /// How access tokens live.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -42,7 +42,8 @@ pub struct RefreshTokenFacts {
     pub reuse: Option<Fact<Reuse>>,
     /// How many of them live at once.
     pub live_tokens: Option<Cap>,
-    /// What ends when one is revoked (RFC 7009 §2.1).
+    /// What ends when one is revoked (RFC 7009 §2.1). Not stated, it is its grant; or, where `[revocation]` names an access
+    /// token, that access token.
     pub revocation_ends: Option<Fact<RevocationEnds>>,
     /// Where it dies sooner, whatever is done.
     #[serde(default)]
@@ -53,6 +54,19 @@ impl RefreshTokenFacts {
     /// What ends when one is revoked.
     pub fn revocation_ends(&self) -> RevocationEnds {
         self.revocation_ends.as_ref().map(|fact| fact.value).unwrap_or_default()
+    }
+}
+
+impl Provider {
+    /// What ends by the request of its `[revocation]`: what the file says, or else what can be told from the token that it names.
+    pub fn revocation_ends(&self) -> RevocationEnds {
+        let names_access_token =
+            self.revocation.as_ref().is_some_and(|asked| asked.value.token == RevokedToken::AccessToken);
+        match &self.refresh_token.revocation_ends {
+            Some(fact) => fact.value,
+            None if names_access_token => RevocationEnds::AccessToken,
+            None => RevocationEnds::default(),
+        }
     }
 }
 

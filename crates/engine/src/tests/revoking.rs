@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::world::{Behaviour, DAY, World, client, shop};
+use vestal_core::state::State;
+
+use super::world::{Behaviour, DAY, Sickness, World, client, shop};
 use crate::{Account, BeginConnect, Engine, Error, Revocation};
 
 /// Which token is named, and what ends with it.
@@ -64,6 +66,96 @@ async fn an_access_token_that_has_ended_is_renewed_before_it_is_revoked() {
     engine.disconnect(&shop(), false).await.unwrap();
     assert_eq!(world.wire.refreshes_sent(), 1);
     assert_eq!(world.wire.sandbox.lock().unwrap().stats().revocations, 1, "one that works is ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_try_that_failed_goes_on_after_the_access_token_has_ended() {
+    let world = world("access-token", "grant");
+    let engine = connected(&world, None).await;
+    is_out_of_reach(&world, &engine).await;
+    world.pass(2 * DAY).await;
+    is_out_of_reach(&world, &engine).await;
+    world.wire.sick.lock().unwrap().clear();
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!(gone.revocation, Revocation::Revoked);
+    assert_eq!(world.wire.sandbox.lock().unwrap().stats().revocations, 1, "one that works is ended");
+}
+
+/// A try that fails, and leaves the connection where it is.
+async fn is_out_of_reach(world: &World, engine: &Engine) {
+    world.wire.sick.lock().unwrap().insert("sandbox.example".to_owned(), Sickness::Down);
+    let error = engine.disconnect(&shop(), false).await.unwrap_err();
+    assert!(matches!(error, Error::NotRevoked { transient: true, .. }), "{error:?}");
+    assert_eq!(world.shop().await.state, State::Disconnecting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_outlasts_the_access_token_does_not_keep_the_grant() {
+    let world = world("access-token", "grant");
+    let engine = connected(&world, None).await;
+    engine.pause(world.shop().await).await.unwrap();
+    world.pass(2 * DAY).await;
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!(gone.revocation, Revocation::Revoked);
+    assert_eq!(world.wire.sandbox.lock().unwrap().stats().revocations, 1);
+}
+
+/// The user takes the consent back in the provider's own pages.
+fn take_back(world: &World) {
+    let mut sandbox = world.wire.sandbox.lock().unwrap();
+    let now = world.wire.now_ms();
+    let id = sandbox.grants(now)[0].id;
+    sandbox.revoke_by_user(id, now);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_grant_whose_access_token_has_ended_is_forgotten_and_not_called_revoked() {
+    let world = world("access-token", "grant");
+    let engine = connected(&world, None).await;
+    take_back(&world);
+    world.pass(2 * DAY).await;
+    engine.refresh(&shop()).await.unwrap_err();
+    assert!(matches!(world.shop().await.state, State::NeedsReauth { .. }));
+    let sent = world.sent_to("sandbox.example");
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!((gone.revocation, world.sent_to("sandbox.example")), (Revocation::NotOffered, sent));
+    assert!(world.store.connection_named(&shop()).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_dies_while_its_connection_is_taken_apart_is_forgotten() {
+    let world = world("access-token", "grant");
+    let engine = connected(&world, None).await;
+    is_out_of_reach(&world, &engine).await;
+    take_back(&world);
+    world.pass(2 * DAY).await;
+    world.wire.sick.lock().unwrap().clear();
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!((gone.revocation, world.wire.refreshes_sent()), (Revocation::NotOffered, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_a_dead_grant_does_not_keep_its_connection() {
+    let world = world("none", "account")
+        .with_profile(|profile| profile.replace("token = \"{token}\"", "account_id = \"{account_id}\""));
+    let engine = connected(&world, None).await;
+    take_back(&world);
+    engine.refresh(&shop()).await.unwrap_err();
+    let gone = engine.disconnect(&shop(), false).await.unwrap();
+    assert_eq!(gone.revocation, Revocation::NotOffered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_an_access_token_the_grant_ends_only_where_the_file_says_so() {
+    let stated = "revocation_ends = { is = \"grant\", unverified = true }";
+    for (without, came) in [(false, Revocation::Revoked), (true, Revocation::AccessTokenRevoked)] {
+        let world = world("access-token", "grant").with_profile(|profile| match without {
+            true => profile.replace(stated, ""),
+            false => profile,
+        });
+        let engine = connected(&world, None).await;
+        assert_eq!(engine.disconnect(&shop(), false).await.unwrap().revocation, came);
+    }
 }
 
 #[tokio::test(start_paused = true)]
