@@ -130,4 +130,10 @@ revocation_ends = {{ is = "account", unverified = true }}
     assert_eq!(view.also_ended, ["three".parse().unwrap()]);
     home.vestal(&["token", "two"]).ok();
     home.vestal(&["status", "--exit-code"]).code(3);
+
+    // Whose a refresh token is that somebody else kept, nobody knows; this one is found to have ended.
+    home.vestal_reading(&["import", "four", "--client", "guilds"], "rt-of-somebody\n").ok();
+    let told = home.vestal(&["disconnect", "two", "--yes", "--json"]).ok();
+    assert!(told.stderr.contains("\"four\" may be of the same account"), "{told}");
+    assert_eq!(told.json::<DisconnectedView>().also_ended, ["four".parse().unwrap()]);
 }

@@ -108,6 +108,7 @@ pub use reject::Rejection;
 pub use reseal::{Left, Walk, Walked};
 pub use revoke::Revocation;
 pub use set::Changes;
+pub use siblings::Siblings;
 
 /// Everything the engine works with.
 pub struct Parts {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::StatusCode;
+use vestal_core::connection::ConnectionName;
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::Cause;
 use vestal_core::token::WhyCandidate;
@@ -158,4 +159,41 @@ async fn a_nonce_is_expected_only_where_it_comes_back() {
         let consented = world.consent(&engine, &["openid", "offline_access"]).await;
         assert_eq!(consented.is_ok(), taken, "{consented:?}");
     }
+}
+
+/// Connections of which nobody knows whose they are may end with any other one of their client.
+#[tokio::test(start_paused = true)]
+async fn what_may_end_with_a_connection_is_what_is_not_known_to_be_anothers() {
+    let ends_all = "revocation_ends = { is = \"account\", unverified = true }";
+    let world = World::new(&Behaviour::strict()).with_profile(|profile| format!("{profile}\n{ends_all}"));
+    let engine = world.node();
+    engine.add_client(client()).await.unwrap();
+    let people = [
+        ("one", Some("alice")),
+        ("two", Some("alice")),
+        ("three", Some("bob")),
+        ("four", None),
+        ("five", None),
+    ];
+    for (name, account) in people {
+        answer(&world, name, account);
+        world.consent_to(&engine, name.parse().unwrap(), "sandbox", &["contacts"]).await.unwrap();
+    }
+    for (name, same, unknown) in [
+        ("one", &["two"][..], &["five", "four"][..]),
+        ("three", &[], &["five", "four"]),
+        ("four", &[], &["five", "one", "three", "two"]),
+    ] {
+        let siblings = engine.siblings(&name.parse().unwrap()).await.unwrap();
+        let names = |names: Vec<ConnectionName>| {
+            let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            names.sort();
+            names
+        };
+        assert_eq!((names(siblings.same), names(siblings.unknown)), (owned(same), owned(unknown)), "{name}");
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -3,7 +3,7 @@
 use vestal_api::{DisconnectedView, Revocation};
 use vestal_core::connection::ConnectionName;
 use vestal_core::state::State;
-use vestal_engine as engine;
+use vestal_engine::{self as engine, Siblings};
 
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
@@ -12,6 +12,8 @@ use crate::text::some_of;
 
 /// So many of those that may have ended with it are tried at once; the others are found out by the schedule.
 const TRIED: usize = 100;
+
+const ENDS_ALL: &str = "the provider ends all that an account has granted to a client at once";
 
 /// Revoke a connection's grant at the provider, and forget it
 ///
@@ -38,16 +40,20 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let name = args.name.as_str();
     let siblings = match args.keep_grant {
-        true => Vec::new(),
+        true => Siblings::default(),
         false => match vestal.engine.siblings(&args.name).await {
             Ok(siblings) => siblings,
             Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
         },
     };
-    if !siblings.is_empty() {
+    let Siblings { same, unknown } = siblings;
+    if !same.is_empty() {
+        context.output.warn(format_args!("{ENDS_ALL}: {} may end with it", names(&same)));
+    }
+    if !unknown.is_empty() {
         context.output.warn(format_args!(
-            "the provider ends all that an account has granted to a client at once: {} may end with it",
-            names(&siblings)
+            "{ENDS_ALL}, and {} may be of the same account, which nobody knows: they may end with it",
+            names(&unknown)
         ));
     }
     if !args.yes && terminal::has_person() {
@@ -62,7 +68,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
     };
     let also_ended = match revocation {
-        Revocation::Revoked => ended(&vestal, siblings, context).await?,
+        Revocation::Revoked => ended(&vestal, same.into_iter().chain(unknown), context).await?,
         _ => Vec::new(),
     };
     let output = context.output;
@@ -77,7 +83,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
              provider's own pages"
         }
         Revocation::NotOffered => {
-            "no way is known to revoke its grant: to end that too, use the provider's own pages"
+            "no way is known to revoke its grant from here: to end that too, use the provider's own pages"
         }
         Revocation::NothingToRevoke => "there was no grant to revoke",
         Revocation::Kept => "its grant at the provider was kept",
@@ -96,11 +102,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 /// Those of some connections whose grants are found to have ended: by a refresh, since nobody else knows.
 async fn ended(
     vestal: &Vestal,
-    siblings: Vec<ConnectionName>,
+    siblings: impl Iterator<Item = ConnectionName>,
     context: &Context,
 ) -> Result<Vec<ConnectionName>, Failure> {
     let mut ended = Vec::new();
-    for sibling in siblings.into_iter().take(TRIED) {
+    for sibling in siblings.take(TRIED) {
         // What comes of it shows in its state.
         let _ = context.or_interrupted(vestal.engine.refresh(&sibling)).await?;
         let after = vestal.engine.store().connection_named(&sibling).await?;
