@@ -186,18 +186,26 @@ impl Inner {
             Replanning::Not => self.catalogue.fingerprint(),
             Replanning::UnderWay | Replanning::Failed => String::new(),
         };
-        let mark = Mark { at: self.clock.now(), facts, skew: self.time.skew() };
-        self.store.set_mark(&mark).await?;
+        let skew = match self.time.skew() {
+            Some(skew) => Some(skew),
+            // What another process measured stands, until this one has heard from a provider.
+            None => self.store.mark().await?.and_then(|mark| mark.skew),
+        };
+        self.store.set_mark(&Mark { at: self.clock.now(), facts, skew }).await?;
         self.time.state().noted_at = Some(uptime);
         Ok(())
     }
 
-    /// Notes how far this clock is from a provider's, where that matters: a command has nobody to tell but the next one.
-    /// What plans were made by is left as it was noted.
+    /// Notes how far this clock is from a provider's, where that matters, or mattered: a command has nobody to tell but the next
+    /// one. What plans were made by is left as it was noted.
     pub(crate) async fn note_skew(&self) {
-        let Some(skew) = self.time.skew().filter(|skew| skew.ahead_s.abs() >= TELLING_SKEW_S) else { return };
+        let Some(skew) = self.time.skew() else { return };
         let noted = async {
             let mark = self.store.mark().await?;
+            let noted = mark.as_ref().and_then(|mark| mark.skew.as_ref());
+            if ![Some(&skew), noted].into_iter().flatten().any(|it| it.ahead_s.abs() >= TELLING_SKEW_S) {
+                return Ok(());
+            }
             let before = mark.unwrap_or(Mark { at: skew.at, facts: String::new(), skew: None });
             // What this clock planned is planned anew once it is right.
             let at = if skew.ahead_s >= JUMP_S { skew.at } else { before.at };

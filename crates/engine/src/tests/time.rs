@@ -37,6 +37,30 @@ async fn a_clock_that_is_a_year_wrong_at_boot_loses_nothing() {
     }
 }
 
+/// Each command is a process of its own: the next one has to know what the one before measured, until it knows better.
+#[tokio::test(start_paused = true)]
+async fn a_skew_is_told_until_a_provider_says_that_it_is_over() {
+    let world = World::new(&Behaviour::strict());
+    world.serve(&world.connected().await, Duration::from_secs(1)).await;
+    let noted =
+        || async { world.store.mark().await.unwrap().and_then(|mark| mark.skew).map(|it| it.ahead_s) };
+    world.set_clock_by(2 * 3600);
+    let command = world.node();
+    start_refresh(&command).await.unwrap().unwrap();
+    command.drain().await;
+    assert_eq!(noted().await, Some(2 * 3600));
+
+    // A command that has nothing to do hears from nobody.
+    world.serve(&world.node(), Duration::from_secs(1)).await;
+    assert_eq!(noted().await, Some(2 * 3600));
+
+    world.set_clock_by(-2 * 3600);
+    let command = world.node();
+    start_refresh(&command).await.unwrap().unwrap();
+    command.drain().await;
+    assert_eq!(noted().await, Some(0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_jump_nothing_is_done_in_masses() {
     let world = World::new(&Behaviour::strict());
