@@ -84,6 +84,7 @@ fn an_access_token_is_exchanged_for_a_long_lived_one_right_after_the_consent() {
     // It is too young, which is told; and then it is not.
     let refused = home.vestal(&["refresh", "insta"]).code(4);
     assert!(refused.stderr.contains("too young"), "{}", refused.stderr);
+    assert_eq!(provider.sandbox().stats().too_early, 1);
     provider.sandbox().settings_mut().dialect.exchange =
         Some(TokenExchange { minimum_age_ms: 0, ..exchange });
     home.vestal(&["refresh", "insta"]).ok();

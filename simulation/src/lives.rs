@@ -5,6 +5,7 @@
 //! promise and the provider's own books, but not the engine, watches that nothing was lost that could be kept, and that
 //! whoever had to consent again was told in time.
 
+mod alone;
 mod behaviour;
 mod books;
 mod checks;
@@ -115,7 +116,8 @@ pub fn live(provider: &Provider, behaviour: &Behaviour, course: &Course) -> Outc
     runtime.block_on(world::live(provider, behaviour, course))
 }
 
-/// The providers that come with Vestal and give refresh tokens, in order: without one, there is no life to keep.
+/// The providers that come with Vestal, in order. Those that give no refresh tokens have lives too: what they give is
+/// exchanged in time, or its end is told, or it has none.
 ///
 /// # Panics
 ///
@@ -124,7 +126,6 @@ pub fn providers() -> Vec<Provider> {
     catalogue::ids()
         .filter_map(catalogue::builtin)
         .map(|read| read.unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
-        .filter(Provider::issues_refresh_tokens)
         .collect()
 }
 

@@ -41,6 +41,7 @@ impl Sandbox {
             }
             asked if Some(asked) == wanted.renew && is_long_lived => {
                 if now_ms.saturating_sub(token.issued_ms) < wanted.minimum_age_ms {
+                    self.stats.too_early += 1;
                     return Err(OAuthError::invalid_request("the access token is too young to be renewed"));
                 }
             }

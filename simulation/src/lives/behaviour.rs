@@ -11,7 +11,7 @@ use vestal_sandbox::{
     Settings,
 };
 
-use crate::lives::wordings;
+use crate::lives::{alone, wordings};
 use crate::time::{DAY, HOUR, SECOND};
 
 /// Where the sandbox thinks that it is.
@@ -32,7 +32,7 @@ const ASSUMED_IDLE_LIMIT: Duration = Duration::from_secs(7 * 86_400);
 const SILENT_GRACE: Duration = Duration::from_secs(60);
 
 /// What has no end outlives every course.
-const ENDLESS: Duration = Duration::from_secs(100 * 365 * 86_400);
+pub(crate) const ENDLESS: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// One way in which a provider may behave.
 #[derive(Clone, Debug)]
@@ -41,9 +41,9 @@ pub struct Behaviour {
     pub chosen: Vec<String>,
     /// How long an access token lives.
     pub access_token_life: Duration,
-    /// After which time of disuse a refresh token dies.
+    /// After which time of disuse a refresh token dies, or an access token that is exchanged itself.
     pub idle_limit: Option<Duration>,
-    /// When it dies whatever is done.
+    /// When it dies whatever is done; an access token, where there is nothing else.
     pub absolute_life: Option<Duration>,
     /// Whether an answer that is lost can be asked for again.
     pub survives_lost_answers: bool,
@@ -56,6 +56,9 @@ type Ways<T> = Vec<(Option<String>, T)>;
 
 /// Every way in which a provider may behave.
 pub fn behaviours(provider: &Provider) -> Vec<Behaviour> {
+    if !provider.issues_refresh_tokens() {
+        return alone::behaviours(provider);
+    }
     let mut all = Vec::new();
     for (life_said, life) in access_tokens(provider) {
         for (rotation_said, rotation) in rotations(provider) {
@@ -109,9 +112,9 @@ enum Told {
 
 /// An access token's life, and how answers tell it.
 #[derive(Clone, Copy, Debug)]
-struct AccessTokens {
-    life: Duration,
-    told: ExpiresIn,
+pub(crate) struct AccessTokens {
+    pub(crate) life: Duration,
+    pub(crate) told: ExpiresIn,
 }
 
 fn access_tokens(provider: &Provider) -> Ways<AccessTokens> {
@@ -209,7 +212,8 @@ fn survives_lost_answers(rotation: Rotation) -> bool {
     }
 }
 
-fn settings(provider: &Provider, life: AccessTokens, refresh_tokens: RefreshTokens) -> Settings {
+/// What the sandbox is to be, but for its words.
+pub(crate) fn settings(provider: &Provider, life: AccessTokens, refresh_tokens: RefreshTokens) -> Settings {
     let mut settings = Settings::new(ISSUER).client(client(provider));
     settings.access_token_life_ms = ms(life.life);
     settings.expires_in = life.told;
@@ -217,8 +221,10 @@ fn settings(provider: &Provider, life: AccessTokens, refresh_tokens: RefreshToke
     settings.dialect = Dialect {
         json: provider.requests.encoding() == Encoding::Json,
         query: provider.requests.encoding() == Encoding::Query,
-        client_id: parameter(provider.requests.name("client_id")),
-        scope: parameter(provider.requests.name("scope")),
+        client_id: known(provider.requests.name("client_id")),
+        client_secret: known(provider.requests.name("client_secret")),
+        code: known(provider.requests.name("code")),
+        scope: known(provider.requests.name("scope")),
         refuses_pkce: !provider.requests.pkce(),
         credentials: match provider.requests.credentials() {
             provider::HeaderCredentials::Basic => HeaderCredentials::Basic,
@@ -234,21 +240,32 @@ fn settings(provider: &Provider, life: AccessTokens, refresh_tokens: RefreshToke
     settings
 }
 
-/// The sandbox knows the names by which it was made.
-fn parameter(name: &str) -> &'static str {
-    match name {
-        "client_key" => "client_key",
-        "app_id" => "app_id",
-        "user_scope" => "user_scope",
-        "scope" => "scope",
-        _ => "client_id",
-    }
+/// The sandbox knows the names by which it was made: those of parameters, and of ways to exchange an access token.
+pub(crate) fn known(name: &str) -> &'static str {
+    const NAMES: [&str; 13] = [
+        "access_token",
+        "app_id",
+        "auth_code",
+        "client_id",
+        "client_key",
+        "client_secret",
+        "code",
+        "fb_exchange_token",
+        "ig_exchange_token",
+        "ig_refresh_token",
+        "scope",
+        "secret",
+        "user_scope",
+    ];
+    let found = NAMES.into_iter().find(|known| *known == name);
+    found.unwrap_or_else(|| panic!("the sandbox has to be told that there is a name {name:?}"))
 }
 
 /// Where the token set stands in an answer, if not by itself.
 fn place(places: &[String]) -> Option<&'static str> {
     match places.first().map(String::as_str) {
         Some("authed_user") => Some("authed_user"),
+        Some("data") => Some("data"),
         _ => None,
     }
 }
@@ -283,7 +300,7 @@ fn client(provider: &Provider) -> Client {
     }
 }
 
-fn ms(duration: Duration) -> u64 {
+pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -43,10 +43,19 @@ pub(crate) struct Account {
     pub(crate) issued_at: Option<Duration>,
     /// When somebody asked for a token last.
     pub(crate) read_at: Option<Duration>,
+    /// When a reader was told last, by what came of a rejection, that a person is needed.
+    pub(crate) told_at: Option<Duration>,
     /// Its last refresh failed.
     pub(crate) fails: bool,
     /// A violation that lasts is told once.
     pub(crate) is_told: bool,
+}
+
+impl Account {
+    /// Whether a reader was told that a person is needed, at this time or later.
+    pub(crate) fn was_told_since(&self, at: Duration) -> bool {
+        self.told_at.is_some_and(|told_at| told_at >= at)
+    }
 }
 
 /// A person was told.
@@ -62,6 +71,7 @@ impl Ledger {
             warnings: Vec::new(),
             issued_at: None,
             read_at: None,
+            told_at: None,
             fails: false,
             is_told: false,
         };

@@ -16,7 +16,7 @@ use crate::time::{DAY, HOUR, sleep};
 /// After an outage, the next try may be this far away.
 pub(crate) const BACK_AFTER: Duration = Duration::from_secs(70 * 60);
 
-/// A token that has no end, and whose consent was withdrawn, is used this long after.
+/// Where it takes a token that is rejected to know of a withdrawal, one is used this long after.
 pub(crate) const IN_USE_AFTER: Duration = DAY;
 
 /// So many events are read at once; no more are kept of all connections.
@@ -140,7 +140,7 @@ fn judge_death(world: &World, account: usize, grant: &GrantFacts, death: Death) 
     if death.reason == DeathReason::RevokedByUser {
         return;
     }
-    if !matches!(death.reason, DeathReason::AbsoluteEnd | DeathReason::NeverRefreshable) {
+    if !nobody_could_move(world, death.reason, ended.saturating_sub(begun)) {
         let what = format!("{habit:?}: its grant died, and could have been kept: {:?}", death.reason);
         world.ledger.violation("kept", what);
         return;
@@ -156,6 +156,18 @@ fn judge_death(world: &World, account: usize, grant: &GrantFacts, death: Death) 
     }
 }
 
+/// Whether nobody could have moved the end of a grant that has lived for so long.
+fn nobody_could_move(world: &World, reason: DeathReason, lived: Duration) -> bool {
+    match reason {
+        DeathReason::AbsoluteEnd => true,
+        // Where access tokens are renewed, the last one could have been; where they are lengthened, the first one.
+        DeathReason::NeverRefreshable => {
+            world.provider.exchange.renew.is_none() && lived >= world.behaviour.access_token_life
+        }
+        _ => false,
+    }
+}
+
 /// What a connection is said to be, and what its grant is.
 fn judge_state(world: &World, account: usize, grant: &GrantFacts, connection: &Connection) {
     let habit = Habit::ALL[account];
@@ -166,7 +178,11 @@ fn judge_state(world: &World, account: usize, grant: &GrantFacts, connection: &C
         None if given_up => {
             format!("{habit:?}: it was given up, and its grant lives: {:?}", connection.state)
         }
-        Some(since) if !given_up && unknown_for_too_long(world, habit, now.saturating_sub(since)) => {
+        Some(since)
+            if !given_up
+                && !world.ledger.with(|books| books.accounts[account].was_told_since(since))
+                && unknown_for_too_long(world, habit, now.saturating_sub(since)) =>
+        {
             format!("{habit:?}: it is said to be {}, and its grant died long ago", connection.state.name())
         }
         _ => {
@@ -185,7 +201,7 @@ fn unknown_for_too_long(world: &World, habit: Habit, dead_for: Duration) -> bool
     if habit == Habit::Seldom || world.provider.prefers_refresh_on_rejection() {
         return false;
     }
-    if world.provider.access_tokens_are_endless() {
+    if world.is_known_by_rejection() {
         return dead_for > IN_USE_AFTER + 2 * HOUR;
     }
     let out = world

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use vestal_core::provider::{Fact, Limit, Provider};
 
+use crate::lives::behaviour::ENDLESS;
+
 /// A mistake that somebody might make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
@@ -15,14 +17,22 @@ pub enum Mistake {
     NoAbsoluteEnd,
     /// Nothing is known of how old a token has to be.
     NoMinimumAge,
+    /// Nothing is known of how an access token is exchanged for a newer one.
+    NoRenewal,
     /// Tokens are refreshed by the clock, where the provider wants that left to rejections.
     ByTheClock,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::OnlyWhenRead, Self::NoIdleLimit, Self::NoAbsoluteEnd, Self::NoMinimumAge, Self::ByTheClock];
+    pub const ALL: [Self; 6] = [
+        Self::OnlyWhenRead,
+        Self::NoIdleLimit,
+        Self::NoAbsoluteEnd,
+        Self::NoMinimumAge,
+        Self::NoRenewal,
+        Self::ByTheClock,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -31,6 +41,7 @@ impl Mistake {
             Self::NoIdleLimit => "no-idle-limit",
             Self::NoAbsoluteEnd => "no-absolute-end",
             Self::NoMinimumAge => "no-minimum-age",
+            Self::NoRenewal => "no-renewal",
             Self::ByTheClock => "by-the-clock",
         }
     }
@@ -40,17 +51,24 @@ impl Mistake {
         let mut believed = provider.clone();
         match mistake {
             None | Some(Self::OnlyWhenRead) => {}
-            Some(Self::NoIdleLimit) => believed.refresh_token.idle_limit = Some(endless()),
-            Some(Self::NoAbsoluteEnd) => believed.refresh_token.absolute_life = Some(endless()),
+            Some(Self::NoIdleLimit) => believed.refresh_token.idle_limit = Some(said(Limit::Endless)),
+            Some(Self::NoAbsoluteEnd) => {
+                believed.refresh_token.absolute_life = Some(said(Limit::Endless));
+                // Without any end, a long-lived access token could not be told from a short-lived one.
+                if believed.exchange.lengthen.is_some() {
+                    believed.access_token.life = Some(said(Limit::After(ENDLESS)));
+                }
+            }
             Some(Self::NoMinimumAge) => believed.access_token.minimum_age = None,
+            Some(Self::NoRenewal) => believed.exchange.renew = None,
             Some(Self::ByTheClock) => believed.access_token.refresh_on_rejection = None,
         }
         believed
     }
 }
 
-fn endless() -> Fact<Limit> {
-    Fact { value: Limit::Endless, source: None, unverified: true, note: None }
+fn said(value: Limit) -> Fact<Limit> {
+    Fact { value, source: None, unverified: true, note: None }
 }
 
 impl FromStr for Mistake {

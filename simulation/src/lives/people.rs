@@ -70,7 +70,8 @@ async fn wait_until_needed(world: &World, account: usize) {
         let now = world.timeline.elapsed();
         let needed =
             world.stored(account).await.is_some_and(|it| matches!(it.state, State::NeedsReauth { .. }));
-        if needed {
+        let was_told = world.ledger.with(|books| books.accounts[account].was_told_since(consented_at));
+        if needed || was_told {
             sleep(look).await;
             return;
         }
@@ -124,8 +125,7 @@ async fn withdraw(world: Arc<World>, mut dice: Dice) {
         world.ledger.note(|| format!("{:?}: its user withdraws the consent", Habit::ALL[ACCOUNT]));
         world.wire.withdraw(grant.id);
     }
-    if world.provider.access_tokens_are_endless() {
-        // Nothing is to be refreshed: it is known once the API rejects a token.
+    if world.is_known_by_rejection() {
         sleep(IN_USE_AFTER).await;
         read(&world, ACCOUNT).await;
     }
@@ -155,7 +155,10 @@ async fn read(world: &World, account: usize) {
     let mut got = use_token(world, &engine, account).await;
     if let Err(Unserved::Rejected { generation }) = &got {
         world.ledger.note(|| format!("{habit:?}: a token is rejected"));
-        let _ = engine.reject(&world.names[account], *generation).await;
+        if let Err(Error::NeedsReauth { .. }) = engine.reject(&world.names[account], *generation).await {
+            world.ledger.note(|| format!("{habit:?}: its reader is told that a person is needed"));
+            world.ledger.with(|books| books.accounts[account].told_at = Some(world.timeline.elapsed()));
+        }
         got = use_token(world, &engine, account).await;
     }
     engine.drain().await;

@@ -74,8 +74,19 @@ impl Row {
     }
 }
 
+/// What ends a connection that has no known end.
+const NOTHING: &str = "nothing that is known";
+
 /// What ends a connection to a provider, in a few words.
 pub fn killers(provider: &Provider) -> String {
+    if !provider.issues_refresh_tokens() {
+        let is_renewed = provider.exchange.renew.is_some();
+        return match provider.access_token_life() {
+            Some(life) if is_renewed => format!("{} after it was issued, unless it is exchanged", days(life)),
+            Some(life) => format!("{} after the consent", days(life)),
+            None => NOTHING.to_owned(),
+        };
+    }
     let idle = match provider.idle_limit() {
         IdleLimit::After { limit, .. } => Some(format!("{} of disuse", days(limit))),
         IdleLimit::Endless => None,
@@ -83,7 +94,7 @@ pub fn killers(provider: &Provider) -> String {
     };
     let absolute = provider.absolute_life().map(|known| format!("{} after the consent", days(known.life)));
     let killers: Vec<_> = idle.into_iter().chain(absolute).collect();
-    if killers.is_empty() { "nothing that is known".to_owned() } else { killers.join("; ") }
+    if killers.is_empty() { NOTHING.to_owned() } else { killers.join("; ") }
 }
 
 fn days(length: Duration) -> String {

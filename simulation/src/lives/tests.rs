@@ -20,8 +20,18 @@ fn is_found(id: &str, mistake: Mistake, rule: &str) -> bool {
 }
 
 #[test]
+fn each_file_of_the_catalogue_has_a_life() {
+    let with_lives: Vec<String> = providers()
+        .into_iter()
+        .filter(|provider| !behaviours(provider).is_empty())
+        .map(|provider| provider.id)
+        .collect();
+    assert!(with_lives.iter().eq(catalogue::ids()), "{with_lives:?}");
+}
+
+#[test]
 fn a_life_without_mistakes_has_no_violations() {
-    for (id, lives) in [("docusign", 1), ("linkedin", 4), ("figma", 2)] {
+    for (id, lives) in [("docusign", 1), ("linkedin", 4), ("figma", 2), ("instagram", 2), ("facebook", 2)] {
         let provider = provider(id);
         for life in behaviours(&provider).iter().take(lives) {
             let outcome = live(&provider, life, &course(None));
@@ -44,6 +54,31 @@ fn who_knows_no_idle_limit_loses_what_lies_unused() {
 #[test]
 fn who_knows_no_end_warns_of_none() {
     assert!(is_found("linkedin", Mistake::NoAbsoluteEnd, "warned"));
+}
+
+#[test]
+fn what_has_no_end_is_never_refreshed_and_its_withdrawal_is_known_once_a_token_is_rejected() {
+    for id in ["mailchimp", "github-oauth", "tiktok-business"] {
+        let provider = provider(id);
+        for life in behaviours(&provider) {
+            let outcome = live(&provider, &life, &course(None));
+            assert!(outcome.violations.is_empty(), "{id}: {:?}: {:#?}", life.chosen, outcome.violations);
+            assert!(outcome.refreshes == 0 && outcome.reads > 5, "{id}: {outcome:?}");
+            let told = outcome.trace.iter().filter(|line| line.contains("its reader is told")).count();
+            let consents = outcome.trace.iter().filter(|line| line.ends_with("its user consents")).count();
+            assert_eq!((told, consents), (1, Habit::ALL.len() + 1), "{id}: {:#?}", outcome.trace);
+        }
+    }
+}
+
+#[test]
+fn who_does_not_exchange_access_tokens_loses_them() {
+    assert!(is_found("instagram", Mistake::NoRenewal, "kept"));
+}
+
+#[test]
+fn who_knows_no_end_of_an_access_token_warns_of_none() {
+    assert!(is_found("facebook", Mistake::NoAbsoluteEnd, "warned"));
 }
 
 #[test]

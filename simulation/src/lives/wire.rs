@@ -129,10 +129,10 @@ impl Wire {
 
     fn path_of(&self, uri: &Uri) -> Option<&'static str> {
         let is = |url: &Url| url.host_str() == uri.host() && url.path() == uri.path();
-        let Endpoints { authorization, token, refresh, revocation, .. } = &self.endpoints;
+        let Endpoints { authorization, token, refresh, lengthen, revocation, .. } = &self.endpoints;
         if authorization.as_ref().is_some_and(is) {
             Some("/authorize")
-        } else if is(token) || refresh.as_ref().is_some_and(is) {
+        } else if is(token) || [refresh, lengthen].into_iter().flatten().any(is) {
             Some("/token")
         } else {
             revocation.as_ref().is_some_and(is).then_some("/revoke")

@@ -202,7 +202,13 @@ impl World {
 
     /// Whether an answer or the provider's file says how long access tokens live.
     pub(crate) fn says_how_long_tokens_live(&self) -> bool {
-        self.provider.access_token_life().is_some() || self.behaviour.settings.expires_in != ExpiresIn::Absent
+        self.provider.access_token.life.is_some() || self.behaviour.settings.expires_in != ExpiresIn::Absent
+    }
+
+    /// Whether nothing is refreshed that would show a death: it is known by a token that the API rejects.
+    pub(crate) fn is_known_by_rejection(&self) -> bool {
+        let is_renewed = self.provider.issues_refresh_tokens() || self.provider.exchange.renew.is_some();
+        self.provider.access_tokens_are_endless() || !is_renewed
     }
 
     fn outcome(&self) -> Outcome {
