@@ -47,6 +47,7 @@ lookup = {{ is = {{ get = "{issuer}/api/me", take = {{ account = "sub" }} }}, un
     home.vestal(&["refresh", "one"]).ok();
     let token: TokenView = home.vestal(&["token", "one", "--json"]).ok().json();
     assert_eq!(token.extra["account"], account.as_str());
+    assert_eq!(token.found_among, Some(1));
     assert!(home.vestal(&["status", "one"]).ok().stdout.contains(account.as_str()));
 
     let told: DisconnectedView = home.vestal(&["disconnect", "one", "--yes", "--json"]).ok().json();

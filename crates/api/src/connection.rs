@@ -57,7 +57,8 @@ pub struct ConnectionView {
     /// What the API said that every use of it needs, such as Xero's `tenantId`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub found: BTreeMap<String, String>,
-    /// Of how many accounts, sites or tenants that is one; `null` where nothing was asked.
+    /// Of how many accounts, sites or tenants that is one; 0 where it was said before the last consent; `null` where nothing was
+    /// asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_among: Option<u32>,
     /// When a person consented, or it was imported; `null` before that.

@@ -22,6 +22,10 @@ pub struct TokenView {
     /// What else came with it and with the consent, such as `instance_url` or `realmId`. May hold secrets.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Of how many that the token is good for what its API said in `extra` is one: 1 where it is the only one, 0 where it was said
+    /// before the last consent. Left out where no API was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_among: Option<u32>,
     /// A proof for one request with it (RFC 9449); `null` where none was asked for.
     #[serde(default)]
     pub dpop: Option<String>,
@@ -57,6 +61,7 @@ mod tests {
             scope: None,
             generation: 3,
             extra: serde_json::Map::new(),
+            found_among: None,
             dpop: None,
         };
         assert!(!format!("{view:?}").contains("planted-secret"));

@@ -46,7 +46,7 @@ pub use lives::{
     AccessTokenFacts, Grace, IdleLimit, KnownLife, RefreshTokenFacts, Reuse, RevocationEnds, Rotation,
     ShorterLife,
 };
-pub use lookup::Lookup;
+pub use lookup::{Lookup, OfConsent};
 pub use parse::Stated;
 pub use redirect::{Redirect, RedirectFact, RedirectForm};
 pub use requests::{Encoding, HeaderCredentials, RequestFacts};

@@ -219,8 +219,16 @@ pub struct About {
 pub struct Found {
     /// What is kept of it.
     pub values: BTreeMap<String, String>,
-    /// Of how many entries it is one: the grant is good for the others as well.
+    /// Of how many entries it is one: the grant is good for the others as well. 0 where it was said of the grant before, and not
+    /// yet of this one.
     pub among: u32,
+}
+
+impl Found {
+    /// Whether it was said of this grant.
+    pub fn is_confirmed(&self) -> bool {
+        self.among > 0
+    }
 }
 
 /// What tells one account at a provider from another.

@@ -102,7 +102,7 @@ impl Inner {
     }
 
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         id: ConnectionId,
         client: ClientId,
         purpose: Purpose,
@@ -165,7 +165,7 @@ impl Inner {
             after: &after,
         };
         Box::pin(self.learn(lesson, slot)).await;
-        Box::pin(self.look_up_after(&after, &reading.reply, &cargo)).await;
+        self.look_up_after(&after, &reading.reply, &cargo);
         Ok(self.again(&after, &cargo.provider))
     }
 

@@ -26,6 +26,7 @@ use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
 use crate::dpop::is_bound;
 use crate::identity::Account;
+use crate::lookup::chosen_before;
 use crate::means::Means;
 use crate::save::{SAVE_BACKOFF, may_pass, unsaved};
 use crate::secrets::Destination;
@@ -37,6 +38,8 @@ use crate::{Engine, Error, Inner, Refreshed};
 pub struct Connected {
     /// The connection.
     pub name: ConnectionName,
+    /// Its grant.
+    pub grant: GrantId,
     /// The number of its token set.
     pub generation: u64,
     /// The scopes granted, where the provider said.
@@ -189,11 +192,11 @@ impl Inner {
         };
         let whose =
             self.account_of(&client, &provider, &answer, &site, &redirect, &authorization.scopes).await;
-        let found = self.look_up(&client, &provider, &answer.access_token).await;
+        let found = chosen_before(&connection, account);
         let about = About { site, redirect, found, account: whose };
         let consent =
             Consent { connection, client: &client, answer, renewal, means, started_at, about, account };
-        self.store_consent(consent, &provider, Some(&authorization.scopes)).await
+        Box::pin(self.store_and_look_up(consent, &provider, Some(&authorization.scopes))).await
     }
 
     /// Asks for a token set; returns it with the time at which that was begun.
@@ -265,6 +268,7 @@ impl Inner {
             tokens.scope = tokens.scope.or_else(|| asked.map(|scopes| scopes.join(" ")));
             let mut connected = Connected {
                 name,
+                grant: grant_id,
                 generation: tokens.generation,
                 scope: tokens.scope.clone(),
                 expires_at: tokens.expires_at,

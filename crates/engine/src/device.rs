@@ -21,6 +21,7 @@ use vestal_oauth::sent;
 use crate::aside::Refused;
 use crate::callback::Consent;
 use crate::connect::{advice, asks_for_an_id_token};
+use crate::lookup::chosen_before;
 use crate::means::Means;
 use crate::{Account, Connected, Engine, Error, Inner};
 
@@ -207,7 +208,7 @@ impl Inner {
         let redirect = BTreeMap::new();
         let whose =
             self.account_of(client, provider, &answer, &request.site, &redirect, &request.scopes).await;
-        let found = self.look_up(client, provider, &answer.access_token).await;
+        let found = chosen_before(&request.connection, *account);
         let consent = Consent {
             connection: request.connection.clone(),
             client,
@@ -218,7 +219,7 @@ impl Inner {
             about: About { site: request.site.clone(), redirect, found, account: whose },
             account: *account,
         };
-        let connected = self.store_consent(consent, provider, Some(&request.scopes)).await?;
+        let connected = self.store_and_look_up(consent, provider, Some(&request.scopes)).await?;
         Ok(Polled::Connected(Box::new(connected)))
     }
 }

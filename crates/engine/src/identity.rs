@@ -9,7 +9,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::{ApiFacts, Identity, Provider};
 use vestal_core::seal::Field;
 use vestal_core::secret::{ExposeSecret, SecretString};
-use vestal_core::site::{Site, filled_wholly};
+use vestal_core::site::Site;
 use vestal_core::token::{AccountHash, TokenAnswer};
 use vestal_oauth::account;
 use vestal_oauth::api::at;
@@ -17,7 +17,7 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
 use crate::connect::asks_for_an_id_token;
-use crate::lookup::site_by_the_file;
+use crate::lookup::where_to_ask;
 use crate::secrets::place;
 use crate::{Engine, Error, Inner, NewConnection};
 
@@ -121,7 +121,7 @@ impl Inner {
         let identity = identity_of(provider);
         match identity {
             Identity::Get { get, path } => {
-                let get = where_to_ask(get, &client.endpoints.token, provider)?;
+                let get = where_to_ask(get, &client.endpoints, provider)?;
                 let said = self.ask_whose(&get, path, client, provider, &provider.api, answer).await?;
                 Some(self.account_hash(&provider.id, identity, &said))
             }
@@ -218,12 +218,6 @@ impl Inner {
     }
 }
 
-/// Where to ask whose a token of this endpoint is: at its site, where there are several; nowhere, where it is somebody else's,
-/// whose tokens are nothing for the API of the file.
-fn where_to_ask(get: &Url, token: &Url, provider: &Provider) -> Option<Url> {
-    filled_wholly(get.as_str(), &site_by_the_file(token, provider)?)?.parse().ok()
-}
-
 /// By what a provider says whose a grant is.
 fn identity_of(provider: &Provider) -> &Identity {
     provider.identity.as_ref().map_or(&Identity::IdToken, |fact| &fact.value)
@@ -232,25 +226,6 @@ fn identity_of(provider: &Provider) -> &Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_of_another_server_is_not_shown_to_the_api_of_the_file() {
-        let provider = vestal_core::provider::catalogue::builtin("spotify").unwrap().unwrap();
-        let me = "https://api.spotify.com/v1/me".parse().unwrap();
-        let asked = |token: &str| where_to_ask(&me, &token.parse().unwrap(), &provider);
-        assert_eq!(asked("https://accounts.spotify.com/api/token").as_ref(), Some(&me));
-        assert_eq!(asked("https://spotify.example/api/token"), None);
-    }
-
-    #[test]
-    fn a_token_is_shown_where_it_comes_from() {
-        let provider = vestal_core::provider::catalogue::builtin("zoho").unwrap().unwrap();
-        let Identity::Get { get, .. } = identity_of(&provider) else { panic!("it is asked for") };
-        let asked = |token: &str| where_to_ask(get, &token.parse().unwrap(), &provider).map(String::from);
-        let europe = "https://accounts.zoho.eu/oauth/user/info";
-        assert_eq!(asked("https://accounts.zoho.eu/oauth/v2/token").as_deref(), Some(europe));
-        assert_eq!(asked("https://accounts.zoho.example/oauth/v2/token"), None);
-    }
 
     #[test]
     fn only_what_was_said_by_the_same_source_is_compared() {

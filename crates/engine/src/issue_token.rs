@@ -59,6 +59,8 @@ pub struct IssuedToken {
     pub trouble: Option<Failing>,
     /// What else the provider said with it, and on the redirect, where that was wanted.
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Of how many that it is good for what its API said is one, with `extra`; 0 where that was said of the grant before.
+    pub found_among: Option<u32>,
     /// The key that it is bound to (RFC 9449), for [`Engine::proof`].
     pub bound_to: Option<BoundKey>,
 }
@@ -185,6 +187,7 @@ impl Inner {
             min_ttl: min_ttl(want.min_ttl, grant.tokens.life()),
             short: !is_fresh(connection, want.min_ttl, now),
             trouble: connection.state.failing().cloned(),
+            found_among: grant.about.found.as_ref().filter(|_| want.extra).map(|found| found.among),
             extra: if want.extra { self.all_extra(connection, grant) } else { Default::default() },
             bound_to: self.bound_to(connection, grant).await?,
         };

@@ -40,6 +40,7 @@ mod hosts;
 mod id_token;
 mod identity;
 mod import;
+mod inquiries;
 mod introspect;
 mod issue_token;
 mod journal;
@@ -231,6 +232,7 @@ struct Inner {
     doings: health::Doings,
     quotas: quotas::Quotas,
     nonces: dpop::Nonces,
+    inquiries: inquiries::Inquiries,
     /// Held while a token is given to a connection that is there already.
     time: time::Time,
     agenda: Mutex<agenda::Agenda>,
@@ -243,7 +245,7 @@ struct Inner {
     seed: u64,
 }
 
-/// How long a process that ends waits for its notes of reads.
+/// How long a process that ends waits for its notes of reads, and of what an API said.
 const NOTES_WITHIN: Duration = Duration::from_millis(500);
 
 impl Engine {
@@ -277,6 +279,7 @@ impl Engine {
                 doings: health::Doings::default(),
                 quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),
+                inquiries: inquiries::Inquiries::default(),
                 time: time::Time::default(),
                 consents: Arc::default(),
                 notes: Arc::default(),
@@ -327,6 +330,8 @@ impl Engine {
     pub async fn drain(&self) {
         self.inner.flights.drain().await;
         drop(self.inner.consents.write().await);
+        // Each of them takes so long at most, and a moment to be noted.
+        let _ = self.inner.within(identity::ASK_WITHIN + NOTES_WITHIN, self.inner.inquiries.drain()).await;
         // A note of a read is not worth waiting for, where somebody has locked the store.
         let noted = self.inner.notes.write();
         let _ = self.inner.within(NOTES_WITHIN, noted).await;

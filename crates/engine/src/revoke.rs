@@ -12,7 +12,7 @@ use vestal_core::secret::SecretString;
 use vestal_core::token::Grant;
 use vestal_oauth::revocation::{self, Material, TokenKind};
 
-use crate::lookup::site_by_the_file;
+use crate::lookup::is_its_own;
 use crate::{Error, Inner};
 
 /// What became of a grant.
@@ -168,9 +168,9 @@ struct Of<'a> {
 /// knows nothing of what the file says.
 fn way<'a>(client: &'a Client, provider: Option<&'a Provider>) -> Option<Way<'a>> {
     let stated = || {
-        let provider =
-            provider.filter(|provider| site_by_the_file(&client.endpoints.token, provider).is_some())?;
-        Some(Way::Stated(&provider.revocation.as_ref()?.value))
+        let provider = provider?;
+        let asked = &provider.revocation.as_ref()?.value;
+        is_its_own(&asked.url, &client.endpoints, provider).then_some(Way::Stated(asked))
     };
     client.endpoints.revocation.as_ref().map(Way::Endpoint).or_else(stated)
 }

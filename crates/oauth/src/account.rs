@@ -1,14 +1,13 @@
 //! Asking an API whose an access token is.
 
 use bytes::Bytes;
-use http::header::USER_AGENT;
-use http::{HeaderName, HeaderValue, Request};
-use secrecy::{ExposeSecret, SecretString};
+use http::Request;
+use secrecy::SecretString;
 use url::Url;
 use vestal_core::provider::{ApiFacts, RequestFacts};
 
-use crate::api::{at, json};
-use crate::form::{UnsendableUrl, get};
+use crate::api::{self, at, json};
+use crate::form::UnsendableUrl;
 use crate::http::Exchange;
 
 /// The request: with a bearer token (RFC 6750 §2.1), unless the API takes it otherwise.
@@ -19,30 +18,10 @@ pub fn request(
     url: &Url,
     access_token: &SecretString,
     client_id: &str,
-    api: &ApiFacts,
+    facts: &ApiFacts,
     requests: &RequestFacts,
 ) -> Result<Request<Bytes>, UnsendableUrl> {
-    let unsendable = || UnsendableUrl::of(url);
-    let mut request = get(url)?;
-    let headers = request.headers_mut();
-    for (name, value) in api.headers() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
-        let value = value.replace("{client_id}", client_id);
-        // What the account has of its own is not known before it is known whose the token is.
-        if value.replace("{token}", "").contains('{') {
-            continue;
-        }
-        // The token comes last: what is in it stands for nothing.
-        let value = value.replace("{token}", access_token.expose_secret());
-        let mut value = HeaderValue::from_str(&value).map_err(|_| unsendable())?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    if let Some(user_agent) = requests.user_agent(client_id) {
-        let user_agent = HeaderValue::from_str(&user_agent).map_err(|_| unsendable())?;
-        headers.insert(USER_AGENT, user_agent);
-    }
-    Ok(request)
+    api::request(url, facts.headers(), access_token, client_id, requests)
 }
 
 /// The account that an answer names, or a sentence that says why it names none.

@@ -76,7 +76,11 @@ pub(crate) fn wrap(text: &str, width: usize, first: usize, rest: usize) -> Vec<S
 
 /// That a token is good for others than the one that is named as well.
 pub(crate) fn one_of(among: u32) -> String {
-    if among > 1 { format!(" (one of {among} that the token is good for)") } else { String::new() }
+    match among {
+        0 => " (as before the last consent: the API has not said it again yet)".to_owned(),
+        1 => String::new(),
+        _ => format!(" (one of {among} that the token is good for)"),
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +92,13 @@ mod tests {
         let names: Vec<String> = (0..12).map(|number| format!("c{number}")).collect();
         assert_eq!(some_of(&names[..2], 2), "c0, c1");
         assert!(some_of(&names, 30).ends_with("c9 and 20 more"));
+    }
+
+    #[test]
+    fn what_is_one_of_several_or_not_confirmed_is_told() {
+        assert_eq!(one_of(1), "");
+        assert!(one_of(3).contains("one of 3"));
+        assert!(one_of(0).contains("before the last consent"));
     }
 
     #[test]

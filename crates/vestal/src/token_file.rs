@@ -55,6 +55,7 @@ impl Format {
                     scope: issued.scope.clone(),
                     generation: issued.generation,
                     extra: issued.extra.clone(),
+                    found_among: issued.found_among,
                     dpop: proof.map(str::to_owned),
                 };
                 (serde_json::to_string(&view)?, None)

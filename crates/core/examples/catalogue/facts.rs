@@ -133,8 +133,15 @@ pub(crate) fn api(provider: &Provider) -> Vec<String> {
     let headers = api.headers.as_ref().map(|fact| format!("A call carries {}", listed(fact)));
     let lookup = api.lookup.as_ref().map(|fact| {
         let names: Vec<String> = fact.value.take.keys().map(|name| format!("`{name}`")).collect();
+        let several = match (&fact.value.list, &fact.value.prefer) {
+            (None, _) => String::new(),
+            (Some(_), prefer) => {
+                let first = prefer.as_ref().map_or("the first".to_owned(), |field| format!("that of which `{field}` is true"));
+                format!(" Of several, the one that counted before does, or else {first}; `found_among` says of how many it is one.")
+            }
+        };
         format!(
-            "After a consent, Vestal asks `{}` for {}{}: `vestal token --json` and `vestal status NAME` show it.{}",
+            "After a consent, Vestal asks `{}` for {}{}: `vestal token --json` and `vestal status NAME` show it.{several}{}",
             fact.value.get.as_str().replace("%7B", "{").replace("%7D", "}"),
             list(&names),
             mark(fact.unverified),

@@ -18,10 +18,23 @@ pub struct Lookup {
     pub scheme: Option<String>,
     /// Where the answer holds a list, of which one entry counts: a path of names; `.` is the answer itself.
     pub list: Option<String>,
-    /// The field that is true in the entry that counts. Where there is none, the first one does.
+    /// Which entries of the list are of this consent, where others are listed too.
+    pub of_consent: Option<OfConsent>,
+    /// The field that is true in the entry that counts, where none of them counted before. Without it, the first one does.
     pub prefer: Option<String>,
     /// What is kept: under these names, what stands at these paths, each of names with dots between them.
     pub take: BTreeMap<String, String>,
+}
+
+/// By what the entries of one consent are told from those of others.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct OfConsent {
+    /// The field of an entry,
+    pub field: String,
+    /// and the claim of the access token, a JWT, that it is equal to.
+    pub claim: String,
 }
 
 impl Lookup {
@@ -47,8 +60,8 @@ impl Lookup {
         if self.list.as_ref().is_some_and(|list| list != "." && !is_path(&list)) {
             return Some("`list` is a path of names, such as \"data.accounts\", or \".\"".to_owned());
         }
-        (self.prefer.is_some() && self.list.is_none()).then(|| {
-            "`prefer` tells which entry of a list counts: say where the list is, by `list`".to_owned()
-        })
+        let told_by = [("prefer", self.prefer.is_some()), ("of_consent", self.of_consent.is_some())];
+        let (name, _) = told_by.into_iter().find(|(_, stated)| *stated && self.list.is_none())?;
+        Some(format!("`{name}` tells which entry of a list counts: say where the list is, by `list`"))
     }
 }

@@ -1,14 +1,19 @@
 //! What an API says once that every use of it needs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
+use vestal_core::clock::Clock;
 use vestal_core::token::Found;
 use vestal_sandbox::{Endpoint, Fault, Trouble};
 
 use super::importing::new;
 use super::world::{Behaviour, Sickness, World, client, shop};
+use crate::identity::{ASK_WITHIN, Account};
+use crate::inquiries::LEFT_ALONE;
+use crate::lookup::chosen_before;
 use crate::{Engine, Holders, Want};
 
 /// An API that has to be asked for the tenant.
@@ -60,18 +65,83 @@ async fn it_is_asked_once_after_a_consent_and_comes_with_every_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_does_not_say_loses_nothing_and_is_asked_again_after_the_next_refresh() {
+async fn an_api_that_does_not_say_loses_nothing_and_is_asked_again_after_a_day() {
     let world = world();
     world.wire.sick.lock().unwrap().insert("/api/me".to_owned(), Sickness::Hangs);
     let engine = world.connected().await;
     assert_eq!((found(&world).await, world.shop().await.generation()), (None, 1));
     engine.refresh(&shop()).await.unwrap();
+    engine.drain().await;
     assert_eq!((found(&world).await, world.shop().await.generation()), (None, 2));
     world.wire.sick.lock().unwrap().clear();
     answers(&world, &[ONE]);
+    let sent = world.wire.hosts().len();
     engine.refresh(&shop()).await.unwrap();
-    assert_eq!((found(&world).await, world.shop().await.generation()), (tenant(1), 3));
+    engine.drain().await;
+    assert_eq!(
+        (found(&world).await, world.wire.hosts().len()),
+        (None, sent + 1),
+        "it was asked a moment ago"
+    );
+    world.pass(LEFT_ALONE).await;
+    engine.refresh(&shop()).await.unwrap();
+    engine.drain().await;
+    assert_eq!((found(&world).await, world.shop().await.generation()), (tenant(1), 4));
     assert_eq!((world.families(), world.reuses()), ((1, 0), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consent_is_stored_before_the_api_is_asked() {
+    let world = world();
+    world.wire.sick.lock().unwrap().insert("/api/me".to_owned(), Sickness::Hangs);
+    tokio::select! {
+        _ = world.connected() => panic!("the API said something"),
+        () = world.pass(ASK_WITHIN / 2) => {}
+    }
+    assert_eq!(world.shop().await.generation(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_api_after_a_refresh_but_the_end_of_the_process() {
+    let world = world();
+    world.wire.sick.lock().unwrap().insert("/api/me".to_owned(), Sickness::Hangs);
+    let engine = world.connected().await;
+    let begun = world.clock.uptime();
+    engine.refresh(&shop()).await.unwrap();
+    let refreshed = world.clock.uptime();
+    assert!(refreshed - begun < Duration::from_secs(1), "{:?}", refreshed - begun);
+    engine.drain().await;
+    let drained = world.clock.uptime() - refreshed;
+    assert!(drained > ASK_WITHIN / 2 && drained < ASK_WITHIN * 2, "{drained:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_what_was_chosen_stays_also_where_the_api_does_not_say_at_once() {
+    let world = world();
+    answers(&world, &[ONE]);
+    let engine = world.connected().await;
+    assert_eq!(found(&world).await, tenant(1));
+    let again = async || world.consent(&engine, &["contacts", "offline_access"]).await.unwrap().about.found;
+    // They come in another order now.
+    answers(&world, &[r#"[{"tenantId":"t-2"},{"tenantId":"t-1"}]"#]);
+    assert_eq!((again().await, found(&world).await), (tenant(2), tenant(2)));
+
+    world.wire.sick.lock().unwrap().insert("/api/me".to_owned(), Sickness::Hangs);
+    assert_eq!((again().await, found(&world).await), (tenant(0), tenant(0)));
+    world.wire.sick.lock().unwrap().clear();
+    answers(&world, &[r#"[{"tenantId":"t-2"},{"tenantId":"t-1"}]"#]);
+    engine.refresh(&shop()).await.unwrap();
+    engine.drain().await;
+    assert_eq!(found(&world).await, tenant(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_account_takes_over_nothing_that_was_chosen() {
+    let world = world();
+    answers(&world, &[ONE]);
+    world.connected().await;
+    assert_eq!(chosen_before(&world.shop().await, Account::AsBefore), tenant(0));
+    assert_eq!(chosen_before(&world.shop().await, Account::Any), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +156,7 @@ async fn what_was_imported_is_asked_for_after_its_first_refresh() {
     assert!(imported.iter().all(Result::is_ok), "{imported:?}");
     assert_eq!(found(&world).await, None);
     engine.refresh(&shop()).await.unwrap();
+    engine.drain().await;
     assert_eq!(found(&world).await, tenant(1));
 }
 

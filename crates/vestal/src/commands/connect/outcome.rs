@@ -78,6 +78,13 @@ pub(super) async fn conclude(
         for (what, said) in &found.values {
             output.note(format_args!("  {what}  {said}{}", one_of(found.among)));
         }
+        if found.among > 1 {
+            output.warn(format_args!(
+                "the token is good for {} that the API lists: what stands here is the one that is kept, and calls for another \
+                 one have to name that themselves",
+                found.among
+            ));
+        }
     }
     if next_refresh_at.is_none() && !refresh_token && (expires_at.is_some() || !endless) {
         output.warn(format_args!(

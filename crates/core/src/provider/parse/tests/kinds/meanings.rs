@@ -29,6 +29,11 @@ pub(super) const MEANINGS: &[Kind] = &[
         "[api]\nlookup = { is = { get = \"https://small.example/me\", prefer = \"main\", take = { id = \"id\" } }, unverified = true }\n",
         &["45:1: `prefer` tells which entry of a list counts: say where the list is, by `list`"],
     ),
+    (
+        "[api]\n",
+        "[api]\nlookup = { is = { get = \"https://small.example/me\", of_consent = { field = \"e\", claim = \"e\" }, take = { id = \"id\" } }, unverified = true }\n",
+        &["45:1: `of_consent` tells which entry of a list counts: say where the list is, by `list`"],
+    ),
     ("\"Ask them.\"", "\"\"", &["4:1: `register` is empty: say it in a few sentences"]),
     (
         ", unverified = true }\n\n[auth",
