@@ -186,19 +186,24 @@ impl Inner {
     /// or its successor, also where the store knows of no attempt. The others' wait for their own. Where not all of it can be read, those
     /// wait of which the store knows that an answer may be there.
     pub(crate) async fn replay_before(&self, id: ConnectionId) -> Result<(), Error> {
-        match self.left_in_journals(id).await {
+        let (is_found, unread) = match self.left_in_journals(id).await {
             Left::Nothing => return Ok(()),
-            Left::Something => {}
-            Left::Unclear { is_found, why } => {
-                let may_have_more = self.store.connection(id).await?.is_some_and(|it| may_be_journalled(&it));
-                return if is_found || may_have_more { Err(why.into()) } else { Ok(()) };
+            Left::Something => (true, None),
+            Left::Unclear { is_found, why } => (is_found, Some(why)),
+        };
+        if is_found {
+            if let Some(connection) = self.store.connection(id).await? {
+                self.replay_of(&connection).await?;
             }
+            self.nothing_is_left_in_journals(id).await;
         }
-        if let Some(connection) = self.store.connection(id).await? {
-            self.replay_of(&connection).await?;
+        // By what was found just now, it may not have to wait any more.
+        match unread {
+            Some(why) if self.store.connection(id).await?.is_some_and(|it| may_be_journalled(&it)) => {
+                Err(why.into())
+            }
+            _ => Ok(()),
         }
-        self.nothing_is_left_in_journals(id).await;
-        Ok(())
     }
 
     async fn apply_entry(&self, entry: &Entry) -> Result<(), Error> {

@@ -74,7 +74,8 @@ impl Inner {
 
     /// Somebody has seen to what was left of a connection.
     pub(crate) async fn nothing_is_left_in_journals(&self, id: ConnectionId) {
-        if let Read::All(left) = &mut *self.left_in_journals.0.lock().await {
+        if let Read::All(left) | Read::InPart { found: left, .. } = &mut *self.left_in_journals.0.lock().await
+        {
             left.remove(&id);
         }
     }

@@ -234,6 +234,21 @@ async fn a_journal_that_cannot_be_read_holds_back_only_what_may_lie_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_can_be_read_of_a_journal_is_replayed_whatever_else_cannot() {
+    let (world, store) = World::faulty(&Behaviour::strict());
+    let engine = world.connected().await;
+    store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
+    engine.refresh(&shop()).await.unwrap_err();
+    store.finish.lock().unwrap().clear();
+    world.journal.set_unreadable(true);
+
+    let engine = world.node_that_knows_of_the_dead();
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 3, "with what the answer brought");
+    assert_eq!((world.wire.refreshes_sent(), world.reuses()), (2, 0));
+    assert_eq!(engine.refresh(&shop()).await.unwrap().generation, 4, "it is not looked for once more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_puts_what_is_in_the_journal_into_the_store_by_itself() {
     let (world, store) = World::faulty(&Behaviour::strict());
     drop(world.connected().await);
