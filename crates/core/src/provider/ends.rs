@@ -17,6 +17,8 @@ pub struct Retired {
     pub since: Date,
     /// What to use instead.
     pub instead: String,
+    /// The identifier of the provider whose it was, where that is no more.
+    pub was: Option<String>,
     /// The short name of its source, among the file's `sources`.
     pub source: Option<String>,
     /// Nobody has checked it: it comes from hearsay.

@@ -1,6 +1,5 @@
-//! A provider that there is no more: it is known by the hosts that it had.
+//! A provider that there is no more: the file of the one that took its place names it.
 
-use url::Url;
 use vestal_core::provider::{Provider, Retired, catalogue};
 
 use super::Failure;
@@ -8,7 +7,7 @@ use super::Failure;
 /// What to say of a provider of this name, where it has ended.
 pub(super) fn ended(id: &str) -> Option<Failure> {
     let providers = catalogue::ids().filter_map(|id| catalogue::builtin(id)?.ok());
-    let mut ended = providers.filter_map(|provider| Some((hosted_by(&provider, id)?.clone(), provider)));
+    let mut ended = providers.filter_map(|provider| Some((was(&provider, id)?.clone(), provider)));
     let (Retired { prefix, since, instead, .. }, successor) = ended.next()?;
     let since = since.strftime("%-d %b %Y");
     let failure = Failure::usage(format!("the provider {id:?} has ended"));
@@ -16,14 +15,9 @@ pub(super) fn ended(id: &str) -> Option<Failure> {
     Some(failure.next(format!("use {instead}: vestal connect NAME --provider {}", successor.id)))
 }
 
-/// What a provider has retired at a host of this name, as `fitbit` is that of `www.fitbit.com`.
-fn hosted_by<'a>(provider: &'a Provider, name: &str) -> Option<&'a Retired> {
-    let is_named = |retired: &&Retired| {
-        let url = Url::parse(&retired.prefix).ok();
-        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-        host.rsplit('.').nth(1) == Some(name)
-    };
-    provider.retired.iter().find(is_named)
+/// What a provider has retired that was one by itself.
+fn was<'a>(provider: &'a Provider, id: &str) -> Option<&'a Retired> {
+    provider.retired.iter().find(|retired| retired.was.as_deref() == Some(id))
 }
 
 #[cfg(test)]
@@ -39,7 +33,8 @@ mod tests {
             Some("https://www.fitbit.com/oauth2/ does not answer since 2 Nov 2026")
         );
         assert!(told.next.as_ref().is_some_and(|next| next.contains("--provider google")), "{told:?}");
-        for other in ["com", "www", "accounts", "nobody", ""] {
+        // Hosts of what has ended, constantcontact's among them, are no providers' names.
+        for other in ["cc", "idfed", "constantcontact", "com", "www", "accounts", "nobody", ""] {
             assert!(ended(other).is_none(), "{other}");
         }
     }

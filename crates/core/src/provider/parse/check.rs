@@ -56,6 +56,16 @@ pub(super) fn facts(document: &Document<'_>, readable: &Document<'_>) -> Vec<Fou
     readable.facts(&ALSO_FACTS).into_iter().filter_map(unfounded).collect()
 }
 
+/// Whether this may be a provider's identifier.
+fn is_id(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.chars().all(is_plain)
+}
+
+fn no_id(key: &str, text: &str) -> String {
+    format!("the {key} {text:?} may hold lower-case letters, digits and hyphens only")
+}
+
 /// What is wrong with a provider, though it can be read. `readable` is the file without what cannot; before `own`, it is the
 /// file that another one is laid over.
 pub(super) fn provider(
@@ -68,10 +78,9 @@ pub(super) fn provider(
     let mut found = Vec::new();
     let mut wrong = |name: &str, what: String| found.push(Found::new(at(name), what));
 
-    let id_is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let id = &provider.id;
-    if id.is_empty() || !id.chars().all(id_is_plain) {
-        wrong("id", format!("the id {id:?} may hold lower-case letters, digits and hyphens only"));
+    if !is_id(id) {
+        wrong("id", no_id("id", id));
     }
     for (key, text) in [("name", &provider.name), ("register", &provider.register)] {
         if text.trim().is_empty() {
@@ -325,7 +334,10 @@ fn lists(provider: &Provider, readable: &Document<'_>, own: usize) -> Vec<Found>
     }
     for (retired, at) in provider.retired.iter().zip(places("retired")) {
         if !is_prefix(&retired.prefix) {
-            found.push(Found::new(at, NO_PREFIX));
+            found.push(Found::new(at.clone(), NO_PREFIX));
+        }
+        if let Some(was) = retired.was.as_ref().filter(|was| !is_id(was)) {
+            found.push(Found::new(at, no_id("was", was)));
         }
     }
     for (deprecation, at) in provider.deprecations.iter().zip(places("deprecations")) {

@@ -65,6 +65,11 @@ pub(super) const MEANINGS: &[Kind] = &[
         &["65:1: retired names no source: add `source = \"…\"`, or mark it `unverified = true`"],
     ),
     (
+        "instead = \"https://small.example/token\"\nsource",
+        "instead = \"https://small.example/token\"\nwas = \"Older Co\"\nsource",
+        &["65:1: the was \"Older Co\" may hold lower-case letters, digits and hyphens only"],
+    ),
+    (
         "\"offline\"], source = \"page\" }",
         "\"offline\"] }",
         &[
