@@ -38,8 +38,20 @@ pub(crate) async fn more_time(is_under_way: impl Fn() -> bool) {
         }
         SystemClock.sleep(MORE_TIME_EVERY).await;
     }
-    tracing::error!("refreshes are under way since an hour; systemd is asked for no more time");
+    match is_under_way() {
+        true => tracing::error!("{}", last_words(true)),
+        false => tracing::warn!("{}", last_words(false)),
+    }
     std::future::pending::<()>().await;
+}
+
+/// What is said when systemd is asked for no more time.
+fn last_words(is_under_way: bool) -> &'static str {
+    if is_under_way {
+        "stopping since an hour, and a refresh is under way; systemd is asked for no more time, and may end it"
+    } else {
+        "stopping since an hour, although no refresh is under way; systemd is asked for no more time"
+    }
 }
 
 /// Tells the watchdog, for as long as it is polled and `works` says so.
@@ -57,5 +69,16 @@ fn tell(what: &[NotifyState<'_>]) {
     // Where systemd did not start it, there is nobody to tell.
     if let Err(error) = sd_notify::notify(what) {
         tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_is_spoken_of_only_where_there_is_one() {
+        assert!(last_words(true).contains("a refresh is under way; systemd"));
+        assert!(last_words(false).contains("no refresh is under way; systemd"));
     }
 }
