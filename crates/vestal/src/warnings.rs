@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use vestal_api::{Trouble, WarningView};
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::connection::Connection;
 use vestal_core::provider::{Per, Provider};
 use vestal_core::store::{Filter, Held, LivingTokens};
 use vestal_core::warnings::{Known, Sign, Warning, counts_living, ends, warnings};
@@ -11,8 +11,11 @@ use vestal_core::warnings::{Known, Sign, Warning, counts_living, ends, warnings}
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::output::Output;
-use crate::text::NAMED;
 use crate::when::{Calendar, span};
+
+mod shared;
+
+pub(crate) use shared::shared_with;
 
 /// As many connections of a client are looked at where it has to be quick.
 const LOOKED_AT: u32 = 500;
@@ -28,9 +31,6 @@ const FIRST_TO_DIE: u32 = 100;
 
 /// As many living refresh tokens of a client's are counted where it has to be quick.
 const LIVING_COUNTED: u32 = 20_000;
-
-/// As many refresh tokens are told of that are shared, at a glance.
-const SHARED_TOLD: u32 = 3;
 
 /// A warning, in words.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ pub(crate) async fn of_all(vestal: &Vestal) -> Result<AtAGlance, Failure> {
             told(vestal, client, seen, LIVING_COUNTED).await?.into_iter().map(|it| (client.name.clone(), it)),
         );
     }
-    all.extend(shared_by_any(vestal, &clients).await?);
+    all.extend(shared::by_any(vestal, &clients).await?);
     Ok(AtAGlance { told: all, not_looked_at: clients.len().saturating_sub(CLIENTS_LOOKED_AT) })
 }
 
@@ -176,46 +176,6 @@ async fn glance(
         }
     }
     Ok(seen)
-}
-
-/// Whether others hold the refresh token of a connection.
-pub(crate) async fn shared_with(vestal: &Vestal, connection: &Connection) -> Result<Option<Told>, Failure> {
-    let tokens = connection.grant.as_ref().map(|grant| &grant.tokens);
-    let Some(token) = tokens.and_then(|tokens| tokens.refresh_token.as_ref()) else { return Ok(None) };
-    let mut holders = vestal.engine.store().holders_of(&token.fingerprint, NAMED as u32).await?;
-    holders.retain(|holder| *holder != connection.name);
-    if holders.is_empty() {
-        return Ok(None);
-    }
-    // The one that is looked at is the one that a person has just made, most likely.
-    holders.push(connection.name.clone());
-    Ok(shared(&holders))
-}
-
-/// The refresh tokens that several connections hold, each with the client of one of them.
-async fn shared_by_any(vestal: &Vestal, clients: &[Client]) -> Result<Vec<(String, Told)>, Failure> {
-    let store = vestal.engine.store();
-    let mut all = Vec::new();
-    for token in store.shared_tokens(SHARED_TOLD).await? {
-        let holders = store.holders_of(&token, NAMED as u32).await?;
-        let Some(first) = holders.first() else { continue };
-        let client = store.connection_named(first).await?.map(|first| first.client);
-        let client = clients.iter().find(|it| Some(it.id) == client).map(|it| it.name.clone());
-        all.extend(shared(&holders).map(|told| (client.unwrap_or_default(), told)));
-    }
-    Ok(all)
-}
-
-/// That these connections hold the same refresh token; the last one is the one to part with.
-fn shared(holders: &[ConnectionName]) -> Option<Told> {
-    let last = holders.last()?;
-    let names: Vec<String> = holders.iter().map(|name| format!("{:?}", name.as_str())).collect();
-    Some(Told {
-        trouble: Trouble::SharedRefreshToken,
-        what: format!("{} hold the same refresh token", names.join(" and ")),
-        why: "where a refresh replaces it, each ends the other's".to_owned(),
-        next: format!("vestal disconnect --keep-grant {}", word(last.as_str())),
-    })
 }
 
 /// `in_part`: there may be more of what is counted.
@@ -380,13 +340,5 @@ mod tests {
         );
         assert!(ends(4, true).what.starts_with("at least 4 grants end soon"), "{:?}", ends(4, true));
         assert!(ends(1, true).what.starts_with("grants end soon"), "{:?}", ends(1, true));
-    }
-
-    #[test]
-    fn who_shares_a_refresh_token_is_told_of_all_of_them() {
-        let names = ["a", "the crm", "b"].map(|name| name.parse().unwrap());
-        let told = shared(&names).unwrap();
-        assert_eq!(told.what, r#""a" and "the crm" and "b" hold the same refresh token"#);
-        assert_eq!(told.next, "vestal disconnect --keep-grant b");
     }
 }
