@@ -7,6 +7,7 @@ use vestal_sandbox::{Grace, Reuse, Rotation};
 use crate::docs::commands;
 use crate::harness::{Home, Provider};
 
+const PAGE: &str = include_str!("../docs/backup.md");
 const PUNISHED: Rotation = Rotation::Always { grace: Grace::None, reuse: Reuse::Punished };
 
 #[test]
@@ -19,8 +20,28 @@ fn a_copy_is_as_good_as_its_refresh_token() {
     home.vestal(&["refresh", "--all"]).code(3);
     let told = home.vestal(&["status", "shop"]).ok().stdout;
     assert!(told.contains("shop: needs_reauth") && told.contains("invalid_grant"), "{told}");
+    assert!(!provider.accepts(home.vestal(&["token", "shop"]).stdout.trim()), "it is ended too");
+}
+
+#[test]
+fn where_reuse_is_punished_an_access_token_serves_on_until_somebody_consents() {
+    let (home, provider) = put_back(PUNISHED);
+    let commands = commands(PAGE);
+    let [.., pause, resume] = commands.as_slice() else { panic!("{commands:?}") };
+    let in_page = |line: &str| {
+        let line = line.replace("NAME", "custom");
+        let args: Vec<&str> = line.split(' ').skip(1).collect();
+        home.vestal(&args).ok();
+    };
+    in_page(pause);
+    home.vestal(&["refresh", "--due", "--within", "400d"]).ok();
+    let served = home.vestal(&["token", "shop"]).ok().stdout;
+    assert!(provider.accepts(served.trim()), "the one of the copy");
     home.consent("shop", &["--same-account"], "").ok();
+    in_page(resume);
+    home.vestal(&["refresh", "--all"]).ok();
     assert!(provider.accepts(home.vestal(&["token", "shop"]).ok().stdout.trim()));
+    assert_eq!(provider.sandbox().stats().reuses, 0, "nothing was sent that was used up");
 }
 
 /// A home whose store was copied while a daemon had it open and, after some more refreshes, put back, as the page has it done.
@@ -28,8 +49,8 @@ fn put_back(rotation: Rotation) -> (Home, Provider) {
     let home = Home::new();
     let provider = Provider::start(home.record(), |settings| settings.refresh_tokens.rotation = rotation);
     home.connect("shop", &provider);
-    let commands = commands(include_str!("../docs/backup.md"));
-    let [copy, remove, install] = commands.as_slice() else { panic!("{commands:?}") };
+    let commands = commands(PAGE);
+    let [copy, remove, install, ..] = commands.as_slice() else { panic!("{commands:?}") };
     let in_shell = |line: &str| {
         let told = home.sh(&line.replace("~/.local/state", "state"));
         assert!(told.status.success() && told.stderr.is_empty(), "{line}: {told:?}");
