@@ -296,13 +296,36 @@ fn says(told: &Ended, parts: &[&str]) {
     }
 }
 
-/// Does to the store what no `vestal` does.
+/// Does to one row of the store what no `vestal` does.
 #[track_caller]
 pub(crate) fn sql(home: &Home, statement: &str) {
+    sql_of(home, 1, statement);
+}
+
+/// Does to so many rows of the store what no `vestal` does.
+#[track_caller]
+pub(crate) fn sql_of(home: &Home, rows: usize, statement: &str) {
     let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); n = c.execute(sys.argv[2]).rowcount; \
-                  c.commit(); c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close(); sys.exit(n != 1)";
-    let status = Command::new("python3").args(["-c", script]).arg(home.store()).arg(statement).status();
-    assert!(status.expect("python3 is installed").success(), "{statement} changes one row");
+                  c.commit(); c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.close(); sys.exit(n != int(sys.argv[3]))";
+    let mut python = Command::new("python3");
+    let status = python.args(["-c", script]).arg(home.store()).args([statement, &rows.to_string()]).status();
+    assert!(status.expect("python3 is installed").success(), "{statement} changes {rows}");
+}
+
+/// As many as are listed at once.
+#[test]
+fn a_thousand_rows_that_cannot_be_read_hide_none_behind_them() {
+    const DAMAGED: usize = 1_000;
+    let (home, _provider) = connected();
+    let line =
+        |n| format!("{{\"name\": \"c{n}\", \"client\": \"custom\", \"refresh_token\": \"none-{n}\"}}\n");
+    let lines: String = (0..DAMAGED).map(line).collect();
+    home.vestal_reading(&["import", "--file", "-"], &lines).ok();
+    let damage = "UPDATE connections SET state_data = '{', dies_at = 1, due_at = ";
+    let due_before_the_shop = "(SELECT due_at - 1 FROM connections WHERE name = 'shop') WHERE name != 'shop'";
+    sql_of(&home, DAMAGED, &format!("{damage}{due_before_the_shop}"));
+    let told = home.vestal(&["refresh", "--due", "--within", "400d", "--json"]).code(1);
+    assert!(told.stdout.contains(r#""name":"shop","generation":2"#), "{told}");
 }
 
 /// Permission bits do not bind root; without this privilege they do.

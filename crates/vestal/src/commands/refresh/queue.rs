@@ -54,21 +54,23 @@ impl<'a> Queue<'a> {
             if self.over {
                 return Ok(None);
             }
-            let fetched = self.fetch().await?;
-            self.over = fetched.is_empty();
-            self.fetched = fetched.into_iter();
+            match self.fetch().await? {
+                Some(fetched) => self.fetched = fetched.into_iter(),
+                None => self.over = true,
+            }
         }
     }
 
-    async fn fetch(&mut self) -> Result<Vec<Connection>, Failure> {
+    /// Some more; `None` where nothing is listed that was not before. All that is may be damaged.
+    async fn fetch(&mut self) -> Result<Option<Vec<Connection>>, Failure> {
         match &mut self.source {
-            Source::All(pages) => Ok(pages.next().await?.unwrap_or_default()),
+            Source::All(pages) => pages.next().await,
             Source::Due { horizon, seen } => {
                 // What was refreshed and falls due again within the time is on top of the list once more. Asking for
                 // twice as many each time keeps the number of questions small.
                 let limit = u32::try_from(seen.len().saturating_mul(2).max(1_000)).unwrap_or(u32::MAX);
                 let store = self.vestal.engine.store();
-                let mut fetched = Vec::new();
+                let (known, mut fetched) = (seen.len(), Vec::new());
                 for due in store.due(*horizon, limit, &Held::default()).await? {
                     if !seen.insert(due.connection) {
                         continue;
@@ -81,7 +83,7 @@ impl<'a> Queue<'a> {
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Ok(fetched)
+                Ok((seen.len() > known).then_some(fetched))
             }
         }
     }
