@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 use vestal_api::TokenView;
 
@@ -115,6 +116,36 @@ fn what_somebody_does_to_a_file_is_noticed() {
     until("the token, once others could read it", is_as_it_should_be);
     daemon.stop().ok();
     assert_eq!(provider.sandbox().stats().refreshes, 0, "the token was fresh all the while");
+}
+
+#[test]
+fn two_who_keep_a_file_leave_it_alone_while_its_token_stays() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let outside = tempfile::tempdir().unwrap();
+    let shop = outside.path().join("shop.json");
+    configure(&home, &format!("[files]\nshop = {{ path = {shop:?}, format = \"json\" }}\n"));
+    home.vestal(&["refresh", "--due"]).ok();
+    let view: TokenView = serde_json::from_str(&read(&shop)).unwrap();
+    assert!(provider.accepts(&view.access_token));
+    assert!(
+        view.expires_at.is_some() && view.expires_in.is_none(),
+        "in how many seconds depends on when it is read"
+    );
+
+    let written_at = || fs::metadata(&shop).unwrap().modified().unwrap();
+    let before = written_at();
+    let daemons = [home.start(&["serve"]), home.start(&["serve"])];
+    // Each looks at the file every 2 s.
+    std::thread::sleep(Duration::from_millis(4_500));
+    home.vestal(&["refresh", "--due"]).ok();
+    assert_eq!(written_at(), before);
+    home.vestal(&["refresh", "shop"]).ok();
+    assert_ne!(written_at(), before, "another token");
+    for daemon in daemons {
+        daemon.stop().ok();
+    }
 }
 
 #[test]

@@ -32,11 +32,12 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The token in this format, with a proof for one request where there is one.
+    /// The token in this format, with a proof for one request where there is one. `read_at` is when it is read, where that is known:
+    /// a file tells when the token ends, and not in how many seconds, so that it stays the same while the token does.
     pub(crate) fn text(
         self,
         issued: &IssuedToken,
-        now: Timestamp,
+        read_at: Option<Timestamp>,
         proof: Option<&str>,
     ) -> io::Result<String> {
         let token = issued.access_token.expose_secret();
@@ -49,7 +50,10 @@ impl Format {
             Self::Json => {
                 let view = TokenView {
                     access_token: token.to_owned(),
-                    expires_in: issued.expires_at.map(|end| TokenView::expires_in(end, now)),
+                    expires_in: issued
+                        .expires_at
+                        .zip(read_at)
+                        .map(|(end, at)| TokenView::expires_in(end, at)),
                     token_type: issued.token_type.clone(),
                     expires_at: issued.expires_at,
                     scope: issued.scope.clone(),

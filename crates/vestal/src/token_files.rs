@@ -106,7 +106,7 @@ impl Writer {
             if self.newest(connection).await.is_some_and(|newest| newest > issued.generation) {
                 continue;
             }
-            let text = format.text(&issued, self.engine.now(), None);
+            let text = format.text(&issued, None, None);
             let text = text.map_err(|error| Trouble::File(error.into()))?;
             let (path, before) = (path.clone(), before.cloned());
             let write = move || {

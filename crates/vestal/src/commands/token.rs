@@ -44,7 +44,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "json")]
     header: bool,
 
-    /// Write it into this file instead, which is replaced whole, and which only this user can read
+    /// Write it into this file instead, which is replaced whole, and which only this user can read. With --json, it tells when the token ends, and not
+    /// in how many seconds
     #[arg(long, value_name = "FILE", conflicts_with = "dpop")]
     write: Option<PathBuf>,
 
@@ -87,7 +88,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         None => None,
     };
     let proof = proof.as_ref().map(ExposeSecret::expose_secret);
-    let text = format.text(&issued, vestal.engine.now(), proof)?;
+    let text = format.text(&issued, Some(vestal.engine.now()), proof)?;
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
