@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::errors::sql_of;
 use crate::harness::{Home, Provider, Terminal};
 
 /// What a command that ends well draws on a terminal that is so wide.
@@ -52,6 +53,7 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
 #[test]
 fn ten_thousand_connections_are_listed_and_counted() {
     const MANY: usize = 10_000;
+    const PENDING: usize = 5_000;
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
@@ -62,7 +64,15 @@ fn ten_thousand_connections_are_listed_and_counted() {
     };
     let lines: String = (0..MANY).map(line).collect();
     home.vestal_reading(&["import", "--file", "-"], &lines).ok();
+    // As they are that nobody consented to yet.
+    let pending = r#"state = 'pending', state_data = '{"state":"pending"}', grant_id = NULL, refresh_token = NULL, begun_with = NULL"#;
+    sql_of(
+        &home,
+        PENDING,
+        &format!("UPDATE connections SET {pending} WHERE name LIKE 'c0%' AND name < 'c05000'"),
+    );
     let list = home.vestal(&["list"]).ok();
+    assert_eq!(list.stdout.matches("nobody has consented yet").count(), PENDING);
     assert_eq!(list.stdout.lines().count(), MANY + 2, "its titles, and the shop");
     let expected: Vec<String> =
         (0..MANY).map(|number| format!("c{number:05}")).chain(["shop".into()]).collect();
@@ -72,7 +82,10 @@ fn ten_thousand_connections_are_listed_and_counted() {
     let named: Vec<&str> = json.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(named, expected);
     let status = home.vestal(&["status"]).ok();
-    assert!(status.stdout.starts_with("10001 connections: 1 active, 10000 paused\n"), "{status}");
+    assert!(
+        status.stdout.starts_with("10001 connections: 1 active, 5000 pending, 5000 paused\n"),
+        "{status}"
+    );
     // What it takes is measured elsewhere. One query for each connection would show here too.
     assert!(status.took < Duration::from_secs(10), "{status}");
 }

@@ -63,7 +63,7 @@ pub struct ConnectionView {
     pub found_among: Option<u32>,
     /// When a person consented, or it was imported; `null` before that.
     pub consented_at: Option<Timestamp>,
-    /// Until when consent is, or was, asked for, where nobody has ever consented.
+    /// Until when consent is, or was, asked for, where nobody has ever consented; absent where it was not looked for, as in a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_asked_until: Option<Timestamp>,
     /// When its access token was last asked for, to the hour; `null` for never.

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use vestal_core::clock::Clock as _;
-use vestal_core::event::PENDING_KEPT_DAYS;
-use vestal_core::store::Store;
-use vestal_engine::{Engine, Limits, Nodes as _};
+use vestal_engine::{Limits, Nodes as _};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::Vestal;
-use crate::token_files;
+use crate::{tidying, token_files};
 
 /// How often processes that are gone are looked for.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(5);
@@ -21,9 +19,6 @@ const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// After the start, before the first time.
 const TIDY_FIRST: Duration = Duration::from_secs(10);
-
-/// The wait between two batches, so that tidying up keeps nobody waiting.
-const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
 
 /// The configuration of a process that stays. Nobody waits for it: it never gives up an answer that the store does not take yet.
 pub(crate) fn patient(config: Config) -> Config {
@@ -83,47 +78,7 @@ async fn take_over(vestal: &Vestal) {
 async fn tidy(vestal: &Vestal) {
     SystemClock.sleep(TIDY_FIRST).await;
     loop {
-        if !vestal.engine.doubts_the_clock() {
-            prune(vestal.engine.store()).await;
-            remove_abandoned(&vestal.engine).await;
-        }
+        tidying::tidy(&vestal.engine, usize::MAX).await;
         SystemClock.sleep(TIDY_EVERY).await;
-    }
-}
-
-/// Removes connections that nobody ever consented to, once they are old.
-async fn remove_abandoned(engine: &Engine) {
-    loop {
-        match engine.remove_abandoned().await {
-            Ok(names) if names.is_empty() => return,
-            Ok(names) => {
-                for name in names {
-                    tracing::info!(connection = %name, days = PENDING_KEPT_DAYS, "removed a connection that nobody consented to");
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "connections that nobody consented to stay for now");
-                return;
-            }
-        }
-        SystemClock.sleep(BETWEEN_BATCHES).await;
-    }
-}
-
-async fn prune(store: &dyn Store) {
-    let mut pruned = 0;
-    loop {
-        match store.prune(SystemClock.now()).await {
-            Ok(0) => break,
-            Ok(rows) => pruned += rows,
-            Err(error) => {
-                tracing::warn!(%error, "what is past its time stays for now");
-                break;
-            }
-        }
-        SystemClock.sleep(BETWEEN_BATCHES).await;
-    }
-    if pruned > 0 {
-        tracing::info!(rows = pruned, "removed what is past its time");
     }
 }

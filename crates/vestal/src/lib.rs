@@ -43,6 +43,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod text;
+mod tidying;
 mod timeline;
 mod token_file;
 mod token_files;

@@ -14,51 +14,50 @@ use crate::when::Calendar;
 pub(crate) struct Pending {
     /// Until when consent is, or was, asked for; `None` where it never was.
     pub(crate) asked_until: Option<Timestamp>,
-    /// When it is removed, if nothing happens to it.
-    removed_at: Timestamp,
+    /// From when on it is removed, if nothing happens to it; `None` where something is kept for it, and it stays.
+    removed_from: Option<Timestamp>,
+}
+
+/// Whether nobody ever consented to a connection.
+pub(crate) fn waits_for_the_first(connection: &Connection) -> bool {
+    connection.state == State::Pending && connection.grant.is_none()
 }
 
 /// What a connection waits for; `None` where somebody has consented.
 pub(crate) async fn of(vestal: &Vestal, connection: &Connection) -> Result<Option<Pending>, Failure> {
-    if connection.state != State::Pending || connection.grant.is_some() {
+    if !waits_for_the_first(connection) {
         return Ok(None);
     }
-    let events = vestal.engine.store().events(Some(connection.id), 0, KEPT_PER_CONNECTION).await?;
-    Ok(Some(Pending::of(connection, &events)))
+    let store = vestal.engine.store();
+    let events = store.events(Some(connection.id), 0, KEPT_PER_CONNECTION).await?;
+    let keeps_something = !store.candidates(connection.id, 1).await?.is_empty();
+    Ok(Some(Pending::of(connection, &events, keeps_something)))
 }
 
 impl Pending {
-    fn of(connection: &Connection, events: &[StoredEvent]) -> Self {
+    fn of(connection: &Connection, events: &[StoredEvent], keeps_something: bool) -> Self {
         let asked = events.iter().rev().find_map(|stored| match stored.event.what {
             What::ConsentAsked { until } => Some(until),
             _ => None,
         });
         let newest = events.last().map_or(connection.created_at, |stored| stored.event.at);
         let kept = SignedDuration::from_hours(PENDING_KEPT_DAYS * 24);
-        Self { asked_until: asked, removed_at: newest.checked_add(kept).unwrap_or(Timestamp::MAX) }
-    }
-
-    /// Until when somebody is being asked.
-    fn is_asked(&self, now: Timestamp) -> Option<Timestamp> {
-        self.asked_until.filter(|until| *until > now)
+        let removed_from = newest.checked_add(kept).ok().filter(|_| !keeps_something);
+        Self { asked_until: asked, removed_from }
     }
 
     /// What there is to say of it.
     pub(crate) fn in_a_sentence(&self, calendar: &Calendar) -> String {
-        match self.is_asked(calendar.now()) {
-            Some(until) => format!("consent is asked for, until {}", calendar.moment_and_away(until)),
-            None => format!(
-                "nobody consented, and nobody is asked any more; it is removed {}, unless somebody connects it",
-                calendar.moment_and_away(self.removed_at)
-            ),
+        if let Some(until) = self.asked_until.filter(|until| *until > calendar.now()) {
+            return format!("consent is asked for, until {}", calendar.moment_and_away(until));
         }
-    }
-
-    /// The same, where there is little room.
-    pub(crate) fn in_short(&self, calendar: &Calendar) -> &'static str {
-        match self.is_asked(calendar.now()) {
-            Some(_) => "consent is asked for",
-            None => "nobody consented",
+        let nobody = "nobody consented, and nobody is asked any more";
+        match self.removed_from {
+            Some(from) => format!(
+                "{nobody}; from {} on it is removed by vestal serve or vestal refresh --due, unless somebody connects it",
+                calendar.moment_and_away(from)
+            ),
+            None => format!("{nobody}; it stays, since an answer is kept for it that could not be used"),
         }
     }
 }
@@ -85,16 +84,19 @@ mod tests {
         let events =
             [event(created, What::Created), event(at("2026-11-05T08:00:00Z"), What::ConsentAsked { until })];
         let told = |events: &[StoredEvent], now: &str| {
-            let (pending, calendar) = (Pending::of(&connection, events), Calendar::utc(at(now)));
-            (pending.in_short(&calendar), pending.in_a_sentence(&calendar))
+            Pending::of(&connection, events, false).in_a_sentence(&Calendar::utc(at(now)))
         };
-        let (short, whole) = told(&events, "2026-11-05T08:10:00Z");
-        assert_eq!(short, "consent is asked for");
-        assert!(whole.contains("until 5 Nov 2026, 08:15"), "{whole}");
-        let (short, whole) = told(&events, "2026-11-05T09:00:00Z");
-        assert_eq!(short, "nobody consented");
-        assert!(whole.contains("removed 5 Dec 2026, 08:00"), "{whole}");
-        let (_, whole) = told(&[], "2026-11-05T09:00:00Z");
-        assert!(whole.contains("removed 3 Dec 2026, 08:00"), "an older version wrote nothing down: {whole}");
+        let asked = told(&events, "2026-11-05T08:10:00Z");
+        assert!(asked.contains("consent is asked for, until 5 Nov 2026, 08:15"), "{asked}");
+        let gone = told(&events, "2026-11-05T09:00:00Z");
+        assert!(gone.contains("nobody consented") && gone.contains("from 5 Dec 2026, 08:00"), "{gone}");
+        let old = told(&[], "2026-11-05T09:00:00Z");
+        assert!(old.contains("from 3 Dec 2026, 08:00"), "an older version wrote nothing down: {old}");
+        let late = told(&events, "2027-01-01T00:00:00Z");
+        assert!(late.contains("from 5 Dec 2026, 08:00") && late.contains("on it is removed by"), "{late}");
+        let stays = Pending::of(&connection, &events, true);
+        let stays = stays.in_a_sentence(&Calendar::utc(at("2027-01-01T00:00:00Z")));
+        assert!(stays.contains("nobody consented") && stays.contains("it stays"), "{stays}");
+        assert!(!stays.contains("removed"), "{stays}");
     }
 }

@@ -12,7 +12,7 @@ use vestal_core::store::{Filter, StoreError};
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost};
 use crate::output::{JsonArray, Palette};
-use crate::pending::{self, Pending};
+use crate::pending;
 use crate::table::{self, Column};
 use crate::when::Calendar;
 
@@ -66,8 +66,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         while let Some(page) = pages.next().await? {
             for connection in &page {
                 let Some(view) = view(connection, &clients) else { continue };
-                let asked = pending::of(&vestal, connection).await?.and_then(|pending| pending.asked_until);
-                array.push(&ConnectionView { consent_asked_until: asked, ..view })?;
+                array.push(&view)?;
             }
         }
         array.end()?;
@@ -78,8 +77,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let mut rows = Vec::with_capacity(page.len());
         for connection in &page {
             let Some(view) = view(connection, &clients) else { continue };
-            let pending = pending::of(&vestal, connection).await?;
-            rows.push(row(connection, &view, pending.as_ref(), &calendar));
+            rows.push(row(connection, &view, &calendar));
         }
         let lines = table::draw(&COLUMNS, &rows, output.width, output.palette, |title, text| {
             tint(title, text, output.palette)
@@ -150,12 +148,7 @@ pub(super) const COLUMNS: [Column; 6] = [
 ];
 
 /// A connection in those columns.
-pub(super) fn row(
-    connection: &Connection,
-    view: &ConnectionView,
-    pending: Option<&Pending>,
-    calendar: &Calendar,
-) -> Vec<String> {
+pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Calendar) -> Vec<String> {
     let away = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), |at| calendar.away(at));
     let next = match view.next_refresh_at {
         Some(at) if at <= calendar.now() => "due".to_owned(),
@@ -167,12 +160,11 @@ pub(super) fn row(
         away(view.expires_at),
         if view.refreshing { "under way".to_owned() } else { next },
         view.client.clone(),
-        match (pending, Lost::of(connection)) {
-            (Some(pending), _) => pending.in_short(calendar).to_owned(),
-            (None, Some(lost)) => lost.in_short(calendar),
-            (None, None) => {
-                view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default()
-            }
+        match Lost::of(connection) {
+            Some(lost) => lost.in_short(calendar),
+            // Whether somebody is asked is told of one: its history has to be read for that.
+            None if pending::waits_for_the_first(connection) => "nobody has consented yet".to_owned(),
+            None => view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
         },
     ]
 }

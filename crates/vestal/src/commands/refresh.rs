@@ -10,8 +10,11 @@ use super::length;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
 use crate::heartbeat::{Signs, Tally};
-use crate::token_files;
 use crate::when::Calendar;
+use crate::{tidying, token_files};
+
+/// What is past its time is removed in so many batches of each kind at most: the next run goes on.
+const TIDIED: usize = 100;
 
 mod left;
 mod many;
@@ -66,6 +69,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let done = context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?;
             if let Which::Due(_) = which {
                 beat(&vestal, done.is_ok(), context).await;
+                // Where no daemon runs, nobody else does.
+                context.or_interrupted(tidying::tidy(&vestal.engine, TIDIED)).await?;
             }
             match done {
                 Ok(left) => left.told(&vestal, &calendar).await,

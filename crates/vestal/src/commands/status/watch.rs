@@ -18,7 +18,6 @@ use crate::clock::SystemClock;
 use crate::commands::list;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, render};
-use crate::pending;
 use crate::screen::{Screen, Stream};
 use crate::when::Calendar;
 
@@ -202,8 +201,7 @@ async fn first(
     for connection in found {
         let Some(client) = clients.get(&connection.client) else { continue };
         let view = ConnectionView::new(&connection, client);
-        let pending = pending::of(vestal, &connection).await?;
-        shown.push(list::row(&connection, &view, pending.as_ref(), calendar));
+        shown.push(list::row(&connection, &view, calendar));
     }
     Ok(shown)
 }
