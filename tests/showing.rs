@@ -83,7 +83,7 @@ fn ten_thousand_connections_are_listed_and_counted() {
     assert_eq!(named, expected);
     let status = home.vestal(&["status"]).ok();
     assert!(
-        status.stdout.starts_with("10001 connections: 1 active, 5000 pending, 5000 paused\n"),
+        status.stdout.starts_with("10001 connections: 1 active, 5000 paused, 5000 pending\n"),
         "{status}"
     );
     // What it takes is measured elsewhere. One query for each connection would show here too.
