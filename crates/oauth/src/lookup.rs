@@ -61,7 +61,7 @@ fn taken(entry: &Value, lookup: &Lookup) -> Result<BTreeMap<String, String>, Str
     let taken = |(name, path): (&String, &String)| {
         let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
         // It goes into URLs and header fields, and onto terminals.
-        let value = at(entry, &steps).filter(|value| !value.chars().any(char::is_control));
+        let value = at(entry, &steps).filter(|value| value.chars().all(|c| c.is_ascii_graphic()));
         Ok((name.clone(), value.ok_or_else(|| format!("its answer has no {path}"))?))
     };
     lookup.take.iter().map(taken).collect()
@@ -205,6 +205,7 @@ mod tests {
             (200, "[]", "no object"),
             (200, r#"{"dc":""}"#, "no dc"),
             (200, r#"{"dc":"us6\nx: y"}"#, "no dc"),
+            (200, "{\"dc\":\"us6\u{202e}\"}", "no dc"),
         ] {
             let said = answered("mailchimp", status, body).unwrap_err();
             assert!(said.contains(why), "{body}: {said}");
