@@ -145,8 +145,12 @@ fn what_is_counted_is_exact_or_said_to_be_in_part() {
     let lines: Vec<String> = (0..MANY).map(line).collect();
     home.vestal_reading(&["import", "--file", "-"], &lines.join("\n")).ok();
 
+    // The first ones by name, and those that die first, of which some may be the same.
     let told = home.vestal(&["status"]).ok();
-    assert!(told.stderr.contains("at least 500 grants end soon"), "{told}");
+    let counted =
+        told.stderr.split_once("at least ").and_then(|(_, rest)| rest.split_once(" grants end soon"));
+    let counted: usize = counted.unwrap_or_else(|| panic!("{told}")).0.parse().unwrap();
+    assert!((500..=MANY).contains(&counted), "{told}");
     let told = home.vestal(&["doctor"]).ok();
     assert!(told.stdout.contains(&format!(" {MANY} grants end soon")), "{told}");
 }

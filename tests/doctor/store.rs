@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use vestal_api::Trouble;
 
 use super::Mend::{AsTold, By};
-use super::{Ward, mode};
+use super::{Ward, find, mode};
 use crate::errors::sql;
 use crate::harness::Home;
 
@@ -113,8 +113,12 @@ fn trouble_with_the_store_is_found_and_mended_as_told() {
             let skew = r#"json('{"ahead_s": 90, "host": "a.example", "at": "2026-11-01T00:00:00Z"}')"#;
             sql(&ward.home, &format!("{mark} '$.skew', {skew})"));
         },
-        // Whoever looks at the schedule next notes what it has seen itself.
-        By(&|ward| drop(ward.home.vestal(&["refresh", "--due"]).ok())),
+        // Whoever hears from a provider next notes what it measured itself; one who hears from nobody knows no better.
+        By(&|ward| {
+            ward.home.vestal(&["refresh", "--due"]).ok();
+            assert!(find(&ward.doctor(""), Trouble::ClockSkewed).is_some());
+            ward.home.vestal(&["refresh", "other"]).ok();
+        }),
     );
     ward.has_found(KINDS);
 }
