@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tempfile::TempDir;
+use vestal_api::ConnectionView;
 use vestal_sandbox::{Fault, Trouble};
 
 use crate::harness::{Home, Provider, page, until};
@@ -27,6 +28,23 @@ fn units() -> (TempDir, Vec<PathBuf>) {
         to
     });
     (folder, units.into())
+}
+
+/// Whoever reads a service's log takes each line for something to look at.
+#[test]
+fn a_daemon_that_has_nothing_under_way_stops_without_a_word() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 10_000);
+    home.connect("shop", &provider);
+    let daemon = home.start(&["serve", "--log", "warn"]);
+    until("a refresh", || (provider.sandbox().stats().refreshes > 0).then_some(()));
+    // The next one is seconds away.
+    until("it to be stored", || {
+        let listed: Vec<ConnectionView> = home.vestal(&["list", "--json"]).ok().json();
+        (listed[0].generation == 2).then_some(())
+    });
+    let ended = daemon.stop().ok();
+    assert!(ended.stderr.is_empty(), "{ended}");
 }
 
 #[test]

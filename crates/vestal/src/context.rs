@@ -190,7 +190,10 @@ impl Context {
         tokio::select! {
             biased;
             () = &mut drained => return true,
-            () = signals.first() => self.tell_that_it_waits("the refresh that is under way"),
+            // A last look into the store is over before anybody has read of it.
+            () = signals.first() => if engine.is_refreshing() {
+                self.tell_that_it_waits("the refresh that is under way");
+            },
         }
         tokio::select! {
             biased;
