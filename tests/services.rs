@@ -36,6 +36,8 @@ fn a_daemon_that_has_nothing_under_way_stops_without_a_word() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 10_000);
     home.connect("shop", &provider);
+    // Whoever is not read is refreshed once a day only.
+    home.vestal(&["token", "shop"]).ok();
     let daemon = home.start(&["serve", "--log", "warn"]);
     until("a refresh", || (provider.sandbox().stats().refreshes > 0).then_some(()));
     // The next one is seconds away.
