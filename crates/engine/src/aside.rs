@@ -21,14 +21,10 @@ pub(crate) struct Refused<'a> {
 }
 
 impl Inner {
-    /// Keeps aside what is refused, and returns the refusal, which says so.
-    pub(crate) async fn keep_refused(
-        &self,
-        refused: &Refused<'_>,
-        why: WhyCandidate,
-        refusal: Error,
-    ) -> Error {
+    /// Keeps aside what came with an id token that cannot be believed, and returns the refusal, which says so.
+    pub(crate) async fn keep_refused(&self, refused: &Refused<'_>, refusal: Error) -> Error {
         let Refused { connection, client, provider, answer, started_at } = *refused;
+        let why = WhyCandidate::UnbelievableIdToken;
         let now = self.clock.now();
         // No attempt brought it, and no grant is made of it: both are names that nothing else has.
         let attempt = AttemptId::new(now, &*self.entropy);

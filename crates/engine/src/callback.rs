@@ -15,7 +15,7 @@ use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
-use vestal_core::token::{About, Grant, Renewal, TokenAnswer, WhyCandidate};
+use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::{Callback, CallbackError};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer_of;
@@ -182,7 +182,7 @@ impl Inner {
                     answer: &answer,
                     started_at,
                 };
-                return Err(self.keep_refused(&refused, WhyCandidate::UnbelievableIdToken, refusal).await);
+                return Err(self.keep_refused(&refused, refusal).await);
             }
         }
         self.learn_life(&mut answer, &client, &prover, &provider).await;

@@ -11,7 +11,7 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
 use vestal_core::site::Site;
-use vestal_core::token::{About, Renewal, WhyCandidate, saturating_add};
+use vestal_core::token::{About, Renewal, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
@@ -198,7 +198,7 @@ impl Inner {
             if let Err(refusal) = checked {
                 let connection = &request.connection;
                 let refused = Refused { connection, client, provider, answer: &answer, started_at };
-                return Err(self.keep_refused(&refused, WhyCandidate::UnbelievableIdToken, refusal).await);
+                return Err(self.keep_refused(&refused, refusal).await);
             }
         }
         let renewal = match answer.refresh_token {

@@ -68,10 +68,10 @@ impl Engine {
         needed_a_person: bool,
     ) -> Result<Revocation, Error> {
         let inner = &self.inner;
-        let mut is_dead = needed_a_person || inner.is_known_dead(&connection).await?;
         let Some((asked, provider)) = inner.stated_revocation(&connection).await? else {
             return inner.revoke(&connection).await;
         };
+        let mut is_dead = needed_a_person || inner.is_known_dead(&connection).await?;
         if asked == RevokedToken::AccessToken {
             let lasts = |connection: &Connection, wanted| is_fresh(connection, wanted, inner.clock.now());
             let is_final = connection.grant.as_ref().is_none_or(|grant| provider.cannot_renew(grant));

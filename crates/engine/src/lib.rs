@@ -320,9 +320,9 @@ impl Engine {
         self.inner.schedule(connection, provider, self.inner.clock.now())
     }
 
-    /// Whether a refresh is under way in this process: its answer may be nowhere else.
-    pub fn is_refreshing(&self) -> bool {
-        !self.inner.flights.running().is_empty()
+    /// Whether a refresh or a consent is under way in this process: its answer may be nowhere else.
+    pub fn awaits_answers(&self) -> bool {
+        !self.inner.flights.running().is_empty() || self.inner.consents.try_write().is_err()
     }
 
     /// Waits until every refresh and every consent that this process has started is over, and everything written: before

@@ -191,7 +191,7 @@ impl Context {
             biased;
             () = &mut drained => return true,
             // A last look into the store is over before anybody has read of it.
-            () = signals.first() => if engine.is_refreshing() {
+            () = signals.first() => if engine.awaits_answers() {
                 self.tell_that_it_waits("the refresh that is under way");
             },
         }

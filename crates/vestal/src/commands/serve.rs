@@ -52,7 +52,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     tokio::select! {
         biased;
         () = keeping => {}
-        () = supervisor::more_time(|| vestal.engine.is_refreshing()) => {}
+        () = supervisor::more_time(|| vestal.engine.awaits_answers()) => {}
         () = signals.second() => {
             return Err(Failure::failed("stopped at once, with refreshes under way")
                 .why("it was told to stop a second time")
