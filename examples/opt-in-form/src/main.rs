@@ -66,5 +66,6 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let form = Form::new(Settings { title: args.title, lists: args.lists }, ports, key);
     let listener = TcpListener::bind(args.listen).await?;
     eprintln!("The form is at http://{}/", listener.local_addr()?);
-    Ok(serve(listener, Arc::new(form)).await?)
+    serve(listener, Arc::new(form)).await;
+    Ok(())
 }

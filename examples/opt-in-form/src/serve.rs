@@ -1,17 +1,21 @@
 //! The form on a socket, the API at the other end of one, and the clock of the machine.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response as Answer};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use http::StatusCode;
 use http::request::Parts;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::{Api, BODY_BYTES, Clock, Form, Request, Response, Unanswered};
@@ -22,20 +26,51 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Serves the form, until its listener fails. A reverse proxy in front of it speaks TLS, and keeps away who asks too often.
-///
-/// # Errors
-///
-/// When the socket fails.
-pub async fn serve(listener: TcpListener, form: Arc<Form>) -> io::Result<()> {
-    let app = Router::new().fallback(handle).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(form);
-    axum::serve(listener, app).await
+/// How long a request may take to arrive, its head and then its body, and how long a connection may lie idle.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// So many connections at once; more have to wait.
+const CONNECTIONS: usize = 512;
+
+/// After an `accept` that failed, for want of files for one.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves the form, until this is dropped. A reverse proxy in front of it speaks TLS, and keeps away who asks too often.
+pub async fn serve(listener: TcpListener, form: Arc<Form>) {
+    let app = Router::new().fallback(handle).with_state(form);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    let service = TowerToHyperService::new(app.clone());
+                    // `axum::serve` would wait for ever for a head.
+                    connections.spawn(
+                        http1::Builder::new()
+                            .timer(TokioTimer::new())
+                            .header_read_timeout(ARRIVAL)
+                            .serve_connection(TokioIo::new(stream), service),
+                    );
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    SystemClock.sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
 }
 
-async fn handle(State(form): State<Arc<Form>>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Answer {
+async fn handle(State(form): State<Arc<Form>>, parts: Parts, body: Body) -> Answer {
+    let body = tokio::select! {
+        body = to_bytes(body, BODY_BYTES) => body,
+        () = SystemClock.sleep(ARRIVAL) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     match body {
-        Ok(body) => form.handle(&Request::from_parts(parts, body)).await.map(axum::body::Body::from),
-        Err(rejection) => rejection.into_response(),
+        Ok(body) => form.handle(&Request::from_parts(parts, body)).await.map(Body::from),
+        // Too large, or cut off: then nobody hears this.
+        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     }
 }
 

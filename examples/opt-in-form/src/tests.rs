@@ -16,6 +16,8 @@ use vestal_sandbox::{
 
 use crate::{Api, Clock, Form, NoToken, Ports, Request, Response, Settings, Token, Tokens, Unanswered};
 
+#[cfg(feature = "serve")]
+mod arriving;
 mod waiting;
 
 const LIST: &str = "06a9ca5a-0d34-4a9c-9d5f-1f5d1d2a8f01";

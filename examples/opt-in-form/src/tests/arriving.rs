@@ -1,0 +1,31 @@
+//! Who connects and asks for nothing, or not for all of it.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+#[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
+#[tokio::test(start_paused = true)]
+async fn nobody_keeps_a_place_by_asking_for_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(crate::serve(listener, World::new().form));
+    let long = "a".repeat(crate::BODY_BYTES + 1);
+    let long = format!("POST / HTTP/1.1\r\nhost: form\r\ncontent-length: {}\r\n\r\n{long}", long.len());
+    for (begun, answer) in [
+        ("", ""),
+        ("GET / HTTP/1.1\r\nhost:", ""),
+        ("POST / HTTP/1.1\r\nhost: form\r\ncontent-length: 5\r\n\r\nemai", "HTTP/1.1 408 "),
+        (&long, "HTTP/1.1 413 "),
+        // One that lies idle after it was answered.
+        ("GET / HTTP/1.1\r\nhost: form\r\n\r\n", "HTTP/1.1 200 "),
+    ] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(begun.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        let ended = tokio::time::timeout(Duration::from_secs(60), connection.read_to_string(&mut said)).await;
+        ended.expect("it is ended").unwrap();
+        assert!(said.starts_with(answer) && said.is_empty() == answer.is_empty(), "{begun:?}: {said}");
+    }
+}
