@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::config::Environment;
+use crate::table::{self, Column};
 
 /// Where a table or a drawing goes that is not for a terminal, it is as wide as it likes.
 const UNLIMITED: usize = usize::MAX;
@@ -54,6 +55,24 @@ impl Output {
         let mut stdout = io::stdout().lock();
         serde_json::to_writer(&mut stdout, value).map_err(io::Error::from)?;
         writeln!(stdout)
+    }
+
+    /// An array on stdout, item by item.
+    pub(crate) fn array<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> io::Result<()> {
+        let mut array = JsonArray::begin(io::stdout().lock())?;
+        items.into_iter().try_for_each(|item| array.push(&item))?;
+        array.end()
+    }
+
+    /// A table on stdout, as wide as there is room. `tint` colours a cell: its column's title, its text.
+    pub(crate) fn table(
+        self,
+        columns: &[Column],
+        rows: &[Vec<String>],
+        tint: impl Fn(&str, String) -> String,
+    ) -> io::Result<()> {
+        let lines = table::draw(columns, rows, self.width, self.palette, tint);
+        lines.iter().try_for_each(|line| self.line(line.trim_end()))
     }
 
     /// A line on stderr: beside the result, for the person who waits for it. That nobody reads it is no failure.

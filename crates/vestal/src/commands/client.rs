@@ -6,8 +6,8 @@ use vestal_core::secret::SecretString;
 use super::registration::{self, ClientOptions, SecretOptions, flags_for};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{JsonArray, Output};
-use crate::table::{self, Column};
+use crate::output::Output;
+use crate::table::Column;
 use crate::text::pad;
 use crate::warnings;
 
@@ -161,10 +161,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
 fn list(clients: Vec<ClientView>, output: Output) -> Result<(), Failure> {
     if output.json {
-        let mut array = JsonArray::begin(std::io::stdout().lock())?;
-        clients.iter().try_for_each(|client| array.push(client))?;
-        array.end()?;
-        return Ok(());
+        return Ok(output.array(clients)?);
     }
     if clients.is_empty() {
         output.note("no clients; add one with: vestal client add NAME --provider P");
@@ -184,10 +181,7 @@ fn list(clients: Vec<ClientView>, output: Output) -> Result<(), Failure> {
             vec![client.name, client.provider, client.client_id, client.auth.to_string(), scopes]
         })
         .collect();
-    for line in table::draw(&columns, &rows, output.width, output.palette, |_, text| text) {
-        output.line(line.trim_end())?;
-    }
-    Ok(())
+    Ok(output.table(&columns, &rows, |_, text| text)?)
 }
 
 fn show(client: &ClientView, output: Output) -> Result<(), Failure> {

@@ -6,7 +6,6 @@ use vestal_core::event::{StoredEvent, Trigger, What};
 
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, cause_of, reason_of};
-use crate::output::JsonArray;
 use crate::reasons;
 use crate::text::wrap;
 use crate::when::Calendar;
@@ -38,10 +37,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let events = last(&vestal, &connection, args.limit).await?;
     let output = context.output;
     if output.json {
-        let mut array = JsonArray::begin(std::io::stdout().lock())?;
-        events.into_iter().try_for_each(|event| array.push(&EventView::from(event)))?;
-        array.end()?;
-        return Ok(());
+        return Ok(output.array(events.into_iter().map(EventView::from))?);
     }
     for stored in &events {
         let at = output.palette.faint(calendar.moment(stored.event.at));

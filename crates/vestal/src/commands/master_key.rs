@@ -8,8 +8,8 @@ use vestal_engine::Walk;
 
 use crate::context::{Context, listed};
 use crate::failure::Failure;
-use crate::output::{JsonArray, Output};
-use crate::table::{self, Column};
+use crate::output::Output;
+use crate::table::Column;
 
 mod next;
 mod rotate;
@@ -77,10 +77,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
 
 fn show(keys: &[MasterKeyView], output: Output) -> Result<(), Failure> {
     if output.json {
-        let mut array = JsonArray::begin(std::io::stdout().lock())?;
-        keys.iter().try_for_each(|key| array.push(key))?;
-        array.end()?;
-        return Ok(());
+        return Ok(output.array(keys)?);
     }
     let columns = [
         Column { title: "KEY", matters: 9 },
@@ -98,8 +95,5 @@ fn show(keys: &[MasterKeyView], output: Output) -> Result<(), Failure> {
             vec![key.key.clone(), key.values.to_string(), used.to_owned()]
         })
         .collect();
-    for line in table::draw(&columns, &rows, output.width, output.palette, |_, text| text) {
-        output.line(line.trim_end())?;
-    }
-    Ok(())
+    Ok(output.table(&columns, &rows, |_, text| text)?)
 }

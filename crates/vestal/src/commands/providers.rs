@@ -10,9 +10,9 @@ use vestal_engine::{Catalogue, OwnFile};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{JsonArray, Output};
+use crate::output::Output;
 use crate::reasons;
-use crate::table::{self, Column};
+use crate::table::Column;
 use crate::text::wrap;
 use crate::when::span;
 
@@ -88,10 +88,7 @@ fn list(context: &Context) -> Result<(), Failure> {
     let known = catalogue.ids().into_iter().map(|id| one(&id, &catalogue, context));
     let providers = known.collect::<Result<Vec<_>, _>>()?;
     if output.json {
-        let mut array = JsonArray::begin(std::io::stdout().lock())?;
-        providers.iter().try_for_each(|provider| array.push(&ProviderView::from(&**provider)))?;
-        array.end()?;
-        return Ok(());
+        return Ok(output.array(providers.iter().map(|provider| ProviderView::from(&**provider)))?);
     }
     let columns = [
         Column { title: "PROVIDER", matters: 9 },
@@ -111,10 +108,7 @@ fn list(context: &Context) -> Result<(), Failure> {
         "PROVIDER" => output.palette.strong(text),
         _ => text,
     };
-    for line in table::draw(&columns, &rows, output.width, output.palette, tint) {
-        output.line(line.trim_end())?;
-    }
-    Ok(())
+    Ok(output.table(&columns, &rows, tint)?)
 }
 
 /// What was seen of a provider through the clients that there are, if there are any.
