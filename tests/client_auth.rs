@@ -53,7 +53,7 @@ fn lives_and_ends(home: &Home, peer: &Peer, name: &str) {
     home.vestal(&["refresh", name]).ok();
     let second = token(home, name);
     assert!(second != first && peer.accepts(&second), "{name}");
-    let told: Value = home.vestal(&["disconnect", name, "--json"]).ok().json();
+    let told: Value = home.vestal(&["disconnect", name, "--yes", "--json"]).ok().json();
     assert_eq!(told["revocation"], "revoked", "{name}");
     assert!(!peer.accepts(&second), "{name}: its access token still works");
 }

@@ -49,7 +49,7 @@ fn each_provider_hears_its_own_dialect() {
         home.connect_with("shop", &[&["--provider", profile], &redirect_uri[..]].concat(), &provider);
         home.vestal(&["refresh", "shop"]).ok();
         assert!(provider.accepts(home.vestal(&["token", "shop"]).ok().stdout.trim()), "{profile}");
-        home.vestal(&["disconnect", "shop"]).ok();
+        home.vestal(&["disconnect", "shop", "--yes"]).ok();
         let stats = provider.sandbox().stats().clone();
         let counted = (stats.exchanges, stats.refreshes, stats.revocations, stats.refusals);
         assert_eq!(counted, (1, 1, 1, 0), "{profile}: {stats:?}");

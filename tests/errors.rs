@@ -18,7 +18,7 @@ const VERBS: [&[&str]; 11] = [
     &["status"],
     &["explain", "shop"],
     &["events", "shop"],
-    &["disconnect", "shop"],
+    &["disconnect", "shop", "--yes"],
     &["serve"],
 ];
 
@@ -154,9 +154,9 @@ fn a_corrupted_row_harms_no_other_and_nothing_is_overwritten() {
     home.consent("shop", &["--same-account"], "").ok();
     home.vestal(&["token", "shop"]).ok();
     sql(&home, &format!("UPDATE connections SET {} WHERE name = 'shop'", damage("refresh_token")));
-    let told = home.vestal(&["disconnect", "shop"]).code(1);
+    let told = home.vestal(&["disconnect", "shop", "--yes"]).code(1);
     says(&told, &["error: ", " cannot be opened", "why:  ", "next: "]);
-    home.vestal(&["disconnect", "shop", "--keep-grant"]).ok();
+    home.vestal(&["disconnect", "shop", "--keep-grant", "--yes"]).ok();
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_read_only_folder_serves_what_is_fresh_and_tells_what_it_cannot_do() {
     }
     assert_eq!(unchanged(&home, |home| run(home, &["token", "shop"]).ok()).stdout, token);
     let requests = provider.sandbox().stats().requests.clone();
-    for verb in [&["refresh", "shop"][..], &["disconnect", "shop"]] {
+    for verb in [&["refresh", "shop"][..], &["disconnect", "shop", "--yes"]] {
         let told = unchanged(&home, |home| run(home, verb).code(1));
         says(&told, &["error: the store may only be read", "why:  ", "next: make its folder writable"]);
     }

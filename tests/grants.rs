@@ -97,7 +97,7 @@ fn a_token_is_exchanged_for_another_and_renewed_by_exchanging_a_fresh_one() {
     }
 
     // What it is made from is gone: it says so, and serves what it has.
-    home.vestal(&["disconnect", "crm"]).ok();
+    home.vestal(&["disconnect", "crm", "--yes"]).ok();
     let told = home.vestal(&["refresh", "reports"]).code(4);
     assert!(told.stderr.contains("is gone"), "{told}");
     home.vestal(&["token", "reports"]).ok();

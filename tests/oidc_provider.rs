@@ -86,7 +86,7 @@ fn a_disconnect_revokes_at_the_provider() {
         connect(&home, &peer, client, client).ok();
         let access = token(&home, &["token", client]);
         assert!(peer.accepts(&access));
-        let told: Value = home.vestal(&["disconnect", client, "--json"]).ok().json();
+        let told: Value = home.vestal(&["disconnect", client, "--yes", "--json"]).ok().json();
         assert_eq!(told["revocation"], "revoked");
         assert!(!peer.accepts(&access), "{client}: its access token still works");
         home.vestal(&["token", client]).code(1);
@@ -95,7 +95,7 @@ fn a_disconnect_revokes_at_the_provider() {
 
     connect(&home, &peer, "kept", "post").ok();
     let access = token(&home, &["token", "kept"]);
-    let told: Value = home.vestal(&["disconnect", "kept", "--keep-grant", "--json"]).ok().json();
+    let told: Value = home.vestal(&["disconnect", "kept", "--keep-grant", "--yes", "--json"]).ok().json();
     assert_eq!(told["revocation"], "kept");
     assert!(peer.accepts(&access), "the grant was to be kept");
 }

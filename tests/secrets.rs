@@ -129,7 +129,7 @@ fn everything_there_is_to_say(home: &Home, provider: &Provider) {
         trace(&[&["master-key", "list"], json].concat()).ok();
         plant_the_master_keys(home);
     }
-    trace(&["disconnect", "json"]).ok();
+    trace(&["disconnect", "json", "--yes"]).ok();
     everything_there_is_to_say_of_imports(home, provider);
     // What is left is what the store is searched for.
 }
@@ -191,8 +191,8 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         )
         .ok();
         home.vestal(&[&["refresh", "six", "--log", "trace"], json].concat());
-        home.vestal(&[&["pause", "--tag", "batch=7", "--log", "trace"], json].concat()).ok();
-        home.vestal(&[&["resume", "--tag", "batch=7", "--log", "trace"], json].concat()).ok();
+        home.vestal(&[&["pause", "--client", "okta", "--log", "trace"], json].concat()).ok();
+        home.vestal(&[&["resume", "--client", "okta", "--log", "trace"], json].concat()).ok();
         home.vestal(&[&["export", "--log", "trace"], json].concat()).ok();
     }
     let exported = outside.path().join("export.jsonl");

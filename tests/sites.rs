@@ -77,7 +77,7 @@ fn each_connection_talks_to_its_own_place() {
     assert_eq!(sent(), before);
 
     // The other keeps its grant when one is given up.
-    home.vestal(&["disconnect", "one"]).ok();
+    home.vestal(&["disconnect", "one", "--yes"]).ok();
     let alive = shops.each_ref().map(|(_, shop)| shop.sandbox().families(shop.now_ms()).alive);
     assert_eq!(alive, [0, 1]);
     home.vestal(&["refresh", "two"]).ok();

@@ -41,7 +41,7 @@ impl Transcript {
             let keys: Vec<MasterKeyView> = self.home.vestal(&["master-key", "list", "--json"]).ok().json();
             self.keys = keys.into_iter().map(|key| key.key).collect();
         }
-        writeln!(self.text, "$ vestal {}", args.join(" ")).unwrap();
+        writeln!(self.text, "$ vestal {}", self.scrubbed(&args.join(" "))).unwrap();
         for said in [&ended.stdout, &ended.stderr] {
             said.lines().for_each(|line| writeln!(self.text, "{}", self.scrubbed(line)).unwrap());
         }
@@ -62,6 +62,8 @@ impl Transcript {
     fn scrubbed(&self, line: &str) -> String {
         let line = line.replace(&self.provider.issuer, "ISSUER");
         let line = line.replace(self.home.path().to_str().unwrap(), "HOME");
+        let line = line.split(' ').map(|word| if word.ends_with("/secret") { "FILE" } else { word });
+        let line = line.collect::<Vec<_>>().join(" ");
         let line = self.keys.iter().fold(line, |line, key| line.replace(key, "KEY"));
         let line = MONTHS.iter().fold(line, |line, month| line.replace(&format!(" {month} "), " MON "));
         let mut scrubbed = String::new();
@@ -72,6 +74,8 @@ impl Transcript {
                 _ if digit => scrubbed.push('N'),
                 // Columns are as wide as what is in them.
                 ' ' if scrubbed.ends_with("  ") => {}
+                // As long as something lasts, or is away.
+                '▲' | '△' | '┄' if scrubbed.contains('┄') => {}
                 _ => scrubbed.push(character),
             }
         }
@@ -89,15 +93,25 @@ impl Transcript {
 fn shape(json: &Value, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth + 1);
     match json {
-        Value::Array(items) => match items.first() {
-            Some(first @ (Value::Object(_) | Value::Array(_))) => shape(first, depth, text),
-            _ => writeln!(text, "{indent}[…]").unwrap(),
-        },
+        // Each may have fields that others have not.
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            let mut all = serde_json::Map::new();
+            for (name, value) in items.iter().filter_map(Value::as_object).flatten() {
+                let before = all.get(name).is_some_and(|before| !before.is_null());
+                if !before {
+                    all.insert(name.clone(), value.clone());
+                }
+            }
+            shape(&Value::Object(all), depth, text);
+        }
+        Value::Array(_) => writeln!(text, "{indent}[…]").unwrap(),
         Value::Object(fields) => {
             for (name, value) in fields {
                 let kind = match value {
                     // A read is noted when the store is at leisure.
                     _ if name == "last_read_at" => "a text, or null",
+                    // What is wrong with a machine, and with another one not.
+                    _ if ["trouble", "next"].contains(&name.as_str()) => "a text, or null",
                     Value::Null => "null",
                     Value::Bool(_) => "true or false",
                     Value::Number(_) => "a number",
@@ -122,10 +136,19 @@ fn what_is_said_is_said_on_purpose() {
     said.shows(&["list"]);
     said.shows(&["status"]);
     said.shows(&["serve"]);
+    said.shows(&["init"]);
+    said.shows(&["list"]);
+    said.shows(&["import"]);
     let issuer = said.provider.issuer.clone();
+    // What is in the home is looked through for secrets.
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, CLIENT_SECRET).unwrap();
+    let secret = ["--client-secret-file", secret.to_str().unwrap()];
     let add =
         ["client", "add", "custom", "--provider", "custom", "--issuer", &issuer, "--client-id", CLIENT_ID];
-    said.home.vestal_reading(&[&add[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
+    said.shows(&[&add[..], &secret[..]].concat());
+    said.shows(&[&["client", "set-secret", "custom"][..], &secret[..]].concat());
     for name in ["shop", "the crm", "店舗", "חנות"] {
         said.home.consent(name, &["--client", "custom"], "").ok();
     }
@@ -140,6 +163,10 @@ fn what_is_said_is_said_on_purpose() {
     said.shows(&["refresh", "shop"]);
     said.shows(&["refresh", "--due"]);
     said.shows(&["events", "shop"]);
+    said.shows(&["explain", "shop"]);
+    said.shows(&["run", "shop", "--", "true"]);
+    said.shows(&["export", "--tag", "org=42"]);
+    said.shows(&["providers", "show", "custom"]);
     said.shows(&["master-key", "list"]);
     said.shows(&["master-key", "rotate"]);
     said.shows(&["master-key", "list"]);
@@ -158,6 +185,7 @@ fn what_is_said_is_said_on_purpose() {
         &["resume", "shop"],
         &["client", "list"],
         &["client", "show", "custom"],
+        &["providers", "show", "custom"],
         &["master-key", "list"],
         &["master-key", "rotate"],
         &["doctor"],
@@ -172,6 +200,10 @@ fn what_is_said_is_said_on_purpose() {
     said.shows(&["set", "shop"]);
     said.shows(&["token", "shop", "--min-ttl", "soon"]);
     said.shows(&["status", "--watch"]);
+    said.shows(&["run", "shop=1x", "--", "tool", "--json"]);
+    said.shows(&["pause", "--tag", "no=such"]);
+    said.shows(&["list", "--tag", "no=such"]);
+    said.shows(&["disconnect", "shop"]);
     said.shows(&["connect", "new", "--client", "nobody"]);
     let grants = said.provider.sandbox().grants(said.provider.now_ms());
     for grant in grants {
@@ -181,6 +213,11 @@ fn what_is_said_is_said_on_purpose() {
     said.shows(&["status"]);
     said.shows(&["list"]);
     said.shows(&["disconnect", "--yes", "--keep-grant", "the crm"]);
+    said.has_fields(&["disconnect", "--yes", "店舗"]);
+    let public = ["client", "add", "public", "--provider", "custom", "--issuer", &issuer, "--client-id", "p"];
+    said.shows(&[&public[..], &["--auth", "none"]].concat());
+    said.shows(&["client", "set-secret", "public"]);
+    said.shows(&["client", "remove", "public"]);
     let down = Trouble::AnswerUnprocessed(Trouble::html_page(http::StatusCode::SERVICE_UNAVAILABLE));
     said.provider.sandbox().add_fault(Fault::on_refresh(down));
     said.shows(&["refresh", "shop"]);

@@ -25,8 +25,7 @@ Examples:
 Exit codes:
   0 done  1 failed  2 usage  3 needs re-authorization  4 unavailable, try again",
     subcommand_required = true,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
+    arg_required_else_help = true
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -114,6 +113,7 @@ mod tests {
             let name = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("vestal "), "{name} has no example");
+            assert!(!help.contains("$(vestal token"), "{name}: others see what a command line holds");
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
             }

@@ -136,10 +136,12 @@ fn told(failure: Failure, output: Output) -> ExitCode {
 
 /// The command line cannot be understood, or asks for help.
 fn misunderstood(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    // What comes after `--` is another program's.
+    let wants_json = std::env::args_os().take_while(|it| it != "--").any(|it| it == "--json");
     if error.use_stderr() && wants_json {
         let text = error.render().to_string();
-        let mut paragraphs = text.trim().splitn(2, "\n\n");
+        // A sentence, then tips and the usage, then where to read more.
+        let mut paragraphs = text.trim().split("\n\n").map(str::trim);
         let first = paragraphs.next().unwrap_or_default();
         let view = ErrorView {
             error: first.strip_prefix("error: ").unwrap_or(first).to_owned(),

@@ -8,8 +8,8 @@ use crate::text::{cut, pad};
 /// The space between two columns.
 const GAP: usize = 2;
 
-/// No column is cut below this.
-const NARROWEST: usize = 8;
+/// No column is cut below this, which is the longest state: half a word is none.
+const NARROWEST: usize = "disconnecting".len();
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +130,7 @@ mod tests {
                 assert!(line.width() <= width, "{width}: {line}");
             }
         }
-        assert_eq!(drawn(&rows, 20), ["NAME       STATE", "a-rather…  needs_re…"]);
+        assert_eq!(drawn(&rows, 20), ["NAME", "a-rather-long-name-…"]);
+        assert_eq!(drawn(&rows, 30), ["NAME              STATE", "a-rather-long-n…  needs_reauth"]);
     }
 }

@@ -11,6 +11,8 @@ const HEAD: &str = "\
 # The command line
 
 <!-- Made by `cargo xtask generate` from the program's own help: edit that. -->
+
+Every verb takes the global options, which are shown of `vestal` alone.
 ";
 
 /// Deeper nesting than this is a mistake in the reading, not a command line.
@@ -28,7 +30,8 @@ fn describe(vestal: &Path, path: &[&str], page: &mut String) -> Result {
     let help = help(vestal, path)?;
     let level = "#".repeat(path.len() + 2);
     let name = [&["vestal"], path].concat().join(" ");
-    page.push_str(&format!("\n{level} `{name}`\n\n```text\n{}\n```\n", help.trim()));
+    let shown = if path.is_empty() { help.clone() } else { without_global_options(&help) };
+    page.push_str(&format!("\n{level} `{name}`\n\n```text\n{}\n```\n", shown.trim()));
     if path.len() == DEPTH_MAX {
         return Err(format!("`{name}` has more than {DEPTH_MAX} words; is its help read rightly?"));
     }
@@ -47,6 +50,19 @@ fn help(vestal: &Path, path: &[&str]) -> Result<String> {
     }
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     Ok(lines.join("\n"))
+}
+
+/// What a help text says of its own verb.
+fn without_global_options(help: &str) -> String {
+    let is_title = |line: &str| !line.is_empty() && !line.starts_with(' ');
+    let mut is_global = false;
+    let own = help.lines().filter(|line| {
+        if is_title(line) {
+            is_global = *line == "Global options:";
+        }
+        !is_global
+    });
+    own.collect::<Vec<_>>().join("\n")
 }
 
 /// The verbs listed in a help text, without `help` itself.
@@ -72,5 +88,11 @@ mod tests {
                     on stdout\n  providers  what is known\n  help       Print this message\n\nOptions:\n  -h, --help  Print help\n";
         assert_eq!(verbs(help), ["token", "providers"]);
         assert_eq!(verbs("Usage: vestal token NAME\n\nOptions:\n  -h, --help\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn global_options_are_left_out_and_what_follows_them_is_not() {
+        let help = "Usage: x\n\nOptions:\n  -h\n\nGlobal options:\n  --json\n\n  -v\n\nExamples:\n  x y\n";
+        assert_eq!(without_global_options(help), "Usage: x\n\nOptions:\n  -h\n\nExamples:\n  x y");
     }
 }

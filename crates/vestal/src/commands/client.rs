@@ -1,6 +1,7 @@
 //! `vestal client`: our registrations with providers.
 
 use vestal_api::ClientView;
+use vestal_core::client::Proof;
 use vestal_core::secret::SecretString;
 
 use super::registration::{self, ClientOptions, SecretOptions, flags_for};
@@ -136,6 +137,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Verb::SetSecret { client, secret, keep_old } => {
             let vestal = context.open().await?;
             let auth = vestal.engine.client_named(&client).await.map_err(failed)?.auth;
+            if auth.proof() == Proof::Nothing {
+                return Err(Failure::usage(format!(
+                    "the client {client:?} has no secret that could be replaced"
+                ))
+                .why("it is a public client, which proves itself with nothing")
+                .next("if it has become a confidential one, add it under another name: vestal client add"));
+            }
             secret.check(auth)?;
             let secret: SecretString = secret.read(Some(auth))?.ok_or_else(|| {
                 Failure::usage(format!("there is no new secret: {auth} needs {}", auth.proof()))

@@ -42,7 +42,8 @@ Examples:
   vestal connect crm --provider custom --issuer https://login.example.com \\
       --client-id ID --client-secret-file secret.txt --scope offline_access
   vestal connect job --client crm --grant client-credentials
-  vestal connect drive --provider google --service-account bot.json --subject me@example.com --scope …/drive
+  vestal connect drive --provider google --service-account bot.json --subject me@example.com \\
+      --scope https://www.googleapis.com/auth/drive
   vestal connect reports --provider custom --exchange-from crm --audience reports")]
 pub(crate) struct Args {
     /// The connection's name, to be chosen; or one that exists

@@ -31,14 +31,20 @@ pub(crate) struct Args {
     #[arg(long)]
     keep_grant: bool,
 
-    /// Do not ask
+    /// Do not ask: for scripts, where nobody could answer
     #[arg(short, long)]
     yes: bool,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let vestal = context.open().await?;
     let name = args.name.as_str();
+    if !args.yes && !terminal::has_person() {
+        let keep_grant = if args.keep_grant { " --keep-grant" } else { "" };
+        return Err(Failure::usage(format!("nobody can be asked whether {name:?} is to be disconnected"))
+            .why("its tokens cannot be brought back, and this is not a terminal")
+            .next(format!("vestal disconnect {}{keep_grant} --yes", word(name))));
+    }
+    let vestal = context.open().await?;
     let siblings = match args.keep_grant {
         true => Siblings::default(),
         false => match vestal.engine.siblings(&args.name).await {
@@ -56,7 +62,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             names(&unknown)
         ));
     }
-    if !args.yes && terminal::has_person() {
+    if !args.yes {
         let what = if args.keep_grant { "Forget" } else { "Revoke and forget" };
         if !terminal::confirm(&format!("{what} {name:?}? Its tokens cannot be brought back."))? {
             return Err(Failure::failed("nothing was done"));

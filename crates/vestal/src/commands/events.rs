@@ -40,8 +40,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         return Ok(output.array(events.into_iter().map(EventView::from))?);
     }
     for stored in &events {
-        let at = output.palette.faint(calendar.moment(stored.event.at));
-        output.line(format_args!("{at}  {}", sentence(&stored.event.what, &calendar)))?;
+        let at = calendar.moment(stored.event.at);
+        let mut lines = wrap(&sentence(&stored.event.what, &calendar), output.width, at.len() + 2, 4);
+        if let Some(first) = lines.first_mut() {
+            first.replace_range(..at.len(), &output.palette.faint(&at));
+        }
+        lines.iter().try_for_each(|line| output.line(line))?;
     }
     let candidates = vestal.engine.store().candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
     // What goes on now, beside what happened.

@@ -55,7 +55,6 @@ Examples:
   vestal import --from nango --nango-secret-key-file key.txt --paused")]
 pub(crate) struct Args {
     /// The connection's name, to be chosen; without --file, one connection is imported
-    #[arg(required_unless_present_any = ["file", "from"])]
     name: Option<ConnectionName>,
 
     /// The file to import; - for stdin
@@ -172,7 +171,11 @@ fn check(args: &Args) -> Result<(), Failure> {
 
 /// The one connection that is named on the command line.
 fn single(args: &Args) -> Result<Found, Failure> {
-    let Some(name) = args.name.clone() else { return Err(Failure::usage("the connection needs a name")) };
+    let Some(name) = args.name.clone() else {
+        return Err(Failure::usage("nobody says what to import").next(
+            "name one connection: vestal import NAME --client CLIENT; or a file of many: vestal import --file FILE",
+        ));
+    };
     let token: SecretString = match &args.refresh_token_file {
         Some(path) => read_secret_file(path)?,
         None if terminal::has_person() => terminal::ask_secret("Refresh token (does not show): ")?,

@@ -58,6 +58,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         },
     };
     let filter = Filter { client, state: args.state, tag: args.tag };
+    let is_filtered = filter != Filter::default();
     let output = context.output;
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     let mut pages = Pages { damage, ..Pages::new(&vestal, filter) };
@@ -90,8 +91,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     stdout.flush()?;
     pages.damage()?;
-    if first {
-        output.note("no connections; make one with: vestal connect NAME --provider P");
+    match (first, is_filtered) {
+        (true, true) => output.note("no connection is like that"),
+        (true, false) => output.note("no connections; make one with: vestal connect NAME --provider P"),
+        (false, _) => {}
     }
     Ok(())
 }

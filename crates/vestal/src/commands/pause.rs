@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 use vestal_api::ChangedView;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::store::Filter;
-use vestal_engine::Error;
+use vestal_engine::{Engine, Error};
 
 use super::list::Pages;
 use crate::context::{Context, Vestal};
@@ -70,6 +70,14 @@ impl What {
             Self::Resume => "resumed",
         }
     }
+
+    /// What those are that need not be changed.
+    fn already(self) -> &'static str {
+        match self {
+            Self::Pause => "paused already",
+            Self::Resume => "not paused",
+        }
+    }
 }
 
 pub(crate) async fn pause(args: PauseArgs, context: &Context) -> Result<(), Failure> {
@@ -85,15 +93,27 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
     let calendar = context.calendar();
     let failed = |error: Error| Failure::of(error, None, &calendar);
     let Some(name) = which.name else {
+        let none = match (&which.tag, &which.client) {
+            (Some((name, value)), _) => format!("no connection has the tag {name}={value}"),
+            (None, client) => {
+                format!("no connection was made with the client {:?}", client.as_deref().unwrap_or_default())
+            }
+        };
         let client = match which.client {
             Some(client) => Some(vestal.engine.client_named(&client).await.map_err(failed)?.id),
             None => None,
         };
         let filter = Filter { client, tag: which.tag, ..Filter::default() };
-        return context.or_interrupted(Box::pin(many(&vestal, filter, what, context))).await?;
+        if context.or_interrupted(Box::pin(many(&vestal, filter, what, context))).await?? == 0 {
+            // A tag that was mistyped, more often than not: two keepers would go on with one refresh token.
+            return Err(
+                Failure::failed(none).next("see the tags and clients of all with: vestal list --json")
+            );
+        }
+        return Ok(());
     };
     let connection = vestal.connection(&name, &calendar).await?;
-    let changed = match change(&vestal, connection, what, 0).await {
+    let changed = match change(vestal.engine.clone(), connection, what, 0).await {
         Ok(changed) => changed,
         Err(error) => return Err(vestal.failure(error, Some(&name), &calendar).await),
     };
@@ -103,20 +123,20 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
     } else if changed {
         output.line(format_args!("{:?} is {}", name.as_str(), what.done()))?;
     } else {
-        let was = if what == What::Pause { "paused already" } else { "not paused" };
-        output.line(format_args!("{:?} is {was}: nothing was changed", name.as_str()))?;
+        output.line(format_args!("{:?} is {}: nothing was changed", name.as_str(), what.already()))?;
     }
     Ok(())
 }
 
-async fn change(vestal: &Vestal, connection: Connection, what: What, position: u64) -> Result<bool, Error> {
+async fn change(engine: Engine, connection: Connection, what: What, position: u64) -> Result<bool, Error> {
     match what {
-        What::Pause => vestal.engine.pause(connection).await,
-        What::Resume => vestal.engine.resume(connection, position).await,
+        What::Pause => engine.pause(connection).await,
+        What::Resume => engine.resume(connection, position).await,
     }
 }
 
-async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) -> Result<(), Failure> {
+/// How many there are.
+async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) -> Result<u64, Failure> {
     let output = context.output;
     let progress = Progress::new(output, None);
     let mut pages = Pages::new(vestal, filter);
@@ -139,14 +159,8 @@ async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) ->
     };
     while let Some(page) = pages.next().await? {
         for connection in page {
-            let (engine, position) = (vestal.engine.clone(), seen);
+            writes.spawn(change(vestal.engine.clone(), connection, what, seen));
             seen += 1;
-            writes.spawn(async move {
-                match what {
-                    What::Pause => engine.pause(connection).await,
-                    What::Resume => engine.resume(connection, position).await,
-                }
-            });
             if writes.len() >= AT_ONCE {
                 note(writes.join_next().await);
             }
@@ -157,15 +171,15 @@ async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) ->
         note(writes.join_next().await);
     }
     progress.end();
-    if output.json {
+    if output.json && seen > 0 {
         output.json(&view)?;
-    } else {
-        let already = if what == What::Pause { "paused already" } else { "not paused" };
-        output.line(format_args!("{} {}, {} {already}", view.changed, what.done(), view.unchanged))?;
+    } else if seen > 0 {
+        let (done, already) = (what.done(), what.already());
+        output.line(format_args!("{} {done}, {} {already}", view.changed, view.unchanged))?;
     }
     pages.damage()?;
     match failures {
-        0 => Ok(()),
+        0 => Ok(seen),
         failures => Err(Failure::failed(format!("{failures} connections stay as they are"))
             .why("each has been told of above")
             .next("run the same command again")),

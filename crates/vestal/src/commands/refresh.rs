@@ -34,7 +34,7 @@ use queue::Which;
 Examples:
   vestal refresh shop
   vestal refresh shop --rejected 7       the API answered 401 to generation 7
-  vestal refresh --due --within 12h      in a crontab: 7 */12 * * *
+  vestal refresh --due --within 12h      in a crontab: 7 */6 * * *
   vestal refresh --all"
 )]
 pub(crate) struct Args {

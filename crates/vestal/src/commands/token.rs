@@ -28,7 +28,7 @@ use crate::when::span;
 #[command(after_help = "\
 Examples:
   vestal token shop
-  curl -H \"$(vestal token shop --header)\" https://api.example.com/me
+  vestal token shop --header | curl --header @- https://api.example.com/me
   vestal token shop --min-ttl 5m --json
   vestal token shop --write shop.token
   vestal token shop --header --dpop GET https://api.example.com/me")]

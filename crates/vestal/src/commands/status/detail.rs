@@ -97,6 +97,10 @@ impl Detail {
             "refresh token",
             match (view.refresh_token, &schedule.idle_end) {
                 (false, _) => "none".to_owned(),
+                // Nobody knows of it that it would live on.
+                (true, _) if matches!(connection.state, State::NeedsReauth { .. }) => {
+                    "there is one".to_owned()
+                }
                 (true, None) => "there is one".to_owned(),
                 (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
             },
