@@ -32,7 +32,20 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
     ] {
         home.consent(name, &["--client", "custom"], "").ok();
     }
-    for (width, verb) in [(40, &["list"][..]), (60, &["list"]), (200, &["list"]), (40, &["status"])] {
+    let longest_url = provider.issuer.len() + "/.well-known/oauth-authorization-server".len() + 18;
+    for (width, verb) in [
+        (40, &["list"][..]),
+        (60, &["list"]),
+        (200, &["list"]),
+        (40, &["status"]),
+        (60, &["status", "shop"]),
+        (60, &["explain", "shop"]),
+        (40, &["events", "shop"]),
+        (60, &["client", "list"]),
+        (u16::try_from(longest_url).unwrap(), &["client", "show", "custom"]),
+        (60, &["providers", "list"]),
+        (60, &["providers", "show", "custom"]),
+    ] {
         let shown = on_terminal(&home, verb, width, "1");
         assert!(shown.lines().count() >= if verb == ["list"] { 6 } else { 2 }, "{shown}");
         for line in shown.lines() {

@@ -116,7 +116,9 @@ impl Ward {
             AsTold => {
                 let command = next.split("; or").next().unwrap();
                 assert!(command.starts_with("chmod ") || command.starts_with("vestal "), "{found:?}");
-                self.home.run(self.shell(command)).end().ok();
+                // At a terminal it asks.
+                let agreed = if command.starts_with("vestal disconnect ") { " --yes" } else { "" };
+                self.home.run(self.shell(&format!("{command}{agreed}"))).end().ok();
             }
             By(mend) => mend(self),
         }

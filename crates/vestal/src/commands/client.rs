@@ -1,5 +1,6 @@
 //! `vestal client`: our registrations with providers.
 
+use url::Url;
 use vestal_api::ClientView;
 use vestal_core::client::Proof;
 use vestal_core::secret::SecretString;
@@ -9,7 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::Column;
-use crate::text::pad;
+use crate::text::{pad, wrap};
 use crate::warnings;
 
 /// Manage clients: our registrations with providers
@@ -199,53 +200,38 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     }
     output.line(format_args!("{} ({})", output.palette.strong(&client.name), client.provider))?;
     let endpoints = &client.endpoints;
-    let none = || "none".to_owned();
-    let url = |url: &Option<url::Url>| url.as_ref().map_or_else(none, ToString::to_string);
-    for (title, text) in [
-        ("client id", client.client_id.clone()),
-        ("authentication", client.auth.to_string()),
-        ("secret", secret(client)),
-        ("redirect URI", client.redirect_uri.to_string()),
-        ("scopes", client.scopes.join(" ")),
-        ("issuer", endpoints.issuer.clone().unwrap_or_else(none)),
-        ("authorization", url(&endpoints.authorization)),
-        ("token", endpoints.token.to_string()),
-        ("revocation", url(&endpoints.revocation)),
-    ] {
-        output.line(format_args!("  {}{text}", pad(title, 16)))?;
-    }
-    for (title, only_some_have) in
-        [("refreshes", &endpoints.refresh), ("devices", &endpoints.device_authorization)]
-    {
-        if let Some(url) = only_some_have {
-            output.line(format_args!("  {}{url}", pad(title, 16)))?;
-        }
-    }
-    for (title, url) in [
-        ("pushes to", endpoints.pushed_authorization.as_ref().filter(|_| endpoints.push)),
-        ("introspection", endpoints.introspection.as_ref()),
-        ("userinfo", endpoints.userinfo.as_ref()),
-        ("id token keys", endpoints.jwks.as_ref()),
-    ] {
-        if let Some(url) = url {
-            output.line(format_args!("  {}{url}", pad(title, 16)))?;
-        }
-    }
-    if !endpoints.resources.is_empty() {
-        output.line(format_args!("  {}{}", pad("resources", 16), endpoints.resources.join(" ")))?;
-    }
-    if let Some(name) = &endpoints.redirect_name {
-        output.line(format_args!("  {}{name}", pad("redirect name", 16)))?;
-    }
-    if endpoints.dpop {
-        output.line(format_args!("  {}bound to a key (DPoP)", pad("tokens", 16)))?;
-    }
+    let url = |url: &Option<Url>| url.as_ref().map(ToString::to_string);
+    let none = |text: Option<String>| Some(text.unwrap_or_else(|| "none".to_owned()));
+    let mut fields = vec![
+        ("client id", Some(client.client_id.clone())),
+        ("authentication", Some(client.auth.to_string())),
+        ("secret", Some(secret(client))),
+        ("redirect URI", Some(client.redirect_uri.to_string())),
+        ("scopes", Some(client.scopes.join(" "))),
+        ("issuer", none(endpoints.issuer.clone())),
+        ("authorization", none(url(&endpoints.authorization))),
+        ("token", Some(endpoints.token.to_string())),
+        ("revocation", none(url(&endpoints.revocation))),
+        // What only some have.
+        ("refreshes", url(&endpoints.refresh)),
+        ("devices", url(&endpoints.device_authorization)),
+        ("pushes to", url(&endpoints.pushed_authorization).filter(|_| endpoints.push)),
+        ("introspection", url(&endpoints.introspection)),
+        ("userinfo", url(&endpoints.userinfo)),
+        ("id token keys", url(&endpoints.jwks)),
+        ("resources", Some(endpoints.resources.join(" ")).filter(|text| !text.is_empty())),
+        ("redirect name", endpoints.redirect_name.clone()),
+        ("tokens", endpoints.dpop.then(|| "bound to a key (DPoP)".to_owned())),
+    ];
     for (key, title) in client.public_keys.iter().zip(["public key", "and before"]) {
-        output.line(format_args!("  {}{}", pad(title, 16), serde_json::Value::Object(key.clone())))?;
+        fields.push((title, Some(serde_json::Value::Object(key.clone()).to_string())));
     }
-    if let Some(trouble) = &client.trouble {
-        let refused = output.palette.bad("refused");
-        output.line(format_args!("  {}since {}: {}", pad(&refused, 16), trouble.since, trouble.detail))?;
+    let refused = client.trouble.as_ref();
+    fields.push(("refused", refused.map(|trouble| format!("since {}: {}", trouble.since, trouble.detail))));
+    for (title, text) in fields.iter().filter_map(|(title, text)| Some((title, text.as_ref()?))) {
+        for line in wrap(&format!("{}{text}", pad(title, 16)), output.width, 2, 18) {
+            output.line(line)?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::pad;
+use crate::text::{pad, wrap};
 
 mod clients;
 mod files;
@@ -62,13 +62,19 @@ fn once(findings: Vec<Finding>) -> Vec<Finding> {
 
 fn tell(finding: &Finding, output: Output) -> Result<(), Failure> {
     let palette = output.palette;
+    let text = format!("{}{}", pad(&finding.about, 15), finding.found);
+    let mut lines = wrap(&text, output.width, 6, 21);
     let level = match finding.level {
         Level::Ok => palette.good("ok  "),
         Level::Warn => palette.warning("warn"),
         Level::Fail => palette.bad("FAIL"),
     };
-    output.line(format_args!("{level}  {}{}", pad(&finding.about, 15), finding.found))?;
+    if let Some(first) = lines.first_mut() {
+        first.replace_range(..4, &level);
+    }
+    lines.iter().try_for_each(|line| output.line(line))?;
     if let Some(next) = &finding.next {
+        // Whole, so that it can be copied.
         output.line(format_args!("      {}{}", pad("next:", 15), palette.strong(next)))?;
     }
     Ok(())

@@ -164,7 +164,7 @@ async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     }
     if let Some(example) = &view.issuer_example {
         title("Issuer")?;
-        output.line(format_args!("  each customer's own, such as {example}: --issuer"))?;
+        tell(&format!("each customer's own, such as {example}: --issuer"), 2, output)?;
     }
     if !view.facts.is_empty() {
         title("Facts")?;
