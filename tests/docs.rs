@@ -243,6 +243,35 @@ fn every_command_of_the_page_on_importing_works() {
     std::fs::remove_file(home.path().join("backup.jsonl")).unwrap();
 }
 
+/// Those are run as tests of the documentation, which set a stage that nobody sees.
+#[test]
+fn the_page_on_embedding_shows_what_the_documentation_does() {
+    let page = include_str!("../docs/embedding.md");
+    let shown = |kind: &str| -> Vec<String> {
+        blocks(page).into_iter().filter(|(it, _)| *it == kind).map(|(_, block)| block).collect()
+    };
+    let sources = [
+        include_str!("../crates/vestal/src/lib.rs"),
+        include_str!("../crates/vestal/src/keeper/authorize.rs"),
+    ];
+    let run = sources.map(|source| {
+        let comments = source.lines().filter_map(|line| line.strip_prefix("//")?.get(1..));
+        let seen: String =
+            comments.filter(|line| !line.trim().starts_with("# ")).map(|line| format!("{line}\n")).collect();
+        let [(_, block)] = &blocks(&seen)[..] else { panic!("one test") };
+        block.clone()
+    });
+    assert_eq!(shown("rust"), run);
+    let manifest: toml::Table = toml::from_str(include_str!("../crates/vestal/Cargo.toml")).unwrap();
+    for block in shown("toml") {
+        let wanted: toml::Table = toml::from_str(&block).unwrap();
+        let features = wanted["dependencies"]["vestal"].get("features").and_then(toml::Value::as_array);
+        for feature in features.into_iter().flatten() {
+            assert!(manifest["features"].get(feature.as_str().unwrap()).is_some(), "{feature}");
+        }
+    }
+}
+
 /// The lines of all shell blocks, without their comments.
 pub(crate) fn commands(page: &str) -> Vec<String> {
     let shell = blocks(page).into_iter().filter(|(kind, _)| *kind == "sh");

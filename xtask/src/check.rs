@@ -41,6 +41,14 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
+        what: "vestal in a program",
+        check: || {
+            // As docs/embedding.md has it, and with what it asks of its dependencies alone.
+            let scope = ["clippy", "--quiet", "--package=vestal", "--no-default-features", "--locked"];
+            cargo_says_nothing(&[&scope[..], &["--", "-D", "warnings"]].concat())
+        },
+    },
+    Step {
         what: "documentation",
         check: || {
             let mut doc =

@@ -1,13 +1,14 @@
 //! Vestal keeps OAuth 2.0 tokens alive: the program, and, for Rust programs, [`Keeper`], which hands out fresh access tokens
 //! from the same store.
 //!
-//! ```no_run
-//! # async fn use_it() -> Result<(), vestal::Error> {
+//! ```standalone_crate
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/harness/stage.rs"));
+//! # fn main() -> std::process::ExitCode { on_stage(async |_| {
 //! let keeper = vestal::Keeper::open("vestal.db")?;
 //! let token = keeper.token("shop").await?;
-//! println!("it ends at {:?}", token.expires_at());
-//! # Ok(())
-//! # }
+//! # assert!(token.generation() == 1 && !token.expose().is_empty());
+//! # keeper.close().await;
+//! # Ok(()) }) }
 //! ```
 
 mod cli;

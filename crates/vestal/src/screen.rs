@@ -1,6 +1,6 @@
 //! A terminal that is drawn over, again and again; or a stream of plain lines.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use rustix::termios::tcgetwinsize;
 
@@ -23,6 +23,7 @@ impl Stream {
     /// Whether a person is looking at it.
     #[cfg(feature = "demo")]
     pub(crate) fn is_terminal(self) -> bool {
+        use std::io::IsTerminal as _;
         match self {
             Self::Stdout => io::stdout().is_terminal(),
             Self::Stderr => io::stderr().is_terminal(),

@@ -13,16 +13,19 @@ use crate::failure::Failure;
 /// Puts a connection's fresh access token into each request to its API, and into none to anybody else. Where the API answers 401 to it, the token is
 /// refreshed, and the request sent once more, if its body can be sent again.
 ///
-/// ```no_run
-/// # fn build() -> Result<(), Box<dyn std::error::Error>> {
+/// ```standalone_crate
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/harness/stage.rs"));
+/// # fn main() -> std::process::ExitCode { on_stage(async |api| {
+/// # let keeper = vestal::Keeper::open("vestal.db")?;
+/// # let of_the_api = format!("{api}/api/me");
 /// use reqwest_middleware::{ClientBuilder, reqwest};
 ///
-/// let keeper = vestal::Keeper::open("vestal.db")?;
-/// let shop = vestal::Authorize::new(keeper, "shop", ["https://api.cc.email"])?;
+/// let shop = vestal::Authorize::new(keeper.clone(), "shop", [api])?;    // "https://api.cc.email", for one
 /// let client = ClientBuilder::new(reqwest::Client::new()).with(shop).build();
-/// # let _ = client;
-/// # Ok(())
-/// # }
+/// let answer = client.get(of_the_api).send().await?;
+/// # assert_eq!(answer.status(), 200);
+/// # keeper.close().await;
+/// # Ok(()) }) }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Authorize {
