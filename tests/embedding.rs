@@ -175,3 +175,36 @@ fn a_request_that_is_answered_401_is_sent_once_more_with_another_token() {
     });
     assert_eq!(provider.sandbox().stats().refreshes, 1);
 }
+
+#[cfg(feature = "reqwest-middleware")]
+#[test]
+fn the_example_forwards_what_the_api_says() {
+    use crate::harness::Browser;
+
+    let (home, provider, _) = connected(|_| {});
+    let first = home.vestal(&["token", "shop"]).ok().stdout.trim().to_owned();
+    home.record().add_secret(Secret::new(Kind::AccessToken, first.clone()));
+    // As above: the first token ends while the request is under way.
+    let refresh = std::sync::Mutex::new(home.command(&["refresh", "shop"]));
+    let api = page::server(move |head| match page::bearer(head) {
+        Some(token) if token == first => {
+            assert!(refresh.lock().unwrap().output().unwrap().status.success());
+            ("401 Unauthorized", String::new())
+        }
+        Some(_) => ("200 OK", format!("[{:?}]", page::path(head))),
+        None => ("403 Forbidden", String::new()),
+    });
+    let mut example = home.example("axum", &["shop", &format!("{api}/contacts"), "127.0.0.1:0"]);
+    let address = example.hear("where it listens", |said| {
+        let line = said.lines().find(|_| said.ends_with('\n'))?;
+        Some(line.strip_prefix("Listening on ")?.parse::<url::Url>().unwrap())
+    });
+    let answer = Browser::default().get(&address);
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.body, "[\"/contacts\"]");
+    assert_eq!(provider.sandbox().stats().refreshes, 1);
+    home.vestal(&["disconnect", "shop"]).ok();
+    let answer = Browser::default().get(&address);
+    assert!(answer.status == 500 && answer.body.contains("there is no connection"), "{}", answer.body);
+    example.stop().ok();
+}

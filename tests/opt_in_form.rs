@@ -43,34 +43,8 @@ impl Site {
             settings.contacts = Some(ContactsApi::new([LIST]));
         });
         home.connect_with("shop", &["--provider", "constant-contact"], &provider);
-        let ports = Ports {
-            tokens: Arc::new(Vestal::new(program(&home), "shop".into())),
-            api: Arc::new(HttpApi::new(provider.issuer.parse().unwrap()).unwrap()),
-            clock: Arc::new(SystemClock),
-        };
-        let settings = Settings { title: "Our newsletter".into(), lists: vec![LIST.into()] };
-        let form = Arc::new(Form::new(settings, ports, [7; 32]));
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        RUNTIME.spawn(serve(listener, form));
-        Self { home, provider, form: format!("http://{address}/").parse().unwrap() }
-    }
-
-    /// Opens the form.
-    fn visit(&self) -> Visit {
-        let page = Browser::default().get(&self.form);
-        assert_eq!(page.status, 200, "{}", page.body);
-        let (_, rest) = page.body.split_once("name=\"stamp\" value=\"").unwrap();
-        Visit { opened: Instant::now(), stamp: rest.split('"').next().unwrap().to_owned() }
-    }
-
-    /// Sends it, no sooner than a person could.
-    fn send(&self, visit: &Visit) -> Answer {
-        std::thread::sleep(
-            (LEAST_FILL_TIME + Duration::from_millis(50)).saturating_sub(visit.opened.elapsed()),
-        );
-        let form = format!("email=ada%40example.com&first_name=Ada&consent=yes&stamp={}", visit.stamp);
-        Browser::default().post(&self.form, &form)
+        let form = form(&home, "shop", &provider.issuer, LIST);
+        Self { home, provider, form }
     }
 
     fn contacts(&self) -> Vec<String> {
@@ -78,9 +52,44 @@ impl Site {
     }
 }
 
-struct Visit {
+/// Serves the form. Returns where it is.
+fn form(home: &Home, connection: &str, api: &str, list: &str) -> Url {
+    let ports = Ports {
+        tokens: Arc::new(Vestal::new(program(home), connection.into())),
+        api: Arc::new(HttpApi::new(api.parse().unwrap()).unwrap()),
+        clock: Arc::new(SystemClock),
+    };
+    let settings = Settings { title: "Our newsletter".into(), lists: vec![list.into()] };
+    let form = Arc::new(Form::new(settings, ports, [7; 32]));
+    let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    RUNTIME.spawn(serve(listener, form));
+    format!("http://{address}/").parse().unwrap()
+}
+
+struct Visit<'a> {
+    form: &'a Url,
     opened: Instant,
     stamp: String,
+}
+
+impl<'a> Visit<'a> {
+    /// Opens the form.
+    fn to(form: &'a Url) -> Self {
+        let page = Browser::default().get(form);
+        assert_eq!(page.status, 200, "{}", page.body);
+        let (_, rest) = page.body.split_once("name=\"stamp\" value=\"").unwrap();
+        Self { form, opened: Instant::now(), stamp: rest.split('"').next().unwrap().to_owned() }
+    }
+
+    /// Sends it, no sooner than a person could.
+    fn send(&self) -> Answer {
+        std::thread::sleep(
+            (LEAST_FILL_TIME + Duration::from_millis(50)).saturating_sub(self.opened.elapsed()),
+        );
+        let form = format!("email=ada%40example.com&first_name=Ada&consent=yes&stamp={}", self.stamp);
+        Browser::default().post(self.form, &form)
+    }
 }
 
 /// `vestal` for a program that knows nothing of this home: as it would be in that user's own environment.
@@ -105,12 +114,12 @@ fn the_form_works_after_a_time_in_which_nobody_used_it() {
     let site = Site::open();
     let mut serve = site.home.start(&["serve"]);
     serve.hear("its first line", |said| said.contains('\n').then_some(()));
-    let visit = site.visit();
+    let visit = Visit::to(&site.form);
     std::thread::sleep(IDLE_LIMIT + Duration::from_secs(2));
-    thanked(&site.send(&visit));
+    thanked(&visit.send());
     assert_eq!(site.contacts(), ["ada@example.com"]);
     // Who presses again is thanked again, and is there once.
-    thanked(&site.send(&visit));
+    thanked(&visit.send());
     assert_eq!(site.contacts().len(), 1);
     let grants = site.provider.sandbox().grants(site.provider.now_ms());
     assert!(grants.len() == 1 && grants[0].death.is_none() && grants[0].refreshes >= 2, "{grants:?}");
@@ -121,17 +130,39 @@ fn the_form_works_after_a_time_in_which_nobody_used_it() {
 #[test]
 fn where_nobody_keeps_it_alive_the_visitor_is_told_the_truth() {
     let site = Site::open();
-    let visit = site.visit();
+    let visit = Visit::to(&site.form);
     std::thread::sleep(IDLE_LIMIT + Duration::from_secs(1));
-    let turned_away = site.send(&visit);
+    let turned_away = visit.send();
     assert_eq!(turned_away.status, 503, "{}", turned_away.body);
     assert!(turned_away.body.contains("you are not on the list"), "{}", turned_away.body);
     assert!(turned_away.body.contains("value=\"ada@example.com\""), "what was typed is still there");
     assert_eq!(site.contacts().len(), 0);
     // Somebody sees to it, and the same page, sent again, works.
     site.home.consent("shop", &["--same-account"], "").ok();
-    thanked(&site.send(&visit));
+    thanked(&visit.send());
     assert_eq!(site.contacts(), ["ada@example.com"]);
+}
+
+/// What the example prints is what to start.
+#[test]
+fn the_form_works_with_constant_contact_in_a_box() {
+    let home = Home::new();
+    let mut sandbox = home.example("sandbox", &["--port", "0"]);
+    let said =
+        sandbox.hear("what to start", |said| said.ends_with("\n\n").then(|| said.replace("\\\n", " ")));
+    let line = |beginning: &str| {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(beginning));
+        line.unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let connect = line("echo ");
+    let (secret, connect) = connect.split_once(" | vestal connect ").unwrap();
+    let (name, registered) = connect.split_once(' ').unwrap();
+    home.consent(name, &registered.split_whitespace().collect::<Vec<_>>(), secret).ok();
+    let start = line("cargo run -p opt-in-form -- ");
+    let start: Vec<&str> = start.split_whitespace().collect();
+    let ["--connection", connection, "--list", list, "--api", api] = start[..] else { panic!("{start:?}") };
+    thanked(&Visit::to(&form(&home, connection, api, list)).send());
+    sandbox.hear("who has signed up", |said| said.contains("ada@example.com has signed up").then_some(()));
 }
 
 #[test]

@@ -46,7 +46,18 @@ impl Home {
 
     /// `vestal` with nothing in its environment but what points here.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vestal"));
+        self.at_home(Path::new(env!("CARGO_BIN_EXE_vestal")), args)
+    }
+
+    /// An example, as cargo has built it, with the same environment.
+    pub(crate) fn example(&self, name: &str, args: &[&str]) -> Running {
+        let example = Path::new(env!("CARGO_BIN_EXE_vestal")).with_file_name("examples").join(name);
+        assert!(example.is_file(), "it is not built: cargo build --workspace --examples --all-features");
+        self.run(self.at_home(&example, args))
+    }
+
+    fn at_home(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
