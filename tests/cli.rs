@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use vestal_api::{
-    ClientView, ConnectedView, ConnectionView, ConsentView, DisconnectedView, DoctorView, ErrorView,
-    EventView, ProviderView, RefreshView, ScheduleView, StatusView, TokenView,
-};
+use vestal_api::{ConnectionView, ErrorView};
 use vestal_sandbox::{Consent, Endpoint, Fault, Trouble};
 
-use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Home, Provider, until};
+use crate::harness::{Browser, Home, Provider, until};
 
 /// A home with one connection, "shop", and its provider.
 fn connected() -> (Home, Provider) {
@@ -20,54 +17,6 @@ fn connected() -> (Home, Provider) {
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
     (home, provider)
-}
-
-#[test]
-fn each_verb_speaks_json_as_the_api_types() {
-    let home = Home::new();
-    let provider = Provider::start(home.record(), |_| {});
-    let to = ["--provider", "custom", "--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--json"];
-    let connected = home.consent("shop", &[&to[..], &["--client-secret-stdin"]].concat(), CLIENT_SECRET).ok();
-    let lines: Vec<&str> = connected.stdout.lines().collect();
-    let consent: ConsentView = serde_json::from_str(lines[0]).unwrap();
-    assert!(consent.authorization_url.as_str().starts_with(&provider.issuer));
-    let view: ConnectedView = serde_json::from_str(lines[1]).unwrap();
-    assert_eq!((view.name.as_str(), view.generation, view.refresh_token), ("shop", 1, true));
-
-    let json = |args: &[&str]| home.vestal(&[args, &["--json"]].concat()).ok();
-    let token: TokenView = json(&["token", "shop"]).json();
-    assert!(provider.accepts(&token.access_token) && token.expires_in > Some(3_000));
-    let status: ConnectionView = json(&["status", "shop"]).json();
-    assert_eq!((status.state.state.as_str(), status.generation), ("active", 1));
-    let status: StatusView = json(&["status"]).json();
-    assert_eq!((status.connections, status.states["active"]), (1, 1));
-    let list: Vec<ConnectionView> = json(&["list"]).json();
-    assert_eq!(list.len(), 1);
-    let schedule: ScheduleView = json(&["explain", "shop"]).json();
-    assert_eq!(schedule.why, "half_life");
-    assert!(schedule.next_refresh_at < schedule.expires_at);
-    let refreshed: RefreshView = json(&["refresh", "shop"]).json();
-    assert_eq!((refreshed.generation, refreshed.error), (Some(2), None));
-    let refreshed: Vec<RefreshView> = json(&["refresh", "--all"]).json();
-    assert_eq!(refreshed[0].generation, Some(3));
-    let due: Vec<RefreshView> = json(&["refresh", "--due"]).json();
-    assert_eq!(due.len(), 0, "nothing is due");
-    let set: ConnectionView = json(&["set", "shop", "--policy", "always", "--tag", "org=42"]).json();
-    assert_eq!((set.policy.to_string().as_str(), set.tags["org"].as_str()), ("always", "42"));
-    let events: Vec<EventView> = json(&["events", "shop"]).json();
-    assert!(events.len() >= 3 && events.is_sorted_by_key(|event| event.seq), "{events:?}");
-    let clients: Vec<ClientView> = json(&["client", "list"]).json();
-    let client: ClientView = json(&["client", "show", "custom"]).json();
-    assert_eq!((&clients[0], client.has_secret), (&client, true));
-    let doctor: DoctorView = json(&["doctor"]).json();
-    assert!(!doctor.findings.is_empty());
-    let providers: Vec<Value> = json(&["providers", "list"]).json();
-    assert!(providers.len() >= 4);
-    let shown: ProviderView = json(&["providers", "show", "constant-contact"]).json();
-    assert_eq!(shown.id, "constant-contact");
-    let disconnected: DisconnectedView = json(&["disconnect", "shop", "--yes"]).json();
-    assert_eq!(disconnected.revocation, vestal_api::Revocation::Revoked);
-    assert_eq!(provider.sandbox().families(provider.now_ms()).alive, 0);
 }
 
 #[test]

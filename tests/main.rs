@@ -27,6 +27,7 @@ mod errors;
 mod fleet;
 mod grants;
 mod importing;
+mod json;
 mod lookups;
 mod oidc_provider;
 mod opt_in_form;

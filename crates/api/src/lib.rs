@@ -14,7 +14,9 @@ mod error;
 mod event;
 mod evidence;
 mod import;
+mod init;
 mod master_key;
+mod own_file;
 mod provider;
 mod record;
 mod refresh;
@@ -32,7 +34,9 @@ pub use error::{Code, ErrorView};
 pub use event::EventView;
 pub use evidence::{EvidenceView, SeenView};
 pub use import::{ChangedView, ImportResult, ImportView};
+pub use init::InitView;
 pub use master_key::{LeftValueView, MasterKeyView, RotationView};
+pub use own_file::{MistakeView, NewFileView};
 pub use provider::{
     DeprecationView, FactView, MeaningView, NoteView, Origin, ProviderView, QuotaView, RetiredView,
     ShorterView,

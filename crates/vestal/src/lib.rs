@@ -100,7 +100,7 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
     };
     // Whatever is done once, and shown at once, needs no times; `serve` begins its own log.
     if !matches!(command, Command::Serve(_)) {
-        logging::start(asked.unwrap_or(Level::Warn), output.error_palette.is_coloured(), false);
+        logging::start(asked.unwrap_or(Level::Warn), output, false);
     }
     let open_files = open_files::enough()?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -11,6 +11,11 @@ use tracing_subscriber::prelude::*;
 
 use crate::config::Environment;
 use crate::failure::Failure;
+use crate::output::Output;
+
+mod json_lines;
+
+use json_lines::JsonLines;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
@@ -56,19 +61,20 @@ pub(crate) fn asked_for(flag: Option<Level>, environment: &Environment) -> Resul
 }
 
 /// Begins to log.
-pub(crate) fn start(level: Level, colour: bool, with_time: bool) {
+pub(crate) fn start(level: Level, output: Output, with_time: bool) {
     // A target is meant together with all that begin like it: vestal_engine, vestal_oauth, …
     let mut ours = Targets::new().with_target("vestal", LevelFilter::from(level));
     if !with_time && level == Level::Warn {
         // A command tells what came of its requests itself.
         ours = ours.with_target("vestal_engine::outcome", LevelFilter::OFF);
     }
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).compact();
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(output.error_palette.is_coloured());
     let registry = tracing_subscriber::registry().with(ours);
     // The first one stays, should there be another.
-    let _ = match with_time {
-        true => registry.with(lines).try_init(),
-        false => registry.with(lines.without_time().with_target(false)).try_init(),
+    let _ = match (output.json, with_time) {
+        (true, _) => registry.with(lines.event_format(JsonLines)).try_init(),
+        (false, true) => registry.with(lines.compact()).try_init(),
+        (false, false) => registry.with(lines.compact().without_time().with_target(false)).try_init(),
     };
 }
 

@@ -159,9 +159,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Verb::Remove { client } => {
             let vestal = context.open().await?;
+            let removed = vestal.engine.client_named(&client).await.map_err(failed)?;
             vestal.engine.remove_client(&client).await.map_err(failed)?;
-            if !output.json {
-                output.line(format_args!("the client {client:?} is removed"))?;
+            match output.json {
+                true => output.json(&ClientView::from(&removed))?,
+                false => output.line(format_args!("the client {client:?} is removed"))?,
             }
         }
     }

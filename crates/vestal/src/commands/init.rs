@@ -1,5 +1,9 @@
 //! `vestal init`: makes what everything else needs.
 
+use std::path::PathBuf;
+
+use vestal_api::InitView;
+
 use crate::config::create;
 use crate::context::Context;
 use crate::entropy::SystemEntropy;
@@ -28,15 +32,25 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     let had_store = config.store.exists();
     let made = create(&config, &SystemEntropy)?;
     let config = context.open_or_create(context.config()?).await?.config;
+    let path = |path: PathBuf| path.display().to_string();
+    let view = InitView {
+        config: made.config.map(path),
+        master_key: made.master_key.map(path),
+        store: (!had_store).then(|| path(config.store.clone())),
+    };
     let output = context.output;
-    if let Some(path) = &made.config {
-        output.line(format_args!("made {} (the configuration)", path.display()))?;
+    if output.json {
+        output.json(&view)?;
+        return Ok(());
     }
-    if let Some(path) = &made.master_key {
-        output.line(format_args!("made {} (the master key: keep a copy of it elsewhere)", path.display()))?;
-    }
-    if !had_store {
-        output.line(format_args!("made {} (the store)", config.store.display()))?;
+    for (path, what) in [
+        (view.config, "the configuration"),
+        (view.master_key, "the master key: keep a copy of it elsewhere"),
+        (view.store, "the store"),
+    ] {
+        if let Some(path) = path {
+            output.line(format_args!("made {path} ({what})"))?;
+        }
     }
     Ok(())
 }

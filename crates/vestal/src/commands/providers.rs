@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestal_api::{Code, EvidenceView, MeaningView, Origin, ProviderView};
+use vestal_api::{Code, EvidenceView, MeaningView, MistakeView, Origin, ProviderView};
 use vestal_core::provider::{Provider, catalogue};
-use vestal_engine::{Catalogue, OwnFile};
+use vestal_engine::{Catalogue, OwnFile, OwnMistake};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -308,22 +308,18 @@ fn check(files: &[PathBuf], context: &Context) -> Result<(), Failure> {
         [] => context.config()?.own_files()?,
         files => files.iter().map(|file| read(file)).collect::<Result<_, _>>()?,
     };
-    let mut mistaken = false;
-    for file in &files {
-        for mistake in file.read().err().unwrap_or_default() {
-            mistaken = true;
-            // Editors and CI systems understand this form.
-            context.output.line(mistake)?;
-        }
+    let mistakes = Catalogue::with_own(files).err().unwrap_or_default();
+    if context.output.json {
+        context.output.array(mistakes.iter().map(mistake))?;
+    } else {
+        // Editors and CI systems understand this form.
+        mistakes.iter().try_for_each(|mistake| context.output.line(mistake))?;
     }
-    if !mistaken {
-        // Each is sound by itself; together they may still describe one provider twice.
-        for mistake in Catalogue::with_own(files).err().unwrap_or_default() {
-            mistaken = true;
-            context.output.line(mistake)?;
-        }
-    }
-    if mistaken { Err(Failure::Quiet(Code::Failed)) } else { Ok(()) }
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::Quiet(Code::Failed)) }
+}
+
+fn mistake(OwnMistake { name, mistake }: &OwnMistake) -> MistakeView {
+    MistakeView { file: name.clone(), line: mistake.line, column: mistake.column, what: mistake.what.clone() }
 }
 
 fn read(file: &Path) -> Result<OwnFile, Failure> {

@@ -10,7 +10,7 @@ use crate::{daemon, logging, supervisor};
 /// Keep everything alive, until stopped
 ///
 /// The first SIGINT, SIGTERM, SIGHUP or SIGQUIT lets the refreshes finish that are under way; another one,
-/// a second later or more, does not.
+/// a second later or more, does not. With --json, each line of its log is an object.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +29,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
             ))
             .next("vestal init; or: vestal connect NAME --provider P"));
     }
-    logging::start(context.log.unwrap_or(config.serve_log), context.output.error_palette.is_coloured(), true);
+    logging::start(context.log.unwrap_or(config.serve_log), context.output, true);
     let mut signals = context.signals.listen()?;
     let vestal = context.open_or_create(daemon::patient(config)).await?;
     daemon::begin(&vestal).await;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use url::Url;
+use vestal_api::NewFileView;
 use vestal_core::client::Endpoints;
 use vestal_core::clock::Clock as _;
 use vestal_core::provider::Provider;
@@ -51,15 +52,21 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             .why(why)
             .next("name the provider with --id, in lower-case letters, digits and hyphens")
     })?;
-    if args.stdout {
-        context.output.line(text.trim_end())?;
-        return Ok(());
+    if !args.stdout {
+        write_new(&path, text.as_bytes())?;
     }
-    write_new(&path, text.as_bytes())?;
-    context.output.line(format_args!(
-        "wrote {}; add what you know of how its refresh tokens live, then: vestal connect NAME --provider {id}",
-        path.display()
-    ))?;
+    let output = context.output;
+    let shown = path.display();
+    match (output.json, args.stdout) {
+        (true, stdout) => {
+            let path = (!stdout).then(|| shown.to_string());
+            output.json(&NewFileView { id, path, text })?;
+        }
+        (false, true) => output.line(text.trim_end())?,
+        (false, false) => output.line(format_args!(
+            "wrote {shown}; add what you know of how its refresh tokens live, then: vestal connect NAME --provider {id}"
+        ))?,
+    }
     Ok(())
 }
 
