@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 use url::Url;
-use vestal_api::{ConnectionRecord, ImportView};
+use vestal_api::ConnectionRecord;
 use vestal_core::connection::{ConnectionName, Policy};
 use vestal_core::secret::{ExposeSecret as _, SecretString};
 
@@ -269,9 +269,10 @@ async fn one(found: Found, args: &Args, vestal: &Vestal, context: &Context) -> R
         }
         Ok(None) => return Err(Failure::failed("nothing was imported")),
     };
+    let view = view(1, &name, imported)?;
     let output = context.output;
     if output.json {
-        output.json(&view(1, &name, imported))?;
+        output.json(&view)?;
         return Ok(());
     }
     let shown = word(name.as_str());
@@ -279,11 +280,9 @@ async fn one(found: Found, args: &Args, vestal: &Vestal, context: &Context) -> R
         true => format!("it is paused; once nobody else refreshes it: vestal resume {shown}"),
         false => format!("nobody knows yet whether it works: vestal refresh {shown} finds out"),
     };
-    match view(1, &name, imported) {
-        ImportView { why: Some(why), .. } => {
-            output.line(format_args!("{:?} was not imported: {why}", name.as_str()))?;
-        }
-        _ => output.line(format_args!("{:?} is imported; {next}", name.as_str()))?,
+    match view.why {
+        Some(why) => output.line(format_args!("{:?} was not imported: {why}", name.as_str()))?,
+        None => output.line(format_args!("{:?} is imported; {next}", name.as_str()))?,
     }
     Ok(())
 }

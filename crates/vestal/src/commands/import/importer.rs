@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use vestal_api::{ErrorView, ImportResult, ImportView};
+use vestal_api::{Code, ErrorView, ImportResult, ImportView};
 use vestal_core::connection::ConnectionName;
 use vestal_core::secret::SecretString;
 use vestal_core::site::Site;
@@ -26,7 +26,11 @@ const UNDER_WAY: usize = 2;
 const EXCHANGED_MOST: usize = 100_000;
 
 /// What programs are told of one that was looked at.
-pub(super) fn view(line: u64, name: &ConnectionName, imported: Imported) -> ImportView {
+///
+/// # Errors
+///
+/// Somebody else gave it another refresh token at the same moment: whether that is to be replaced too has to be said anew.
+pub(super) fn view(line: u64, name: &ConnectionName, imported: Imported) -> Result<ImportView, Failure> {
     let (result, why) = match imported {
         Imported::Added => (ImportResult::Imported, None),
         Imported::Replaced => (ImportResult::Replaced, None),
@@ -35,11 +39,13 @@ pub(super) fn view(line: u64, name: &ConnectionName, imported: Imported) -> Impo
             (ImportResult::Kept, Some("it has another refresh token; --replace gives it this one"))
         }
         Imported::Overtaken => {
-            let why = "somebody else gave it another refresh token at the same moment; import this one again to replace that";
-            (ImportResult::Kept, Some(why))
+            let error = format!("{:?} was not imported", name.as_str());
+            return Err(Failure::new(Code::TemporarilyUnavailable, error)
+                .why("somebody else gave it another refresh token at the same moment")
+                .next("import this one again, if it is to replace that"));
         }
     };
-    ImportView { line, name: Some(name.to_string()), result, why: why.map(str::to_owned), error: None }
+    Ok(ImportView { line, name: Some(name.to_string()), result, why: why.map(str::to_owned), error: None })
 }
 
 /// Writes what is read, batch by batch.
@@ -150,11 +156,9 @@ impl<'a> Importer<'a> {
         for ((line, name), outcome) in named.into_iter().zip(outcomes) {
             let view = match outcome {
                 Ok(imported) => view(line, &name, imported),
-                Err(error) => {
-                    let failure = self.vestal.failure(error, Some(&name), &self.context.calendar()).await;
-                    failed(line, Some(name.to_string()), failure.view())
-                }
+                Err(error) => Err(self.vestal.failure(error, Some(&name), &self.context.calendar()).await),
             };
+            let view = view.unwrap_or_else(|failure| failed(line, Some(name.to_string()), failure.view()));
             self.report.tell(&view)?;
         }
         Ok(true)
@@ -236,4 +240,19 @@ pub(super) fn refused(failure: Failure, bad: Bad) -> Failure {
 
 fn failed(line: u64, name: Option<String>, error: Option<ErrorView>) -> ImportView {
     ImportView { line, name, result: ImportResult::Failed, why: None, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_overtaken_may_try_again() {
+        let name = "shop".parse().unwrap();
+        for (imported, code) in [(Imported::HasAnother, 0), (Imported::Replaced, 0), (Imported::Overtaken, 4)]
+        {
+            let exit_code = view(1, &name, imported).map_or_else(|failure| failure.exit_code(), |_| 0);
+            assert_eq!(exit_code, code, "{imported:?}");
+        }
+    }
 }

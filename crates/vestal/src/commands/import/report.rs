@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write as _};
 
-use vestal_api::{ImportResult, ImportView};
+use vestal_api::{Code, ErrorView, ImportResult, ImportView};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -23,6 +23,8 @@ pub(super) struct Report {
     /// Those that have another refresh token and keep it.
     kept: u64,
     failed: u64,
+    /// Those of them that may be imported when it is tried again.
+    passing: u64,
 }
 
 impl Report {
@@ -30,7 +32,7 @@ impl Report {
     pub(super) fn new(output: Output, bytes: Option<u64>) -> Self {
         let bar = Progress::new(output, bytes);
         let lines = output.json.then(|| BufWriter::new(io::stdout()));
-        Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, kept: 0, failed: 0 }
+        Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, kept: 0, failed: 0, passing: 0 }
     }
 
     /// So many bytes were read.
@@ -47,6 +49,8 @@ impl Report {
             ImportResult::Kept => self.kept += 1,
             ImportResult::Failed => self.failed += 1,
         }
+        let passes = |error: &ErrorView| error.code == Code::TemporarilyUnavailable;
+        self.passing += u64::from(view.error.as_ref().is_some_and(passes));
         if let Some(lines) = &mut self.lines {
             serde_json::to_writer(&mut *lines, view).map_err(io::Error::from)?;
             lines.write_all(b"\n")?;
@@ -90,12 +94,23 @@ impl Report {
                 self.output.note(advice);
             }
         }
-        match self.failed {
-            0 => Ok(()),
-            failed => {
-                Err(Failure::failed(format!("{failed} of {} connections were not imported", self.all()))
-                    .next("mend them, and run the same command again: what is there already stays as it is"))
+        let told = format!("{} of {} connections were not imported", self.failed, self.all());
+        let again = "run the same command again: what is there already stays as it is";
+        match self.code() {
+            None => Ok(()),
+            Some(Code::TemporarilyUnavailable) => {
+                Err(Failure::new(Code::TemporarilyUnavailable, told).next(again))
             }
+            Some(code) => Err(Failure::new(code, told).next(format!("mend them, and {again}"))),
+        }
+    }
+
+    /// How the whole of it failed, if it did.
+    fn code(&self) -> Option<Code> {
+        match self.failed {
+            0 => None,
+            failed if failed == self.passing => Some(Code::TemporarilyUnavailable),
+            _ => Some(Code::Failed),
         }
     }
 }
@@ -109,4 +124,25 @@ fn in_a_line(view: &ImportView) -> Option<String> {
     }
     let why = view.why.as_ref().filter(|_| view.result == ImportResult::Kept)?;
     Some(format!("{:?} was not imported: {why}", view.name.as_deref().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Palette;
+
+    #[test]
+    fn only_where_nothing_is_to_be_mended_is_it_enough_to_try_again() {
+        let colours = Palette::PLAIN;
+        let output = Output { json: false, palette: colours, error_palette: colours, width: usize::MAX };
+        let mut report = Report::new(output, None);
+        let mut after = |code| {
+            let error = ErrorView { error: "no".to_owned(), why: None, next: None, code };
+            let result = ImportResult::Failed;
+            report.tell(&ImportView { line: 1, name: None, result, why: None, error: Some(error) }).unwrap();
+            report.code()
+        };
+        assert_eq!(after(Code::TemporarilyUnavailable), Some(Code::TemporarilyUnavailable));
+        assert_eq!(after(Code::Failed), Some(Code::Failed));
+    }
 }
