@@ -286,6 +286,15 @@ impl State {
             _ => None,
         }
     }
+
+    /// Whether it was imported, and not refreshed since; also behind a pause.
+    pub fn is_unverified(&self) -> bool {
+        match self {
+            Self::Unverified { .. } => true,
+            Self::Paused { prior } => prior.is_unverified(),
+            _ => false,
+        }
+    }
 }
 
 impl Transition {

@@ -10,7 +10,7 @@ use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::state::State;
 use vestal_core::token::Renewal;
 
-use super::world::{Behaviour, DAY, World, client, shop};
+use super::world::{Behaviour, DAY, World, client, shop, start_refresh};
 use crate::{Engine, Error, Holders, Imported, NewConnection, Want};
 
 mod again;
@@ -75,6 +75,37 @@ async fn whoever_asks_for_a_token_finds_out_whether_an_import_works() {
     assert_eq!((imported.generation(), imported.plan.due_at), (1, Some(world.now())));
     let issued = engine.issue_token(&shop(), Want::default()).await.unwrap();
     assert_eq!((issued.generation, world.shop().await.state), (2, State::Active));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_imported_while_a_refresh_is_under_way_is_refreshed_in_turn() {
+    for paused in [false, true] {
+        let (world, engine) = world().await;
+        let token = elsewhere(&world, &engine).await;
+        world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+        *world.wire.latency.lock().unwrap() = Duration::from_secs(5);
+        let refresh = start_refresh(&engine);
+        world.pass(Duration::from_secs(1)).await;
+        let new = NewConnection { paused, ..new("shop", token) };
+        assert_eq!(import(&engine, new, true).await.unwrap(), Imported::Replaced);
+        let refreshed = refresh.await.unwrap();
+        let after = world.shop().await;
+        assert_eq!(
+            world.store.candidates(after.id, 9).await.unwrap().len(),
+            1,
+            "the answer came for another"
+        );
+        match paused {
+            false => {
+                assert_eq!((refreshed.unwrap().generation, after.generation()), (3, 3));
+                assert_eq!(after.state, State::Active);
+            }
+            true => {
+                assert!(matches!(refreshed, Err(Error::Paused { .. })), "{refreshed:?}");
+                assert_eq!(after.generation(), 2);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

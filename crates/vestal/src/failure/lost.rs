@@ -14,6 +14,8 @@ pub(crate) struct Lost<'a> {
     pub(crate) unknown: &'a OutcomeUnknown,
     /// When the same refresh token is tried again.
     next: Timestamp,
+    /// Whether it has an access token at all: one that was imported may have none.
+    has_access_token: bool,
     /// When the access token ends; none where nobody says.
     expires_at: Option<Timestamp>,
 }
@@ -21,8 +23,9 @@ pub(crate) struct Lost<'a> {
 impl<'a> Lost<'a> {
     /// The connection, if its trouble is this one; also behind a pause.
     pub(crate) fn of(connection: &'a Connection) -> Option<Self> {
-        let expires_at = connection.grant.as_ref().and_then(|grant| grant.tokens.expires_at);
-        Self::new(&connection.name, connection.state.failing()?, expires_at)
+        let tokens = &connection.grant.as_ref()?.tokens;
+        let lost = Self::new(&connection.name, connection.state.failing()?, tokens.expires_at)?;
+        Some(Self { has_access_token: tokens.access_token.is_some(), ..lost })
     }
 
     /// The same of a failure that goes on, for an access token that ends then.
@@ -32,12 +35,12 @@ impl<'a> Lost<'a> {
         expires_at: Option<Timestamp>,
     ) -> Option<Self> {
         let Cause::OutcomeUnknown(unknown) = &failing.cause else { return None };
-        Some(Self { name, unknown, next: failing.next, expires_at })
+        Some(Self { name, unknown, next: failing.next, has_access_token: true, expires_at })
     }
 
     /// What happened, what goes on, and what is safe, in sentences.
     pub(crate) fn sentences(self, provider: &str, calendar: &Calendar) -> String {
-        let Self { name, unknown, next, expires_at } = self;
+        let Self { name, unknown, next, has_access_token, expires_at } = self;
         let sent = calendar.moment(unknown.sent_at);
         let how = of_detail(&unknown.detail);
         let since = match &unknown.last {
@@ -45,6 +48,7 @@ impl<'a> Lost<'a> {
             None => String::new(),
         };
         let serves = match expires_at {
+            _ if !has_access_token => "It has no access token yet.".to_owned(),
             _ if unknown.rejected => "Its access token was rejected where it was used.".to_owned(),
             None => "Its access token is served; nobody says until when.".to_owned(),
             Some(end) if end > calendar.now() => {
@@ -92,6 +96,15 @@ mod tests {
     }
 
     fn told(next: &str, expires_at: Option<&str>, change: impl FnOnce(&mut OutcomeUnknown)) -> String {
+        told_of(next, expires_at, true, change)
+    }
+
+    fn told_of(
+        next: &str,
+        expires_at: Option<&str>,
+        has_access_token: bool,
+        change: impl FnOnce(&mut OutcomeUnknown),
+    ) -> String {
         let mut unknown = OutcomeUnknown {
             attempt: "00000000-0000-7000-8000-000000000000".parse().unwrap(),
             sent_at: at("2026-11-04T11:59:00Z"),
@@ -112,7 +125,7 @@ mod tests {
         };
         let name = "the shop".parse().unwrap();
         let lost = Lost::new(&name, &failing, expires_at.map(at)).unwrap();
-        lost.sentences("Okta", &Calendar::utc(at("2026-11-04T12:00:00Z")))
+        Lost { has_access_token, ..lost }.sentences("Okta", &Calendar::utc(at("2026-11-04T12:00:00Z")))
     }
 
     #[test]
@@ -133,6 +146,8 @@ mod tests {
         assert!(unknown.contains("was lost, and it may"), "{unknown}");
         assert!(unknown.contains("is served; nobody says until when. The old"), "{unknown}");
         assert!(unknown.contains("is tried again now;"), "{unknown}");
+        let imported = told_of(due, None, false, |_| ());
+        assert!(imported.contains("It has no access token yet. The old"), "{imported}");
         let ended = told(due, Some("2026-11-04T11:00:00Z"), |_| ());
         assert!(ended.contains("Its access token ended 4 Nov 2026, 11:00 (60 min ago)."), "{ended}");
         let rejected = told(due, Some("2026-11-04T13:00:00Z"), |lost| lost.rejected = true);

@@ -107,7 +107,7 @@ async fn by_schedule(
     for before in before {
         unread.remove(&before.id);
         if let Some(after) = store.connection(before.id).await? {
-            let outcome = match (refreshed_since(&before, &after), trouble(&after)) {
+            let outcome = match (Refreshed::since(&before, &after), trouble(&after)) {
                 (Some(refreshed), _) => Ok(refreshed),
                 (None, Some(error)) => Err(vestal.failure(error, Some(&after.name), calendar).await),
                 // Another process is at it, or its provider asked for patience.
@@ -122,13 +122,6 @@ async fn by_schedule(
         damage = damage.or(store.connection(id).await.err());
     }
     Ok((outcomes, damage))
-}
-
-/// The token set that a connection has got since.
-fn refreshed_since(before: &Connection, after: &Connection) -> Option<Refreshed> {
-    let tokens = &after.grant.as_ref()?.tokens;
-    let (generation, expires_at) = (tokens.generation, tokens.expires_at);
-    (generation > before.generation()).then_some(Refreshed { generation, expires_at })
 }
 
 /// What keeps a connection from being refreshed.
@@ -155,7 +148,7 @@ async fn refresh_unless_done(
 ) -> (ConnectionName, Result<Refreshed, Error>) {
     let outcome = match engine.store().connection(listed.id).await {
         Err(error) => Err(error.into()),
-        Ok(now) => match now.and_then(|now| refreshed_since(&listed, &now)) {
+        Ok(now) => match now.and_then(|now| Refreshed::since(&listed, &now)) {
             Some(refreshed) => Ok(refreshed),
             None => engine.refresh(&listed.name).await,
         },
