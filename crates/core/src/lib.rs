@@ -22,6 +22,7 @@ pub mod secret;
 pub mod site;
 pub mod state;
 pub mod store;
+pub mod text;
 pub mod token;
 pub mod warnings;
 

@@ -5,14 +5,16 @@ use std::cmp::Reverse;
 pub use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded::byte_serialize;
 
+use crate::text::is_unseen;
+
 /// Runs of this many characters without a break are taken for a token.
 const TOKEN_LIKE_CHARS: usize = 16;
 
 /// The longest text of a provider's that is kept, in characters.
 const KEPT_CHARS: usize = 300;
 
-/// A provider's own words, fit to be kept and shown: runs that may be a token are replaced, control
-/// characters become spaces, and what is too long is cut.
+/// A provider's own words, fit to be kept and shown: runs that may be a token are replaced, characters that do
+/// not show become spaces, and what is too long is cut.
 ///
 /// A run may be a token when it has [`TOKEN_LIKE_CHARS`] or more of the characters that tokens are made of
 /// (RFC 6750 §2.1 `b64token`, and `:`), unless it is made of lower-case letters, `_`, `.` and `:` only, or of
@@ -24,7 +26,7 @@ pub fn redact(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let run_len = rest.find(|c| !is_token_char(c)).unwrap_or(rest.len());
         if run_len == 0 {
-            out.push(if first.is_control() { ' ' } else { first });
+            out.push(if is_unseen(first) { ' ' } else { first });
             rest = &rest[first.len_utf8()..];
             continue;
         }
@@ -119,6 +121,7 @@ mod tests {
             ("INVALID_SESSION_ID: no", "INVALID_SESSION_ID: no"),
             ("INVALIDSESSIONIDOFTHESORT", "[redacted]"),
             ("two\nlines\u{7}", "two lines "),
+            ("\u{202e}turned\u{2066} \u{9b}31m", " turned   31m"),
         ] {
             assert_eq!(redact(said), kept, "{said}");
         }

@@ -1,15 +1,11 @@
 //! Text measured in columns: East Asian characters take two.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// Has the text beside it turned around or hidden (Unicode Standard Annex #9, §2.1 to §2.5): a name may hold it.
-fn turns_around(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+use vestal_core::text::is_unseen;
 
 /// A text that takes at most `width` columns, and does nothing to what stands beside it; a cut shows as `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let text = text.replace(turns_around, "\u{fffd}");
+    let text = text.replace(is_unseen, "\u{fffd}");
     if text.width() <= width {
         return text;
     }

@@ -93,6 +93,7 @@ impl Provider {
     fn read(text: &str, document: &Document<'_>, own: usize) -> Result<Self, Vec<Mistake>> {
         let (readable, provider, mut found) = read_on(document.clone());
         let mut unfit = check::facts(document, &readable);
+        unfit.extend(check::texts(document));
         if let Some(provider) = &provider {
             unfit.extend(check::provider(provider, document, &readable, own));
         }

@@ -1,6 +1,7 @@
 //! A successful answer (RFC 6749 §5.1), field by field.
 
 use serde_json::{Map, Value};
+use vestal_core::text::is_unseen;
 use vestal_core::token::TokenAnswer;
 
 use super::life::{self, Reference};
@@ -99,6 +100,6 @@ fn take_scope(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
 
 /// Text that reaches headers and terminals.
 fn without_controls(mut text: String) -> String {
-    text.retain(|c| !c.is_control());
+    text.retain(|c| !is_unseen(c));
     text
 }

@@ -9,6 +9,7 @@ use super::Found;
 use super::document::Document;
 use crate::provider::{ApiFacts, ErrorFact, Grace, Issuer, Limit, Provider, Rotation};
 use crate::site::variables;
+use crate::text::is_unseen;
 
 /// Lists of facts that have no `is`.
 const ALSO_FACTS: [&str; 2] = ["errors", "retired"];
@@ -56,6 +57,23 @@ pub(super) fn facts(document: &Document<'_>, readable: &Document<'_>) -> Vec<Fou
     readable.facts(&ALSO_FACTS).into_iter().filter_map(unfounded).collect()
 }
 
+/// Whether each text is one that shows as it is: people read it in a terminal.
+pub(super) fn texts(document: &Document<'_>) -> Vec<Found> {
+    // A text may have several lines.
+    let is_odd = |c: char| !matches!(c, '\n' | '\r' | '\t') && is_unseen(c);
+    let odd = |(at, text): (Range<usize>, Option<&str>)| {
+        let Some(text) = text else {
+            return Some(Found::new(
+                at,
+                "a day is written in quotes, as \"2026-11-29\", and nothing else as a date",
+            ));
+        };
+        let c = text.chars().find(|c| is_odd(*c))?;
+        Some(Found::new(at, format!("it holds {}, which does not show: leave it out", c.escape_unicode())))
+    };
+    document.texts().into_iter().filter_map(odd).collect()
+}
+
 /// Whether this may be a provider's identifier.
 fn is_id(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -91,6 +109,15 @@ pub(super) fn provider(
                     if key == "name" { "a word or two" } else { "a few sentences" }
                 ),
             );
+        }
+    }
+    if provider.name.contains(['\n', '\r', '\t']) {
+        wrong("name", "`name` is more than a line".into());
+    }
+    let pages = provider.sources.iter().map(|(name, source)| (format!("sources.{name}"), &source.url));
+    for (name, page) in pages.chain(provider.docs.iter().map(|docs| ("docs".to_owned(), docs))) {
+        if !matches!(page.scheme(), "https" | "http") {
+            wrong(&name, format!("{}: is no page to be read: it has to begin with https://", page.scheme()));
         }
     }
     let endpoints = &provider.endpoints;

@@ -100,6 +100,13 @@ impl<'i> Document<'i> {
         names.into_iter().map(|(_, name)| name).collect()
     }
 
+    /// Every text, those of keys too, and where it stands; none where a day or a time stands without quotes.
+    pub(super) fn texts(&self) -> Vec<(Range<usize>, Option<&str>)> {
+        let mut texts = Vec::new();
+        texts_in(self.top(), &mut texts);
+        texts
+    }
+
     /// Every table with an `is`, and what is in the lists of `also`: its dotted name, where its key stands, and itself.
     pub(super) fn facts(&self, also: &[&str]) -> Vec<FactAt<'_, 'i>> {
         let mut facts = Vec::new();
@@ -219,6 +226,23 @@ fn names_in(table: &DeTable<'_>, above: &str, names: &mut Vec<(usize, String)>) 
             DeValue::Table(inner) if !is_whole(inner) => names_in(inner, &name, names),
             _ => names.push((key.span().start, name)),
         }
+    }
+}
+
+fn texts_in<'a>(table: &'a DeTable<'_>, texts: &mut Vec<(Range<usize>, Option<&'a str>)>) {
+    for (key, value) in table {
+        texts.push((key.span(), Some(key.get_ref())));
+        texts_of(value, texts);
+    }
+}
+
+fn texts_of<'a>(value: &'a Spanned<DeValue<'_>>, texts: &mut Vec<(Range<usize>, Option<&'a str>)>) {
+    match value.get_ref() {
+        DeValue::Table(table) => texts_in(table, texts),
+        DeValue::Array(list) => list.iter().for_each(|entry| texts_of(entry, texts)),
+        DeValue::String(text) => texts.push((value.span(), Some(text))),
+        DeValue::Datetime(_) => texts.push((value.span(), None)),
+        _ => {}
     }
 }
 

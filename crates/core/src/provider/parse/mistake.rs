@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::text::is_unseen;
+
 /// What is wrong with a provider's file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {what}")]
@@ -20,7 +22,9 @@ impl Mistake {
         let before = text.get(..place.start.min(text.len())).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before[line_start..].chars().count() + 1;
-        Self { line: line_of(text, place.start), column, what: what.into() }
+        // What the file says is quoted in it.
+        let what = what.into().replace(|c| c != '\n' && is_unseen(c), "\u{fffd}");
+        Self { line: line_of(text, place.start), column, what }
     }
 }
 

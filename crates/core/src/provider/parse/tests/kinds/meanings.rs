@@ -3,6 +3,39 @@
 use super::Kind;
 
 pub(super) const MEANINGS: &[Kind] = &[
+    ("\"Small\"", "\"Sm\\u001ball\"", &["2:8: it holds \\u{1b}, which does not show: leave it out"]),
+    ("\"Small\"", "\"Sm\\nall\"", &["2:1: `name` is more than a line"]),
+    (
+        "\"Ask them.\"",
+        "\"Ask \u{202e}.meht\"",
+        &["4:12: it holds \\u{202e}, which does not show: leave it out"],
+    ),
+    ("\"Ask them.\"", "\"\"\"\r\n\tAsk\r\nthem.\"\"\"", &[]),
+    (
+        "[authorization]\n",
+        "[authorization]\nscopes = { \"r\\u0000\" = \"\" }\n",
+        &["23:12: it holds \\u{0}, which does not show: leave it out"],
+    ),
+    (
+        "[authorization]\n",
+        "[authorization]\nscopes = 2026-11-15\n",
+        &["23:10: a day is written in quotes, as \"2026-11-29\", and nothing else as a date"],
+    ),
+    (
+        "name = \"Small\"",
+        "name = \"Small\"\n\"\\u001b[2J\" = 1",
+        &["3:1: unknown field `\u{fffd}[2J`, expected one of …"],
+    ),
+    (
+        "\"https://small.example/docs\"\n",
+        "\"javascript:alert(1)\"\n",
+        &["3:1: javascript: is no page to be read: it has to begin with https://"],
+    ),
+    (
+        "{ url = \"https://small",
+        "{ url = \"data:small",
+        &["7:1: data: is no page to be read: it has to begin with https://"],
+    ),
     (
         "\"24h\"",
         "\"0s\"",
