@@ -20,6 +20,7 @@ mod environment;
 mod file;
 mod master_key;
 mod providers;
+mod text_file;
 
 pub(crate) use create::{add_key, create, write_new};
 pub(crate) use environment::Environment;
@@ -63,7 +64,7 @@ impl Config {
     /// A file that was named and is not there is no failure here: `init` and `connect` make it.
     pub(crate) fn load(environment: &Environment, flag: Option<&Path>) -> Result<Self, Failure> {
         let place = Place::find(environment, flag)?;
-        let (file, exists) = match std::fs::read_to_string(&place.config) {
+        let (file, exists) = match text_file::read(&place.config) {
             Ok(text) => (file::parse(&text, &place.config)?, true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (file::File::default(), false),
             Err(error) => {
@@ -136,7 +137,7 @@ impl Config {
         let mut catalogue = Catalogue::builtin();
         for path in providers::paths(&self.providers)? {
             let name = path.display().to_string();
-            let mistakes = match providers::text_of(&path) {
+            let mistakes = match text_file::read(&path) {
                 Ok(text) => catalogue.add(OwnFile { name, text }),
                 Err(why) => vec![catalogue.add_unread(name, &why)],
             };

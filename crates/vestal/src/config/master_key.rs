@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use vestal_core::seal::KeyRing;
 use vestal_core::secret::{ExposeSecret, SecretString};
 
-use super::{Environment, Place, file};
+use super::{Environment, Place, file, text_file};
 use crate::failure::Failure;
 use crate::text::without_mark;
 
@@ -177,6 +177,8 @@ fn mistaken(place: &Place, what: &str) -> Failure {
 /// Reads a file that nobody else may read. `ours` is whether it is one that Vestal may have made.
 pub(super) fn read_private_file(path: &Path, ours: bool) -> Result<SecretString, Failure> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    // It is read again while a process runs.
+    text_file::regular(&metadata).map_err(|error| unreadable(path, &error))?;
     let mode = metadata.permissions().mode() & 0o777;
     let is_handed_over = !ours && metadata.uid() == ROOT;
     if !is_private(mode, is_handed_over) {

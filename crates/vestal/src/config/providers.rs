@@ -1,19 +1,15 @@
 //! The providers' files that users have written themselves.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use vestal_engine::OwnFile;
 
+use super::text_file;
 use crate::failure::Failure;
-use crate::text::without_mark;
 
 /// More files than these are no providers' files.
 const FILES_MAX: usize = 1000;
-
-/// No file about a provider is as large.
-const BYTES_MAX: u64 = 1 << 20;
 
 /// The files of a folder that end in `.toml`, by name; none where there is no such folder. Hidden ones are editors' own.
 pub(super) fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -36,7 +32,7 @@ pub(super) fn paths(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// A file that a user has written.
 pub(super) fn read(path: &Path) -> Result<OwnFile, Failure> {
-    let text = text_of(path).map_err(|error| unreadable(path, error))?;
+    let text = text_file::read(path).map_err(|error| unreadable(path, error))?;
     Ok(OwnFile { name: path.display().to_string(), text })
 }
 
@@ -52,21 +48,6 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-/// What it says.
-pub(super) fn text_of(path: &Path) -> io::Result<String> {
-    // Anything else may never end.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-    }
-    let mut text = String::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES_MAX {
-        let why = format!("it is larger than {BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    Ok(without_mark(text))
 }
 
 #[cfg(test)]
@@ -85,6 +66,6 @@ mod tests {
         assert_eq!(read(&at("acme.toml")).ok().unwrap().text, "id = \"acme\"\n");
         symlink("/dev/zero", at("zero.toml")).unwrap();
         let refused = read(&at("zero.toml")).err().unwrap().view().unwrap();
-        assert!(refused.error.contains("zero.toml") && refused.why.unwrap().contains("no file"));
+        assert!(refused.error.contains("zero.toml") && refused.why.unwrap().contains("no regular file"));
     }
 }

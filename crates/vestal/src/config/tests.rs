@@ -237,6 +237,27 @@ fn a_key_that_others_can_read_is_refused_with_the_remedy() {
     config.master_key.read(&environment).unwrap();
 }
 
+/// A pipe that nobody writes to would be waited for, and a device be read for ever.
+#[test]
+fn what_is_no_file_is_neither_configuration_nor_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+    for path in [&pipe, folder.path(), Path::new("/dev/zero")] {
+        let told = |failure| {
+            let told = told(failure);
+            assert!(told.contains(&format!("{} cannot be read", path.display())), "{told}");
+            assert!(told.contains("it is no regular file") && !told.contains("chmod"), "{told}");
+        };
+        told(Config::load(&Environment::of(&[]), Some(path)).unwrap_err());
+        let text = format!("[master_key]\nfile = {path:?}\n");
+        let config = load(folder.path(), &text, &[]).unwrap();
+        told(config.master_key.read(&Environment::of(&[])).unwrap_err());
+    }
+    let large = load(folder.path(), &"#".repeat((1 << 20) + 1), &[]).unwrap_err();
+    assert!(large.contains("it is larger than 1048576 bytes"), "{large}");
+}
+
 #[test]
 fn a_key_comes_from_wherever_it_is_said_to_be() {
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
