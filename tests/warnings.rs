@@ -45,11 +45,13 @@ fn what_ends_is_told_before_anybody_consents() {
     home.asked_to_open(&mut asking);
     assert!(asking.stderr().contains(told), "{}", asking.stderr());
 
-    // Whoever is asked is told from who went away.
+    // Whoever may still be asked is told from whoever cannot be any more; and nothing is said that Ctrl-C makes untrue.
     let pending: ConnectionView = home.vestal(&["status", "other", "--json"]).ok().json();
     assert!(pending.consent_asked_until.is_some(), "{pending:?}");
     let said = home.vestal(&["status", "other"]).ok();
-    assert!(said.stdout.contains("consent is asked for, until "), "{said}");
+    let waits = "if the vestal connect that asked for it still waits";
+    assert!(said.stdout.contains("consent is taken until ") && said.stdout.contains(waits), "{said}");
+    assert!(said.stdout.contains("vestal connect other"), "{said}");
     let said = home.vestal(&["list"]).ok();
     assert!(said.stdout.contains("pending") && said.stdout.contains("nobody has consented yet"), "{said}");
     drop(asking);

@@ -49,7 +49,10 @@ impl Pending {
     /// What there is to say of it.
     pub(crate) fn in_a_sentence(&self, calendar: &Calendar) -> String {
         if let Some(until) = self.asked_until.filter(|until| *until > calendar.now()) {
-            return format!("consent is asked for, until {}", calendar.moment_and_away(until));
+            return format!(
+                "nobody has consented yet; consent is taken until {}, if the vestal connect that asked for it still waits",
+                calendar.moment_and_away(until)
+            );
         }
         let nobody = "nobody consented, and nobody is asked any more";
         match self.removed_from {
@@ -87,7 +90,10 @@ mod tests {
             Pending::of(&connection, events, false).in_a_sentence(&Calendar::utc(at(now)))
         };
         let asked = told(&events, "2026-11-05T08:10:00Z");
-        assert!(asked.contains("consent is asked for, until 5 Nov 2026, 08:15"), "{asked}");
+        assert!(
+            asked.contains("is taken until 5 Nov 2026, 08:15") && asked.contains("if the vestal connect"),
+            "{asked}"
+        );
         let gone = told(&events, "2026-11-05T09:00:00Z");
         assert!(gone.contains("nobody consented") && gone.contains("from 5 Dec 2026, 08:00"), "{gone}");
         let old = told(&[], "2026-11-05T09:00:00Z");
