@@ -222,6 +222,7 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
         &["events", "shop"],
         &["providers", "show", "constant-contact"],
         &["completions", "bash"],
+        &["--help"],
     ] {
         let mut command = home.command(args);
         // A pipe whose reader is gone before anything is written.
@@ -232,6 +233,29 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
         child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         let code = child.wait().unwrap().code();
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "vestal {args:?}");
+    }
+}
+
+#[test]
+fn output_that_is_lost_is_a_failure() {
+    let (home, _provider) = connected();
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["help"],
+        &["token", "--help"],
+        &["list"],
+        &["status", "--json"],
+        &["status", "--watch", "--json"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = home.command(args);
+        let ended = command.stdin(Stdio::null()).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "vestal {args:?}: {stderr}");
+        assert!(stderr.contains("the output could not be written"), "vestal {args:?}: {stderr}");
     }
 }
 

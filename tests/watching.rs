@@ -1,5 +1,6 @@
 //! `vestal status --watch`, on a terminal and for a program.
 
+use std::io::Read as _;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -69,6 +70,24 @@ fn a_terminal_shows_what_changes_and_is_given_back() {
     assert!(!drawn.contains("\u{1b}[32m"), "nobody wants colours");
     let what = vec!["status".to_owned(), "--watch".to_owned()];
     home.record().add(Emission { what, stream: "stdout", bytes: drawn.into_bytes() });
+}
+
+/// As `head -1` is.
+#[test]
+fn a_reader_who_goes_away_ends_the_watch() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = home.command(&["status", "--watch", "--json"]);
+    let mut watch = command.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    drop(command);
+    let mut first = [0; 1];
+    reader.read_exact(&mut first).unwrap();
+    assert_eq!(watch.try_wait().unwrap(), None, "it goes on while it is read");
+    drop(reader);
+    let status = until("the end of it, though nothing changes", || watch.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub fn main() -> ExitCode {
     let environment = Environment::of_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => return helped(&error, &environment),
         Err(error) => return misunderstood(&error),
     };
     let output = Output::new(cli.global.json, &environment);
@@ -135,11 +136,23 @@ fn told(failure: Failure, output: Output) -> ExitCode {
     code.into()
 }
 
-/// The command line cannot be understood, or asks for help.
-fn misunderstood(error: &clap::Error) -> ExitCode {
+/// The command line asks for help, or for the version.
+fn helped(help: &clap::Error, environment: &Environment) -> ExitCode {
+    match help.print() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(error.into(), Output::new(wants_json(), environment)),
+    }
+}
+
+/// Whether errors are to be told in JSON, as far as that can be seen where the command line is not read to its end.
+fn wants_json() -> bool {
     // What comes after `--` is another program's.
-    let wants_json = std::env::args_os().take_while(|it| it != "--").any(|it| it == "--json");
-    if error.use_stderr() && wants_json {
+    std::env::args_os().take_while(|it| it != "--").any(|it| it == "--json")
+}
+
+/// The command line cannot be understood.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    if wants_json() {
         let text = error.render().to_string();
         // A sentence, then tips and the usage, then where to read more.
         let mut paragraphs = text.trim().split("\n\n").map(str::trim);
@@ -155,7 +168,7 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
         // Whoever does not read it does not want it.
         let _ = error.print();
     }
-    ExitCode::from(if error.use_stderr() { Code::Usage.exit_code() } else { 0 })
+    Code::Usage.exit_code().into()
 }
 
 fn tell(view: &ErrorView, output: Output) {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use crate::config::Environment;
@@ -93,6 +94,14 @@ fn terminal_width(environment: &Environment) -> usize {
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     });
     width.unwrap_or(80).max(NARROWEST)
+}
+
+/// Whether somebody may still read stdout: a pipe whose reader has gone away is at its end.
+pub(crate) fn is_read() -> bool {
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let known = poll(&mut asked, Some(&Timespec::default())).is_ok();
+    !(known && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }
 
 /// A JSON array on stdout, written item by item, so that it may be longer than memory.

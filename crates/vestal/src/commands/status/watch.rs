@@ -18,6 +18,7 @@ use crate::clock::SystemClock;
 use crate::commands::list;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, render};
+use crate::output::is_read;
 use crate::screen::{Screen, Stream};
 use crate::when::Calendar;
 
@@ -102,6 +103,10 @@ async fn print_changes(
             biased;
             () = signals.first() => return Ok(()),
             () = SystemClock.sleep(LOOK_EVERY) => {}
+        }
+        // Whoever has seen enough is not kept waiting until something changes.
+        if !is_read() {
+            return Err(Failure::ReaderGone);
         }
     }
 }
