@@ -58,7 +58,11 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
         told.stdout.starts_with(&expected) && told.stdout.contains("did you mean `idle_limit`?"),
         "{told}"
     );
-    let told = home.vestal(&["providers", "list"]).code(1);
+    let told = home.vestal(&["providers", "show", "okta"]).code(1);
+    assert!(told.stderr.contains(&expected) && told.stderr.contains("vestal providers check"), "{told}");
+    let told = home.vestal(&["providers", "list"]).ok();
+    let listed = |id: &str| told.stdout.lines().any(|line| line.starts_with(id));
+    assert!(listed("google ") && !listed("okta "), "{told}");
     assert!(told.stderr.contains(&expected) && told.stderr.contains("vestal providers check"), "{told}");
     let doctor: DoctorView =
         serde_json::from_str(&home.vestal(&["doctor", "--json"]).code(1).stdout).unwrap();
@@ -76,11 +80,18 @@ fn a_file_with_mistakes_stops_its_own_provider_alone() {
     fs::create_dir(path.with_file_name("folder.toml")).unwrap();
     let told = home.vestal(&["refresh", "shop"]).ok().stderr;
     assert!(told.contains("okta.toml:2:1") && told.contains("folder.toml:1:1"), "{told}");
-    home.vestal(&["providers", "list"]).code(1);
+    let told = home.connect("other", &provider).stderr;
+    assert_eq!(told.matches("okta.toml:2:1").count(), 1, "{told}");
+    let add = |name| ["client", "add", name, "--provider", "spotify", "--client-id", "x", "--auth", "none"];
+    let told = home.vestal(&add("music")).ok().stderr;
+    assert_eq!(told.matches("okta.toml:2:1").count(), 1, "{told}");
 
     own(&home, "custom.toml", "id = \"custom\"\ncolour = \"red\"\n");
     let told = home.vestal(&["refresh", "shop"]).code(1).stderr;
     assert!(told.contains("your file of the provider \"custom\" cannot be used"), "{told}");
+    own(&home, "spotify.toml", "id = \"spotify\"\ncolour = \"red\"\n");
+    let told = home.vestal(&add("more-music")).code(1).stderr;
+    assert!(told.contains("your file of the provider \"spotify\" cannot be used"), "{told}");
     assert_eq!(provider.sandbox().stats().refreshes, 1);
 }
 

@@ -99,19 +99,8 @@ impl Catalogue {
         Self::default()
     }
 
-    /// The providers that come with Vestal, and those of these files: each is a provider of its own, or is laid over one that
-    /// comes with Vestal.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake in every file.
-    pub fn with_own(files: Vec<OwnFile>) -> Result<Self, Vec<OwnMistake>> {
-        let mut catalogue = Self::default();
-        let mistakes: Vec<OwnMistake> = files.into_iter().flat_map(|file| catalogue.add(file)).collect();
-        if mistakes.is_empty() { Ok(catalogue) } else { Err(mistakes) }
-    }
-
-    /// Adds a user's own file. Where it has mistakes, which are returned, its provider is known to be [unfit], and no other one is.
+    /// Adds a user's own file: a provider of its own, or what is laid over one that comes with Vestal. Where it has mistakes,
+    /// which are returned, its provider is known to be [unfit], and no other one is.
     ///
     /// [unfit]: CatalogueError::Unfit
     pub fn add(&mut self, file: OwnFile) -> Vec<OwnMistake> {
@@ -136,12 +125,15 @@ impl Catalogue {
     }
 
     /// Notes that a user's own file cannot be read: whose it is, its name has to say.
-    pub fn add_unread(&mut self, name: String, why: &io::Error) -> OwnMistake {
+    pub fn add_unread(&mut self, name: String, why: &io::Error) {
         let id = stem(&name);
         let mistake = Mistake { line: 1, column: 1, what: format!("the file cannot be read: {why}") };
-        let mistake = OwnMistake { name, mistake };
-        self.unfit.insert(id, mistake.clone());
-        mistake
+        self.unfit.insert(id, OwnMistake { name, mistake });
+    }
+
+    /// Why the providers that are known to be unfit are: the first mistake about each.
+    pub fn unfit(&self) -> impl Iterator<Item = &OwnMistake> {
+        self.unfit.values()
     }
 
     /// The identifiers of all providers, in order.
@@ -222,7 +214,10 @@ mod tests {
     #[test]
     fn own_files_add_providers_and_are_laid_over_those_that_come_with_vestal() {
         let builtin = Catalogue::builtin();
-        let own = Catalogue::with_own(vec![file("a.toml", ACME), file("okta.toml", OVER_OKTA)]).unwrap();
+        let mut own = Catalogue::builtin();
+        for (name, text) in [("a.toml", ACME), ("okta.toml", OVER_OKTA)] {
+            assert_eq!(own.add(file(name, text)), []);
+        }
         assert_eq!(own.get("acme").unwrap().name, "Acme");
         let (ours, theirs) = (builtin.get("okta").unwrap(), own.get("okta").unwrap());
         assert_eq!(
@@ -242,11 +237,16 @@ mod tests {
     #[test]
     fn mistakes_of_all_own_files_are_told_with_their_places() {
         let mistaken = OVER_OKTA.replace("idle_limit", "idle_limt");
-        let files = vec![file("a.toml", ACME), file("b.toml", ACME), file("okta.toml", &mistaken)];
-        let told: Vec<String> =
-            Catalogue::with_own(files).err().unwrap().iter().map(ToString::to_string).collect();
+        let files = [file("a.toml", ACME), file("b.toml", ACME), file("okta.toml", &mistaken)];
+        let mut catalogue = Catalogue::builtin();
+        let told: Vec<String> = files
+            .into_iter()
+            .flat_map(|file| catalogue.add(file))
+            .map(|mistake| mistake.to_string())
+            .collect();
         assert!(told[0].starts_with("b.toml:1:1: a.toml describes the provider \"acme\" too"), "{told:?}");
         assert!(told[1].starts_with("okta.toml:3:1: unknown field `idle_limt`"), "{told:?}");
+        assert_eq!(catalogue.unfit().map(ToString::to_string).collect::<Vec<_>>(), told);
     }
 
     #[test]

@@ -121,28 +121,17 @@ impl Config {
     }
 
     /// What is known of providers: what comes with Vestal, and what the user's own files say.
+    ///
+    /// A file with mistakes stops nothing but what needs its own provider: nobody knows what it was to say of that, and the
+    /// others must be kept alive all the same.
     pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
-        Catalogue::with_own(self.own_files()?).map_err(|mistakes| {
-            let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
-            Failure::failed(first).next(match mistakes.len() {
-                0 | 1 => "correct that line; see: vestal providers check".to_owned(),
-                all => format!("correct that line; to see all {all} mistakes: vestal providers check"),
-            })
-        })
-    }
-
-    /// The same, but that a file with mistakes, which is told of, stops nothing but the connections to its own provider: nobody
-    /// knows what it was to say of them, and the others must be kept alive all the same.
-    pub(crate) fn sound_catalogue(&self) -> Result<Catalogue, Failure> {
         let mut catalogue = Catalogue::builtin();
         for path in providers::paths(&self.providers)? {
             let name = path.display().to_string();
-            let mistakes = match text_file::read(&path) {
-                Ok(text) => catalogue.add(OwnFile { name, text }),
-                Err(why) => vec![catalogue.add_unread(name, &why)],
-            };
-            for mistake in mistakes {
-                tracing::error!(%mistake, "a file about a provider cannot be used, nor its connections be refreshed; see: vestal providers check");
+            match text_file::read(&path) {
+                // The catalogue keeps what is wrong with it.
+                Ok(text) => drop(catalogue.add(OwnFile { name, text })),
+                Err(why) => catalogue.add_unread(name, &why),
             }
         }
         Ok(catalogue)

@@ -13,7 +13,7 @@ use vestal_core::id::{NodeId, StoreId};
 use vestal_core::journal::Journal as _;
 use vestal_core::seal::{KeyId, KeyRing, OpenError, StoreIdentity, Vault};
 use vestal_core::store::Store;
-use vestal_engine::{Engine, Error, Parts};
+use vestal_engine::{Catalogue, Engine, Error, Parts};
 use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
 use vestal_store::journal::FileJournal;
@@ -220,6 +220,13 @@ pub(crate) async fn open(config: Config, environment: &Environment) -> Result<(V
     assemble(config, store, vault, clock, environment).await
 }
 
+/// Tells of the user's own files that cannot be used: whatever needs no provider of theirs goes on.
+pub(crate) fn tell_of_unfit(catalogue: &Catalogue) {
+    for mistake in catalogue.unfit() {
+        tracing::error!(%mistake, "a file about a provider cannot be used, nor its connections be refreshed; see: vestal providers check");
+    }
+}
+
 /// Puts the engine over a store.
 async fn assemble(
     config: Config,
@@ -231,6 +238,8 @@ async fn assemble(
     let node = Arc::new(Node::new(NodeId::new(clock.now(), &SystemEntropy), config.nodes()));
     let journal = Arc::new(FileJournal::new(config.journals(), vault.store(), node.id));
     config.http.check(&config.path)?;
+    let catalogue = config.catalogue()?;
+    tell_of_unfit(&catalogue);
     let http: Arc<dyn Http> = Arc::new(LazyHttp::new(config.http.clone()));
     let engine = Engine::new(Parts {
         store: Arc::new(store),
@@ -238,7 +247,7 @@ async fn assemble(
         entropy: Arc::new(SystemEntropy),
         http: Arc::clone(&http),
         vault,
-        catalogue: config.sound_catalogue()?,
+        catalogue,
         node: node.id,
         nodes: Arc::clone(&node) as _,
         journal: Arc::clone(&journal) as _,

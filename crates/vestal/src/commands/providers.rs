@@ -1,14 +1,13 @@
 //! `vestal providers`: what is known of authorization servers.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use vestal_api::{Code, EvidenceView, MeaningView, MistakeView, Origin, ProviderView};
 use vestal_core::provider::{Provider, catalogue};
-use vestal_engine::{Catalogue, OwnFile, OwnMistake};
+use vestal_engine::{Catalogue, CatalogueError, OwnFile, OwnMistake};
 
-use crate::context::Context;
+use crate::context::{Context, tell_of_unfit};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reasons;
@@ -85,8 +84,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 fn list(context: &Context) -> Result<(), Failure> {
     let output = context.output;
     let catalogue = context.config()?.catalogue()?;
-    let known = catalogue.ids().into_iter().map(|id| one(&id, &catalogue, context));
-    let providers = known.collect::<Result<Vec<_>, _>>()?;
+    tell_of_unfit(&catalogue);
+    let known = catalogue.ids().into_iter().map(|id| catalogue.get(&id));
+    // Those whose files have mistakes are told of already.
+    let sound = known.filter(|known| !matches!(known, Err(CatalogueError::Unfit { .. })));
+    let providers = sound
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
     if output.json {
         return Ok(output.array(providers.iter().map(|provider| ProviderView::from(&**provider)))?);
     }
@@ -121,15 +125,11 @@ async fn evidence(provider: &Provider, context: &Context) -> Result<Vec<Evidence
     Ok(of_this_one.filter_map(|client| EvidenceView::new(client, provider)).collect())
 }
 
-fn one(id: &str, catalogue: &Catalogue, context: &Context) -> Result<Arc<Provider>, Failure> {
-    catalogue.get(id).map_err(|error| Failure::of(error.into(), None, &context.calendar()))
-}
-
 async fn show(id: &str, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     let config = context.config()?;
     let catalogue = config.catalogue()?;
-    let provider = one(id, &catalogue, context)?;
+    let provider = catalogue.get(id).map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
     let mut view = ProviderView::from(&*provider);
     match evidence(&provider, context).await {
         Ok(evidence) => view.evidence = evidence,
@@ -308,7 +308,8 @@ fn check(files: &[PathBuf], context: &Context) -> Result<(), Failure> {
         [] => context.config()?.own_files()?,
         files => files.iter().map(|file| read(file)).collect::<Result<_, _>>()?,
     };
-    let mistakes = Catalogue::with_own(files).err().unwrap_or_default();
+    let mut catalogue = Catalogue::builtin();
+    let mistakes: Vec<_> = files.into_iter().flat_map(|file| catalogue.add(file)).collect();
     if context.output.json {
         context.output.array(mistakes.iter().map(mistake))?;
     } else {

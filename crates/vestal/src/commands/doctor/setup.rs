@@ -109,15 +109,18 @@ fn authorities(config: &Config) -> Option<Finding> {
 
 /// Whether the user's own files about providers can be read, where there are some.
 fn own_providers(config: &Config) -> Option<Finding> {
-    let files = match config.own_files() {
-        Ok(files) if files.is_empty() => return None,
-        Ok(files) => files,
+    let catalogue = match config.catalogue() {
+        Ok(catalogue) => catalogue,
         Err(failure) => return Some(failed(Trouble::BadProviderFiles, failure)),
     };
-    Some(match config.catalogue() {
-        Ok(_) => ok("providers", format!("{} of your own, in {}", files.len(), config.providers.display())),
-        Err(failure) => failed(Trouble::BadProviderFiles, failure),
-    })
+    if let Some(mistake) = catalogue.unfit().next() {
+        let next = "correct that line; for all that there are: vestal providers check";
+        return Some(fail(Trouble::BadProviderFiles, mistake.to_string(), next));
+    }
+    match catalogue.ids().iter().filter(|id| catalogue.own(id).is_some()).count() {
+        0 => None,
+        own => Some(ok("providers", format!("{own} of your own, in {}", config.providers.display()))),
+    }
 }
 
 #[cfg(test)]
