@@ -141,7 +141,11 @@ pub fn quarantine(
     Transition::Fail { cause: Cause::Refused { detail }, next }
 }
 
-/// Decides what a reader's 401 for the current access token ends: a hold that was for its sake. `None`: nothing.
+/// Decides what a reader's 401 for the current access token ends: a hold that was for its sake, or a grant that nothing
+/// renews. `None`: nothing.
+///
+/// Such a grant brings no fresh generation that could be rejected too: one rejection is all that there ever is. One that is
+/// renewed goes on however often its tokens are rejected, since what keeps it alive still works.
 ///
 /// The caller has made sure that the rejected generation is the current one.
 pub fn after_rejection(
@@ -150,6 +154,9 @@ pub fn after_rejection(
     now: Timestamp,
     seed: u64,
 ) -> Option<Transition> {
+    if provider.cannot_renew(connection.grant.as_ref()?) {
+        return Some(Transition::Die { reason: Reason::NothingToRenewWith });
+    }
     let unknown = outcome_unknown(connection).filter(|unknown| !unknown.rejected)?;
     let planned = connection.state.failing()?.next;
     let waits = Waits { connection, provider, now, not_before: now, seed };

@@ -144,7 +144,7 @@ pub enum Reason {
     /// A refresh brought the tokens of another account. They were kept aside, and the refresh token they came for is
     /// used up.
     AnotherAccount,
-    /// The access token ended, and there is nothing to renew it with.
+    /// The access token ended, or is rejected, and there is nothing to renew it with.
     NothingToRenewWith,
 }
 

@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::event::{Event, What};
 use vestal_core::id::ConnectionId;
 use vestal_core::outcome::after_rejection;
+use vestal_core::state::Transition;
 
 use crate::change::update_to;
 use crate::{Engine, Error, Inner, Refreshed};
@@ -89,12 +91,12 @@ impl Engine {
         }
         // Before the refresh: one that fails is not tried again for each report.
         inner.rejections.note(id, Rejected { fresh: generation, in_a_row, at: uptime });
-        inner.end_hold(connection).await?;
+        inner.end_by_rejection(connection, generation).await?;
         let refreshed = match self.refresh(name).await {
             Ok(refreshed) => refreshed,
             Err(error) => {
                 // Should its answer be lost, nothing is held for the sake of a token that was rejected.
-                inner.end_hold(inner.named(name).await?).await?;
+                inner.end_by_rejection(inner.named(name).await?, generation).await?;
                 return Err(error);
             }
         };
@@ -104,18 +106,27 @@ impl Engine {
 }
 
 impl Inner {
-    /// An unknown outcome was held for the sake of an access token that does not serve any more.
-    async fn end_hold(&self, connection: Connection) -> Result<(), Error> {
+    /// Ends what was for the sake of an access token that does not serve any more, while it is the current one: the hold of
+    /// an unknown outcome, or a grant that nothing renews.
+    async fn end_by_rejection(&self, connection: Connection, generation: u64) -> Result<(), Error> {
         let provider = self.provider_of(&connection).await?;
-        let release = |stored: &Connection| {
+        let end = |stored: &Connection| {
             let now = self.clock.now();
             let transition = after_rejection(stored, &provider, now, self.seed)?;
+            let told = match &transition {
+                Transition::Die { reason } => Some(What::NeedsReauth { why: reason.clone() }),
+                _ => None,
+            };
             let state = stored.state.clone().apply(transition, now).ok()?;
+            if stored.generation() != generation || state == stored.state {
+                return None;
+            }
             let mut after = Connection { state, ..stored.clone() };
             after.plan = self.plan(&after, &provider, now);
-            Some(update_to(&after, vec![]))
+            let event = |what| Event { connection: stored.id, at: now, what };
+            Some(update_to(&after, told.map(event).into_iter().collect()))
         };
-        self.change_connection(connection, |stored| Ok(release(stored))).await.map(drop)
+        self.change_connection(connection, |stored| Ok(end(stored))).await.map(drop)
     }
 }
 

@@ -7,8 +7,8 @@ use vestal_core::evidence::Contradiction;
 use vestal_core::state::{Cause, Reason, State};
 use vestal_sandbox::{Fault, Trouble};
 
-use super::world::{Behaviour, DAY, World, shop};
-use crate::{Refreshed, Rejection};
+use super::world::{Behaviour, DAY, World, client, shop};
+use crate::{Error, Refreshed, Rejection, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -60,6 +60,34 @@ async fn a_rejected_token_is_refreshed_if_it_is_still_the_current_one_and_not_wi
         world.pass(HOUR).await;
         assert!(newer(generation)(&reject(generation - 1).await), "{generation}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_ends_a_grant_that_nothing_renews() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    engine.add_client(client()).await.unwrap();
+    world.consent(&engine, &["contacts"]).await.unwrap();
+    assert_eq!(engine.reject(&shop(), 1).await.unwrap(), Rejection::TooSoon, "it may not be in force yet");
+    assert_eq!(world.shop().await.state, State::Active);
+    let alarms = async || {
+        let events = world.store.events(None, 0, 100).await.unwrap();
+        events.iter().filter(|stored| matches!(stored.event.what, What::NeedsReauth { .. })).count()
+    };
+    for _ in 0..2 {
+        world.pass(HOUR).await;
+        let error = engine.reject(&shop(), 1).await.unwrap_err();
+        assert!(matches!(error, Error::NeedsReauth { reason: Reason::NothingToRenewWith, .. }), "{error:?}");
+        let state = world.shop().await.state;
+        assert!(matches!(state, State::NeedsReauth { reason: Reason::NothingToRenewWith, .. }), "{state:?}");
+        assert_eq!(alarms().await, 1, "it is told once");
+    }
+    // Whoever does without what it is rejected for is served all the same.
+    engine.issue_token(&shop(), Want::default()).await.unwrap();
+    world.consent(&engine, &["contacts"]).await.unwrap();
+    assert_eq!(world.shop().await.state, State::Active);
+    assert!(matches!(engine.reject(&shop(), 1).await.unwrap(), Rejection::Newer(_)), "it was replaced");
+    assert_eq!(world.shop().await.state, State::Active);
 }
 
 #[tokio::test(start_paused = true)]

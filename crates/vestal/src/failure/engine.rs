@@ -326,7 +326,7 @@ pub(crate) fn reason_of(reason: &Reason, provider: &str) -> String {
             format!("{provider} answered a refresh with the tokens of another account; they were kept aside")
         }
         Reason::NothingToRenewWith => {
-            format!("the access token ended, and {provider} gave no refresh token")
+            format!("the access token does not serve any more, and {provider} gave no refresh token")
         }
     }
 }

@@ -46,3 +46,15 @@ fn an_answer_that_comes_late_replaces_no_newer_token() {
     let kept = Verdict::Keep(WhyCandidate::NewerTokens);
     assert_eq!(judge(&newer, &attempt, &tokens(), &instagram, later(DAY * 30), SEED), kept);
 }
+
+#[test]
+fn a_rejected_access_token_ends_a_grant_that_nothing_renews() {
+    let rejected =
+        |renewal| after_rejection(&shop().renewal(renewal), &strict(Grace::None), later(HOUR), SEED);
+    assert_eq!(rejected(Renewal::None), Some(Transition::Die { reason: Reason::NothingToRenewWith }));
+    for renewed in
+        [Renewal::RefreshToken, Renewal::ClientCredentials, Renewal::JwtBearer, Renewal::TokenExchange]
+    {
+        assert_eq!(rejected(renewed), None, "{renewed:?}");
+    }
+}
