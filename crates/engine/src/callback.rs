@@ -19,7 +19,7 @@ use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
 use vestal_oauth::callback::{Callback, CallbackError};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::read::read_token_answer_of;
-use vestal_oauth::{UnsendableUrl, authorization_code, sent};
+use vestal_oauth::{Unsendable, authorization_code, sent};
 
 use crate::aside::Refused;
 use crate::change::{CONTENTION_TRIES, update_to};
@@ -202,7 +202,7 @@ impl Inner {
     /// Asks for a token set; returns it with the time at which that was begun.
     pub(crate) async fn ask(
         &self,
-        request: Result<http::Request<Bytes>, UnsendableUrl>,
+        request: Result<http::Request<Bytes>, Unsendable>,
         means: &Means,
         provider: &Provider,
         shape: Shape<'_>,
@@ -224,7 +224,7 @@ impl Inner {
     /// The same, whatever comes back.
     pub(crate) async fn ask_for_reply(
         &self,
-        request: Result<http::Request<Bytes>, UnsendableUrl>,
+        request: Result<http::Request<Bytes>, Unsendable>,
         means: &Means,
         shape: Shape<'_>,
     ) -> (Reply, Timestamp) {

@@ -22,7 +22,7 @@ use vestal_oauth::client_auth::Credentials;
 use vestal_oauth::document::NoDocument;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::pushed_authorization::{self, Pushed};
-use vestal_oauth::{UnsendableUrl, pkce, sent};
+use vestal_oauth::{Unsendable, pkce, sent};
 
 use crate::change::update_to;
 use crate::{Engine, Error, Inner};
@@ -165,7 +165,7 @@ impl Inner {
     /// Sends a request that may be repeated, and returns what became of it with what knows its secrets.
     pub(crate) async fn exchange(
         &self,
-        request: Result<http::Request<Bytes>, UnsendableUrl>,
+        request: Result<http::Request<Bytes>, Unsendable>,
     ) -> (Exchange, Redactor) {
         let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let exchange = match request {

@@ -14,7 +14,7 @@ use vestal_oauth::client_auth::Credentials;
 use vestal_oauth::jwt::SigningKey;
 use vestal_oauth::jwt_bearer::Assertion;
 use vestal_oauth::token_exchange::Wanted;
-use vestal_oauth::{UnsendableUrl, client_credentials, jwt_bearer, token_exchange};
+use vestal_oauth::{Unsendable, client_credentials, jwt_bearer, token_exchange};
 
 use crate::callback::{Consent, has_living_consent};
 use crate::means::{Exchanged, Means, PrivateKey, Signs};
@@ -169,7 +169,7 @@ impl Inner {
         provider: &Provider,
         means: &Means,
         subject: Option<&SecretString>,
-    ) -> Result<Result<http::Request<bytes::Bytes>, UnsendableUrl>, Error> {
+    ) -> Result<Result<http::Request<bytes::Bytes>, Unsendable>, Error> {
         let (endpoints, requests) = (&client.endpoints, &provider.requests);
         let resources = &endpoints.resources;
         let lacks = |lacks: String| Error::Client { client: client.name.clone(), lacks };

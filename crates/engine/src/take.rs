@@ -17,7 +17,7 @@ use vestal_core::store::{AttemptStatus, Begin, StoreError, Write};
 use vestal_core::token::{Grant, Renewal, saturating_add};
 use vestal_oauth::client_auth::Credentials;
 use vestal_oauth::jwt::SigningKey;
-use vestal_oauth::{UnsendableUrl, exchange, refresh_token};
+use vestal_oauth::{Unsendable, exchange, refresh_token};
 
 use crate::attempt::SEND_WITHIN;
 use crate::change::CONTENTION_TRIES;
@@ -341,7 +341,7 @@ impl Inner {
         client: &Client,
         provider: &Provider,
         credentials: &Credentials,
-    ) -> Result<Option<Result<http::Request<bytes::Bytes>, UnsendableUrl>>, Error> {
+    ) -> Result<Option<Result<http::Request<bytes::Bytes>, Unsendable>>, Error> {
         let Some(step) = provider.exchange_step(grant) else { return Ok(None) };
         let Some(asked) = provider.exchange.of(step) else { return Ok(None) };
         // Imported without one, there is nothing to exchange.

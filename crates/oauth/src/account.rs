@@ -7,7 +7,7 @@ use url::Url;
 use vestal_core::provider::{ApiFacts, RequestFacts};
 
 use crate::api::{self, at, json};
-use crate::form::UnsendableUrl;
+use crate::form::Unsendable;
 use crate::http::Exchange;
 
 /// The request: with a bearer token (RFC 6750 §2.1), unless the API takes it otherwise.
@@ -20,7 +20,7 @@ pub fn request(
     client_id: &str,
     facts: &ApiFacts,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     api::request(url, facts.headers(), access_token, client_id, requests)
 }
 

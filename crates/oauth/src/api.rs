@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use vestal_core::provider::RequestFacts;
 
-use crate::form::{UnsendableUrl, get};
+use crate::form::{Unsendable, get};
 use crate::http::{BodyEnd, Exchange};
 
 /// The longest text that is taken for a value.
@@ -21,8 +21,8 @@ pub(crate) fn request<'a>(
     access_token: &SecretString,
     client_id: &str,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
-    let unsendable = || UnsendableUrl::of(url);
+) -> Result<Request<Bytes>, Unsendable> {
+    let unsendable = || Unsendable::of(url);
     let mut request = get(url)?;
     let headers = request.headers_mut();
     for (name, value) in fields {

@@ -14,7 +14,7 @@ use vestal_core::clock::{Entropy, random};
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post, resource_parameters};
+use crate::form::{Unsendable, post, resource_parameters};
 
 /// A new `state`, which ties the redirect to the request: 32 unpredictable bytes, as 43 characters.
 pub fn new_state(entropy: &dyn Entropy) -> SecretString {
@@ -124,7 +124,7 @@ pub fn token_request(
     code_verifier: &SecretString,
     resources: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let mut fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code.expose_secret()),

@@ -6,7 +6,7 @@ use url::Url;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post, resource_parameters};
+use crate::form::{Unsendable, post, resource_parameters};
 
 /// The request. Without scopes, the provider's default applies.
 ///
@@ -18,7 +18,7 @@ pub fn token_request(
     scopes: &[String],
     resources: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let scope = scopes.join(" ");
     let mut fields = vec![("grant_type", "client_credentials")];
     if !scope.is_empty() {

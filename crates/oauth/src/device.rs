@@ -13,7 +13,7 @@ use vestal_core::token::TokenAnswer;
 
 use crate::client_auth::Credentials;
 use crate::endpoint;
-use crate::form::{UnsendableUrl, post};
+use crate::form::{Unsendable, post};
 use crate::http::Exchange;
 use crate::read::{Body, describe, take_seconds};
 
@@ -73,7 +73,7 @@ pub fn request(
     credentials: &Credentials,
     scopes: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let scope = scopes.join(requests.scope_separator());
     let fields = [(requests.device_scope().unwrap_or("scope"), scope.as_str())];
     post(endpoint, credentials, if scope.is_empty() { &[] } else { &fields }, requests)
@@ -154,7 +154,7 @@ pub fn token_request(
     device_code: &SecretString,
     scopes: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let scope = scopes.join(requests.scope_separator());
     let mut fields = vec![("grant_type", GRANT_TYPE), ("device_code", device_code.expose_secret())];
     fields.extend(requests.device_scope().filter(|_| !scope.is_empty()).map(|name| (name, scope.as_str())));

@@ -10,7 +10,7 @@ use url::Url;
 use vestal_core::provider::{RequestFacts, TokenExchange};
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, introduce, uri, with_query};
+use crate::form::{Unsendable, introduce, uri, with_query};
 
 /// The request.
 ///
@@ -22,7 +22,7 @@ pub fn token_request(
     access_token: &SecretString,
     exchange: &TokenExchange,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let wanted = |name: &str| exchange.client.iter().any(|wanted| wanted.as_str() == name);
     let fields = [
         ("grant_type", exchange.grant_type.as_str()),

@@ -10,23 +10,23 @@ use vestal_core::provider::{Encoding, HeaderCredentials, RequestFacts};
 use crate::client_auth::Credentials;
 use crate::http::Exchange;
 
-/// An endpoint whose URL, or what is shown there, cannot be put into a request.
+/// That the URL of an endpoint, or what is shown there, cannot be put into a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at {host} cannot be put into an HTTP request: correct it")]
-pub struct UnsendableUrl {
+pub struct Unsendable {
     what: &'static str,
     host: String,
 }
 
-impl UnsendableUrl {
+impl Unsendable {
     pub(crate) fn of(url: &Url) -> Self {
         let host = url.host_str().unwrap_or("an unnamed host").to_owned();
         Self { what: "the URL of the endpoint", host }
     }
 }
 
-impl From<UnsendableUrl> for Exchange {
-    fn from(error: UnsendableUrl) -> Self {
+impl From<Unsendable> for Exchange {
+    fn from(error: Unsendable) -> Self {
         Self::NotSent { detail: error.to_string() }
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn post(
     credentials: &Credentials,
     fields: &[(&str, &str)],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let wanted = requests.credentials();
     let proof = credentials.fields(wanted);
     let fields = fields.iter().chain(&proof).map(|(name, value)| (requests.name(name), *value));
@@ -53,7 +53,7 @@ pub(crate) fn written<'a>(
     endpoint: &Url,
     fields: impl Iterator<Item = (&'a str, &'a str)>,
     encoding: Encoding,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let (url, body, content_type) = match encoding {
         Encoding::Form => {
             let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -79,7 +79,7 @@ pub(crate) fn prove(
     request: &mut Request<Bytes>,
     credentials: &Credentials,
     wanted: HeaderCredentials,
-) -> Result<(), UnsendableUrl> {
+) -> Result<(), Unsendable> {
     if let Some(proof) = credentials.header(wanted) {
         authorize(request, &proof)?;
     }
@@ -93,8 +93,8 @@ pub(crate) fn prove(
 }
 
 /// Puts a value into the `Authorization` header that nobody may read. Without it, nothing is to be sent.
-pub(crate) fn authorize(request: &mut Request<Bytes>, value: &str) -> Result<(), UnsendableUrl> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| UnsendableUrl {
+pub(crate) fn authorize(request: &mut Request<Bytes>, value: &str) -> Result<(), Unsendable> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| Unsendable {
         what: "the secret or the token that is to be shown",
         host: request.uri().host().unwrap_or("an unnamed host").to_owned(),
     })?;
@@ -144,15 +144,15 @@ pub(crate) fn with_query<'a>(url: &Url, fields: impl Iterator<Item = (&'a str, &
 }
 
 /// A document, asked for.
-pub(crate) fn get(url: &Url) -> Result<Request<Bytes>, UnsendableUrl> {
+pub(crate) fn get(url: &Url) -> Result<Request<Bytes>, Unsendable> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = uri(url)?;
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     Ok(request)
 }
 
-pub(crate) fn uri(url: &Url) -> Result<Uri, UnsendableUrl> {
-    Uri::try_from(url.as_str()).map_err(|_| UnsendableUrl::of(url))
+pub(crate) fn uri(url: &Url) -> Result<Uri, Unsendable> {
+    Uri::try_from(url.as_str()).map_err(|_| Unsendable::of(url))
 }
 
 #[cfg(test)]

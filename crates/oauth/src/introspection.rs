@@ -13,7 +13,7 @@ use vestal_core::secret::Redactor;
 
 use crate::client_auth::Credentials;
 use crate::document::{NoDocument, object};
-use crate::form::{UnsendableUrl, post};
+use crate::form::{Unsendable, post};
 use crate::http::Exchange;
 
 /// What a provider says of a token.
@@ -38,7 +38,7 @@ pub fn request(
     credentials: &Credentials,
     token: &SecretString,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let fields = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
     post(endpoint, credentials, &fields, requests)
 }

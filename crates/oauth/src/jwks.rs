@@ -7,7 +7,7 @@ use url::Url;
 use vestal_core::secret::Redactor;
 
 use crate::document::{NoDocument, object};
-use crate::form::{UnsendableUrl, get};
+use crate::form::{Unsendable, get};
 use crate::http::Exchange;
 use crate::jwt::{Algorithm, PublicKey};
 
@@ -30,7 +30,7 @@ struct NamedKey {
 ///
 /// # Errors
 /// Where the URL cannot be put into a request.
-pub fn request(at: &Url) -> Result<Request<Bytes>, UnsendableUrl> {
+pub fn request(at: &Url) -> Result<Request<Bytes>, Unsendable> {
     get(at)
 }
 

@@ -11,7 +11,7 @@ use vestal_core::clock::Entropy;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post, resource_parameters};
+use crate::form::{Unsendable, post, resource_parameters};
 use crate::jwt::{self, SigningError, SigningKey};
 
 /// The grant's name (RFC 7523 §2.1).
@@ -76,7 +76,7 @@ pub fn token_request(
     scopes: &[String],
     resources: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let scope = scopes.join(requests.scope_separator());
     let mut fields = vec![("grant_type", GRANT_TYPE), ("assertion", assertion.expose_secret())];
     if !scope.is_empty() {

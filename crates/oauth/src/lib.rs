@@ -49,4 +49,4 @@ mod form;
 pub mod http_date;
 mod words;
 
-pub use form::UnsendableUrl;
+pub use form::Unsendable;

@@ -11,7 +11,7 @@ use vestal_core::provider::{Lookup, OfConsent, RequestFacts};
 use vestal_core::token::Found;
 
 use crate::api::{self, at, json};
-use crate::form::UnsendableUrl;
+use crate::form::Unsendable;
 use crate::http::Exchange;
 use crate::jwt::claims;
 
@@ -25,7 +25,7 @@ pub fn request(
     access_token: &SecretString,
     client_id: &str,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let authorization = format!("{} {{token}}", lookup.scheme());
     api::request(url, [("Authorization", authorization.as_str())], access_token, client_id, requests)
 }

@@ -12,7 +12,7 @@ use vestal_core::secret::Redactor;
 use crate::authorization_code::AuthorizationRequest;
 use crate::client_auth::Credentials;
 use crate::document::{NoDocument, object};
-use crate::form::{UnsendableUrl, post};
+use crate::form::{Unsendable, post};
 use crate::http::Exchange;
 
 /// How long a reference is good for where the provider does not say, which it must.
@@ -35,7 +35,7 @@ pub fn request(
     endpoint: &Url,
     credentials: &Credentials,
     authorization: &AuthorizationRequest<'_>,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let parameters = authorization.parameters();
     // No parameter twice: with most methods, the client's identifier belongs to its proof.
     let plain = RequestFacts::default();

@@ -7,7 +7,7 @@ use url::Url;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post, resource_parameters};
+use crate::form::{Unsendable, post, resource_parameters};
 
 /// The request. It names no scope: what was granted stays granted. Nor does it name the `redirect_uri` of the consent, unless
 /// the provider wants that.
@@ -21,7 +21,7 @@ pub fn token_request(
     redirect_uri: &str,
     resources: &[String],
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
     if requests.repeats_redirect_uri() {
         fields.push(("redirect_uri", redirect_uri));

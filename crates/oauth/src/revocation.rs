@@ -12,7 +12,7 @@ use vestal_core::provider::RequestFacts;
 use vestal_core::secret::Redactor;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post};
+use crate::form::{Unsendable, post};
 use crate::http::Exchange;
 use crate::read::read_token_answer;
 
@@ -60,7 +60,7 @@ pub fn request(
     token: &SecretString,
     kind: TokenKind,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let hint = match kind {
         TokenKind::AccessToken => "access_token",
         TokenKind::RefreshToken => "refresh_token",

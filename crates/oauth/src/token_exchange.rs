@@ -7,7 +7,7 @@ use url::Url;
 use vestal_core::provider::RequestFacts;
 
 use crate::client_auth::Credentials;
-use crate::form::{UnsendableUrl, post, resource_parameters};
+use crate::form::{Unsendable, post, resource_parameters};
 
 /// The grant's name (RFC 8693 §2.1).
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -36,7 +36,7 @@ pub fn token_request(
     subject_token: &SecretString,
     wanted: Wanted<'_>,
     requests: &RequestFacts,
-) -> Result<Request<Bytes>, UnsendableUrl> {
+) -> Result<Request<Bytes>, Unsendable> {
     let scope = wanted.scopes.join(requests.scope_separator());
     let mut fields = vec![
         ("grant_type", GRANT_TYPE),

@@ -7,7 +7,7 @@ use super::*;
 use crate::http::{Answer, BodyEnd};
 use crate::read::{read_token_answer, read_token_answer_of};
 
-fn body(request: Result<Request<Bytes>, UnsendableUrl>) -> String {
+fn body(request: Result<Request<Bytes>, Unsendable>) -> String {
     String::from_utf8(request.unwrap().into_body().to_vec()).unwrap()
 }
 

@@ -13,7 +13,7 @@ use vestal_core::secret::Redactor;
 
 use super::{Revocation, what_became};
 use crate::client_auth::{Credentials, Prover};
-use crate::form::{UnsendableUrl, authorize, introduce, prove, written};
+use crate::form::{Unsendable, authorize, introduce, prove, written};
 use crate::http::{BodyEnd, Exchange};
 use crate::read::read_token_answer;
 
@@ -48,7 +48,7 @@ pub enum NoRequest {
     NoSecret,
     /// It cannot be sent.
     #[error(transparent)]
-    Unsendable(#[from] UnsendableUrl),
+    Unsendable(#[from] Unsendable),
 }
 
 /// The request.
@@ -87,7 +87,7 @@ pub fn stated_request(
         RevocationMethod::Delete => Method::DELETE,
         RevocationMethod::Get => Method::GET,
     };
-    let url = asked.url_for(client_id).ok_or_else(|| UnsendableUrl::of(&asked.url))?;
+    let url = asked.url_for(client_id).ok_or_else(|| Unsendable::of(&asked.url))?;
     let empty = fields.is_empty();
     let mut request = written(method, &url, fields.into_iter(), asked.encoding)?;
     if empty {
