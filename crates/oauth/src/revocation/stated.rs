@@ -122,13 +122,17 @@ pub fn read_stated(
     started_at: Timestamp,
     sent: &Redactor,
 ) -> Revocation {
-    let says_so = asked.success.as_ref().map(|success| match &exchange {
-        Exchange::Answered(answer) if answer.end == BodyEnd::Complete => {
-            let fields = serde_json::from_slice::<Map<String, Value>>(&answer.body).unwrap_or_default();
-            fields.get(&success.field) == Some(&success.says)
-        }
+    let says_so = match &exchange {
+        Exchange::Answered(answer) if answer.end == BodyEnd::Complete => match &asked.success {
+            Some(success) => {
+                let fields = serde_json::from_slice::<Map<String, Value>>(&answer.body).unwrap_or_default();
+                fields.get(&success.field) == Some(&success.says)
+            }
+            // The status says it; but a page for people is not by whoever ends grants.
+            None => !answer.body.trim_ascii_start().starts_with(b"<"),
+        },
         _ => false,
-    });
+    };
     let reply = read_token_answer(exchange, started_at, sent).reply;
     // Nothing else means that: `invalid_token` may be said of what was to prove the request (RFC 6750 §3.1), and the grant
     // lives on.
@@ -138,7 +142,7 @@ pub fn read_stated(
         return Revocation::Done;
     }
     match (what_became(reply), says_so) {
-        (Revocation::Done, Some(false)) => {
+        (Revocation::Done, false) => {
             Revocation::Failed { detail: "its answer does not say that the grant has ended".to_owned() }
         }
         (read, _) => read,
@@ -322,6 +326,7 @@ mod tests {
         let silent = || failed("its answer does not say that the grant has ended");
         for (id, status, body, came) in [
             ("github", 204, "", Revocation::Done),
+            ("github", 200, "\n<!DOCTYPE html>", silent()),
             ("github", 404, "", failed("answered 404 with an empty body")),
             ("dropbox", 200, "", Revocation::Done),
             ("dropbox", 401, r#"{"error":"invalid_token"}"#, failed("invalid_token")),
