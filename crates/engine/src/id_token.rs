@@ -5,6 +5,7 @@ use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::document::NoDocument;
 use vestal_oauth::id_token::{Expected, IdTokenError, verify};
+use vestal_oauth::issuer::of_tenant;
 use vestal_oauth::jwks::{self, Jwks};
 
 use crate::{Error, Inner};
@@ -32,9 +33,11 @@ impl Inner {
         nonce: Option<&str>,
         id_token: &SecretString,
     ) -> Result<(), Error> {
+        let issuer = client.endpoints.issuer.as_deref();
+        let issuer = issuer.map(|issuer| of_tenant(issuer, &client.endpoints.token));
         let verified = |keys: Option<&Jwks>| {
             let expected = Expected {
-                issuer: client.endpoints.issuer.as_deref(),
+                issuer: issuer.as_deref(),
                 client_id: &client.client_id,
                 nonce,
                 keys,

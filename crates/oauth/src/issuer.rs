@@ -1,5 +1,9 @@
 //! Issuers, compared.
 
+use std::borrow::Cow;
+
+use url::Url;
+
 /// Where Microsoft's metadata for several tenants has the one that answers.
 pub(crate) const TENANT: &str = "{tenantid}";
 
@@ -12,9 +16,49 @@ pub fn is_or_stands_for(expected: &str, found: &str) -> bool {
         })
 }
 
+/// The issuer of the one tenant whose token endpoint this is, where that names a tenant by its id, at the place where Microsoft's
+/// issuer has it. Another name may be several tenants' (`common`), or does not show in an issuer (a domain).
+pub fn of_tenant<'a>(issuer: &'a str, token_endpoint: &Url) -> Cow<'a, str> {
+    let tenant = issuer
+        .split_once(TENANT)
+        .and_then(|(before, _)| token_endpoint.as_str().strip_prefix(before)?.split('/').next());
+    match tenant {
+        Some(tenant) if is_uuid(tenant) => Cow::Owned(issuer.replace(TENANT, &tenant.to_ascii_lowercase())),
+        _ => Cow::Borrowed(issuer),
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_endpoint_of_one_tenant_has_its_issuer() {
+        const MANY: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        let of = |issuer, tenant: &str| {
+            let url = format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token");
+            of_tenant(issuer, &url.parse().unwrap()).into_owned()
+        };
+        for tenant in ["8EAEF023-2B34-4DA1-9BAA-8BC8C9D6A490", "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"] {
+            let one = "https://login.microsoftonline.com/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/v2.0";
+            assert_eq!(of(MANY, tenant), one);
+        }
+        for tenant in ["common", "organizations", "consumers", "contoso.onmicrosoft.com"] {
+            assert_eq!(of(MANY, tenant), MANY);
+        }
+        let tenant = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
+        for issuer in ["https://as.example", "https://login.microsoftonline.us/{tenantid}/v2.0"] {
+            assert_eq!(of(issuer, tenant), issuer, "elsewhere");
+        }
+    }
 
     #[test]
     fn an_issuer_of_several_tenants_stands_for_each() {
