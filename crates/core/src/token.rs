@@ -339,8 +339,11 @@ pub enum WhyCandidate {
     AnotherRefreshToken,
     /// The access token that was exchanged has been replaced since.
     NewerTokens,
-    /// Its id token speaks of another account than the one before.
+    /// It is of another account than the one before.
     AnotherAccount,
+    /// It came for a consent that must not take the place of the one before: nobody knows whose it is, or nothing would keep
+    /// it alive.
+    RefusedConsent,
     /// It came for a consent, and its id token could not be believed.
     UnbelievableIdToken,
     /// It was a success that could not be read.

@@ -1,40 +1,34 @@
 //! What a consent brought and is refused: it is kept aside, sealed, and nobody uses it.
 
-use jiff::Timestamp;
-use vestal_core::client::Client;
-use vestal_core::connection::Connection;
 use vestal_core::event::{Event, What};
 use vestal_core::id::{AttemptId, GrantId};
 use vestal_core::provider::Provider;
-use vestal_core::token::{Candidate, CandidateAnswer, TokenAnswer, WhyCandidate};
+use vestal_core::token::{Candidate, CandidateAnswer, WhyCandidate};
 
+use crate::callback::Consent;
 use crate::secrets::Destination;
 use crate::{Error, Inner};
 
-/// What a consent brought, and where it would have gone.
-pub(crate) struct Refused<'a> {
-    pub(crate) connection: &'a Connection,
-    pub(crate) client: &'a Client,
-    pub(crate) provider: &'a Provider,
-    pub(crate) answer: &'a TokenAnswer,
-    pub(crate) started_at: Timestamp,
-}
-
 impl Inner {
-    /// Keeps aside what came with an id token that cannot be believed, and returns the refusal, which says so.
-    pub(crate) async fn keep_refused(&self, refused: &Refused<'_>, refusal: Error) -> Error {
-        let Refused { connection, client, provider, answer, started_at } = *refused;
-        let why = WhyCandidate::UnbelievableIdToken;
+    /// Keeps aside what came for a consent that is refused, and returns the refusal, which says so where it is for what came.
+    pub(crate) async fn keep_refused(
+        &self,
+        consent: &Consent<'_>,
+        provider: &Provider,
+        why: WhyCandidate,
+        refusal: Error,
+    ) -> Error {
+        let Consent { connection, client, answer, started_at, .. } = consent;
         let now = self.clock.now();
         // No attempt brought it, and no grant is made of it: both are names that nothing else has.
         let attempt = AttemptId::new(now, &*self.entropy);
-        let (grant, generation) = (GrantId::new(started_at, &*self.entropy), connection.generation());
+        let (grant, generation) = (GrantId::new(*started_at, &*self.entropy), connection.generation());
         let to = Destination {
             connection: connection.id,
             client,
             grant,
             generation: generation + 1,
-            issued_at: started_at,
+            issued_at: *started_at,
             default_life: provider.first_access_token_life(),
         };
         let tokens = CandidateAnswer::Tokens(Box::new(self.seal_tokens(answer, to, None)));

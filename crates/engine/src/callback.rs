@@ -15,13 +15,14 @@ use vestal_core::provider::{ExchangeStep, Provider, Shape};
 use vestal_core::schedule::Plan;
 use vestal_core::state::{State, Transition};
 use vestal_core::store::{Update, Write};
-use vestal_core::token::{About, Grant, Renewal, TokenAnswer};
+use vestal_core::token::{About, Grant, Renewal, TokenAnswer, WhyCandidate};
 use vestal_oauth::callback::{Callback, CallbackError};
+use vestal_oauth::client_auth::Prover;
 use vestal_oauth::http::Exchange;
+use vestal_oauth::jwks::Jwks;
 use vestal_oauth::read::read_token_answer_of;
 use vestal_oauth::{Unsendable, authorization_code, sent};
 
-use crate::aside::Refused;
 use crate::change::{CONTENTION_TRIES, update_to};
 use crate::connect::{asks_for_an_id_token, verifier_place};
 use crate::dpop::is_bound;
@@ -111,6 +112,15 @@ pub(crate) struct Consent<'a> {
     pub(crate) account: Account,
 }
 
+/// By what the id token of a consent is to be believed.
+pub(crate) struct BelievedBy<'a> {
+    pub(crate) prover: &'a Prover,
+    /// What its provider signs with.
+    pub(crate) keys: Option<Jwks>,
+    /// What it has to repeat.
+    pub(crate) nonce: Option<String>,
+}
+
 impl Consent<'_> {
     /// What to tell where a token was to be bound to a key, and is not.
     fn unbound(&self) -> Option<String> {
@@ -156,8 +166,7 @@ impl Inner {
         let place = verifier_place(authorization.connection, &state_hash, &binding);
         let verifier =
             self.open_text(&place, &authorization.code_verifier, || "a code verifier".to_owned())?;
-        let asked_for_an_id_token = asks_for_an_id_token(&authorization.scopes);
-        let keys = if asked_for_an_id_token { self.signing_keys(&client).await? } else { None };
+        let keys = self.keys_for(&client, &authorization.scopes).await?;
         let request = authorization_code::token_request(
             &client.endpoints.token,
             &credentials,
@@ -169,34 +178,44 @@ impl Inner {
         );
         let means = Means { proof_key: self.new_proof_key(&client), ..Means::default() };
         let shape = provider.answers.to_exchange();
-        let (mut answer, started_at) = self.ask(request, &means, &provider, shape).await?;
-        if let Some(id_token) = answer.id_token.as_ref().filter(|_| asked_for_an_id_token) {
-            let repeats = provider.authorization.repeats_nonce();
-            let nonce = repeats.then(|| authorization_code::nonce(&verifier));
-            let checked = self.check_id_token(&client, &prover, keys, nonce.as_deref(), id_token).await;
+        let (answer, started_at) = self.ask(request, &means, &provider, shape).await?;
+        let repeats = provider.authorization.repeats_nonce();
+        let nonce = repeats.then(|| authorization_code::nonce(&verifier));
+        let believed_by = BelievedBy { prover: &prover, keys, nonce };
+        let consent = Consent {
+            connection,
+            client: &client,
+            renewal: renewal_of(&answer, &provider),
+            answer,
+            means,
+            started_at,
+            about: About { site, redirect, ..About::default() },
+            account,
+        };
+        Box::pin(self.take_consent(consent, believed_by, &provider, &authorization.scopes)).await
+    }
+
+    /// Makes what a person's consent to these scopes brought the connection's grant, once it may be believed, and it is known
+    /// whose it is.
+    pub(crate) async fn take_consent(
+        &self,
+        mut consent: Consent<'_>,
+        by: BelievedBy<'_>,
+        provider: &Provider,
+        asked: &[String],
+    ) -> Result<Connected, Error> {
+        let (client, prover) = (consent.client, by.prover);
+        if let Some(id_token) = consent.answer.id_token.as_ref().filter(|_| asks_for_an_id_token(asked)) {
+            let checked = self.check_id_token(client, prover, by.keys, by.nonce.as_deref(), id_token).await;
             if let Err(refusal) = checked {
-                let refused = Refused {
-                    connection: &connection,
-                    client: &client,
-                    provider: &provider,
-                    answer: &answer,
-                    started_at,
-                };
-                return Err(self.keep_refused(&refused, refusal).await);
+                let why = WhyCandidate::UnbelievableIdToken;
+                return Err(self.keep_refused(&consent, provider, why, refusal).await);
             }
         }
-        self.learn_life(&mut answer, &client, &prover, &provider).await;
-        let renewal = match answer.refresh_token {
-            Some(_) => Renewal::RefreshToken,
-            None => provider.renewal_without_refresh_token(),
-        };
-        let whose =
-            self.account_of(&client, &provider, &answer, &site, &redirect, &authorization.scopes).await;
-        let found = chosen_before(&connection, account);
-        let about = About { site, redirect, found, account: whose };
-        let consent =
-            Consent { connection, client: &client, answer, renewal, means, started_at, about, account };
-        Box::pin(self.store_and_look_up(consent, &provider, Some(&authorization.scopes))).await
+        self.learn_life(&mut consent.answer, client, prover, provider).await;
+        consent.about.account = self.account_of(&consent, provider, asked).await;
+        consent.about.found = chosen_before(&consent.connection, consent.account);
+        self.store_and_look_up(consent, provider, Some(asked)).await
     }
 
     /// Asks for a token set; returns it with the time at which that was begun.
@@ -248,9 +267,17 @@ impl Inner {
         let mut connection = consent.connection.clone();
         for _ in 0..CONTENTION_TRIES {
             let now = self.clock.now();
-            self.refuse_worse(&connection, &consent, provider)?;
             let whose = consent.about.account.as_ref();
-            self.refuse_another_account(&connection, provider, whose, consent.account)?;
+            let fits = self
+                .refuse_worse(&connection, &consent, provider)
+                .and_then(|()| self.refuse_another_account(&connection, provider, whose, consent.account));
+            if let Err(refusal) = fits {
+                let why = match refusal {
+                    Error::AnotherAccount { .. } => WhyCandidate::AnotherAccount,
+                    _ => WhyCandidate::RefusedConsent,
+                };
+                return Err(self.keep_refused(&consent, provider, why, refusal).await);
+            }
             let name = connection.name.clone();
             let Ok(state) = connection.state.clone().apply(Transition::Consent, now) else {
                 return Err(Error::Disconnecting { name });
@@ -368,6 +395,14 @@ impl Inner {
             }
             self.clock.sleep(SAVE_BACKOFF.after(tries, u64::MAX)).await;
         }
+    }
+}
+
+/// How a consent that brought this is renewed.
+pub(crate) fn renewal_of(answer: &TokenAnswer, provider: &Provider) -> Renewal {
+    match answer.refresh_token {
+        Some(_) => Renewal::RefreshToken,
+        None => provider.renewal_without_refresh_token(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Asking a person for consent on another device (RFC 8628): what they type in there, and the polls for their answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +10,15 @@ use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::provider::Provider;
 use vestal_core::secret::SecretString;
 use vestal_core::site::Site;
-use vestal_core::token::{About, Renewal, saturating_add};
+use vestal_core::token::{About, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::jwks::Jwks;
 use vestal_oauth::sent;
 
-use crate::aside::Refused;
-use crate::callback::Consent;
-use crate::connect::{advice, asks_for_an_id_token};
-use crate::lookup::chosen_before;
+use crate::callback::{BelievedBy, Consent, renewal_of};
+use crate::connect::advice;
 use crate::means::Means;
 use crate::{Account, Connected, Engine, Error, Inner};
 
@@ -128,8 +125,7 @@ impl Engine {
         let client = at;
         let mut interval = request.interval;
         let means = Means { proof_key: inner.new_proof_key(&client), ..Means::default() };
-        let asked_for_an_id_token = asks_for_an_id_token(&request.scopes);
-        let keys = if asked_for_an_id_token { inner.signing_keys(&client).await? } else { None };
+        let keys = inner.keys_for(&client, &request.scopes).await?;
         let waiting = Arc::new(Waiting { request, client, provider, prover, means, keys, account });
         loop {
             let left = waiting.request.ends.saturating_sub(inner.clock.uptime());
@@ -193,33 +189,18 @@ impl Inner {
                 return Err(Error::NoToken { provider: provider.name.clone(), detail, transient: false });
             }
         };
-        if let Some(id_token) = answer.id_token.as_ref().filter(|_| asks_for_an_id_token(&request.scopes)) {
-            let checked = self.check_id_token(client, prover, keys.clone(), None, id_token).await;
-            if let Err(refusal) = checked {
-                let connection = &request.connection;
-                let refused = Refused { connection, client, provider, answer: &answer, started_at };
-                return Err(self.keep_refused(&refused, refusal).await);
-            }
-        }
-        let renewal = match answer.refresh_token {
-            Some(_) => Renewal::RefreshToken,
-            None => provider.renewal_without_refresh_token(),
-        };
-        let redirect = BTreeMap::new();
-        let whose =
-            self.account_of(client, provider, &answer, &request.site, &redirect, &request.scopes).await;
-        let found = chosen_before(&request.connection, *account);
         let consent = Consent {
             connection: request.connection.clone(),
             client,
+            renewal: renewal_of(&answer, provider),
             answer,
-            renewal,
             means: means.clone(),
             started_at,
-            about: About { site: request.site.clone(), redirect, found, account: whose },
+            about: About { site: request.site.clone(), ..About::default() },
             account: *account,
         };
-        let connected = self.store_and_look_up(consent, provider, Some(&request.scopes)).await?;
+        let believed_by = BelievedBy { prover, keys: keys.clone(), nonce: None };
+        let connected = self.take_consent(consent, believed_by, provider, &request.scopes).await?;
         Ok(Polled::Connected(Box::new(connected)))
     }
 }

@@ -8,11 +8,17 @@ use vestal_oauth::id_token::{Expected, IdTokenError, verify};
 use vestal_oauth::issuer::of_tenant;
 use vestal_oauth::jwks::{self, Jwks};
 
+use crate::connect::asks_for_an_id_token;
 use crate::{Error, Inner};
 
 impl Inner {
+    /// The keys that a client's provider signs with, where these scopes ask for an id token, and it publishes any.
+    pub(crate) async fn keys_for(&self, client: &Client, scopes: &[String]) -> Result<Option<Jwks>, Error> {
+        if asks_for_an_id_token(scopes) { self.signing_keys(client).await } else { Ok(None) }
+    }
+
     /// The keys that a client's provider signs with; `None` where it publishes none.
-    pub(crate) async fn signing_keys(&self, client: &Client) -> Result<Option<Jwks>, Error> {
+    async fn signing_keys(&self, client: &Client) -> Result<Option<Jwks>, Error> {
         let Some(at) = &client.endpoints.jwks else { return Ok(None) };
         let (exchange, _) = self.exchange(jwks::request(at)).await;
         let keys = jwks::read(exchange).map_err(|NoDocument { detail, .. }| Error::Consent {

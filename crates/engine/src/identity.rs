@@ -10,12 +10,13 @@ use vestal_core::provider::{ApiFacts, Identity, Provider};
 use vestal_core::seal::Field;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::site::Site;
-use vestal_core::token::{AccountHash, TokenAnswer};
+use vestal_core::token::{About, AccountHash, TokenAnswer};
 use vestal_oauth::account;
 use vestal_oauth::api::at;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
+use crate::callback::Consent;
 use crate::connect::asks_for_an_id_token;
 use crate::lookup::where_to_ask;
 use crate::secrets::place;
@@ -111,13 +112,11 @@ impl Inner {
     /// Whose a new grant is, where its provider says it: as the file has it, or else by an id token.
     pub(crate) async fn account_of(
         &self,
-        client: &Client,
+        consent: &Consent<'_>,
         provider: &Provider,
-        answer: &TokenAnswer,
-        site: &Site,
-        redirect: &BTreeMap<String, String>,
         asked: &[String],
     ) -> Option<AccountHash> {
+        let Consent { client, answer, about: About { site, redirect, .. }, .. } = consent;
         let identity = identity_of(provider);
         match identity {
             Identity::Get { get, path } => {

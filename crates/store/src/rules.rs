@@ -24,7 +24,9 @@ const REFUSED_KEPT_AT_EACH_END: usize = 16;
 pub(crate) fn kept_at_each_end(why: WhyCandidate) -> Option<usize> {
     match why {
         WhyCandidate::Unreadable => Some(UNREADABLE_KEPT_AT_EACH_END),
-        WhyCandidate::AnotherAccount | WhyCandidate::UnbelievableIdToken => Some(REFUSED_KEPT_AT_EACH_END),
+        WhyCandidate::AnotherAccount | WhyCandidate::RefusedConsent | WhyCandidate::UnbelievableIdToken => {
+            Some(REFUSED_KEPT_AT_EACH_END)
+        }
         WhyCandidate::NewerGrant
         | WhyCandidate::NewerTokens
         | WhyCandidate::AnotherRefreshToken

@@ -110,7 +110,8 @@ pub(crate) fn kept_aside(why: WhyCandidate) -> &'static str {
         WhyCandidate::Unreadable => "it could not be read",
         WhyCandidate::HoldsTokens => "it is no token set, and tokens are in it",
         WhyCandidate::UnbelievableIdToken => "its id token could not be believed",
-        WhyCandidate::AnotherAccount => "it speaks of another account",
+        WhyCandidate::AnotherAccount => "it is another account's",
+        WhyCandidate::RefusedConsent => "it came for a consent that was refused",
     }
 }
 
