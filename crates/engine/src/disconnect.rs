@@ -10,7 +10,6 @@ use vestal_core::state::{State, Transition};
 
 use crate::change::update_to;
 use crate::issue_token::is_fresh;
-use crate::revoke::not_revoked;
 use crate::settle::Standing;
 use crate::take::Purpose;
 use crate::{Engine, Error, Inner, Revocation};
@@ -38,7 +37,7 @@ impl Engine {
     /// Revokes the grant, unless it is to be kept, and removes the connection.
     ///
     /// A refresh that is under way ends first: what it brings has to be revoked. Where the provider cannot be reached,
-    /// nothing is removed, and the same call goes on later.
+    /// nothing is removed, and the same call goes on later. Where it cannot even be asked, nothing is begun.
     ///
     /// # Errors
     ///
@@ -48,6 +47,7 @@ impl Engine {
         let inner = &self.inner;
         if !keep_grant {
             inner.take_from_journal(name).await?;
+            inner.can_be_revoked(name).await?;
         }
         let needed_a_person = inner.begin_disconnecting(name).await?;
         let connection = inner.when_at_rest(name, keep_grant).await?;
@@ -68,8 +68,10 @@ impl Engine {
         needed_a_person: bool,
     ) -> Result<Revocation, Error> {
         let inner = &self.inner;
-        let Some((asked, provider)) = inner.stated_revocation(&connection).await? else {
-            return inner.revoke(&connection).await;
+        let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
+        let ending = inner.ending(&connection, grant).await?;
+        let Some((asked, provider)) = ending.stated() else {
+            return inner.revoke(&connection, grant, &ending).await;
         };
         let mut is_dead = needed_a_person || inner.is_known_dead(&connection).await?;
         if asked == RevokedToken::AccessToken {
@@ -87,11 +89,12 @@ impl Engine {
             if !lasts(&connection, Some(Duration::ZERO)) {
                 return match is_dead || is_final {
                     true => Ok(Revocation::NotOffered),
-                    false => Err(not_revoked(&connection, &provider.name, NO_LIVE_TOKEN.to_owned(), true)),
+                    false => Err(ending.not_done(&connection, NO_LIVE_TOKEN.to_owned(), true)),
                 };
             }
         }
-        match inner.revoke(&connection).await {
+        let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
+        match inner.revoke(&connection, grant, &ending).await {
             // What the provider thinks of a dead grant's token says nothing new.
             Err(Error::NotRevoked { transient: false, .. }) if is_dead => Ok(Revocation::NotOffered),
             came => came,
@@ -109,6 +112,22 @@ impl Inner {
             self.replay_of(&connection).await?;
         }
         Ok(())
+    }
+
+    /// Nor can a grant be ended that nothing could be sent for, as the provider's file has it: whoever corrects that, or keeps the
+    /// grant, finds the connection as it was. What is dead needs no ending.
+    async fn can_be_revoked(&self, name: &ConnectionName) -> Result<(), Error> {
+        let connection = self.named(name).await?;
+        let Some(grant) = &connection.grant else { return Ok(()) };
+        let ending = self.ending(&connection, grant).await?;
+        match self.check_request(&connection, grant, &ending) {
+            Err(Error::NotRevoked { .. })
+                if needs_a_person(&connection.state) || self.is_known_dead(&connection).await? =>
+            {
+                Ok(())
+            }
+            checked => checked,
+        }
     }
 
     /// Returns whether only a person could help it before.

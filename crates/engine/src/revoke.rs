@@ -8,12 +8,11 @@ use url::Url;
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
 use vestal_core::provider::{Provider, RevocationEnds, RevocationRequest, RevokedToken};
-use vestal_core::secret::SecretString;
 use vestal_core::token::Grant;
-use vestal_oauth::revocation::{self, Material, TokenKind};
+use vestal_oauth::revocation::{self, Material, NoRequest, TokenKind};
 
 use crate::lookup::is_its_own;
-use crate::{Error, Inner};
+use crate::{CatalogueError, Error, Inner};
 
 /// What became of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,41 +38,94 @@ enum Way<'a> {
     Stated(&'a RevocationRequest),
 }
 
-/// The tokens of a grant, opened.
-struct Tokens {
-    refresh: Option<SecretString>,
-    access: Option<SecretString>,
+/// What there is to send to end a grant.
+enum Sent<'a> {
+    /// Nothing, and that is what becomes of it.
+    Nothing(Revocation),
+    /// This, or why it cannot be sent.
+    Request(Way<'a>, Box<Result<Request<Bytes>, NoRequest>>),
 }
 
-impl Tokens {
-    /// The one whose revocation ends the most.
-    fn first(&self) -> Option<(&SecretString, TokenKind)> {
-        let refresh = self.refresh.as_ref().map(|token| (token, TokenKind::RefreshToken));
-        refresh.or_else(|| self.access.as_ref().map(|token| (token, TokenKind::AccessToken)))
+/// By whom a grant is ended.
+pub(crate) struct Ending {
+    /// The client as it is stored, and as it is for the grant.
+    base: Client,
+    client: Client,
+    /// None where its file is gone: then a grant is revoked as RFC 7009 has it.
+    provider: Option<Arc<Provider>>,
+}
+
+impl Ending {
+    /// How, where any way is known. An endpoint that somebody named wins; and somebody else's server knows nothing of what the
+    /// file says.
+    fn way(&self) -> Option<Way<'_>> {
+        let stated = || {
+            let provider = self.provider.as_deref()?;
+            let asked = &provider.revocation.as_ref()?.value;
+            is_its_own(&asked.url, &self.client.endpoints, provider).then_some(Way::Stated(asked))
+        };
+        self.client.endpoints.revocation.as_ref().map(Way::Endpoint).or_else(stated)
+    }
+
+    /// Which token the request takes that the provider's file describes, where the grant is ended so.
+    pub(crate) fn stated(&self) -> Option<(RevokedToken, &Arc<Provider>)> {
+        match self.way()? {
+            Way::Stated(asked) => Some((asked.token, self.provider.as_ref()?)),
+            Way::Endpoint(_) => None,
+        }
+    }
+
+    /// That the grant was not ended.
+    pub(crate) fn not_done(&self, connection: &Connection, detail: String, transient: bool) -> Error {
+        let provider = self.provider.as_ref().map_or(&self.client.provider, |provider| &provider.name);
+        let (name, provider) = (connection.name.clone(), provider.clone());
+        Error::NotRevoked { name, provider, detail, transient }
     }
 }
 
 impl Inner {
-    /// Ends the grant of a connection.
-    pub(crate) async fn revoke(&self, connection: &Connection) -> Result<Revocation, Error> {
-        let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
+    /// By whom a grant is ended.
+    pub(crate) async fn ending(&self, connection: &Connection, grant: &Grant) -> Result<Ending, Error> {
         let base = self.client_of(connection).await?;
+        let provider = match self.catalogue.get(&base.provider) {
+            Ok(provider) => Some(provider),
+            Err(CatalogueError::Unknown { .. }) => None,
+            Err(mistaken) => return Err(mistaken.into()),
+        };
         let client = self.at_site_of(&base, Some(grant))?;
-        let provider = self.catalogue.get(&client.provider).ok();
-        let Some(way) = way(&client, provider.as_deref()) else { return Ok(Revocation::NotOffered) };
-        let tokens = Tokens {
-            refresh: self.refresh_token(connection, grant, &client)?,
-            access: self.access_token(connection, grant)?,
-        };
-        let Some(first) = tokens.first() else { return Ok(Revocation::NothingToRevoke) };
-        let failed = |detail, transient| {
-            let provider = provider.as_ref().map_or(&client.provider, |provider| &provider.name);
-            Err(not_revoked(connection, provider, detail, transient))
-        };
-        let of = Of { connection, grant, base: &base, client: &client, provider: provider.as_deref() };
-        let request = match self.revocation_request(&way, first, tokens.access.as_ref(), of)? {
-            Ok(request) => request,
-            Err(why) => return failed(why, false),
+        Ok(Ending { base, client, provider })
+    }
+
+    /// Refuses what nothing could be sent for, whatever is done before. Another token may be had, and is not what it lacks.
+    pub(crate) fn check_request(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+        ending: &Ending,
+    ) -> Result<(), Error> {
+        match self.revocation_request(connection, grant, ending)? {
+            Sent::Request(_, request) => match *request {
+                Ok(_) | Err(NoRequest::NoToken) => Ok(()),
+                Err(why) => Err(ending.not_done(connection, why.to_string(), false)),
+            },
+            Sent::Nothing(_) => Ok(()),
+        }
+    }
+
+    /// Ends a grant.
+    pub(crate) async fn revoke(
+        &self,
+        connection: &Connection,
+        grant: &Grant,
+        ending: &Ending,
+    ) -> Result<Revocation, Error> {
+        let failed = |detail, transient| Err(ending.not_done(connection, detail, transient));
+        let (way, request) = match self.revocation_request(connection, grant, ending)? {
+            Sent::Nothing(became) => return Ok(became),
+            Sent::Request(way, request) => match *request {
+                Ok(request) => (way, request),
+                Err(why) => return failed(why.to_string(), false),
+            },
         };
         let (exchange, sent) = self.exchange(Ok(request)).await;
         let now = self.clock.now();
@@ -81,13 +133,13 @@ impl Inner {
             Way::Endpoint(_) => revocation::read(exchange, now, &sent),
             Way::Stated(asked) => revocation::read_stated(asked, exchange, now, &sent),
         };
-        let ends = provider.as_ref().map(|provider| match way {
+        let ends = ending.provider.as_ref().map(|provider| match way {
             Way::Endpoint(_) => provider.refresh_token.revocation_ends(),
             Way::Stated(_) => provider.revocation_ends(),
         });
         match came {
             revocation::Revocation::Done
-                if ends == Some(RevocationEnds::AccessToken) && tokens.refresh.is_some() =>
+                if ends == Some(RevocationEnds::AccessToken) && grant.tokens.refresh_token.is_some() =>
             {
                 Ok(Revocation::AccessTokenRevoked)
             }
@@ -98,38 +150,30 @@ impl Inner {
         }
     }
 
-    /// Which token the request takes by which a grant is ended as its provider's file has it, where it is ended so.
-    pub(crate) async fn stated_revocation(
+    fn revocation_request<'a>(
         &self,
         connection: &Connection,
-    ) -> Result<Option<(RevokedToken, Arc<Provider>)>, Error> {
-        let Some(grant) = &connection.grant else { return Ok(None) };
-        let client = self.at_site_of(&self.client_of(connection).await?, Some(grant))?;
-        let Ok(provider) = self.catalogue.get(&client.provider) else { return Ok(None) };
-        Ok(match way(&client, Some(&provider)) {
-            Some(Way::Stated(asked)) => Some((asked.token, Arc::clone(&provider))),
-            Some(Way::Endpoint(_)) | None => None,
-        })
-    }
-
-    /// The request, or why there is none.
-    fn revocation_request(
-        &self,
-        way: &Way<'_>,
-        first: (&SecretString, TokenKind),
-        access_token: Option<&SecretString>,
-        of: Of<'_>,
-    ) -> Result<Result<Request<Bytes>, String>, Error> {
-        let Of { connection, grant, base, client, provider } = of;
-        // Without the provider's file, a grant is revoked as RFC 7009 has it.
-        let facts = provider.map(|provider| (provider.client.clone(), provider.requests.clone()));
+        grant: &Grant,
+        ending: &'a Ending,
+    ) -> Result<Sent<'a>, Error> {
+        let Ending { base, client, provider } = ending;
+        let Some(way) = ending.way() else { return Ok(Sent::Nothing(Revocation::NotOffered)) };
+        let refresh_token = self.refresh_token(connection, grant, client)?;
+        let access_token = self.access_token(connection, grant)?;
+        // The one whose revocation ends the most.
+        let (first, kind) = match (&refresh_token, &access_token) {
+            (Some(token), _) => (token, TokenKind::RefreshToken),
+            (None, Some(token)) => (token, TokenKind::AccessToken),
+            (None, None) => return Ok(Sent::Nothing(Revocation::NothingToRevoke)),
+        };
+        let facts = provider.as_ref().map(|provider| (provider.client.clone(), provider.requests.clone()));
         let (facts, requests) = facts.unwrap_or_default();
         let prover = self.prover_at(base, &client.endpoints, &facts)?;
         let credentials = self.credentials(client, &prover)?;
-        let (first, kind) = first;
-        Ok(match way {
-            Way::Endpoint(endpoint) => revocation::request(endpoint, &credentials, first, kind, &requests)
-                .map_err(|why| why.to_string()),
+        let request = match way {
+            Way::Endpoint(endpoint) => {
+                revocation::request(endpoint, &credentials, first, kind, &requests).map_err(NoRequest::from)
+            }
             Way::Stated(asked) => {
                 let material = Material {
                     client_id: &client.client_id,
@@ -137,40 +181,14 @@ impl Inner {
                     credentials: &credentials,
                     token: match asked.token {
                         RevokedToken::RefreshToken => Some(first),
-                        RevokedToken::AccessToken => access_token,
+                        RevokedToken::AccessToken => access_token.as_ref(),
                         RevokedToken::None => None,
                     },
                     extra: &self.open_extra(connection.id, grant.id, &grant.tokens).unwrap_or_default(),
                 };
-                revocation::stated_request(asked, &material, &requests).map_err(|why| why.to_string())
+                revocation::stated_request(asked, &material, &requests)
             }
-        })
+        };
+        Ok(Sent::Request(way, Box::new(request)))
     }
-}
-
-/// That a grant was not ended.
-pub(crate) fn not_revoked(connection: &Connection, provider: &str, detail: String, transient: bool) -> Error {
-    Error::NotRevoked { name: connection.name.clone(), provider: provider.to_owned(), detail, transient }
-}
-
-/// What a revocation is of.
-#[derive(Clone, Copy)]
-struct Of<'a> {
-    connection: &'a Connection,
-    grant: &'a Grant,
-    /// The client as it is stored, and as it is for the grant.
-    base: &'a Client,
-    client: &'a Client,
-    provider: Option<&'a Provider>,
-}
-
-/// How a grant of a client is ended, where any way is known. An endpoint that somebody named wins; and somebody else's server
-/// knows nothing of what the file says.
-fn way<'a>(client: &'a Client, provider: Option<&'a Provider>) -> Option<Way<'a>> {
-    let stated = || {
-        let provider = provider?;
-        let asked = &provider.revocation.as_ref()?.value;
-        is_its_own(&asked.url, &client.endpoints, provider).then_some(Way::Stated(asked))
-    };
-    client.endpoints.revocation.as_ref().map(Way::Endpoint).or_else(stated)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestal_core::state::State;
 
 use super::world::{Behaviour, DAY, Sickness, World, client, shop};
-use crate::{Account, BeginConnect, Engine, Error, Revocation};
+use crate::{Account, BeginConnect, CatalogueError, Engine, Error, OwnFile, Revocation, Want};
 
 /// Which token is named, and what ends with it.
 fn world(token: &str, ends: &str) -> World {
@@ -159,15 +159,31 @@ async fn by_an_access_token_the_grant_ends_only_where_the_file_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_it_is_refused_the_connection_stays_and_says_why() {
+async fn where_it_cannot_be_asked_for_the_connection_stays_as_it_is_and_says_why() {
     let world = world("none", "account")
         .with_profile(|profile| profile.replace("token = \"{token}\"", "account_id = \"{account_id}\""));
     let engine = connected(&world, None).await;
     let error = engine.disconnect(&shop(), false).await.unwrap_err();
     let Error::NotRevoked { detail, transient: false, .. } = error else { panic!("{error:?}") };
     assert!(detail.contains("account_id"), "{detail}");
+    assert_eq!(world.shop().await.state, State::Active);
+    engine.issue_token(&shop(), Want::default()).await.unwrap();
     let gone = engine.disconnect(&shop(), true).await.unwrap();
     assert_eq!(gone.revocation, Revocation::Kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_own_file_has_mistakes_nothing_is_forgotten_and_nothing_begun() {
+    let world = world("refresh-token", "grant");
+    connected(&world, None).await;
+    let mistaken = OwnFile { name: "sandbox.toml".into(), text: "id = \"sandbox\"\ncolour = 1".into() };
+    let engine = world.node_with(|mut parts| {
+        parts.catalogue.add(mistaken);
+        parts
+    });
+    let error = engine.disconnect(&shop(), false).await.unwrap_err();
+    assert!(matches!(error, Error::Provider(CatalogueError::Unfit { .. })), "{error:?}");
+    assert_eq!((world.shop().await.state, world.families()), (State::Active, (1, 0)));
 }
 
 /// The token of a server of one's own is nothing for the provider's.
