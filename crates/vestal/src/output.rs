@@ -128,6 +128,31 @@ impl<W: Write> JsonArray<W> {
     }
 }
 
+/// What a piece of text is, which decides its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Plain,
+    Strong,
+    Faint,
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Tone {
+    /// The parameter of the ANSI sequence that selects it (ECMA-48 §8.3.117); `None` where there is none.
+    fn sgr(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Strong => Some("1"),
+            Self::Faint => Some("2"),
+            Self::Good => Some("32"),
+            Self::Warning => Some("33"),
+            Self::Bad => Some("1;31"),
+        }
+    }
+}
+
 /// Which colours to use: all or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Palette {
@@ -148,28 +173,30 @@ impl Palette {
     }
 
     pub(crate) fn strong(self, text: impl Display) -> String {
-        self.paint("1", text)
+        self.paint(Tone::Strong, text)
     }
 
     pub(crate) fn faint(self, text: impl Display) -> String {
-        self.paint("2", text)
+        self.paint(Tone::Faint, text)
     }
 
     pub(crate) fn good(self, text: impl Display) -> String {
-        self.paint("32", text)
+        self.paint(Tone::Good, text)
     }
 
     pub(crate) fn warning(self, text: impl Display) -> String {
-        self.paint("33", text)
+        self.paint(Tone::Warning, text)
     }
 
     pub(crate) fn bad(self, text: impl Display) -> String {
-        self.paint("1;31", text)
+        self.paint(Tone::Bad, text)
     }
 
-    /// With the parameter of the ANSI sequence that selects a colour (ECMA-48 §8.3.117).
-    fn paint(self, sgr: &str, text: impl Display) -> String {
-        if self.colour { format!("\x1b[{sgr}m{text}\x1b[0m") } else { text.to_string() }
+    pub(crate) fn paint(self, tone: Tone, text: impl Display) -> String {
+        match tone.sgr().filter(|_| self.colour) {
+            Some(sgr) => format!("\x1b[{sgr}m{text}\x1b[0m"),
+            None => text.to_string(),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         day: args.day,
         run_for: args.run_for,
         on_stderr: output.json,
-        colour: palette.is_coloured(),
+        palette,
         picture: args.picture,
     };
     let outside = Outside {

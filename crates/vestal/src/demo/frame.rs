@@ -7,8 +7,9 @@ use super::calendar::{Calendar, seconds};
 use super::happening::Happening;
 use super::left_alone::Verdict;
 use super::reasons;
-use super::text::{Line, Tone};
+use super::text::Line;
 use super::timeline::{self, Track};
+use crate::output::Tone;
 
 /// The view is drawn for no narrower terminal, and fills no wider one.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=110;

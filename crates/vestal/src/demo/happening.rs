@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use vestal_core::event::{Trigger, What};
 use vestal_core::state::{Cause, Reason};
 
-use super::text::Tone;
+use crate::output::Tone;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]

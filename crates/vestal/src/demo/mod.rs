@@ -41,6 +41,8 @@ use vestal_oauth::http::Http;
 use vestal_store::SqliteStore;
 use vestal_store::journal::FileJournal;
 
+use crate::output::Palette;
+
 use calendar::Calendar;
 use caller::Caller;
 use left_alone::{LeftAlone, Program};
@@ -63,16 +65,16 @@ pub(crate) struct Options {
     pub(crate) run_for: Option<Duration>,
     /// Keep stdout free, and show everything on stderr.
     pub(crate) on_stderr: bool,
-    /// Whether colours are welcome.
-    pub(crate) colour: bool,
+    /// The colours of where it is shown.
+    pub(crate) palette: Palette,
     /// Where to write the last frame as a picture.
     pub(crate) picture: Option<PathBuf>,
 }
 
 impl Options {
-    /// Lines as they are shown, with colours or without.
+    /// Lines as they are shown.
     fn written(&self, lines: &[text::Line]) -> Vec<String> {
-        lines.iter().map(|line| if self.colour { line.coloured() } else { line.plain() }).collect()
+        lines.iter().map(|line| line.painted(self.palette).trim_end().to_owned()).collect()
     }
 }
 

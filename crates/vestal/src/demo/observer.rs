@@ -13,8 +13,8 @@ use super::frame::{self, Frame, Kept};
 use super::happening::{self, Happening};
 use super::left_alone::LeftAlone;
 use super::reader::Reader;
-use super::text::Tone;
 use super::{IDLE_LIMIT_DAYS, sandbox};
+use crate::output::Tone;
 
 /// How many happenings are remembered: more than any view shows.
 const REMEMBERED: usize = 256;

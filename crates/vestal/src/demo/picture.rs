@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::text::{Line, Span, Tone};
+use super::text::{Line, Span};
+use crate::output::Tone;
 
 /// The advance of a character and the distance of two lines, in SVG units at the font size below.
 const COLUMN: f64 = 8.4;

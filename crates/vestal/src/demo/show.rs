@@ -12,8 +12,9 @@ use vestal_core::schedule::Next;
 use super::calendar::seconds;
 use super::frame::{self, Frame};
 use super::observer::Observer;
-use super::text::{Line, Tone};
+use super::text::Line;
 use super::{Options, picture, reasons, summary};
+use crate::output::Tone;
 use crate::screen::{Screen, Stream};
 
 /// How often is looked.

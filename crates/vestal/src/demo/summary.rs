@@ -3,7 +3,8 @@
 use vestal_api::{DemoSummary, LeftAloneSummary};
 
 use super::frame::{Frame, times};
-use super::text::{Line, Tone};
+use super::text::Line;
+use crate::output::Tone;
 
 /// What a program is told.
 pub(crate) fn of(frame: &Frame) -> DemoSummary {

@@ -1,31 +1,6 @@
-//! Lines of coloured text, before it is decided where they go: a terminal, a plain stream, a picture.
+//! Lines of text in several tones, before it is decided where they go: a terminal, a plain stream, a picture.
 
-use std::fmt::Write as _;
-
-/// What a piece of text is, which decides its colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Plain,
-    Strong,
-    Faint,
-    Good,
-    Warning,
-    Bad,
-}
-
-impl Tone {
-    /// The parameter of the ANSI sequence that selects it (ECMA-48 §8.3.117); `None` where there is none.
-    fn sgr(self) -> Option<&'static str> {
-        match self {
-            Self::Plain => None,
-            Self::Strong => Some("1"),
-            Self::Faint => Some("2"),
-            Self::Good => Some("32"),
-            Self::Warning => Some("33"),
-            Self::Bad => Some("31"),
-        }
-    }
-}
+use crate::output::{Palette, Tone};
 
 /// A piece of text of one tone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,17 +65,9 @@ impl Line {
         text.trim_end().to_owned()
     }
 
-    /// The text with ANSI colours.
-    pub(crate) fn coloured(&self) -> String {
-        let mut out = String::new();
-        for Span { tone, text } in &self.0 {
-            // Writing to a String cannot fail.
-            let _ = match tone.sgr() {
-                Some(sgr) => write!(out, "\x1b[{sgr}m{text}\x1b[0m"),
-                None => out.write_str(text),
-            };
-        }
-        out
+    /// The text in these colours.
+    pub(crate) fn painted(&self, palette: Palette) -> String {
+        self.0.iter().map(|span| palette.paint(span.tone, &span.text)).collect()
     }
 }
 
@@ -114,7 +81,7 @@ mod tests {
 
     #[test]
     fn colours_are_closed_where_they_end() {
-        assert_eq!(line().coloured(), "\u{1b}[32m●──\u{1b}[0m kept alive");
+        assert_eq!(line().painted(Palette::new(true)), "\u{1b}[32m●──\u{1b}[0m kept alive");
         assert_eq!(line().plain(), "●── kept alive");
     }
 

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::calendar::Calendar;
-use super::text::{Line, Tone};
+use super::text::Line;
+use crate::output::Tone;
 
 /// A column is three hours of the demo's calendar.
 const COLUMNS_A_DAY: i128 = 8;
