@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::harness::{Home, Provider};
+use serde_json::Value;
+
+use crate::harness::{Home, Provider, Terminal, until};
 
 /// What bash would propose for the last of these words, with nothing on stderr.
 #[track_caller]
@@ -15,9 +17,10 @@ fn proposed(home: &Home, words: &[&str]) -> Vec<String> {
         fs::write(bin.join("script"), home.vestal(&["completions", "bash"]).ok().stdout).unwrap();
     }
     let mut bash = Command::new("bash");
-    let complete = "source bin/script; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); compopt() { false; }
-                    _clap_complete_vestal vestal \"${COMP_WORDS[COMP_CWORD]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
-    bash.args(["-c", complete, "bash", "vestal"]).args(words).env_clear().current_dir(home.path());
+    let complete =
+        "source bin/script; COMP_LINE=\"vestal $*\"; COMP_POINT=${#COMP_LINE}; compopt() { false; }
+                    _vestal vestal \"${@: -1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    bash.args(["-c", complete, "bash"]).args(words).env_clear().current_dir(home.path());
     bash.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", home.path());
     bash.env("XDG_CONFIG_HOME", home.path().join("config")).env("XDG_STATE_HOME", home.path().join("state"));
     let said = bash.output().unwrap();
@@ -37,7 +40,7 @@ fn names_are_completed_from_the_store() {
     let before = home.store_bytes();
     assert_eq!(proposed(&home, &["token", "sh"]), ["shop-1", "shop-2"]);
     assert_eq!(proposed(&home, &["token", "--min-ttl", "5m", "shop-2"]), ["shop-2"]);
-    assert_eq!(proposed(&home, &["status", "the"]), ["'the shop'"]);
+    assert_eq!(proposed(&home, &["status", "the"]), [r"the\ shop"]);
     assert_eq!(proposed(&home, &["explain", "caf"]), ["café"]);
     assert_eq!(proposed(&home, &["run", "shop-1", "shop-"]), ["shop-1", "shop-2"]);
     assert_eq!(proposed(&home, &["list", "--client", "cu"]), ["custom"]);
@@ -45,6 +48,75 @@ fn names_are_completed_from_the_store() {
     assert_eq!(proposed(&home, &["set", "shop-1", "--po"]), ["--policy"]);
     assert_eq!(proposed(&home, &["disc"]), ["disconnect"]);
     assert_eq!(home.store_bytes(), before);
+}
+
+/// What somebody who sits at a terminal gets, of names that others have chosen.
+#[test]
+fn what_bash_completes_is_the_name_and_runs_nothing() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("acme:prod", &provider);
+    let odd = [
+        "zed $(touch ran)",
+        "it's `touch ran`",
+        "wow!",
+        "back\\slash",
+        "a*",
+        "#1",
+        "x=1;touch ran",
+        "café 店舗",
+    ];
+    for name in odd {
+        home.consent(name, &["--client", "custom"], "").ok();
+    }
+    assert!(!proposed(&home, &["token", "acme"]).is_empty(), "the script is there");
+    let (terminal, other_end) = Terminal::open((200, 50));
+    let mut bash = Command::new("setsid");
+    bash.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env_clear().current_dir(home.path());
+    bash.env("PATH", format!("{}:/usr/bin:/bin", home.path().join("bin").display())).env("HOME", home.path());
+    bash.env("XDG_CONFIG_HOME", home.path().join("config")).env("XDG_STATE_HOME", home.path().join("state"));
+    bash.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("PS1", "> ");
+    bash.stdin(other_end.try_clone().unwrap()).stdout(other_end.try_clone().unwrap()).stderr(other_end);
+    let mut sitting = bash.spawn().unwrap();
+    drop(bash);
+    terminal.say("source bin/script; echo re\\ady\n");
+    until("a prompt", || terminal.drawn().contains("ready").then_some(()));
+    for (number, (typed, name)) in [
+        ("acme", "acme:prod"),
+        ("acme:p", "acme:prod"),
+        ("'acme:p", "acme:prod"),
+        ("ze", odd[0]),
+        ("\"ze", odd[0]),
+        ("'zed", odd[0]),
+        ("it", odd[1]),
+        ("\"it", odd[1]),
+        ("'it", odd[1]),
+        ("wo", odd[2]),
+        ("'wo", odd[2]),
+        ("back", odd[3]),
+        ("\"back", odd[3]),
+        ("a\\*", odd[4]),
+        ("\\#", odd[5]),
+        ("x=", odd[6]),
+        ("\"x=", odd[6]),
+        ("ca", odd[7]),
+        ("\"café ", odd[7]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Quotes are closed by what is completed.
+        terminal.say(&format!("vestal status --json {typed}\t > {number}.json\n"));
+        let file = home.path().join(format!("{number}.json"));
+        until("the command to be run", || {
+            fs::read(&file).is_ok_and(|said| said.ends_with(b"\n")).then_some(())
+        });
+        let said: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(said["name"], name, "{typed}: {}", terminal.drawn());
+    }
+    assert!(!home.path().join("ran").exists(), "{}", terminal.drawn());
+    terminal.say("exit\n");
+    assert!(sitting.wait().unwrap().success());
 }
 
 #[test]

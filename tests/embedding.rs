@@ -98,7 +98,9 @@ fn a_program_may_be_the_daemon_too() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 is_up_to_date = beats.load(Ordering::Relaxed) >= 1
                     && provider.sandbox().stats().refreshes >= 3
-                    && provider.accepts(written().trim());
+                    && provider.accepts(written().trim())
+                    // The one that was killed is gone.
+                    && nodes() == 1;
             }
         };
         keeper.keep_alive(enough).await.unwrap();
