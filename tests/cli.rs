@@ -139,6 +139,14 @@ fn a_connection_is_changed_by_name() {
     {
         home.vestal(args).code(2);
     }
+    for meant_for_another in [
+        &["refresh", "--due", "--rejected", "1"][..],
+        &["refresh", "--all", "--rejected", "1"],
+        &["refresh", "--all", "--within", "1h"],
+        &["refresh", "shop", "--within", "1h"],
+    ] {
+        home.vestal(meant_for_another).code(2);
+    }
     home.vestal(&["set", "shop", "--tag", "org=1", "--untag", "org"]).code(2);
     let many: Vec<String> = (0..32).map(|number| format!("--tag={number}=")).collect();
     let many: Vec<&str> = ["set", "shop"].into_iter().chain(many.iter().map(String::as_str)).collect();

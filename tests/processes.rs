@@ -306,6 +306,24 @@ fn too_few_files_to_start_with_are_told() {
 }
 
 #[test]
+fn files_that_may_not_grow_are_told() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    for verb in ["token", "refresh"] {
+        let command = home.command(&[verb, "shop"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f 0; exec \"$0\" \"$@\""]).arg(command.get_program());
+        limited.args(command.get_args());
+        limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let told = home.run(limited).end();
+        assert!(matches!(told.status.code(), Some(1 | 4)) && told.stderr.starts_with("error: "), "{told}");
+    }
+    assert_eq!(provider.sandbox().stats().refreshes, 0);
+    home.vestal(&["refresh", "shop"]).ok();
+}
+
+#[test]
 fn a_reader_who_is_served_meanwhile_stays_for_the_answer() {
     let home = Home::new();
     // A tenth of the life is more than the 2 s that a reader waits whose token still serves.

@@ -24,6 +24,7 @@ pub(crate) use body::{Body, redirect_target};
 use error_body::ErrorBody;
 use life::Reference;
 pub(crate) use life::take_seconds;
+pub use token_set::is_usable;
 
 /// How much of an answer is kept that could not be read, and in which no token is seen: no token set is as long, and a
 /// page that comes again at every try must not fill a disk.

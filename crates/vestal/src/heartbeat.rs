@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 use vestal_core::clock::Clock as _;
 use vestal_engine::Engine;
+use vestal_oauth::endpoint;
 use vestal_oauth::http::{Exchange, Http};
 
 use crate::clock::SystemClock;
@@ -36,10 +37,12 @@ impl fmt::Debug for HeartbeatUrl {
 impl<'de> Deserialize<'de> for HeartbeatUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let url = String::deserialize(deserializer)?.parse::<Url>().ok();
-        let fits = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
-        url.filter(fits).map(Self).ok_or_else(|| {
+        let url = url.filter(Url::has_host).ok_or_else(|| {
             serde::de::Error::custom("this is no page to fetch, such as \"https://hc-ping.com/YOUR-CHECK\"")
-        })
+        })?;
+        // Nothing else is spoken to: it would never beat.
+        endpoint::check(&url).map_err(serde::de::Error::custom)?;
+        Ok(Self(url))
     }
 }
 

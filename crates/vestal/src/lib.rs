@@ -109,6 +109,7 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
         .build()
         .map_err(|error| Failure::failed("the program cannot be started").why(error))?;
     let ended = runtime.block_on(async {
+        signals::outlive_the_longest_file();
         let outcome = commands::run(command, &context).await;
         let ended = outcome.map_err(|failure| told(failure, output));
         context.end().await;

@@ -104,16 +104,18 @@ pub(crate) fn is_read() -> bool {
     !(known && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }
 
-/// A JSON array on stdout, written item by item, so that it may be longer than memory.
+/// A JSON array on stdout, written item by item, so that it may be longer than memory. Dropped before its end, as by an interruption, it
+/// is whole all the same.
 pub(crate) struct JsonArray<W: Write> {
     out: W,
     empty: bool,
+    ended: bool,
 }
 
 impl<W: Write> JsonArray<W> {
     pub(crate) fn begin(mut out: W) -> io::Result<Self> {
         out.write_all(b"[")?;
-        Ok(Self { out, empty: true })
+        Ok(Self { out, empty: true, ended: false })
     }
 
     pub(crate) fn push(&mut self, item: &impl Serialize) -> io::Result<()> {
@@ -123,8 +125,22 @@ impl<W: Write> JsonArray<W> {
     }
 
     pub(crate) fn end(mut self) -> io::Result<()> {
+        self.close()
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        self.ended = true;
         self.out.write_all(if self.empty { b"]\n" } else { b"\n]\n" })?;
         self.out.flush()
+    }
+}
+
+impl<W: Write> Drop for JsonArray<W> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // What went wrong is told by whoever dropped it.
+            let _ = self.close();
+        }
     }
 }
 
@@ -213,6 +229,11 @@ mod tests {
             array.end().unwrap();
             assert_eq!(serde_json::from_slice::<Vec<i32>>(&bytes).unwrap(), items);
         }
+        let mut bytes = Vec::new();
+        let mut interrupted = JsonArray::begin(&mut bytes).unwrap();
+        interrupted.push(&1).unwrap();
+        drop(interrupted);
+        assert_eq!(serde_json::from_slice::<Vec<i32>>(&bytes).unwrap(), [1]);
     }
 
     #[test]

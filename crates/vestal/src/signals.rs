@@ -48,14 +48,19 @@ pub(crate) struct Signals {
     came: OnceLock<watch::Receiver<Told>>,
 }
 
+/// Has a file that is as long as it may be (`ulimit -f`) be told as a full disk is: no reason to die with an answer in hand. Within a
+/// runtime.
+pub(crate) fn outlive_the_longest_file() {
+    // Where it cannot be, files are mostly as long as they like.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+}
+
 impl Signals {
     /// From now on signals do not end the process by themselves.
     pub(crate) fn listen(&self) -> Result<Listening, Failure> {
         if let Some(came) = self.came.get() {
             return Ok(Listening(came.clone()));
         }
-        // A file that is as long as it may be is a full disk, no reason to die with an answer in hand.
-        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         let (told, came) = watch::channel(Told::default());
         for kind in KINDS {
             if is_ignored(kind()) {

@@ -14,6 +14,8 @@ use vestal_core::token::{
     About, Grant, LONGEST_LIFE, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add,
 };
 
+use vestal_oauth::read::is_usable;
+
 use super::{Known, NewConnection, unimportable};
 use crate::dpop::is_bound;
 use crate::means::Means;
@@ -25,6 +27,15 @@ impl Inner {
     /// and were not, or not for good.
     pub(super) async fn means_of_import(&self, new: &NewConnection, client: &Client) -> Result<Means, Error> {
         let refused = |why: &str| Err(unimportable(new, why));
+        let tokens = [&new.refresh_token, &new.access_token, &new.id_token];
+        let tokens = tokens.into_iter().flatten().map(|token| token.expose_secret());
+        if !tokens.chain([&*new.token_type]).all(is_usable) {
+            return refused("a token of it, or its type, has a character in it that no token has");
+        }
+        let shown = new.redirect.iter().flat_map(|(name, said)| [name, said]).chain(&new.scope);
+        if shown.into_iter().any(|text| text.contains(char::is_control)) {
+            return refused("its scopes, or what its redirect brought, have a control character in them");
+        }
         let mut means = self
             .portable_means(&new.name, &new.means)
             .await?

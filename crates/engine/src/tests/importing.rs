@@ -182,6 +182,12 @@ async fn what_is_another_connection_is_refused() {
         NewConnection { refresh_token: None, ..new("c", "") },
         NewConnection { tags: [(String::new(), String::new())].into(), ..new("c", "rt") },
         with_id("c", "a\nb"),
+        // As no answer of a provider's is taken either: they would end a header early.
+        new("c", "rt\r\n"),
+        NewConnection { access_token: Some("at\r\nX-Evil: 1".into()), ..new("c", "rt") },
+        NewConnection { token_type: "Bea\r\nrer".to_owned(), ..new("c", "rt") },
+        NewConnection { scope: Some("\u{1b}[2J".to_owned()), ..new("c", "rt") },
+        NewConnection { redirect: [("realm".to_owned(), "\u{7}".to_owned())].into(), ..new("c", "rt") },
     ] {
         let told = import(&engine, refused, true).await.unwrap_err();
         assert!(matches!(told, Error::Unimportable { .. }), "{told:?}");

@@ -21,16 +21,20 @@ pub(super) const FIELDS: [&str; 11] = [
     "id_token",
 ];
 
-/// Whether these fields are a token set: whether there is an access token. A token in which bytes could not
-/// be read does not count, nor one with a control character, which could end a header early. With a refresh token
-/// that cannot be used it is none either: what is there must not pass for "no new one".
+/// Whether a token can be used: one in which bytes could not be read cannot, nor one with a control character, which could end a
+/// header early.
+pub fn is_usable(token: &str) -> bool {
+    !token.contains(|c: char| c == char::REPLACEMENT_CHARACTER || c.is_control())
+}
+
+/// Whether these fields are a token set: whether there is an access token that can be used. With a refresh token that cannot it is
+/// none either: what is there must not pass for "no new one".
 pub(super) fn is_one(fields: &Map<String, Value>) -> bool {
-    let usable = |token: &str| !token.contains(|c: char| c == char::REPLACEMENT_CHARACTER || c.is_control());
     let access_token = fields.get("access_token").and_then(Value::as_str);
-    access_token.is_some_and(|token| !token.trim().is_empty() && usable(token))
+    access_token.is_some_and(|token| !token.trim().is_empty() && is_usable(token))
         && match fields.get("refresh_token") {
             None | Some(Value::Null) => true,
-            Some(Value::String(token)) => usable(token),
+            Some(Value::String(token)) => is_usable(token),
             // Of any other number it is unknown how it was written.
             Some(Value::Number(number)) => number.is_u64() || number.is_i64(),
             Some(_) => false,

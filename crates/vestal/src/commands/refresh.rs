@@ -43,7 +43,7 @@ pub(crate) struct Args {
     name: Option<ConnectionName>,
 
     /// With a name: the API answered 401 to this generation. Refreshes only if it is still the current one
-    #[arg(long, value_name = "GENERATION", requires = "name")]
+    #[arg(long, value_name = "GENERATION", conflicts_with_all = ["due", "all"])]
     rejected: Option<u64>,
 
     /// Those that are due
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     due: bool,
 
     /// With --due: those too that fall due within this time
-    #[arg(long, value_name = "TIME", value_parser = length, requires = "due")]
+    #[arg(long, value_name = "TIME", value_parser = length, conflicts_with_all = ["name", "all"])]
     within: Option<Duration>,
 
     /// All that can be refreshed

@@ -12,7 +12,7 @@ use clap_complete::env::{Bash, EnvCompleter};
 /// Pieces are separated by a vertical tab, which is in no name and no path that anybody completes.
 const SCRIPT: &str = r#"_vestal() {
     local IFS=$'\v'
-    read -r -d '' -a COMPREPLY < <(VARIABLE=bash COMPLETER -- "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
+    read -r -d '' -a COMPREPLY < <(VARIABLE="bash" COMPLETER -- "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null)
     # More of the same word may follow.
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/:] ]]; then
         compopt -o nospace 2>/dev/null

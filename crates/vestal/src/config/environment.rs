@@ -36,7 +36,12 @@ impl Environment {
 
     /// Whether colours are welcome on a terminal (<https://no-color.org>).
     pub(crate) fn wants_colour(&self) -> bool {
-        self.get("NO_COLOR").is_none() && self.get("TERM") != Some(OsStr::new("dumb"))
+        self.get("NO_COLOR").is_none() && self.can_draw()
+    }
+
+    /// Whether a terminal understands more than lines.
+    pub(crate) fn can_draw(&self) -> bool {
+        self.get("TERM") != Some(OsStr::new("dumb"))
     }
 
     /// How many columns somebody wants.

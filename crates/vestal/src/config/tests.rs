@@ -37,6 +37,21 @@ fn the_defaults_follow_the_xdg_base_directories() {
 }
 
 #[test]
+fn a_heartbeat_that_would_never_beat_is_refused_and_its_url_not_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let beating = |url: &str| load(folder.path(), &format!("[heartbeat]\nurl = \"{url}\"\n"), &[]);
+    for url in ["https://hc-ping.com/x", "http://127.0.0.1:9/x"] {
+        assert!(beating(url).is_ok(), "{url}");
+    }
+    for url in
+        ["https://user:hidden@hc-ping.com/hidden", "http://hc-ping.com/hidden", "hidden", "file:///hidden"]
+    {
+        let said = beating(url).unwrap_err();
+        assert!(said.contains("vestal.toml:2: ") && !said.contains("hidden"), "{url}: {said}");
+    }
+}
+
+#[test]
 fn the_file_is_read_and_its_paths_are_relative_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[store]\npath = \"data/v.db\"\n[limits]\nanswer = \"10s\"\nrequests_per_host = 4\n\
