@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 use vestal_core::client::Endpoints;
 use vestal_core::secret::redact;
+use vestal_core::text::is_unseen;
 
 use crate::issuer::is_or_stands_for;
 use crate::words::shown;
@@ -37,7 +38,7 @@ pub enum CallbackError {
         name: String,
     },
     /// A parameter that matters holds what it never should.
-    #[error("the redirect's parameter {name} is too long, or holds control characters: start again")]
+    #[error("the redirect's parameter {name} is too long, or holds what does not show: start again")]
     Odd {
         /// Its name.
         name: String,
@@ -136,7 +137,7 @@ impl Callback {
             return Err(CallbackError::Duplicate { name: name.to_owned() });
         }
         match first {
-            Some(value) if value.len() > PARAMETER_MAX_BYTES || value.contains(char::is_control) => {
+            Some(value) if value.len() > PARAMETER_MAX_BYTES || value.contains(is_unseen) => {
                 Err(CallbackError::Odd { name: name.to_owned() })
             }
             value => Ok(value),
@@ -250,7 +251,7 @@ mod tests {
         let name = || "realmId".to_owned();
         let twice = parse("realmId=7&realmId=8").parameter("realmId").map(|_| ());
         assert_eq!(twice, Err(CallbackError::Duplicate { name: name() }));
-        for odd in ["a%0Ab".to_owned(), "7".repeat(1025)] {
+        for odd in ["a%0Ab".to_owned(), "a%E2%80%AEb".to_owned(), "7".repeat(1025)] {
             let read = parse(&format!("realmId={odd}")).parameter("realmId").map(|_| ());
             assert_eq!(read, Err(CallbackError::Odd { name: name() }));
         }

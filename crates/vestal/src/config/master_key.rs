@@ -178,7 +178,10 @@ fn mistaken(place: &Place, what: &str) -> Failure {
 pub(super) fn read_private_file(path: &Path, ours: bool) -> Result<SecretString, Failure> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     // It is read again while a process runs.
-    text_file::regular(&metadata).map_err(|error| unreadable(path, &error))?;
+    text_file::regular(&metadata).map_err(|error| {
+        unreadable(path, &error)
+            .next("put the key into a file; a program that prints it is named as [master_key] command")
+    })?;
     let mode = metadata.permissions().mode() & 0o777;
     let is_handed_over = !ours && metadata.uid() == ROOT;
     if !is_private(mode, is_handed_over) {

@@ -263,11 +263,13 @@ fn what_is_no_file_is_neither_configuration_nor_key() {
             let told = told(failure);
             assert!(told.contains(&format!("{} cannot be read", path.display())), "{told}");
             assert!(told.contains("it is no regular file") && !told.contains("chmod"), "{told}");
+            told
         };
         told(Config::load(&Environment::of(&[]), Some(path)).unwrap_err());
         let text = format!("[master_key]\nfile = {path:?}\n");
         let config = load(folder.path(), &text, &[]).unwrap();
-        told(config.master_key.read(&Environment::of(&[])).unwrap_err());
+        let refused = config.master_key.read(&Environment::of(&[])).unwrap_err();
+        assert!(told(refused).contains("[master_key] command"), "who pipes it has another way");
     }
     let large = load(folder.path(), &"#".repeat((1 << 20) + 1), &[]).unwrap_err();
     assert!(large.contains("it is larger than 1048576 bytes"), "{large}");
