@@ -70,6 +70,10 @@ impl Engine {
             return Ok(Rejection::Unknown { newest: connection.generation() });
         }
         if let Some(grant) = connection.grant.as_ref().filter(|_| connection.generation() != generation) {
+            // One that was imported without an access token has none to try instead yet.
+            if grant.tokens.access_token.is_none() {
+                return self.refresh(name).await.map(Rejection::Newer);
+            }
             let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
             return Ok(Rejection::Newer(Refreshed { generation, expires_at }));
         }

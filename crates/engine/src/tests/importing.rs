@@ -11,7 +11,7 @@ use vestal_core::state::State;
 use vestal_core::token::Renewal;
 
 use super::world::{Behaviour, DAY, World, client, shop, start_refresh};
-use crate::{Engine, Error, Holders, Imported, NewConnection, Want};
+use crate::{Engine, Error, Holders, Imported, NewConnection, Refreshed, Rejection, Want};
 
 mod again;
 mod means;
@@ -106,6 +106,16 @@ async fn what_is_imported_while_a_refresh_is_under_way_is_refreshed_in_turn() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_rejected_is_given_what_an_import_can_be_refreshed_to() {
+    let (world, engine) = world().await;
+    let token = elsewhere(&world, &engine).await;
+    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+    import(&engine, new("shop", token), true).await.unwrap();
+    let rejection = engine.reject(&shop(), 1).await.unwrap();
+    assert!(matches!(rejection, Rejection::Newer(Refreshed { generation: 3, .. })), "{rejection:?}");
 }
 
 #[tokio::test(start_paused = true)]
