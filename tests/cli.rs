@@ -283,7 +283,7 @@ fn the_daemon_finishes_its_flight_and_ends_well() {
     assert!(ended.took >= Duration::from_secs(1), "it waited for the answer: {ended}");
 
     let status: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
-    assert_eq!(status.state.state, "active");
+    assert_eq!(status.state.state.as_str(), "active");
     home.vestal(&["refresh", "shop"]).ok();
     let stats = provider.sandbox().stats().clone();
     assert_eq!((stats.reuses, stats.requests[&Endpoint::Token]), (0, 1 + stats.refreshes), "{stats:?}");

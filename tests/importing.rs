@@ -91,7 +91,7 @@ fn one_refresh_token_is_imported_from_stdin_and_works() {
     assert!(again.stdout.contains("it is there already"), "{again}");
     let token = home.vestal(&["token", "shop"]).ok().stdout;
     assert!(provider.accepts(token.trim()), "whoever asks gets one at once");
-    assert_eq!(status(&home, "shop").state.state, "active");
+    assert_eq!(status(&home, "shop").state.state.as_str(), "active");
 
     let file = elsewhere.write("token.txt", "planted-elsewhere-9\n");
     let other = ["import", "shop", "--client", "acme", "--refresh-token-file", &file];

@@ -8,7 +8,7 @@ use serde_json::{Deserializer, Value};
 use vestal_api::{
     ChangedView, ClientView, ConnectedView, ConnectionView, ConsentView, DeviceConsentView, DisconnectedView,
     DoctorView, EventView, ImportView, InitView, MasterKeyView, MistakeView, NewFileView, ProviderView,
-    RefreshView, RotationView, ScheduleView, StatusView, TokenView,
+    RefreshView, RotationView, ScheduleView, StatusView, TokenView, WhyView, WishName,
 };
 
 use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
@@ -20,6 +20,19 @@ const SPEAK_OTHERWISE: [&str; 3] = ["completions", "man", "run"];
 struct Listener {
     home: Home,
     heard: BTreeSet<String>,
+    documented: Value,
+}
+
+/// What is documented of `--json`, taken at its word: there is nothing in a shape that is not among its fields.
+fn documented() -> Value {
+    let mut schema: Value = serde_json::from_str(include_str!("../docs/json.schema.json")).unwrap();
+    for (name, shape) in schema["$defs"].as_object_mut().unwrap() {
+        // This is a part of another one, which has a field beside it.
+        if shape["properties"].is_object() && name != "OutcomeUnknown" {
+            shape["unevaluatedProperties"] = false.into();
+        }
+    }
+    schema
 }
 
 impl Listener {
@@ -45,6 +58,16 @@ impl Listener {
         let values: Result<Vec<Value>, _> = Deserializer::from_str(said).into_iter().collect();
         let values = values.unwrap_or_else(|error| panic!("vestal {verb}: {error}: {said}"));
         assert!(!values.is_empty(), "vestal {verb} says nothing");
+        let mut schema = self.documented["properties"][verb].clone();
+        schema["$defs"] = self.documented["$defs"].clone();
+        let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+        compiler.add_resource("schema.json", schema).unwrap();
+        let schema = compiler.compile("schema.json", &mut schemas).unwrap();
+        for value in &values {
+            if let Err(error) = schemas.validate(value, schema) {
+                panic!("what vestal {verb} says is not what is documented: {error:#}: {value:#}");
+            }
+        }
         self.heard.insert(verb.to_owned());
         values
     }
@@ -63,7 +86,7 @@ fn verbs(home: &Home, path: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn every_verb_speaks_json_as_the_api_types() {
-    let mut it = Listener { home: Home::new(), heard: BTreeSet::new() };
+    let mut it = Listener { home: Home::new(), heard: BTreeSet::new(), documented: documented() };
     let provider = Provider::start(it.home.record(), |_| {});
     let made: InitView = it.hears_one("init", &[]);
     assert_eq!(made.store.as_deref(), it.home.store().to_str());
@@ -95,7 +118,7 @@ fn every_verb_speaks_json_as_the_api_types() {
     let list: Vec<ConnectionView> = it.hears_one("list", &[]);
     assert_eq!(list.len(), 2);
     let schedule: ScheduleView = it.hears_one("explain", &["shop"]);
-    assert_eq!(schedule.why, "half_life");
+    assert_eq!(schedule.why, WhyView::Wish(WishName::HalfLife));
     assert!(schedule.next_refresh_at < schedule.expires_at);
     let refreshed: RefreshView = it.hears_one("refresh", &["shop"]);
     assert_eq!((refreshed.generation, refreshed.error), (Some(2), None));
@@ -176,9 +199,16 @@ fn every_verb_speaks_json_as_the_api_types() {
     assert_eq!((&hello["level"], &hello["connections"]), (&"info".into(), &2.into()), "{hello}");
     assert!(hello["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{hello}");
 
-    // And there is no other verb.
+    let told = it.home.vestal(&["token", "nobody", "--json"]).code(1).stderr;
+    it.understands("whatever fails", &told);
+
+    // And there is no other verb, nor is another one documented.
     let all = verbs(&it.home, &[]);
     assert!(all.len() > 20, "{all:?}");
+    let documented = it.documented["properties"].as_object().unwrap();
+    let documented = documented.keys().filter(|verb| cfg!(feature = "demo") || *verb != "demo");
+    assert!(it.heard.iter().eq(documented), "{:?}", it.heard);
+    it.heard.remove("whatever fails");
     it.heard.extend(SPEAK_OTHERWISE.map(str::to_owned));
     assert_eq!(it.heard, all);
 }

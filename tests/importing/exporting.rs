@@ -42,7 +42,7 @@ fn what_is_exported_with_its_secrets_is_imported_again() {
     let token = new.vestal(&["token", "a"]).ok().stdout;
     assert!(provider.accepts(token.trim()), "its access token still lives");
     new.vestal(&["refresh", "a"]).ok();
-    assert_eq!(status(&new, "b / c").state.state, "paused");
+    assert_eq!(status(&new, "b / c").state.state.as_str(), "paused");
     new.vestal(&["resume", "b / c"]).ok();
     new.vestal(&["refresh", "b / c"]).ok();
 }

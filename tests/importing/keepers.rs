@@ -111,7 +111,7 @@ fn a_google_file_brings_its_client() {
     let client: ClientView = home.vestal(&["client", "show", "google", "--json"]).ok().json();
     assert_eq!((client.provider.as_str(), client.has_secret), ("google", true));
     assert_eq!(client.endpoints.token.as_str(), "https://oauth2.googleapis.com/token");
-    assert_eq!(status(&home, "drive").state.state, "paused");
+    assert_eq!(status(&home, "drive").state.state.as_str(), "paused");
     let nameless = home.vestal(&[&["import"], &from[..]].concat()).code(1);
     assert!(nameless.stderr.contains("vestal import NAME"), "{nameless}");
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: files that are made from code, so that they cannot drift from it.
 
 mod cli;
+mod json;
 mod providers;
 mod schema;
 mod story;
@@ -19,6 +20,8 @@ struct Generated {
 
 const FILES: &[Generated] = &[
     Generated { path: "docs/cli.md", make: cli::page, is_tested: false },
+    Generated { path: "docs/json.schema.json", make: json::schema, is_tested: false },
+    Generated { path: "docs/json.md", make: json::page, is_tested: false },
     Generated { path: "docs/providers.md", make: providers::page, is_tested: false },
     Generated { path: "providers/schema.json", make: schema::text, is_tested: false },
     Generated { path: "README.md", make: story::page, is_tested: true },

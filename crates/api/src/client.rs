@@ -5,6 +5,7 @@ use vestal_core::client::{Client, ClientAuth, Endpoints, Trouble};
 use vestal_core::id::ClientId;
 
 /// A registration with a provider. Never its secret.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientView {
     /// Never changes.

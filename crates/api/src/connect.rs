@@ -6,6 +6,7 @@ use url::Url;
 use vestal_core::connection::ConnectionName;
 
 /// A person is asked for consent.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConsentView {
     /// The connection that is to get the grant.
@@ -21,6 +22,7 @@ pub struct ConsentView {
 }
 
 /// A person is asked for consent on another device (names of RFC 8628 §3.2).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceConsentView {
     /// The connection that is to get the grant.
@@ -38,6 +40,7 @@ pub struct DeviceConsentView {
 }
 
 /// A connection has a new grant.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConnectedView {
     /// The connection.
@@ -70,6 +73,7 @@ pub struct ConnectedView {
 }
 
 /// A connection was taken apart.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DisconnectedView {
     /// The connection that was.
@@ -82,6 +86,7 @@ pub struct DisconnectedView {
 }
 
 /// What became of a grant at the provider.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {

@@ -10,6 +10,7 @@ use vestal_core::token::Renewal;
 use crate::{StateView, WarningView};
 
 /// A connection. Never a secret.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionView {
     /// Never changes.

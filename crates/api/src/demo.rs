@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What became of a demo.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemoSummary {
     /// How long it ran.
@@ -25,6 +26,7 @@ pub struct DemoSummary {
 }
 
 /// What became of a grant that nobody refreshed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAloneSummary {
     /// The day of the demo's calendar, from 0, on which its refresh token died; `null` while it lives.

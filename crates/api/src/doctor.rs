@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What an examination found.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DoctorView {
     /// The worst level among the findings.
@@ -10,6 +11,7 @@ pub struct DoctorView {
 }
 
 /// One thing that was looked at.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How bad it is.
@@ -25,6 +27,7 @@ pub struct Finding {
 }
 
 /// How bad a finding is.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -40,6 +43,7 @@ pub enum Level {
 macro_rules! troubles {
     ($($(#[$doc:meta])* $kind:ident,)*) => {
         /// The kinds of trouble, by which programs tell findings apart.
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Trouble {

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Why something was not done.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
     /// What happened, in one line.
@@ -14,6 +15,7 @@ pub struct ErrorView {
 }
 
 /// The kinds of failure; each is an exit code of the command line.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {

@@ -9,6 +9,7 @@ use vestal_core::provider::Provider;
 use crate::provider::length;
 
 /// What was seen of a provider through one client.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceView {
     /// The client's name.
@@ -18,6 +19,7 @@ pub struct EvidenceView {
 }
 
 /// Something that was seen, beside what the provider's file says.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenView {
     /// The fact's name in the provider's file, such as `refresh_token.rotation`.

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::ErrorView;
 
 /// What became of one connection that was to be imported.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImportView {
     /// The line it was on, from 1; where there are no lines, its place.
@@ -18,6 +19,7 @@ pub struct ImportView {
 }
 
 /// What became of it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportResult {
@@ -34,6 +36,7 @@ pub enum ImportResult {
 }
 
 /// How many connections were paused, or resumed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedView {
     /// How many were changed.

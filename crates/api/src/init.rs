@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What was made so that everything else can begin.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitView {
     /// The configuration file; `null` where there was one.

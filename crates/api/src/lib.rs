@@ -1,8 +1,8 @@
 //! What `--json` prints and HTTP speaks: one type per answer, made from the types of `vestal-core`.
 //!
 //! Times are RFC 3339 in UTC. Lengths of time are whole seconds in fields that end in `_seconds`, except for
-//! `expires_in`, whose name is RFC 6749's. A field that may be missing is `null`, never absent, and its
-//! documentation says what that means. No type holds a secret but [`TokenView`] and
+//! `expires_in`, whose name is RFC 6749's. A field that may be `null` says what
+//! that means; one that may be absent is of interest to few. No type holds a secret but [`TokenView`] and
 //! [`ConnectionRecord`], whose purpose it is.
 
 mod client;
@@ -21,6 +21,8 @@ mod provider;
 mod record;
 mod refresh;
 mod schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod state;
 mod status;
 mod token;
@@ -43,7 +45,10 @@ pub use provider::{
 };
 pub use record::{BadRecord, ConnectionRecord, RECORD_FIELDS};
 pub use refresh::RefreshView;
-pub use schedule::{AbsoluteEndView, BasisView, FloorView, IdleEndView, ScheduleView, WishView};
-pub use state::StateView;
+pub use schedule::{
+    AbsoluteEndView, BasisView, FloorName, FloorView, IdleEndView, NeverName, ScheduleView, WhyView,
+    WishName, WishView,
+};
+pub use state::{CauseName, StateName, StateView};
 pub use status::{StatusView, WarningView};
 pub use token::TokenView;

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A master key and what it seals; never the key itself.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterKeyView {
     /// Its name, which is derived from it.
@@ -14,6 +15,7 @@ pub struct MasterKeyView {
 }
 
 /// What became of exchanging the master key.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotationView {
     /// The key that sealed before; `null` where an exchange that was begun earlier was finished.
@@ -35,6 +37,7 @@ pub struct RotationView {
 }
 
 /// A value that could not be opened.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftValueView {
     /// What it is.

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A file about a provider that was made from its metadata.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewFileView {
     /// The provider's identifier.
@@ -12,6 +13,7 @@ pub struct NewFileView {
 }
 
 /// A mistake in a file about a provider.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MistakeView {
     /// The file's name.

@@ -13,6 +13,7 @@ use vestal_core::provider::{
 use crate::EvidenceView;
 
 /// What is known of a provider, each fact with its source.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProviderView {
     /// Its identifier.
@@ -56,6 +57,7 @@ pub struct ProviderView {
 }
 
 /// What one kind of answer means.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeaningView {
     /// The error's code; `null` for answers in which no code can be read.
@@ -74,6 +76,7 @@ pub struct MeaningView {
 }
 
 /// One fact about a provider.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactView {
     /// Its name in the provider's file, such as `refresh_token.idle_limit`.
@@ -88,6 +91,7 @@ pub struct FactView {
 }
 
 /// A form of redirect URI that a provider accepts.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedirectView {
     /// The form: `https`, `http-localhost` or `http-loopback`.
@@ -100,6 +104,7 @@ pub struct RedirectView {
 }
 
 /// A further fact, in a sentence.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoteView {
     /// The sentence.
@@ -110,6 +115,7 @@ pub struct NoteView {
 }
 
 /// Where a fact comes from.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Whether somebody checked it.
@@ -123,6 +129,7 @@ pub struct Origin {
 }
 
 /// An endpoint that does not work any more.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetiredView {
     /// How its URLs begin.
@@ -137,6 +144,7 @@ pub struct RetiredView {
 }
 
 /// A condition under which a refresh token dies sooner.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShorterView {
     /// So long after the consent.
@@ -153,6 +161,7 @@ pub struct ShorterView {
 }
 
 /// How many requests a provider answers.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaView {
     /// How many.
@@ -171,6 +180,7 @@ pub struct QuotaView {
 }
 
 /// Something that is going to end.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeprecationView {
     /// What ends.

@@ -16,6 +16,7 @@ use fields::{Fields, wrong};
 
 /// A connection as it goes from one store to another. Where its tokens are in it, it holds these secrets; without them it
 /// holds none.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Serialize)]
 pub struct ConnectionRecord {
     /// Its name.

@@ -5,6 +5,7 @@ use vestal_core::connection::ConnectionName;
 use crate::ErrorView;
 
 /// What came of refreshing one connection.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RefreshView {
     /// The connection.

@@ -8,6 +8,7 @@ use vestal_core::schedule::{Basis, Floor, Hold, Next, Schedule, Why, WhyNever, W
 use crate::{EvidenceView, StateView};
 
 /// When a connection is refreshed, and everything that was weighed: next = max(floors, min(wishes)).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleView {
     /// The connection.
@@ -25,11 +26,10 @@ pub struct ScheduleView {
     pub expires_at: Option<Timestamp>,
     /// When it is refreshed next; `null` where it is not.
     pub next_refresh_at: Option<Timestamp>,
-    /// The wish behind that (see [`WishView::why`]), or why it is never: `waiting_for_consent`, `needs_reauth`,
-    /// `paused`, `disconnecting`, `nothing_to_renew_with`, `on_demand`, `on_rejection`.
-    pub why: String,
-    /// The floor that moved it (see [`FloorView::why`]); `null` where none did.
-    pub held_by: Option<String>,
+    /// The wish behind that, or why it is never.
+    pub why: WhyView,
+    /// The floor that moved it; `null` where none did.
+    pub held_by: Option<FloorName>,
     /// The times at which a refresh would be good.
     pub wishes: Vec<WishView>,
     /// The times before which it would be bad.
@@ -45,13 +45,13 @@ pub struct ScheduleView {
 }
 
 /// A time at which a refresh would be good.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WishView {
     /// The time.
     pub at: Timestamp,
-    /// `half_life`, `daily`, `exchange`, `lengthen` or `within_time` (of the access token), `keep_alive` (of the refresh
-    /// token), `retry`, `verify`.
-    pub why: String,
+    /// Why then.
+    pub why: WishName,
     /// The whole life it was reckoned from: the access token's, or how long the refresh token may lie unused, or within
     /// which time the provider wants a renewal; `null` for `retry` and `verify`.
     pub life_seconds: Option<u64>,
@@ -62,15 +62,89 @@ pub struct WishView {
 }
 
 /// A time before which a refresh would be bad.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FloorView {
     /// The time.
     pub at: Timestamp,
-    /// `after_failure`, `outcome_unknown`, `quota`, `minimum_age` or `shortest_interval`.
-    pub why: String,
+    /// Why not before.
+    pub why: FloorName,
+}
+
+/// Why a connection is refreshed when it is, or why it never is.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WhyView {
+    /// The wish behind it.
+    Wish(WishName),
+    /// Why it is never.
+    Never(NeverName),
+}
+
+/// Why a refresh would be good at a time.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WishName {
+    /// Half of the access token's life is over, or more where a quota stretches that.
+    HalfLife,
+    /// The access token is short-lived and nobody reads it: once a day, so that a dead grant is known within a day.
+    Daily,
+    /// Half of the time is over after which the refresh token dies of disuse.
+    KeepAlive,
+    /// Half of the life of an access token is over that is exchanged itself, while it lives.
+    Exchange,
+    /// The access token is a short-lived one, as a consent brings it, and a long-lived one is to be had for it.
+    Lengthen,
+    /// The provider wants each access token renewed within some time, and nine tenths of that are over.
+    WithinTime,
+    /// The last try failed.
+    Retry,
+    /// It was imported, and nobody knows yet whether it works.
+    Verify,
+}
+
+/// Why a refresh would be bad before a time.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FloorName {
+    /// The last try failed, or the provider said when to come again (`Retry-After`).
+    AfterFailure,
+    /// An answer was lost, and to try the same refresh token again could do harm.
+    OutcomeUnknown,
+    /// A quota is used up.
+    Quota,
+    /// The provider refreshes only what is old enough.
+    MinimumAge,
+    /// The last one was a moment ago.
+    ShortestInterval,
+}
+
+/// Why a connection is never refreshed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeverName {
+    /// Nobody has consented yet.
+    WaitingForConsent,
+    /// Only a person can help.
+    NeedsReauth,
+    /// It is paused.
+    Paused,
+    /// It is being taken apart.
+    Disconnecting,
+    /// There is nothing to renew the access token with.
+    NothingToRenewWith,
+    /// It is refreshed when somebody asks for a token, and needs nothing to stay alive.
+    OnDemand,
+    /// It is refreshed when its access token is rejected: nobody knows how long that lives, or the provider wants it so.
+    OnRejection,
 }
 
 /// When a refresh token dies of disuse.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdleEndView {
     /// The time.
@@ -82,6 +156,7 @@ pub struct IdleEndView {
 }
 
 /// When a refresh token dies whatever is done.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbsoluteEndView {
     /// The time.
@@ -93,6 +168,7 @@ pub struct AbsoluteEndView {
 }
 
 /// Who says how long something lives.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BasisView {
@@ -116,8 +192,8 @@ impl ScheduleView {
     ) -> Self {
         let tokens = connection.grant.as_ref().map(|grant| &grant.tokens);
         let (why, held_by) = match schedule.next {
-            Next::At { why, held_by, .. } => (wish_name(why), held_by.map(hold_name)),
-            Next::Never(why) => (never_name(why), None),
+            Next::At { why, held_by, .. } => (WhyView::Wish(why.into()), held_by.map(FloorName::from)),
+            Next::Never(why) => (WhyView::Never(why.into()), None),
         };
         Self {
             name: connection.name.clone(),
@@ -127,8 +203,8 @@ impl ScheduleView {
             issued_at: tokens.map(|tokens| tokens.issued_at),
             expires_at: tokens.and_then(|tokens| tokens.expires_at),
             next_refresh_at: schedule.plan().due_at,
-            why: why.to_owned(),
-            held_by: held_by.map(str::to_owned),
+            why,
+            held_by,
             wishes: schedule.wishes.iter().map(WishView::from).collect(),
             floors: schedule.floors.iter().map(FloorView::from).collect(),
             idle_end: schedule.idle_end.map(|end| IdleEndView {
@@ -158,7 +234,7 @@ impl From<&Wish> for WishView {
         };
         Self {
             at: wish.at,
-            why: wish_name(wish.why).to_owned(),
+            why: wish.why.into(),
             life_seconds: life.as_ref().map(Duration::as_secs),
             basis: basis.map(BasisView::from),
             stretch,
@@ -168,7 +244,7 @@ impl From<&Wish> for WishView {
 
 impl From<&Floor> for FloorView {
     fn from(floor: &Floor) -> Self {
-        Self { at: floor.at, why: hold_name(floor.why).to_owned() }
+        Self { at: floor.at, why: floor.why.into() }
     }
 }
 
@@ -183,37 +259,43 @@ impl From<Basis> for BasisView {
     }
 }
 
-fn wish_name(why: Why) -> &'static str {
-    match why {
-        Why::HalfLife { .. } => "half_life",
-        Why::Daily { .. } => "daily",
-        Why::KeepAlive { .. } => "keep_alive",
-        Why::Exchange { .. } => "exchange",
-        Why::Lengthen { .. } => "lengthen",
-        Why::WithinTime { .. } => "within_time",
-        Why::Retry => "retry",
-        Why::Verify => "verify",
+impl From<Why> for WishName {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::HalfLife { .. } => Self::HalfLife,
+            Why::Daily { .. } => Self::Daily,
+            Why::KeepAlive { .. } => Self::KeepAlive,
+            Why::Exchange { .. } => Self::Exchange,
+            Why::Lengthen { .. } => Self::Lengthen,
+            Why::WithinTime { .. } => Self::WithinTime,
+            Why::Retry => Self::Retry,
+            Why::Verify => Self::Verify,
+        }
     }
 }
 
-fn hold_name(hold: Hold) -> &'static str {
-    match hold {
-        Hold::AfterFailure => "after_failure",
-        Hold::OutcomeUnknown => "outcome_unknown",
-        Hold::Quota => "quota",
-        Hold::MinimumAge => "minimum_age",
-        Hold::ShortestInterval => "shortest_interval",
+impl From<Hold> for FloorName {
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::AfterFailure => Self::AfterFailure,
+            Hold::OutcomeUnknown => Self::OutcomeUnknown,
+            Hold::Quota => Self::Quota,
+            Hold::MinimumAge => Self::MinimumAge,
+            Hold::ShortestInterval => Self::ShortestInterval,
+        }
     }
 }
 
-fn never_name(why: WhyNever) -> &'static str {
-    match why {
-        WhyNever::WaitingForConsent => "waiting_for_consent",
-        WhyNever::NeedsReauth => "needs_reauth",
-        WhyNever::Paused => "paused",
-        WhyNever::Disconnecting => "disconnecting",
-        WhyNever::NothingToRenewWith => "nothing_to_renew_with",
-        WhyNever::OnDemand => "on_demand",
-        WhyNever::OnRejection => "on_rejection",
+impl From<WhyNever> for NeverName {
+    fn from(why: WhyNever) -> Self {
+        match why {
+            WhyNever::WaitingForConsent => Self::WaitingForConsent,
+            WhyNever::NeedsReauth => Self::NeedsReauth,
+            WhyNever::Paused => Self::Paused,
+            WhyNever::Disconnecting => Self::Disconnecting,
+            WhyNever::NothingToRenewWith => Self::NothingToRenewWith,
+            WhyNever::OnDemand => Self::OnDemand,
+            WhyNever::OnRejection => Self::OnRejection,
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use vestal_core::connection::ConnectionName;
 
 /// How all connections are.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
     /// How many there are.
@@ -23,6 +24,7 @@ pub struct StatusView {
 }
 
 /// Something that a person should know before it hurts.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WarningView {
     /// The client that it is about.

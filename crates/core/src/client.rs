@@ -58,6 +58,7 @@ pub struct ClientNotes {
 }
 
 /// A provider does not accept a client (`invalid_client`, RFC 6749 §5.2).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ClientTrouble"))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// What the provider said, redacted.

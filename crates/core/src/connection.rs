@@ -107,6 +107,7 @@ pub struct Attempt {
 }
 
 /// When to refresh: design's three policies.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
@@ -148,6 +149,7 @@ impl FromStr for Policy {
 }
 
 /// A connection's name: 1 to 255 bytes of UTF-8 without control characters.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ConnectionName(String);

@@ -22,6 +22,7 @@ pub const PENDING_KEPT_DAYS: i64 = 30;
 pub const ATTEMPTS_KEPT_DAYS: i64 = 7;
 
 /// Something that happened.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The connection it happened to.
@@ -43,6 +44,7 @@ pub struct StoredEvent {
 }
 
 /// What happened.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum What {
@@ -129,6 +131,8 @@ pub enum What {
     /// An end comes that no refresh moves: a person has to consent again before.
     EndsSoon {
         /// When.
+        // Beside the event's own time; the one was taken for the other where they had one name.
+        #[serde(rename = "ends_at", alias = "at")]
         at: Timestamp,
     },
     /// What the provider's file says of its tokens does not fit what was seen.
@@ -151,6 +155,7 @@ pub enum What {
 }
 
 /// What a refresh was for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {

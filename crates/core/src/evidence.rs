@@ -42,6 +42,7 @@ pub struct Seen<T> {
 }
 
 /// A fact of a provider's file that does not fit what was seen.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fact")]
 pub enum Contradiction {

@@ -15,7 +15,8 @@ macro_rules! identifiers {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Uuid);
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub struct $name(#[cfg_attr(feature = "schema", schemars(with = "String"))] Uuid);
 
         impl $name {
             /// A new identifier, from the time and the randomness passed in.

@@ -64,6 +64,7 @@ impl Failing {
 }
 
 /// Why a try failed. The `detail`s are the provider's own words, redacted.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Cause {
@@ -92,6 +93,7 @@ pub enum Cause {
 }
 
 /// What is known of an answer that was lost.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeUnknown {
     /// The first attempt with this refresh token whose outcome is unknown.
@@ -124,6 +126,7 @@ pub struct OutcomeUnknown {
 }
 
 /// Why only a person can help.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Reason {

@@ -7,6 +7,7 @@ use crate::provider::ExchangeStep;
 
 /// Where a provider is (names of RFC 8414 §2), and the APIs that its tokens are for. There may be variables in all of its
 /// URLs, which a connection's site fills ([`crate::site`]).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// The issuer identifier, where the provider has one; what `iss` must be (RFC 9207).

@@ -159,7 +159,7 @@ pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Cal
     };
     vec![
         view.name.to_string(),
-        view.state.state.clone(),
+        view.state.state.to_string(),
         away(view.expires_at),
         if view.refreshing { "under way".to_owned() } else { next },
         view.client.clone(),
@@ -167,7 +167,9 @@ pub(super) fn row(connection: &Connection, view: &ConnectionView, calendar: &Cal
             Some(lost) => lost.in_short(calendar),
             // Whether somebody is asked is told of one: its history has to be read for that.
             None if pending::waits_for_the_first(connection) => "nobody has consented yet".to_owned(),
-            None => view.state.detail.clone().or_else(|| view.state.cause.clone()).unwrap_or_default(),
+            None => {
+                view.state.detail.clone().or_else(|| Some(view.state.cause?.to_string())).unwrap_or_default()
+            }
         },
     ]
 }

@@ -54,9 +54,9 @@ impl Detail {
         let Self { connection, client, provider, schedule, pending } = self;
         let (name, view) = (&connection.name, ConnectionView::new(connection, client));
         let state = match &connection.state {
-            State::Active => palette.good(&view.state.state),
-            State::NeedsReauth { .. } => palette.bad(&view.state.state),
-            _ => palette.warning(&view.state.state),
+            State::Active => palette.good(view.state.state),
+            State::NeedsReauth { .. } => palette.bad(view.state.state),
+            _ => palette.warning(view.state.state),
         };
         let mut lines = vec![format!("{}: {state}", palette.strong(name))];
         let mut field = |title: &str, text: String| {
