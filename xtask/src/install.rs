@@ -50,7 +50,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         place: "/usr/bin (Debian package, 90 MB to load)",
         by_hand: "sudo apt-get install chromium",
         is_there: || quiet(Command::new("chromium").arg("--version")).is_ok(),
-        install: || install_package("chromium"),
+        install: || install_packages(&["chromium"]),
     },
     Need {
         name: "systemd-analyze",
@@ -58,7 +58,7 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         place: "/usr/bin (Debian package systemd)",
         by_hand: "sudo apt-get install systemd",
         is_there: || quiet(Command::new("systemd-analyze").arg("--version")).is_ok(),
-        install: || install_package("systemd"),
+        install: || install_packages(&["systemd"]),
     },
     Need {
         name: "sqlite3",
@@ -66,7 +66,26 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         place: "/usr/bin (Debian package)",
         by_hand: "sudo apt-get install sqlite3",
         is_there: || quiet(Command::new("sqlite3").arg("-version")).is_ok(),
-        install: || install_package("sqlite3"),
+        install: || install_packages(&["sqlite3"]),
+    },
+    Need {
+        name: "neomutt, mbsync and msmtp",
+        why: "they send a token of Vestal's to a mail server",
+        place: "/usr/bin (Debian packages, 15 MB)",
+        by_hand: "sudo apt-get install neomutt isync msmtp libsasl2-modules-kdexoauth2",
+        is_there: || {
+            let each = "neomutt -v && mbsync --version && msmtp --version && ls /usr/lib/*/sasl2/*xoauth2.so";
+            quiet(Command::new("sh").args(["-c", each])).is_ok()
+        },
+        install: || install_packages(&["neomutt", "isync", "msmtp", "libsasl2-modules-kdexoauth2"]),
+    },
+    Need {
+        name: "zsh and fish",
+        why: "what they complete is what they are asked for",
+        place: "/usr/bin (Debian packages, 40 MB)",
+        by_hand: "sudo apt-get install zsh fish",
+        is_there: || quiet(Command::new("sh").args(["-c", "zsh --version && fish --version"])).is_ok(),
+        install: || install_packages(&["zsh", "fish"]),
     },
 ];
 
@@ -78,7 +97,7 @@ pub(crate) const FOR_PROOFS: &[Need] = &[
         place: "/usr/bin (Debian package)",
         by_hand: "sudo apt-get install strace",
         is_there: || quiet(Command::new("strace").arg("-V")).is_ok(),
-        install: || install_package("strace"),
+        install: || install_packages(&["strace"]),
     },
     Need {
         name: "mmdebstrap",
@@ -86,7 +105,7 @@ pub(crate) const FOR_PROOFS: &[Need] = &[
         place: "/usr/bin (Debian package)",
         by_hand: "sudo apt-get install mmdebstrap",
         is_there: || quiet(Command::new("mmdebstrap").arg("--version")).is_ok(),
-        install: || install_package("mmdebstrap"),
+        install: || install_packages(&["mmdebstrap"]),
     },
 ];
 
@@ -97,7 +116,7 @@ pub(crate) const FOR_BENCHES: &[Need] = &[Need {
     place: "/usr/bin (Debian package oidc-agent-cli)",
     by_hand: "sudo apt-get install oidc-agent-cli",
     is_there: || quiet(Command::new("oidc-token").arg("--version")).is_ok(),
-    install: || install_package("oidc-agent-cli"),
+    install: || install_packages(&["oidc-agent-cli"]),
 }];
 
 /// What `cargo xtask fuzz` needs.
@@ -107,7 +126,7 @@ pub(crate) const FOR_FUZZING: &[Need] = &[Need {
     place: "/usr/bin (Debian package)",
     by_hand: "sudo apt-get install g++",
     is_there: || quiet(Command::new("c++").arg("--version")).is_ok(),
-    install: || install_package("g++"),
+    install: || install_packages(&["g++"]),
 }];
 
 /// What `cargo xtask check` needs.
@@ -156,15 +175,15 @@ fn install_packages_of(peer: &str) -> Result {
     must(Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(peer))
 }
 
-/// Installs a package of Debian's, as only the administrator may.
-fn install_package(name: &str) -> Result {
+/// Installs packages of Debian's, as only the administrator may.
+fn install_packages(names: &[&str]) -> Result {
     let is_root = text(Command::new("id").arg("-u"))?.trim() == "0";
     let as_root: &[&str] = if is_root { &[] } else { &["sudo", "-n"] };
     let apt_get = |arguments: &[&str]| {
         let words = [as_root, &["apt-get"], arguments].concat();
         must(Command::new(words[0]).args(&words[1..]))
     };
-    let install = ["install", "--yes", "--no-install-recommends", name];
+    let install = [&["install", "--yes", "--no-install-recommends"], names].concat();
     // A machine that was just made may not know what packages there are.
     apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))
 }
