@@ -2,41 +2,70 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
 use crate::harness::{Home, Provider, Terminal, until};
 
-/// What bash would propose for the last of these words, with nothing on stderr.
-#[track_caller]
-fn proposed(home: &Home, words: &[&str]) -> Vec<String> {
-    let bin = home.path().join("bin");
+/// A program in the home, where `completions/SHELL` is what that shell completes `vestal` by.
+fn command(home: &Home, program: &str, shell: &str) -> Command {
+    let (bin, completions) = (home.path().join("bin"), home.path().join("completions"));
     if fs::create_dir(&bin).is_ok() {
         symlink(env!("CARGO_BIN_EXE_vestal"), bin.join("vestal")).unwrap();
-        fs::write(bin.join("script"), home.vestal(&["completions", "bash"]).ok().stdout).unwrap();
+        fs::create_dir(&completions).unwrap();
     }
-    let mut bash = Command::new("bash");
-    let complete =
-        "source bin/script; COMP_LINE=\"vestal $*\"; COMP_POINT=${#COMP_LINE}; compopt() { false; }
-                    _vestal vestal \"${@: -1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
-    bash.args(["-c", complete, "bash"]).args(words).env_clear().current_dir(home.path());
-    bash.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", home.path());
-    bash.env("XDG_CONFIG_HOME", home.path().join("config")).env("XDG_STATE_HOME", home.path().join("state"));
-    let said = bash.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stderr), "", "of {words:?}");
+    fs::write(completions.join(shell), home.vestal(&["completions", shell]).ok().stdout).unwrap();
+    let mut command = Command::new(program);
+    command.env_clear().current_dir(home.path());
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", home.path());
+    command.env("XDG_CONFIG_HOME", home.path().join("config"));
+    command.env("XDG_STATE_HOME", home.path().join("state"));
+    command
+}
+
+/// The lines that a command prints, with nothing on stderr.
+#[track_caller]
+fn told(command: &mut Command) -> Vec<String> {
+    let said = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stderr), "", "of {command:?}");
     let said = String::from_utf8(said.stdout).unwrap();
     said.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-#[test]
-fn names_are_completed_from_the_store() {
+/// What bash would propose for the last of these words.
+#[track_caller]
+fn proposed(home: &Home, words: &[&str]) -> Vec<String> {
+    let complete =
+        "source completions/bash; COMP_LINE=\"vestal $*\"; COMP_POINT=${#COMP_LINE}; compopt() { false; }
+                    _vestal vestal \"${@: -1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    told(command(home, "bash", "bash").args(["-c", complete, "bash"]).args(words))
+}
+
+/// A shell at which somebody sits.
+fn seated(home: &Home, shell: &str, args: &[&str]) -> (Terminal, Child) {
+    let (terminal, other_end) = Terminal::open((200, 50));
+    let mut sat_at = command(home, "setsid", shell);
+    sat_at.args(["--ctty", shell]).args(args).env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("PS1", "> ");
+    sat_at.stdin(other_end.try_clone().unwrap()).stdout(other_end.try_clone().unwrap()).stderr(other_end);
+    let running = sat_at.spawn().unwrap();
+    (terminal, running)
+}
+
+/// Some connections whose names begin alike, and some that have to be quoted.
+fn shops() -> (Home, Provider) {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop-1", &provider);
     for name in ["shop-2", "the shop", "café"] {
         home.consent(name, &["--client", "custom"], "").ok();
     }
+    (home, provider)
+}
+
+#[test]
+fn names_are_completed_from_the_store() {
+    let (home, _provider) = shops();
     let before = home.store_bytes();
     assert_eq!(proposed(&home, &["token", "sh"]), ["shop-1", "shop-2"]);
     assert_eq!(proposed(&home, &["token", "--min-ttl", "5m", "shop-2"]), ["shop-2"]);
@@ -70,16 +99,8 @@ fn what_bash_completes_is_the_name_and_runs_nothing() {
         home.consent(name, &["--client", "custom"], "").ok();
     }
     assert!(!proposed(&home, &["token", "acme"]).is_empty(), "the script is there");
-    let (terminal, other_end) = Terminal::open((200, 50));
-    let mut bash = Command::new("setsid");
-    bash.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]).env_clear().current_dir(home.path());
-    bash.env("PATH", format!("{}:/usr/bin:/bin", home.path().join("bin").display())).env("HOME", home.path());
-    bash.env("XDG_CONFIG_HOME", home.path().join("config")).env("XDG_STATE_HOME", home.path().join("state"));
-    bash.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("PS1", "> ");
-    bash.stdin(other_end.try_clone().unwrap()).stdout(other_end.try_clone().unwrap()).stderr(other_end);
-    let mut sitting = bash.spawn().unwrap();
-    drop(bash);
-    terminal.say("source bin/script; echo re\\ady\n");
+    let (terminal, mut sitting) = seated(&home, "bash", &["--norc", "--noprofile", "-i"]);
+    terminal.say("source completions/bash; echo re\\ady\n");
     until("a prompt", || terminal.drawn().contains("ready").then_some(()));
     for (number, (typed, name)) in [
         ("acme", "acme:prod"),
@@ -117,6 +138,49 @@ fn what_bash_completes_is_the_name_and_runs_nothing() {
     assert!(!home.path().join("ran").exists(), "{}", terminal.drawn());
     terminal.say("exit\n");
     assert!(sitting.wait().unwrap().success());
+}
+
+#[test]
+fn fish_proposes_what_there_is() {
+    let (home, _provider) = shops();
+    let proposed = |line: &str| -> Vec<String> {
+        let complete = format!("source completions/fish; complete --do-complete '{line}'");
+        let lines = told(command(&home, "fish", "fish").args(["--no-config", "-c", &complete]));
+        // What it says of each comes after a tab.
+        lines.iter().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(proposed("vestal token sh"), ["shop-1", "shop-2"]);
+    assert_eq!(proposed("vestal explain caf"), ["café"]);
+    assert_eq!(proposed("vestal connect new --provider constant"), ["constant-contact"]);
+    assert_eq!(proposed("vestal disc"), ["disconnect"]);
+}
+
+/// By its own line editor: with a tab where one would be pressed.
+#[test]
+fn zsh_completes_what_is_typed() {
+    let (home, _provider) = shops();
+    let (terminal, mut zsh) = seated(&home, "zsh", &["-f", "-i"]);
+    terminal.say("autoload -Uz compinit && compinit -u -D && source completions/zsh; echo re\\ady\r");
+    until("a prompt", || terminal.drawn().contains("ready").then_some(()));
+    // What is typed after the tab is taken once there is something for it.
+    for typed in
+        ["status the\t", "explain caf\t", "stat\tshop-1", "list --client cu\t", "providers show constant\t"]
+    {
+        terminal.say(&format!("vestal {typed} >> seen\r"));
+    }
+    terminal.say("vestal token sh\t\t");
+    until("all names that begin so", || {
+        let drawn = terminal.drawn();
+        (drawn.contains("shop-1") && drawn.contains("shop-2")).then_some(())
+    });
+    // The line is taken back.
+    terminal.say("\u{15}exit\r");
+    let _ = until("zsh to end", || zsh.try_wait().unwrap());
+    let seen = fs::read_to_string(home.path().join("seen")).unwrap();
+    for part in ["the shop: active", "\"café\" is active", "shop-1: active", "shop-2  ", "Constant Contact"]
+    {
+        assert!(seen.contains(part), "{part}: {seen}\n{}", terminal.drawn());
+    }
 }
 
 #[test]
