@@ -1,12 +1,18 @@
-//! The Debian package: installed, used, upgraded and removed, in a folder that stands for a machine.
+//! The Debian package: installed, started, used, upgraded and removed, in a folder that stands for a machine.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::harness::{
+    Browser, CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, PATIENCE, Provider, Running, Secret,
+};
 
 /// Builds the package around the binary that was just built.
 pub(crate) fn build(folder: &Path, revision: &str) -> PathBuf {
@@ -28,26 +34,47 @@ pub(crate) fn build(folder: &Path, revision: &str) -> PathBuf {
     packages.find(|path| path.extension().is_some_and(|kind| kind == "deb")).unwrap()
 }
 
-struct Machine(TempDir);
+/// Without any, no provider of the real world could be reached.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Puts into a root what a program needs there: the libraries that it is linked with, and the authorities that it trusts.
+pub(crate) fn put_needs(program: &Path, root: &Path) {
+    let linked = Command::new("ldd").arg(program).output().unwrap();
+    let linked = String::from_utf8(linked.stdout).unwrap();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in libraries.chain([AUTHORITIES]) {
+        let to = root.join(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+}
+
+/// A folder that is all that its processes see of the disk. What they say is recorded.
+struct Machine {
+    root: TempDir,
+    home: Home,
+}
 
 impl Machine {
     fn new() -> Self {
-        let machine = Self(TempDir::new().unwrap());
+        let machine = Self { root: TempDir::new().unwrap(), home: Home::new() };
         for folder in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "etc", "run"] {
             fs::create_dir_all(machine.at(folder)).unwrap();
         }
+        fs::set_permissions(machine.root.path(), Permissions::from_mode(0o755)).unwrap();
         fs::write(machine.at("var/lib/dpkg/status"), "").unwrap();
+        put_needs(Path::new(env!("CARGO_BIN_EXE_vestal")), machine.root.path());
         machine
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.0.path().join(path)
+        self.root.path().join(path)
     }
 
     #[track_caller]
     fn dpkg(&self, args: &[&str]) -> String {
         let done = Command::new("dpkg")
-            .arg(format!("--root={}", self.0.path().display()))
+            .arg(format!("--root={}", self.root.path().display()))
             .args(["--force-not-root", "--force-script-chrootless", "--force-depends"])
             .args(args)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -58,14 +85,63 @@ impl Machine {
         said
     }
 
-    fn vestal(&self, args: &[&str]) -> Output {
-        Command::new(self.at("usr/bin/vestal"))
-            .arg("--config")
-            .arg(self.at("etc/vestal/vestal.toml"))
-            .args(args)
-            .env_clear()
-            .output()
-            .unwrap()
+    /// The user that the package has made, and its group.
+    fn user(&self) -> (u32, u32) {
+        let passwd = fs::read_to_string(self.at("etc/passwd")).unwrap();
+        let user = passwd.lines().find(|line| line.starts_with("vestal:")).expect("a user of its own");
+        let id = |field| user.split(':').nth(field).unwrap().parse().unwrap();
+        (id(2), id(3))
+    }
+
+    /// A command of that user's.
+    fn command(&self, words: &[&str]) -> Command {
+        let (user, group) = self.user();
+        let mut command = Command::new("chroot");
+        command.arg(format!("--userspec={user}:{group}")).arg(self.root.path()).args(words).env_clear();
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Running {
+        let vestal = ["/usr/bin/vestal", "--config", "/etc/vestal/vestal.toml"];
+        self.home.run(self.command(&[&vestal[..], args].concat()))
+    }
+
+    fn vestal(&self, args: &[&str]) -> Ended {
+        self.start(args).end()
+    }
+
+    /// What systemd starts by the unit that is installed. Waits until it says that it is ready.
+    fn start_service(&self) -> Running {
+        let unit = fs::read_to_string(self.at("usr/lib/systemd/system/vestal.service")).unwrap();
+        let setting = |name: &str| {
+            let value = unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            value.unwrap_or_else(|| panic!("the unit says nothing of {name}"))
+        };
+        assert_eq!((setting("Type"), setting("User")), ("notify", "vestal"));
+        let (user, group) = self.user();
+        let (name, file) = setting("LoadCredential").split_once(':').unwrap();
+        let folder = "/run/credentials/vestal.service";
+        fs::create_dir_all(self.at(&folder[1..])).unwrap();
+        let credential = self.at(&folder[1..]).join(name);
+        fs::copy(self.at(&file[1..]), &credential).unwrap();
+        fs::set_permissions(&credential, Permissions::from_mode(0o400)).unwrap();
+        chown(&credential, Some(user), Some(group)).unwrap();
+
+        let address = self.at("run/notify");
+        let _ = fs::remove_file(&address);
+        let socket = UnixDatagram::bind(&address).unwrap();
+        chown(&address, Some(user), Some(group)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut command = self.command(&setting("ExecStart").split(' ').collect::<Vec<_>>());
+        let (variable, value) = setting("Environment").split_once('=').unwrap();
+        command.env(variable, value.replace("%d", folder)).env("NOTIFY_SOCKET", "/run/notify");
+        let service = self.home.run(command);
+        let mut bytes = [0; 1_024];
+        let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("{error}: {}", service.stderr()));
+        let told = String::from_utf8_lossy(&bytes[..length]);
+        assert!(told.contains("READY=1") && told.contains("keeping 1 connections alive"), "{told}");
+        service
     }
 }
 
@@ -74,15 +150,12 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_package_is_installed_used_upgraded_and_removed() {
+fn a_package_is_installed_started_used_upgraded_and_removed() {
     let folder = TempDir::new().unwrap();
     let (first, second) = (build(folder.path(), "1"), build(folder.path(), "2"));
     let machine = Machine::new();
     machine.dpkg(&["--install", first.to_str().unwrap()]);
-    let passwd = fs::read_to_string(machine.at("etc/passwd")).unwrap();
-    let user = passwd.lines().find(|line| line.starts_with("vestal:")).expect("a user of its own");
-    let id: u32 = user.split(':').nth(2).unwrap().parse().unwrap();
-    let group: u32 = user.split(':').nth(3).unwrap().parse().unwrap();
+    let (id, group) = machine.user();
     // systemd reads the key as root: nobody else may put another file in its place.
     for (private, expected) in [
         ("etc/vestal", (0o750, 0, group)),
@@ -93,11 +166,14 @@ fn a_package_is_installed_used_upgraded_and_removed() {
         let found = (metadata.permissions().mode() & 0o777, metadata.uid(), metadata.gid());
         assert_eq!(found, expected, "{private}");
     }
-    let key = fs::read(machine.at("etc/vestal/master.key")).unwrap();
+    let key = fs::read_to_string(machine.at("etc/vestal/master.key")).unwrap();
+    machine.home.record().add_secret(Secret::new(Kind::MasterKey, key.trim()));
     for there in [
         "usr/lib/systemd/system/vestal.service",
         "usr/lib/systemd/system/vestal-refresh.timer",
         "usr/share/bash-completion/completions/vestal",
+        "usr/share/fish/vendor_completions.d/vestal.fish",
+        "usr/share/zsh/vendor-completions/_vestal",
         "usr/share/doc/vestal/copyright",
         "usr/share/man/man1/vestal-token.1",
     ] {
@@ -134,27 +210,35 @@ fn a_package_is_installed_used_upgraded_and_removed() {
     }
     assert!(copyright.contains("Permission is hereby granted") && copyright.contains("Apache License"));
 
-    // What its user does first, and what stays from then on. The store is to be in this machine, not in the one around it.
+    // What its user does first, and what stays from then on.
+    let provider = Provider::start(machine.home.record(), |_| {});
+    machine.vestal(&["init"]).ok();
+    let at = ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-stdin"];
+    let connect = ["connect", "shop", "--provider", "custom", "--no-browser"];
+    let mut connect = machine.start(&[&connect[..], &at].concat());
+    connect.say(&format!("{CLIENT_SECRET}\n"));
+    let url = machine.home.asked_to_open(&mut connect);
+    connect.say(&format!("{}\n", Browser::default().consent(&url)));
+    connect.end().ok();
     let config = machine.at("etc/vestal/vestal.toml");
-    let shipped = fs::read_to_string(&config).unwrap();
-    let own = shipped.replace("\"/var/", &format!("\"{}/", machine.at("var").display()));
-    assert_ne!(own, shipped);
-    fs::write(&config, &own).unwrap();
-    let began = machine.vestal(&["init"]);
-    assert!(began.status.success(), "{}", said(&began));
-    let add =
-        ["client", "add", "shop", "--provider", "constant-contact", "--client-id", "id", "--auth", "none"];
-    let added = machine.vestal(&add);
-    assert!(added.status.success(), "{}", said(&added));
-    let changed = own + "\n[limits]\nanswer = \"20s\"\n";
+    let changed = fs::read_to_string(&config).unwrap() + "\n[limits]\nanswer = \"20s\"\n";
     fs::write(&config, &changed).unwrap();
+    let asked = || assert!(provider.accepts(machine.vestal(&["token", "shop"]).ok().stdout.trim()));
+    let service = machine.start_service();
+    asked();
 
     machine.dpkg(&["--install", second.to_str().unwrap()]);
     assert!(machine.dpkg(&["--status", "vestal"]).contains("-2\n"));
     assert_eq!(fs::read_to_string(&config).unwrap(), changed, "what its user wrote stays");
-    assert_eq!(fs::read(machine.at("etc/vestal/master.key")).unwrap(), key);
-    let listed = machine.vestal(&["client", "list"]);
-    assert!(listed.status.success() && said(&listed).contains("shop"), "{}", said(&listed));
+    assert_eq!(fs::read_to_string(machine.at("etc/vestal/master.key")).unwrap(), key);
+    // As systemd starts it anew.
+    service.signal(Signal::TERM);
+    service.end().ok();
+    let service = machine.start_service();
+    machine.vestal(&["refresh", "shop"]).ok();
+    asked();
+    service.signal(Signal::TERM);
+    service.end().ok();
 
     machine.dpkg(&["--remove", "vestal"]);
     assert!(

@@ -21,9 +21,6 @@ const README: &str = include_str!("../../README.md");
 /// Where the browser is sent back to, unless somebody wants it otherwise.
 const PORT: u16 = 8724;
 
-/// Without any, no provider of the real world could be reached.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
 /// A folder that is all that a process sees of the disk.
 struct Machine {
     root: PathBuf,
@@ -140,19 +137,11 @@ fn enter(root: &Path) -> Command {
     command
 }
 
-/// Puts a program into a root, the libraries that it is linked with, and the authorities that it trusts.
+/// Puts a program into a root, and what it needs.
 fn put(program: &Path, root: &Path) {
-    let copy = |from: &Path, to: &str| {
-        let to = root.join(to.trim_start_matches('/'));
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, to).unwrap();
-    };
-    copy(program, "usr/bin/vestal");
-    copy(Path::new(AUTHORITIES), AUTHORITIES);
-    let linked = Command::new("ldd").arg(program).output().unwrap();
-    let linked = String::from_utf8(linked.stdout).unwrap();
-    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
-    libraries.for_each(|library| copy(Path::new(library), library));
+    fs::create_dir_all(root.join("usr/bin")).unwrap();
+    fs::copy(program, root.join("usr/bin/vestal")).unwrap();
+    packaging::put_needs(program, root);
 }
 
 #[test]
