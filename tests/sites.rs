@@ -136,4 +136,14 @@ revocation_ends = {{ is = "account", unverified = true }}
     let told = home.vestal(&["disconnect", "two", "--yes", "--json"]).ok();
     assert!(told.stderr.contains("\"four\" may be of the same account"), "{told}");
     assert_eq!(told.json::<DisconnectedView>().also_ended, ["four".parse().unwrap()]);
+
+    // Of many, a few are tried, and it is said of how many.
+    home.consent("five", &["--client", "guilds"], "").ok();
+    for n in 1..=6 {
+        let (name, token) = (format!("lot-{n}"), format!("rt-of-somebody-{n}\n"));
+        home.vestal_reading(&["import", &name, "--client", "guilds"], &token).ok();
+    }
+    let told = home.vestal(&["disconnect", "five", "--yes", "--json"]).ok();
+    assert!(told.stderr.contains("5 of the 6 that may have ended with it were tried"), "{told}");
+    assert_eq!(told.json::<DisconnectedView>().also_ended.len(), 5);
 }

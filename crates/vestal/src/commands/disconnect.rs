@@ -10,8 +10,9 @@ use crate::failure::{Failure, word};
 use crate::terminal;
 use crate::text::some_of;
 
-/// So many of those that may have ended with it are tried at once; the others are found out by the schedule.
-const TRIED: usize = 100;
+/// So many of those that may have ended with it are tried at once: each takes a request, whose answer is waited for. The others
+/// are found out by the schedule.
+const TRIED: usize = 5;
 
 const ENDS_ALL: &str = "the provider ends all that an account has granted to a client at once";
 
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
     };
     let also_ended = match revocation {
-        Revocation::Revoked => ended(&vestal, same.into_iter().chain(unknown), context).await?,
+        Revocation::Revoked => ended(&vestal, &[same, unknown].concat(), context).await?,
         _ => Vec::new(),
     };
     let output = context.output;
@@ -105,20 +106,26 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Those of some connections whose grants are found to have ended: by a refresh, since nobody else knows.
+/// The first of some connections whose grants are found to have ended: by a refresh, since nobody else knows.
 async fn ended(
     vestal: &Vestal,
-    siblings: impl Iterator<Item = ConnectionName>,
+    siblings: &[ConnectionName],
     context: &Context,
 ) -> Result<Vec<ConnectionName>, Failure> {
     let mut ended = Vec::new();
-    for sibling in siblings.take(TRIED) {
+    for sibling in siblings.iter().take(TRIED) {
         // What comes of it shows in its state.
-        let _ = context.or_interrupted(vestal.engine.refresh(&sibling)).await?;
-        let after = vestal.engine.store().connection_named(&sibling).await?;
+        let _ = context.or_interrupted(vestal.engine.refresh(sibling)).await?;
+        let after = vestal.engine.store().connection_named(sibling).await?;
         if after.is_some_and(|it| matches!(it.state, State::NeedsReauth { .. })) {
-            ended.push(sibling);
+            ended.push(sibling.clone());
         }
+    }
+    if siblings.len() > TRIED {
+        context.output.warn(format_args!(
+            "{TRIED} of the {} that may have ended with it were tried; of the others it shows at their next refresh",
+            siblings.len()
+        ));
     }
     Ok(ended)
 }
