@@ -332,40 +332,26 @@ pub(crate) fn nothing_there(config: &Config) -> Failure {
 
 impl Vestal {
     /// The connection of this name.
-    pub(crate) async fn connection(
-        &self,
-        name: &ConnectionName,
-        calendar: &Calendar,
-    ) -> Result<Connection, Failure> {
+    pub(crate) async fn connection(&self, name: &ConnectionName) -> Result<Connection, Failure> {
         let connection = self.engine.store().connection_named(name).await?;
-        connection
-            .ok_or_else(|| Failure::of(Error::NoSuchConnection { name: name.to_string() }, None, calendar))
+        Ok(connection.ok_or_else(|| Error::NoSuchConnection { name: name.to_string() })?)
     }
 
     /// The same, and the client that it was made with.
     pub(crate) async fn connection_and_client(
         &self,
         name: &ConnectionName,
-        calendar: &Calendar,
     ) -> Result<(Connection, Client), Failure> {
-        let connection = self.connection(name, calendar).await?;
+        let connection = self.connection(name).await?;
         let client = self.engine.store().client(connection.client).await?;
-        let no_client = || Error::NoSuchClient { name: connection.client.to_string() };
-        let client = client.ok_or_else(|| Failure::of(no_client(), None, calendar))?;
+        let client = client.ok_or_else(|| Error::NoSuchClient { name: connection.client.to_string() })?;
         Ok((connection, client))
     }
 
     /// What an error of the engine about this connection means.
-    pub(crate) async fn failure(
-        &self,
-        error: Error,
-        name: Option<&ConnectionName>,
-        calendar: &Calendar,
-    ) -> Failure {
-        let connection = match name {
-            Some(name) => self.engine.store().connection_named(name).await.ok().flatten(),
-            None => None,
-        };
+    pub(crate) async fn failure(&self, error: Error, name: &ConnectionName) -> Failure {
+        let calendar = Calendar::local(self.engine.now());
+        let connection = self.engine.store().connection_named(name).await.ok().flatten();
         let provider = match &connection {
             Some(connection) => self.provider_name(connection).await,
             None => None,
@@ -375,9 +361,9 @@ impl Vestal {
             && let Some(end) = grant.tokens.expires_at.filter(|end| *end > self.engine.now())
         {
             let provider = provider.as_deref().unwrap_or("the provider");
-            return Failure::failing(name, cause, *next, Some(end), provider, calendar);
+            return Failure::failing(name, cause, *next, Some(end), provider, &calendar);
         }
-        Failure::of(error, provider.as_deref(), calendar)
+        Failure::of(error, provider.as_deref(), &calendar)
     }
 
     /// The name of a connection's provider, for people.

@@ -4,11 +4,15 @@ use std::fmt::Display;
 use std::io;
 
 use vestal_api::{Code, ErrorView};
+use vestal_core::clock::Clock as _;
 use vestal_core::connection::BadName;
 use vestal_core::seal::OpenError;
 use vestal_core::store::StoreError;
+use vestal_engine::CatalogueError;
 
+use crate::clock::SystemClock;
 use crate::output::Palette;
+use crate::when::Calendar;
 
 mod ended;
 mod engine;
@@ -123,6 +127,19 @@ impl From<io::Error> for Failure {
 impl From<BadName> for Failure {
     fn from(error: BadName) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<vestal_engine::Error> for Failure {
+    /// Of no connection in particular, as it is told now.
+    fn from(error: vestal_engine::Error) -> Self {
+        Self::of(error, None, &Calendar::local(SystemClock.now()))
+    }
+}
+
+impl From<CatalogueError> for Failure {
+    fn from(error: CatalogueError) -> Self {
+        vestal_engine::Error::from(error).into()
     }
 }
 

@@ -12,13 +12,11 @@ use vestal_core::connection::{BadName, ConnectionName};
 use vestal_core::secret::ExposeSecret;
 use vestal_engine::{IssuedToken, Rejection, Want};
 
-use crate::clock::SystemClock;
 use crate::commands::refresh::not_refreshed;
 use crate::config::{Config, Environment};
 use crate::context::{Opened, Vestal, nothing_there, open};
 use crate::daemon;
 use crate::failure::Failure;
-use crate::when::Calendar;
 
 #[cfg(feature = "reqwest-middleware")]
 mod authorize;
@@ -121,7 +119,7 @@ impl Keeper {
         let want = Want { min_ttl, extra: false };
         match vestal.engine.issue_token(&name, want).await {
             Ok(issued) => Ok(Token(issued)),
-            Err(error) => Err(vestal.failure(error, Some(&name), &calendar()).await.into()),
+            Err(error) => Err(vestal.failure(error, &name).await.into()),
         }
     }
 
@@ -136,7 +134,7 @@ impl Keeper {
         match vestal.engine.reject(&name, token.generation()).await {
             Ok(Rejection::Newer(_)) => self.token(connection).await,
             Ok(refused) => Err(not_refreshed(&name, &refused).into()),
-            Err(error) => Err(vestal.failure(error, Some(&name), &calendar()).await.into()),
+            Err(error) => Err(vestal.failure(error, &name).await.into()),
         }
     }
 
@@ -169,11 +167,6 @@ impl Keeper {
 
 fn name(connection: &str) -> Result<ConnectionName, Error> {
     connection.parse().map_err(|why: BadName| Failure::usage(why).into())
-}
-
-fn calendar() -> Calendar {
-    use vestal_core::clock::Clock as _;
-    Calendar::local(SystemClock.now())
 }
 
 /// An access token to use. Its `Debug` does not show it.

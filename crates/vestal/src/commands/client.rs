@@ -101,8 +101,6 @@ struct Add {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let output = context.output;
-    let calendar = context.calendar();
-    let failed = |error| Failure::of(error, None, &calendar);
     match args.verb {
         Verb::Add(add) => {
             let Add { client, provider, mut options, scopes, site } = *add;
@@ -128,8 +126,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Verb::Show { client } => {
             let vestal = context.open().await?;
-            let client = vestal.engine.client_named(&client).await.map_err(failed)?;
-            let keys = vestal.engine.public_jwks(&client).map_err(failed)?;
+            let client = vestal.engine.client_named(&client).await?;
+            let keys = vestal.engine.public_jwks(&client)?;
             show(&ClientView { public_keys: keys, ..ClientView::from(&client) }, output)?;
             for told in warnings::of_client(&vestal, &client).await? {
                 told.say(output);
@@ -137,7 +135,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Verb::SetSecret { client, secret, keep_old } => {
             let vestal = context.open().await?;
-            let auth = vestal.engine.client_named(&client).await.map_err(failed)?.auth;
+            let auth = vestal.engine.client_named(&client).await?.auth;
             if auth.proof() == Proof::Nothing {
                 return Err(Failure::usage(format!(
                     "the client {client:?} has no secret that could be replaced"
@@ -150,7 +148,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 Failure::usage(format!("there is no new secret: {auth} needs {}", auth.proof()))
                     .next(format!("give it with {}", flags_for(auth.proof())))
             })?;
-            let client = vestal.engine.set_client_secret(&client, &secret, keep_old).await.map_err(failed)?;
+            let client = vestal.engine.set_client_secret(&client, &secret, keep_old).await?;
             if output.json {
                 output.json(&ClientView::from(&client))?;
             } else {
@@ -159,8 +157,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Verb::Remove { client } => {
             let vestal = context.open().await?;
-            let removed = vestal.engine.client_named(&client).await.map_err(failed)?;
-            vestal.engine.remove_client(&client).await.map_err(failed)?;
+            let removed = vestal.engine.client_named(&client).await?;
+            vestal.engine.remove_client(&client).await?;
             match output.json {
                 true => output.json(&ClientView::from(&removed))?,
                 false => output.line(format_args!("the client {client:?} is removed"))?,

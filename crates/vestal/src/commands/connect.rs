@@ -151,7 +151,6 @@ pub(super) fn site(text: &str) -> Result<(String, String), String> {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let calendar = context.calendar();
     if args.provider.is_none() && args.client.is_none() && args.options.say_something() {
         return Err(
             Failure::usage("nobody says which provider the client belongs to").next("add --provider P")
@@ -178,7 +177,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         || args.exchange_from.is_some()
         || service_account.is_some();
     let wanted = Wanted { name: &name, provider, client };
-    let client = wanted.client(&vestal, context, options, &args.scopes, &calendar).await?;
+    let client = wanted.client(&vestal, context, options, &args.scopes).await?;
 
     warnings::of_ends(&vestal, &client).iter().for_each(|told| told.say(context.output));
     let site: Site = args.site.into_iter().collect();
@@ -212,12 +211,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         GrantType::AuthorizationCode if args.device => {
             let begin = BeginDevice { name: name.clone(), client: client.name.clone(), scopes, site };
-            let account = whose(&vestal, &name, said, &calendar).await?;
+            let account = whose(&vestal, &name, said).await?;
             Box::pin(device::consent(&vestal, context, begin, account)).await?
         }
         GrantType::AuthorizationCode => {
             let provider = vestal.engine.catalogue().get(&client.provider);
-            check_redirect(&client, &*provider.map_err(|error| Failure::of(error.into(), None, &calendar))?)?;
+            check_redirect(&client, &*provider?)?;
             let begin = BeginConnect {
                 name: name.clone(),
                 client: client.name.clone(),
@@ -225,7 +224,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 site,
                 parameters: args.parameters.into_iter().collect::<BTreeMap<_, _>>(),
             };
-            let account = whose(&vestal, &name, said, &calendar).await?;
+            let account = whose(&vestal, &name, said).await?;
             // Where nobody can listen, nothing is begun.
             let listening = match args.no_browser || !Loopback::can_serve(&client.redirect_uri) {
                 true => None,
@@ -247,7 +246,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     match outcome {
         Ok(connected) => {
-            conclude(&vestal, &client, connected, context, &calendar).await?;
+            conclude(&vestal, &client, connected, context, &context.calendar()).await?;
             // What ends was told before.
             let mut told = warnings::of_client(&vestal, &client).await?;
             told.retain(|told| !told.is_of_ends());
@@ -259,7 +258,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         Err(error) => {
             let wants_another = matches!(error, Error::Consent { .. });
-            let failure = vestal.failure(error, Some(&name), &calendar).await;
+            let failure = vestal.failure(error, &name).await;
             Err(if wants_another {
                 failure.next(format!("vestal connect {}", word(name.as_str())))
             } else {

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         true => Siblings::default(),
         false => match vestal.engine.siblings(&args.name).await {
             Ok(siblings) => siblings,
-            Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
+            Err(error) => return Err(vestal.failure(error, &args.name).await),
         },
     };
     let Siblings { same, unknown } = siblings;
@@ -72,7 +72,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let disconnected = context.to_its_end(vestal.engine.disconnect(&args.name, args.keep_grant)).await?;
     let revocation = match disconnected {
         Ok(disconnected) => view(disconnected.revocation),
-        Err(error) => return Err(vestal.failure(error, Some(&args.name), &context.calendar()).await),
+        Err(error) => return Err(vestal.failure(error, &args.name).await),
     };
     let also_ended = match revocation {
         Revocation::Revoked => ended(&vestal, &[same, unknown].concat(), context).await?,

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let connection = vestal.connection(&args.name, &calendar).await?;
+    let connection = vestal.connection(&args.name).await?;
     let events = last(&vestal, &connection, args.limit).await?;
     let output = context.output;
     if output.json {

@@ -30,11 +30,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let failed = |error| Failure::of(error, None, &calendar);
     let store = vestal.engine.store();
-    let (connection, client) = vestal.connection_and_client(&args.name, &calendar).await?;
-    let provider = vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
-    vestal.engine.measure_quotas_of(&client).await.map_err(failed)?;
+    let (connection, client) = vestal.connection_and_client(&args.name).await?;
+    let provider = vestal.engine.catalogue().get(&client.provider)?;
+    vestal.engine.measure_quotas_of(&client).await?;
     let schedule = vestal.engine.schedule(&connection, &provider);
     let candidates = store.candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
     let evidence = EvidenceView::new(&client, &provider);

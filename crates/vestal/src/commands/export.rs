@@ -54,11 +54,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             .next("name a file with --file FILE, or pipe it into a program"));
     }
     let vestal = context.open().await?;
-    let calendar = context.calendar();
     let client = match &args.client {
         Some(name) => {
             let client = vestal.engine.client_named(name).await;
-            Some(client.map_err(|error| Failure::of(error, None, &calendar))?.id)
+            Some(client?.id)
         }
         None => None,
     };
@@ -165,7 +164,7 @@ async fn write(
                 }
                 // One that is damaged keeps none of the others from being written.
                 Err(error) => {
-                    damage = damage.or_else(|| Some(Failure::of(error, None, &context.calendar())));
+                    damage = damage.or_else(|| Some(error.into()));
                 }
             }
         }

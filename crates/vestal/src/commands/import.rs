@@ -265,7 +265,7 @@ async fn one(found: Found, args: &Args, vestal: &Vestal, context: &Context) -> R
     let imported = match outcome {
         Ok(Some(Ok(imported))) => imported,
         Ok(Some(Err(error))) | Err(error) => {
-            return Err(vestal.failure(error, Some(&name), &context.calendar()).await);
+            return Err(vestal.failure(error, &name).await);
         }
         Ok(None) => return Err(Failure::failed("nothing was imported")),
     };

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Some(client) => Some(client.id),
             None => {
                 let error = vestal_engine::Error::NoSuchClient { name };
-                return Err(Failure::of(error, None, &calendar));
+                return Err(error.into());
             }
         },
     };

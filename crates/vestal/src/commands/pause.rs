@@ -90,8 +90,6 @@ pub(crate) async fn resume(args: ResumeArgs, context: &Context) -> Result<(), Fa
 
 async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
-    let calendar = context.calendar();
-    let failed = |error: Error| Failure::of(error, None, &calendar);
     let Some(name) = which.name else {
         let none = match (&which.tag, &which.client) {
             (Some((name, value)), _) => format!("no connection has the tag {name}={value}"),
@@ -100,7 +98,7 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
             }
         };
         let client = match which.client {
-            Some(client) => Some(vestal.engine.client_named(&client).await.map_err(failed)?.id),
+            Some(client) => Some(vestal.engine.client_named(&client).await?.id),
             None => None,
         };
         let filter = Filter { client, tag: which.tag, ..Filter::default() };
@@ -112,10 +110,10 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
         }
         return Ok(());
     };
-    let connection = vestal.connection(&name, &calendar).await?;
+    let connection = vestal.connection(&name).await?;
     let changed = match change(vestal.engine.clone(), connection, what, 0).await {
         Ok(changed) => changed,
-        Err(error) => return Err(vestal.failure(error, Some(&name), &calendar).await),
+        Err(error) => return Err(vestal.failure(error, &name).await),
     };
     let output = context.output;
     if output.json {

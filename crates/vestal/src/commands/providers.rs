@@ -84,9 +84,7 @@ fn list(context: &Context) -> Result<(), Failure> {
     let known = catalogue.ids().into_iter().map(|id| catalogue.get(&id));
     // Those whose files have mistakes are told of already.
     let sound = known.filter(|known| !matches!(known, Err(CatalogueError::Unfit { .. })));
-    let providers = sound
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
+    let providers = sound.collect::<Result<Vec<_>, _>>()?;
     if output.json {
         return Ok(output.array(providers.iter().map(|provider| ProviderView::from(&**provider)))?);
     }

@@ -10,7 +10,6 @@ use super::length;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
 use crate::heartbeat::{Signs, Tally};
-use crate::when::Calendar;
 use crate::{tidying, token_files};
 
 /// What is past its time is removed in so many batches of each kind at most: the next run goes on.
@@ -63,10 +62,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let vestal = context.open().await?;
     let calendar = context.calendar();
     let refreshed = match args.name.clone() {
-        Some(name) => one(&vestal, name, args.rejected, context, &calendar).await,
+        Some(name) => one(&vestal, name, args.rejected, context).await,
         None => {
             let which = if args.all { Which::All } else { Which::Due(args.within.unwrap_or_default()) };
-            let done = context.or_interrupted(Box::pin(many(&vestal, which, context, &calendar))).await?;
+            let done = context.or_interrupted(Box::pin(many(&vestal, which, context))).await?;
             if let Which::Due(_) = which {
                 beat(&vestal, done.is_ok(), context).await;
                 // Where no daemon runs, nobody else does.
@@ -97,7 +96,6 @@ async fn one(
     name: ConnectionName,
     rejected: Option<u64>,
     context: &Context,
-    calendar: &Calendar,
 ) -> Result<(), Failure> {
     let refresh = async {
         match rejected {
@@ -108,7 +106,7 @@ async fn one(
     let refreshed = match context.or_interrupted(refresh).await? {
         Ok(Rejection::Newer(refreshed)) => refreshed,
         Ok(refused) => return Err(not_refreshed(&name, &refused)),
-        Err(error) => return Err(vestal.failure(error, Some(&name), calendar).await),
+        Err(error) => return Err(vestal.failure(error, &name).await),
     };
     let output = context.output;
     if output.json {
@@ -116,7 +114,7 @@ async fn one(
         output.json(&RefreshView { name, generation, expires_at, error: None })?;
     } else {
         let ends = match refreshed.expires_at {
-            Some(at) => format!("the access token ends {}", calendar.moment_and_away(at)),
+            Some(at) => format!("the access token ends {}", context.calendar().moment_and_away(at)),
             None => "nobody says when the access token ends".to_owned(),
         };
         output.line(format_args!(

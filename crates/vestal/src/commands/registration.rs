@@ -119,10 +119,7 @@ fn resource(text: &str) -> Result<String, String> {
 /// Nothing is made for a `provider` that nobody knows.
 pub(crate) async fn open_or_set_up(context: &Context, provider: &str) -> Result<Vestal, Failure> {
     let config = context.config()?;
-    config
-        .catalogue()?
-        .get(provider)
-        .map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
+    config.catalogue()?.get(provider)?;
     let made = create(&config, &SystemEntropy)?;
     let config = if made.config.is_some() { context.config()? } else { config };
     for (path, what) in
@@ -144,9 +141,7 @@ pub(crate) async fn register(
     options: ClientOptions,
     scopes: &[String],
 ) -> Result<Client, Failure> {
-    let calendar = context.calendar();
-    let failed = |error: vestal_engine::Error| Failure::of(error, None, &calendar);
-    let provider = vestal.engine.catalogue().get(provider).map_err(|error| failed(error.into()))?;
+    let provider = vestal.engine.catalogue().get(provider)?;
     let scopes = match split(scopes) {
         scopes if scopes.is_empty() => provider.authorization.default_scopes().to_vec(),
         scopes => scopes,
@@ -214,7 +209,7 @@ pub(crate) async fn register(
         scopes,
         endpoints,
     };
-    vestal.engine.add_client(new).await.map_err(failed)
+    Ok(vestal.engine.add_client(new).await?)
 }
 
 /// Scopes as they were typed: several may be in one, separated by spaces.

@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Successor, Fail
         let issued = match issued {
             Ok(issued) => issued,
             Err(error) => {
-                return Err(vestal.failure(error, Some(&wanted.name), &context.calendar()).await);
+                return Err(vestal.failure(error, &wanted.name).await);
             }
         };
         let left = issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()));

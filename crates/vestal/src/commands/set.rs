@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vestal_api::ConnectionView;
 use vestal_core::connection::{ConnectionName, Policy};
-use vestal_engine::{Changes, Error};
+use vestal_engine::Changes;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -41,13 +41,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let changes = Changes { policy: args.policy, tags: tags(args.tag, args.untag)? };
     let vestal = context.open().await?;
     let calendar = context.calendar();
-    let failed = |error: Error| Failure::of(error, None, &calendar);
-    let connection = vestal.connection(&args.name, &calendar).await?;
+    let connection = vestal.connection(&args.name).await?;
     let changed = match vestal.engine.set(connection, &changes).await {
         Ok(changed) => changed,
-        Err(error) => return Err(vestal.failure(error, Some(&args.name), &calendar).await),
+        Err(error) => return Err(vestal.failure(error, &args.name).await),
     };
-    let (after, client) = vestal.connection_and_client(&args.name, &calendar).await?;
+    let (after, client) = vestal.connection_and_client(&args.name).await?;
     let output = context.output;
     if output.json {
         output.json(&ConnectionView::new(&after, &client))?;
@@ -59,8 +58,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     if changes.policy.is_some() {
-        let provider =
-            vestal.engine.catalogue().get(&client.provider).map_err(|error| failed(error.into()))?;
+        let provider = vestal.engine.catalogue().get(&client.provider)?;
         let next = reasons::next(&vestal.engine.schedule(&after, &provider), &calendar);
         output.line(format_args!("{name:?} has the policy {}; next: {next}", after.policy))?;
     }

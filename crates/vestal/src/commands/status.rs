@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let calendar = context.calendar();
     let code = match args.name {
         Some(name) => {
-            let (connection, client) = vestal.connection_and_client(&name, &calendar).await?;
+            let (connection, client) = vestal.connection_and_client(&name).await?;
             let code = detail::code(&connection.state);
             let mut told = warnings::of_client(&vestal, &client).await?;
             told.extend(warnings::shared_with(&vestal, &connection).await?);
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 let told = told.into_iter().map(|told| told.view(&client.name)).collect();
                 output.json(&ConnectionView { consent_asked_until: asked, warnings: Some(told), ..view })?;
             } else {
-                let detail = Detail::look(&vestal, connection, client, &calendar).await?;
+                let detail = Detail::look(&vestal, connection, client).await?;
                 print(&detail.lines(&calendar, output.width, output.palette), output)?;
                 told.iter().for_each(|told| told.say(output));
             }

@@ -11,7 +11,7 @@ use url::Url;
 use vestal_api::TokenView;
 use vestal_core::connection::ConnectionName;
 use vestal_core::secret::{ExposeSecret, SecretString};
-use vestal_engine::{Error, IssuedToken, Want};
+use vestal_engine::{IssuedToken, Want};
 
 use super::length;
 use crate::context::{Context, Vestal};
@@ -73,27 +73,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let issued = match put {
             Ok(put) => put.issued,
             Err(Trouble::File(failure)) => return Err(failure),
-            Err(Trouble::Token(error)) => return Err(failure(error, &args, &vestal, context).await),
+            Err(Trouble::Token(error)) => return Err(vestal.failure(error, &args.name).await),
         };
         note(&issued, left(&issued, &vestal), &args.name, context);
         return Ok(());
     }
     let issued = match context.or_interrupted(vestal.engine.issue_token(&args.name, want)).await? {
         Ok(issued) => issued,
-        Err(error) => return Err(failure(error, &args, &vestal, context).await),
+        Err(error) => return Err(vestal.failure(error, &args.name).await),
     };
     note(&issued, left(&issued, &vestal), &args.name, context);
     let proof = match &args.dpop {
-        Some(request) => Some(prove(&args, request, &issued, &vestal, context)?),
+        Some(request) => Some(prove(&args, request, &issued, &vestal)?),
         None => None,
     };
     let proof = proof.as_ref().map(ExposeSecret::expose_secret);
     let text = format.text(&issued, Some(vestal.engine.now()), proof)?;
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
-}
-
-async fn failure(error: Error, args: &Args, vestal: &Vestal, context: &Context) -> Failure {
-    vestal.failure(error, Some(&args.name), &context.calendar()).await
 }
 
 /// How many seconds are left of a token.
@@ -107,7 +103,6 @@ fn prove(
     request: &[String],
     issued: &IssuedToken,
     vestal: &Vestal,
-    context: &Context,
 ) -> Result<SecretString, Failure> {
     let [method, url] = request else { return Err(Failure::usage("--dpop wants a method and a URL")) };
     let is_token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
@@ -117,8 +112,7 @@ fn prove(
     let url: Url = url
         .parse()
         .map_err(|error| Failure::usage("the request's URL is no URL").why(error).next("write it in full"))?;
-    let proof = vestal.engine.proof(issued, method, &url, args.dpop_nonce.as_deref());
-    let proof = proof.map_err(|error| Failure::of(error, None, &context.calendar()))?;
+    let proof = vestal.engine.proof(issued, method, &url, args.dpop_nonce.as_deref())?;
     let name = args.name.as_str();
     proof.ok_or_else(|| {
         Failure::failed(format!("the token of {name:?} is bound to no key, so there is nothing to prove"))

@@ -6,20 +6,17 @@ use vestal_engine::Account;
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
 use crate::terminal;
-use crate::when::Calendar;
 
 /// Whose consent is taken: as somebody said, or else that of before, if it is known whose that was.
 pub(super) async fn whose(
     vestal: &Vestal,
     name: &ConnectionName,
     said: Option<Account>,
-    calendar: &Calendar,
 ) -> Result<Account, Failure> {
     if let Some(said) = said {
         return Ok(said);
     }
-    let knows = vestal.engine.knows_account(name).await;
-    if knows.map_err(|error| Failure::of(error, None, calendar))? {
+    if vestal.engine.knows_account(name).await? {
         return Ok(Account::AsBefore);
     }
     let quoted = name.as_str();

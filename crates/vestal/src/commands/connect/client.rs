@@ -7,7 +7,6 @@ use vestal_core::connection::ConnectionName;
 use crate::commands::registration::{ClientOptions, register};
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, word};
-use crate::when::Calendar;
 
 /// What somebody said of the client to use.
 pub(super) struct Wanted<'a> {
@@ -24,9 +23,7 @@ impl Wanted<'_> {
         context: &Context,
         options: ClientOptions,
         scopes: &[String],
-        calendar: &Calendar,
     ) -> Result<Client, Failure> {
-        let failed = |error| Failure::of(error, None, calendar);
         let store = vestal.engine.store();
         let existing = match store.connection_named(self.name).await? {
             Some(connection) => store.client(connection.client).await?,
@@ -41,9 +38,7 @@ impl Wanted<'_> {
                         word(self.name.as_str())
                     ))
             }),
-            (None, Some(client)) => {
-                already(vestal.engine.client_named(&client).await.map_err(failed)?, &options, context)
-            }
+            (None, Some(client)) => already(vestal.engine.client_named(&client).await?, &options, context),
             (Some(provider), Some(name)) => match store.client_named(&name).await? {
                 Some(client) if client.provider != provider => Err(Failure::usage(format!(
                     "the client {name:?} belongs to the provider {:?}",

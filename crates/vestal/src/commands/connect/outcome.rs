@@ -21,7 +21,7 @@ pub(super) async fn conclude(
     let output = context.output;
     let connection = vestal.engine.store().connection_named(&connected.name).await?;
     let provider = vestal.engine.catalogue().get(&client.provider);
-    let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
+    let provider = provider?;
     let endless = provider.access_tokens_are_endless();
     let grant = connection.as_ref().and_then(|it| it.grant.as_ref());
     // Without a refresh token the grant ends with its access token, which is told below.

@@ -189,8 +189,7 @@ impl<'a> Clients<'a> {
         provider: &str,
     ) -> Result<Result<Chosen, Bad>, Failure> {
         let vestal = self.vestal;
-        let failed = |error| Failure::of(error, None, &self.context.calendar());
-        let provider = vestal.engine.catalogue().get(provider).map_err(|error| failed(error.into()))?;
+        let provider = vestal.engine.catalogue().get(provider)?;
         let known = given.token_endpoint.as_ref().is_some_and(|token| site_at(&provider, token).is_some());
         let options = match known {
             // What is known of it says more, and leaves its variables open for others.
@@ -221,7 +220,7 @@ impl<'a> Clients<'a> {
                 },
                 endpoints,
             };
-            vestal.engine.add_client(new).await.map_err(failed)
+            vestal.engine.add_client(new).await.map_err(Failure::from)
         };
         match registered.await {
             Ok(client) => {

@@ -53,7 +53,6 @@ pub(super) struct Importer<'a> {
     pub(super) args: &'a Args,
     clients: Clients<'a>,
     pub(super) vestal: &'a Vestal,
-    pub(super) context: &'a Context,
     pub(super) report: Report,
     /// Who held which refresh token at the beginning.
     pub(super) holders: Arc<Holders>,
@@ -76,10 +75,9 @@ impl<'a> Importer<'a> {
         report: Report,
     ) -> Result<Self, Failure> {
         let clients = Clients::read(vestal, context, args.client.clone(), args.provider.clone()).await?;
-        let failed = |error| Failure::of(error, None, &context.calendar());
-        let holders = Arc::new(vestal.engine.holders().await.map_err(failed)?);
+        let holders = Arc::new(vestal.engine.holders().await?);
         let (under_way, exchanged) = (VecDeque::new(), Vec::new());
-        Ok(Self { args, clients, vestal, context, report, holders, under_way, exchanged })
+        Ok(Self { args, clients, vestal, report, holders, under_way, exchanged })
     }
 
     /// Begins to write a batch, and waits for an earlier one where there are enough. What is exchanged from others is left for
@@ -149,14 +147,14 @@ impl<'a> Importer<'a> {
         let outcomes = match written {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                let failure = Failure::of(error, None, &self.context.calendar());
+                let failure = Failure::from(error);
                 return Err(failure.next("run the same command again: it goes on where it stopped"));
             }
         };
         for ((line, name), outcome) in named.into_iter().zip(outcomes) {
             let view = match outcome {
                 Ok(imported) => view(line, &name, imported),
-                Err(error) => Err(self.vestal.failure(error, Some(&name), &self.context.calendar()).await),
+                Err(error) => Err(self.vestal.failure(error, &name).await),
             };
             let view = view.unwrap_or_else(|failure| failed(line, Some(name.to_string()), failure.view()));
             self.report.tell(&view)?;

@@ -175,7 +175,7 @@ impl Rotating<'_> {
                 continue;
             }
             let walked = vestal.engine.walk_journals().await;
-            done.journalled = walked.map_err(|error| Failure::of(error, None, &context.calendar()))?;
+            done.journalled = walked?;
             if done.journalled == 0 {
                 return Ok(());
             }

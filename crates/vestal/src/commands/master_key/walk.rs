@@ -21,15 +21,13 @@ const LEFT_KEPT: usize = 100;
 /// Goes through all clients and connections once.
 pub(super) async fn through(vestal: &Vestal, context: &Context, walk: Walk) -> Result<All, Failure> {
     let engine = &vestal.engine;
-    let calendar = context.calendar();
-    let failed = |error| Failure::of(error, None, &calendar);
     let count: u64 = engine.store().count_states(None).await?.iter().map(|(_, count)| count).sum();
     let bar = Progress::new(context.output, Some(count));
     let mut all = All::default();
-    all.add(engine.walk_clients(walk).await.map_err(failed)?);
+    all.add(engine.walk_clients(walk).await?);
     let mut after = None;
     loop {
-        let walked = engine.walk_connections(after, walk).await.map_err(failed)?;
+        let walked = engine.walk_connections(after, walk).await?;
         let (next, wrote) = (walked.next, walked.resealed > 0);
         all.add(walked);
         bar.show(all.connections, Some(all.connections));

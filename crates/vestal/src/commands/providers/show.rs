@@ -16,7 +16,7 @@ use crate::when::{Calendar, span};
 pub(super) async fn run(id: &str, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     let catalogue = context.config()?.catalogue()?;
-    let provider = catalogue.get(id).map_err(|error| Failure::of(error.into(), None, &context.calendar()))?;
+    let provider = catalogue.get(id)?;
     let mut view = ProviderView::from(&*provider);
     match evidence(&provider, context).await {
         Ok(evidence) => view.evidence = evidence,

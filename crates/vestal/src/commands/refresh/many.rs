@@ -15,7 +15,6 @@ use super::queue::{Queue, Which};
 use crate::context::{Context, Vestal};
 use crate::failure::Failure;
 use crate::output::JsonArray;
-use crate::when::Calendar;
 
 /// How many refreshes are under way at once. The engine bounds them again, host by host; who waits long for that gives
 /// up, so they are not many more than a host takes.
@@ -25,12 +24,7 @@ const AT_ONCE: usize = 32;
 const TOLD_OF: u32 = 10_000;
 
 /// Refreshes all of these; returns what is left to tell.
-pub(super) async fn many(
-    vestal: &Vestal,
-    which: Which,
-    context: &Context,
-    calendar: &Calendar,
-) -> Result<Left, Failure> {
+pub(super) async fn many(vestal: &Vestal, which: Which, context: &Context) -> Result<Left, Failure> {
     let output = context.output;
     let mut report = match output.json {
         true => Some(JsonArray::begin(std::io::stdout().lock())?),
@@ -55,7 +49,7 @@ pub(super) async fn many(
         }
     };
     let begun_at = vestal.engine.now();
-    let (outcomes, damage) = by_schedule(vestal, calendar).await?;
+    let (outcomes, damage) = by_schedule(vestal).await?;
     for (name, outcome) in outcomes {
         tell(name, outcome)?;
     }
@@ -74,7 +68,7 @@ pub(super) async fn many(
         let (name, outcome) = landed.map_err(|error| Failure::failed("a refresh broke off").why(error))?;
         let outcome = match outcome {
             Ok(refreshed) => Ok(refreshed),
-            Err(error) => Err(vestal.failure(error, Some(&name), calendar).await),
+            Err(error) => Err(vestal.failure(error, &name).await),
         };
         tell(name, outcome)?;
     }
@@ -92,16 +86,13 @@ type Outcomes = Vec<(ConnectionName, Result<Refreshed, Failure>)>;
 /// Does what is due now, as the daemon would: what a schedule holds back stays back, but for a lost answer that is to be
 /// asked for again in a moment.
 /// Returns also what is wrong with the first that is damaged.
-async fn by_schedule(
-    vestal: &Vestal,
-    calendar: &Calendar,
-) -> Result<(Outcomes, Option<StoreError>), Failure> {
+async fn by_schedule(vestal: &Vestal) -> Result<(Outcomes, Option<StoreError>), Failure> {
     let store = vestal.engine.store();
     let due = store.due(vestal.engine.soon(), TOLD_OF, &Held::default()).await?;
     let ids: Vec<_> = due.iter().map(|due| due.connection).collect();
     let mut unread: HashSet<_> = ids.iter().copied().collect();
     let before = store.connections_by_id(&ids).await?;
-    vestal.engine.run_due().await.map_err(|error| Failure::of(error, None, calendar))?;
+    vestal.engine.run_due().await?;
     vestal.engine.drain().await;
     let mut outcomes = Outcomes::new();
     for before in before {
@@ -109,7 +100,7 @@ async fn by_schedule(
         if let Some(after) = store.connection(before.id).await? {
             let outcome = match (Refreshed::since(&before, &after), trouble(&after)) {
                 (Some(refreshed), _) => Ok(refreshed),
-                (None, Some(error)) => Err(vestal.failure(error, Some(&after.name), calendar).await),
+                (None, Some(error)) => Err(vestal.failure(error, &after.name).await),
                 // Another process is at it, or its provider asked for patience.
                 (None, None) => continue,
             };

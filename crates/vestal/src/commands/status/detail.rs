@@ -41,10 +41,9 @@ impl Detail {
         vestal: &Vestal,
         connection: Connection,
         client: Client,
-        calendar: &Calendar,
     ) -> Result<Self, Failure> {
         let provider = vestal.engine.catalogue().get(&client.provider);
-        let provider = provider.map_err(|error| Failure::of(error.into(), None, calendar))?;
+        let provider = provider?;
         let schedule = vestal.engine.schedule(&connection, &provider);
         let pending = pending::of(vestal, &connection).await?;
         Ok(Self { connection, client, provider, schedule, pending })

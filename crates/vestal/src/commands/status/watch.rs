@@ -35,7 +35,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     // What is not there is told before the terminal is taken.
     if let Some(name) = &name {
-        vestal.connection_and_client(name, &context.calendar()).await?;
+        vestal.connection_and_client(name).await?;
     }
     match context.output.json {
         true => print_changes(vestal, name.as_ref(), context).await,
@@ -91,7 +91,7 @@ async fn print_changes(
         let view = match name {
             None => View::All(Overview::look(vestal).await?.view),
             Some(name) => {
-                let (connection, client) = vestal.connection_and_client(name, &context.calendar()).await?;
+                let (connection, client) = vestal.connection_and_client(name).await?;
                 View::One(Box::new(ConnectionView::new(&connection, &client)))
             }
         };
@@ -133,9 +133,9 @@ impl<'a> Watcher<'a> {
     async fn look(&mut self, height: usize, calendar: &Calendar) -> Result<Watched, Failure> {
         let subject = match self.name {
             Some(name) => {
-                let (connection, client) = self.vestal.connection_and_client(name, calendar).await?;
+                let (connection, client) = self.vestal.connection_and_client(name).await?;
                 self.remember(Some(&connection)).await?;
-                Subject::One(Box::new(Detail::look(self.vestal, connection, client, calendar).await?))
+                Subject::One(Box::new(Detail::look(self.vestal, connection, client).await?))
             }
             None => {
                 let overview = Overview::look(self.vestal).await?;
