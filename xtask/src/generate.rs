@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: files that are made from code, so that they cannot drift from it.
 
 mod cli;
+mod configuration;
 mod json;
 mod providers;
 mod schema;
@@ -20,6 +21,7 @@ struct Generated {
 
 const FILES: &[Generated] = &[
     Generated { path: "docs/cli.md", make: cli::page, is_tested: false },
+    Generated { path: "docs/configuration.md", make: configuration::page, is_tested: false },
     Generated { path: "docs/json.schema.json", make: json::schema, is_tested: false },
     Generated { path: "docs/json.md", make: json::page, is_tested: false },
     Generated { path: "docs/providers.md", make: providers::page, is_tested: false },

@@ -13,38 +13,8 @@ use super::Config;
 use super::master_key::read_private_file;
 use crate::failure::Failure;
 
-/// What a new file says: what can be set, with its default.
-const TEMPLATE: &str = r#"# Vestal's configuration. Paths are relative to this file; ~ is not expanded.
-
-#[store]
-#path = "vestal.db"          # default: vestal/vestal.db under $XDG_STATE_HOME (~/.local/state)
-
-#[master_key]                # one of:
-#file = "master.key"         # mode 0600; keep a copy elsewhere: without it, the store cannot be opened
-#env = "NAME_OF_A_VARIABLE"
-#command = ["program", "argument"]
-#credential = "vestal-master-key"    # of systemd: LoadCredential=
-
-#[limits]
-#answer = "30s"              # the longest time that a provider may take to answer
-#reader_wait = "35s"         # the longest time that a reader waits for a fresh token
-#requests_per_host = 16      # at once
-#refreshes_at_once = 256
-
-#[http]
-#proxy = "http://proxy.example.com:3128"
-#ca_file = "authorities.pem" # certificate authorities to trust besides the machine's own
-
-#[providers]
-#folder = "providers"        # your own files about providers: new ones, and what is laid over those that come with Vestal
-
-#[files]                     # written anew at each refresh, by vestal serve and vestal refresh; mode 0600
-#shop = "shop.token"         # the access token of the connection "shop"
-#crm = { path = "crm.json", format = "json" }    # token, header or json, as vestal token prints it
-
-#[serve]
-#log = "info"                # off, error, warn, info, debug, trace
-"#;
+/// What a new file says: everything that can be set.
+pub(super) const TEMPLATE: &str = include_str!("template.toml");
 
 /// What was made.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -101,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn every_variable_is_documented() {
+        let page = include_str!("../../../../docs/configuration.md");
+        for name in KNOWN {
+            assert!(page.contains(&format!("| `{name}` | ")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_child_gets_neither_our_variables_nor_the_key_s() {
         let environment =
             Environment::of(&[("VESTAL_MASTER_KEY", "x"), ("MY_KEY", "x"), ("HOME", "/home/v")]);

@@ -203,6 +203,37 @@ fn every_line_of_a_new_file_is_known() {
     assert_eq!(config.serve_log, Level::Info);
 }
 
+/// The keys that a table may have, as a reader who finds another one tells them.
+fn keys(table: &str) -> Vec<String> {
+    let text = match table {
+        "" => "no_such_key = 1".to_owned(),
+        table => format!("[{table}]\nno_such_key = 1"),
+    };
+    let told = toml::from_str::<file::File>(&text).unwrap_err().message().to_owned();
+    let (_, keys) = told.split_once("`no_such_key`, expected ").unwrap();
+    let keys: Vec<String> = keys.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(!keys.is_empty(), "{told}");
+    keys
+}
+
+#[test]
+fn a_new_file_shows_everything_that_can_be_set() {
+    let sections: Vec<&str> = create::TEMPLATE.split("\n#[").skip(1).collect();
+    let tables = keys("");
+    assert!(tables.len() >= 8, "{tables:?}");
+    for table in tables {
+        let section = sections.iter().find(|section| section.starts_with(&format!("{table}]")));
+        let section = section.unwrap_or_else(|| panic!("there is no [{table}]"));
+        // Whose names are the user's own.
+        if table == "files" {
+            continue;
+        }
+        for key in keys(&table) {
+            assert!(section.contains(&format!("\n#{key} = ")), "[{table}] {key}: {section}");
+        }
+    }
+}
+
 #[test]
 fn a_key_is_not_made_for_a_store_that_exists() {
     let folder = tempfile::tempdir().unwrap();
