@@ -154,7 +154,7 @@ fn every_verb_speaks_json_as_the_api_types() {
     let lines = it.home.path().join("connections.jsonl");
     std::fs::write(
         &lines,
-        "{\"name\":\"a\",\"client\":\"custom\",\"refresh_token\":\"x\"}\n{\"nam\":\"b\"}\n",
+        "{\"name\":\"a\",\"client\":\"custom\",\"refresh_token\":\"x\"}\n{\"nickname\":\"b\"}\n",
     )
     .unwrap();
     let imported =
