@@ -147,6 +147,10 @@ impl<W: Write> Drop for JsonArray<W> {
 /// What a piece of text is, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
+    #[cfg_attr(
+        not(feature = "demo"),
+        expect(dead_code, reason = "only what the demo draws says of all its parts what they are")
+    )]
     Plain,
     Strong,
     Faint,
