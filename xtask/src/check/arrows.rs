@@ -84,7 +84,14 @@ const EXTERNAL: &[Placed] = &[
     },
     Placed {
         crates: &["hyper", "hyper-util"],
-        only_in: &["vestal-oauth", "vestal-api", "vestal-notify", "vestal-server", "vestal-sandbox"],
+        only_in: &[
+            "vestal-oauth",
+            "vestal-api",
+            "vestal-notify",
+            "vestal-server",
+            "vestal-sandbox",
+            "opt-in-form",
+        ],
         why: "the others speak HTTP through these",
     },
     Placed {
