@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use vestal_api::ConnectionView;
 use vestal_sandbox::{Fault, Trouble};
 
-use crate::harness::{Home, Provider, page, until};
+use crate::docs;
+use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Home, Provider, page, until};
 
 const UNITS: [&str; 3] = ["vestal.service", "vestal-refresh.service", "vestal-refresh.timer"];
 
@@ -64,6 +65,57 @@ fn systemd_has_nothing_to_say_against_the_units() {
             .unwrap();
         assert!(exposed.status.success(), "{}", String::from_utf8_lossy(&exposed.stdout));
     }
+}
+
+/// Makes a copy of this machine that lasts as long as the process, and runs the script `$4` there, where `/mnt` is the repository.
+const IN_A_COPY: &str = r#"set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+for shared in dev proc; do mount --rbind "/$shared" "$1/root/$shared"; done
+touch "$1/root/usr/bin/vestal"
+mount --bind "$2" "$1/root/usr/bin/vestal"
+mount --bind "$3" "$1/root/mnt"
+echo "there is a copy"
+exec chroot "$1/root" sh -exc "cd /mnt; $4""#;
+
+#[test]
+fn what_root_does_without_the_package_makes_a_service() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    let commands = docs::commands(include_str!("../docs/service.md"));
+    let mut commands: Vec<&str> =
+        commands.iter().map(String::as_str).filter(|command| !command.starts_with("vestal ")).collect();
+    assert_eq!(commands.len(), 9);
+    let connect = commands.pop().unwrap();
+    let config = "runuser -u vestal -- vestal --config /etc/vestal/vestal.toml";
+    assert!(connect.starts_with(&format!("{config} connect shop ")), "{connect}");
+    let to = format!("--issuer {} --client-id {CLIENT_ID} --client-secret-stdin", provider.issuer);
+    let (connect, token, status) =
+        (format!("{connect} {to}"), format!("{config} token shop > /dev/null"), format!("{config} status"));
+    let looks = [&*connect, &token, &status, "systemctl is-enabled vestal.service"];
+    let script = [&commands, &looks[..]].concat().join("\n");
+    // Nothing can be started in a copy: `tests/packaging.rs` starts what the unit says.
+    assert!(script.contains("systemctl enable --now vestal.service"), "{script}");
+    let script = script.replace("enable --now", "enable");
+
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", IN_A_COPY, "sh"]).arg(folder.path());
+    command.args([env!("CARGO_BIN_EXE_vestal"), concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), &script]);
+    let mut root = home.run(command);
+    until("a copy of this machine", || (root.stdout().contains("a copy") || root.has_ended()).then_some(()));
+    if !root.stdout().contains("a copy") {
+        return println!("NOT TRIED: docs/service.md as root: no copy of this machine: {}", root.stderr());
+    }
+    root.say(&format!("{CLIENT_SECRET}\n"));
+    let url = home.asked_to_open(&mut root);
+    root.say(&format!("{}\n", Browser::default().consent(&url)));
+    let ended = root.end().ok();
+    assert!(
+        ended.stdout.contains("1 connection: 1 active") && ended.stdout.contains("\nenabled\n"),
+        "{ended}"
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::table::table;
 use crate::{Failure, Result};
 
-struct Bench {
+/// Figures that are measured together.
+pub(crate) struct Bench {
     name: &'static str,
     measure: fn() -> Result<Vec<Figure>>,
 }
@@ -47,21 +48,22 @@ impl Figure {
     }
 }
 
-const BENCHES: &[Bench] = &[
+pub(crate) const ALL: &[Bench] = &[
     Bench { name: "token", measure: token::measure },
     Bench { name: "cli", measure: cli::measure },
     Bench { name: "refresh", measure: refresh::measure },
 ];
 
-/// Runs the bench called `name`, or all, and prints the table.
-pub(crate) fn run(name: Option<&str>) -> std::result::Result<(), Failure> {
-    let chosen: Vec<&Bench> =
-        BENCHES.iter().filter(|bench| name.is_none_or(|name| name == bench.name)).collect();
-    if chosen.is_empty() {
-        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
-        let name = name.unwrap_or_default();
-        return Err(Failure::Usage(format!("there is no bench `{name}`; there are: {}", known.join(", "))));
-    }
+/// The bench of this name.
+pub(crate) fn named(name: &str) -> std::result::Result<&'static Bench, Failure> {
+    ALL.iter().find(|bench| bench.name == name).ok_or_else(|| {
+        let known: Vec<&str> = ALL.iter().map(|bench| bench.name).collect();
+        Failure::Usage(format!("there is no bench `{name}`; there are: {}", known.join(", ")))
+    })
+}
+
+/// Runs these, and prints the table.
+pub(crate) fn run(chosen: &[Bench]) -> std::result::Result<(), Failure> {
     let mut rows = vec![HEAD.map(str::to_owned)];
     let mut missed = Vec::new();
     for bench in chosen {

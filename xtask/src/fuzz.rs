@@ -16,7 +16,8 @@ use crate::process::{cargo, must, show, text};
 use crate::table::table;
 use crate::{Failure, Result};
 
-use options::{Options, Run};
+pub(crate) use options::Options;
+use options::Run;
 
 struct Target {
     name: &'static str,
@@ -42,8 +43,7 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanit
 /// The longest input that is made up, and the longest time and the most memory that one may take.
 const BOUNDS: [&str; 3] = ["-max_len=8192", "-timeout=10", "-rss_limit_mb=1024"];
 
-pub(crate) fn run(args: &[&str]) -> std::result::Result<(), Failure> {
-    let options = Options::parse(args)?;
+pub(crate) fn run(options: Options) -> std::result::Result<(), Failure> {
     see_to(FOR_FUZZING)?;
     let built = Instant::now();
     let folder = build()?;

@@ -69,6 +69,14 @@ pub(crate) const FOR_TESTS: &[Need] = &[
         install: || install_packages(&["sqlite3"]),
     },
     Need {
+        name: "jq",
+        why: "a page has it read what doctor says",
+        place: "/usr/bin (Debian package)",
+        by_hand: "sudo apt-get install jq",
+        is_there: || quiet(Command::new("jq").arg("--version")).is_ok(),
+        install: || install_packages(&["jq"]),
+    },
+    Need {
         name: "neomutt, mbsync and msmtp",
         why: "they send a token of Vestal's to a mail server",
         place: "/usr/bin (Debian packages, 15 MB)",

@@ -100,41 +100,91 @@ fn main() -> ExitCode {
 
 fn run(args: &[String]) -> std::result::Result<(), Failure> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let job = parse(&args)?;
+    enter_root()?;
+    job()
+}
+
+/// What is to be done.
+type Job<'a> = Box<dyn FnOnce() -> std::result::Result<(), Failure> + 'a>;
+
+fn parse<'a>(args: &'a [&'a str]) -> std::result::Result<Job<'a>, Failure> {
     let Some((verb, rest)) = args.split_first() else {
         return Err(Failure::Usage("which verb?".to_owned()));
     };
-    enter_root()?;
-    match (*verb, rest) {
-        ("test", rest) => test::run(rest),
-        ("prove", names) if names.iter().all(|name| !name.starts_with('-')) => prove::run(names),
-        ("bench", []) => bench::run(None),
-        ("bench", [name]) if !name.starts_with('-') => bench::run(Some(name)),
-        ("story", rest) => simulate::story(rest),
-        ("simulate", rest) => simulate::run(rest),
-        ("lives", rest) => simulate::lives(rest),
-        ("fuzz", rest) => fuzz::run(rest),
-        ("generate", []) => Ok(generate::rewrite()?),
-        ("generate", ["--check"]) => Ok(generate::compare()?),
-        ("check", []) => check::run(false),
-        ("check", ["--advisories"]) => check::run(true),
-        ("dist", []) => Ok(dist::run()?),
+    Ok(match (*verb, rest) {
+        ("test", rest) => Box::new(|| test::run(rest)),
+        ("prove", names) if names.iter().all(|name| !name.starts_with('-')) => {
+            let chosen = prove::choose(names)?;
+            Box::new(|| prove::run(chosen))
+        }
+        ("bench", []) => Box::new(|| bench::run(bench::ALL)),
+        ("bench", [name]) if !name.starts_with('-') => {
+            let chosen = bench::named(name)?;
+            Box::new(|| bench::run(std::slice::from_ref(chosen)))
+        }
+        ("story", rest) => Box::new(|| simulate::story(rest)),
+        ("simulate", rest) => Box::new(|| simulate::run(rest)),
+        ("lives", rest) => Box::new(|| simulate::lives(rest)),
+        ("fuzz", rest) => {
+            let options = fuzz::Options::parse(rest)?;
+            Box::new(|| fuzz::run(options))
+        }
+        ("generate", []) => Box::new(|| Ok(generate::rewrite()?)),
+        ("generate", ["--check"]) => Box::new(|| Ok(generate::compare()?)),
+        ("check", []) => Box::new(|| check::run(false)),
+        ("check", ["--advisories"]) => Box::new(|| check::run(true)),
+        ("dist", []) => Box::new(|| Ok(dist::run()?)),
         ("package", rest) => match package::Options::parse(rest) {
-            Some(options) => Ok(package::run(options)?),
-            None => Err(Failure::Usage(format!("package does not take `{}`", rest.join(" ")))),
+            Some(options) => Box::new(|| Ok(package::run(options)?)),
+            None => return Err(Failure::Usage(format!("package does not take `{}`", rest.join(" ")))),
         },
-        ("help" | "--help" | "-h", _) => {
+        ("help" | "--help" | "-h", _) => Box::new(|| {
             println!("{HELP}");
             Ok(())
-        }
+        }),
         ("prove" | "bench" | "generate" | "check" | "dist", rest) => {
-            Err(Failure::Usage(format!("{verb} does not take `{}`", rest.join(" "))))
+            return Err(Failure::Usage(format!("{verb} does not take `{}`", rest.join(" "))));
         }
-        _ => Err(Failure::Usage(format!("there is no verb `{verb}`"))),
-    }
+        _ => return Err(Failure::Usage(format!("there is no verb `{verb}`"))),
+    })
 }
 
 /// Every path in this program is relative to the workspace.
 fn enter_root() -> Result {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     env::set_current_dir(&root).map_err(|error| format!("cannot enter {}: {error}", root.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands on these pages as something to run: in a line of its own, or between backticks.
+    fn told_to_run(page: &str) -> impl Iterator<Item = Vec<&str>> {
+        let ends = page.match_indices("cargo xtask ").map(|(at, verb)| &page[at + verb.len()..]);
+        ends.map(|rest| {
+            let command = rest.split(['`', '\n']).next().unwrap_or_default();
+            command.split(" #").next().unwrap_or_default().split_whitespace().collect()
+        })
+    }
+
+    #[test]
+    fn what_the_documents_tell_to_run_is_understood() {
+        let mut commands = 0;
+        for folder in ["", "docs", "docs/decisions", "examples/opt-in-form", "fuzz", "bench", "providers"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+            let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+            for file in files.filter(|file| file.extension().is_some_and(|kind| kind == "md")) {
+                let page = std::fs::read_to_string(&file).unwrap();
+                for words in told_to_run(&page) {
+                    commands += 1;
+                    let Err(why) = parse(&words) else { continue };
+                    panic!("{}: cargo xtask {}: {why:?}", file.display(), words.join(" "));
+                }
+            }
+        }
+        assert!(commands >= 20, "only {commands} were found");
+        assert!(parse(&["bench", "clr"]).is_err() && parse(&["proof"]).is_err());
+    }
 }

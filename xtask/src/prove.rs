@@ -11,7 +11,7 @@ use crate::{Failure, Result};
 use table::Row;
 
 /// Proofs that belong together.
-struct Group {
+pub(crate) struct Group {
     name: &'static str,
     prove: fn() -> Result<Vec<Row>>,
 }
@@ -29,10 +29,8 @@ const GROUPS: &[Group] = &[
     Group { name: "isolation", prove: || tests::prove("proofs::isolation::") },
 ];
 
-/// Proves what is named, or everything, and prints the table. One proof that fails does not keep the others from being
-/// tried.
-pub(crate) fn run(names: &[&str]) -> std::result::Result<(), Failure> {
-    let chosen = choose(names)?;
+/// Proves what is chosen, and prints the table. One proof that fails does not keep the others from being tried.
+pub(crate) fn run(chosen: Vec<&Group>) -> std::result::Result<(), Failure> {
     see_to(FOR_TESTS)?;
     see_to(FOR_PROOFS)?;
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
@@ -52,7 +50,8 @@ pub(crate) fn run(names: &[&str]) -> std::result::Result<(), Failure> {
     }
 }
 
-fn choose(names: &[&str]) -> std::result::Result<Vec<&'static Group>, Failure> {
+/// What is named, or everything.
+pub(crate) fn choose(names: &[&str]) -> std::result::Result<Vec<&'static Group>, Failure> {
     if let Some(unknown) = names.iter().find(|name| GROUPS.iter().all(|group| group.name != **name)) {
         let known: Vec<&str> = GROUPS.iter().map(|group| group.name).collect();
         return Err(Failure::Usage(format!(

@@ -5,7 +5,8 @@ use crate::Failure;
 
 const SECONDS: u32 = 60;
 
-pub(super) struct Options {
+/// What to try.
+pub(crate) struct Options {
     pub(super) run: Run,
 }
 
@@ -17,7 +18,7 @@ pub(super) enum Run {
 }
 
 impl Options {
-    pub(super) fn parse(args: &[&str]) -> Result<Self, Failure> {
+    pub(crate) fn parse(args: &[&str]) -> Result<Self, Failure> {
         let (mut seconds, mut keep, mut words) = (SECONDS, false, Vec::new());
         let mut args = args.iter();
         while let Some(arg) = args.next() {
