@@ -205,7 +205,7 @@ fn the_example_forwards_what_the_api_says() {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     assert_eq!(answer.body, "[\"/contacts\"]");
     assert_eq!(provider.sandbox().stats().refreshes, 1);
-    home.vestal(&["disconnect", "shop"]).ok();
+    home.vestal(&["disconnect", "shop", "--yes"]).ok();
     let answer = Browser::default().get(&address);
     assert!(answer.status == 500 && answer.body.contains("there is no connection"), "{}", answer.body);
     example.stop().ok();
