@@ -108,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn what_others_have_chosen_may_begin_like_a_flag() {
+        for line in [
+            "vestal token shop --dpop GET https://api.example.com --dpop-nonce -3WY",
+            "vestal client add acme --provider okta --client-id -abc",
+            "vestal import shop --client acme --external-id -7",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
     fn every_verb_has_an_example_and_every_option_a_help_text() {
         fn look(command: &clap::Command, path: &str) {
             let name = format!("{path} {}", command.get_name());

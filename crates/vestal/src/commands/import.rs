@@ -78,7 +78,7 @@ pub(crate) struct Args {
     refresh_token_file: Option<PathBuf>,
 
     /// With a name: your own identifier of it, unique per client
-    #[arg(long, value_name = "ID", requires = "name")]
+    #[arg(long, value_name = "ID", requires = "name", allow_hyphen_values = true)]
     external_id: Option<String>,
 
     /// A tag for all that are imported; can be given again

@@ -27,7 +27,7 @@ pub(crate) use redirect::{check as check_redirect, ours as our_redirect_uri};
 #[command(next_help_heading = "The client")]
 pub(crate) struct ClientOptions {
     /// The client id that the provider gave
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub(crate) client_id: Option<String>,
 
     #[command(flatten)]

@@ -54,7 +54,8 @@ pub(crate) struct Args {
     dpop: Option<Vec<String>>,
 
     /// What the API asked to be repeated in the proof: its last answer's DPoP-Nonce
-    #[arg(long, value_name = "NONCE", requires = "dpop")]
+    // It is random, and may begin like a flag.
+    #[arg(long, value_name = "NONCE", requires = "dpop", allow_hyphen_values = true)]
     dpop_nonce: Option<String>,
 }
 
