@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC. Lengths of time are whole seconds in fields that end in `_seconds`, except for
 //! `expires_in`, whose name is RFC 6749's. A field that may be `null` says what
-//! that means; one that may be absent is of interest to few. No type holds a secret but [`TokenView`] and
+//! that means; one that may be absent says when it is. No type holds a secret but [`TokenView`] and
 //! [`ConnectionRecord`], whose purpose it is.
 
 mod client;

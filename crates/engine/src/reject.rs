@@ -11,7 +11,7 @@ use vestal_core::outcome::after_rejection;
 use vestal_core::state::Transition;
 
 use crate::change::update_to;
-use crate::{Engine, Error, Inner, Refreshed};
+use crate::{Engine, Error, Inner, Refreshed, Want};
 
 /// Refreshes because of rejections are not made more often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(60);
@@ -70,9 +70,12 @@ impl Engine {
             return Ok(Rejection::Unknown { newest: connection.generation() });
         }
         if let Some(grant) = connection.grant.as_ref().filter(|_| connection.generation() != generation) {
-            // One that was imported without an access token has none to try instead yet.
+            // One that was imported without an access token has none to try instead yet: it is had as any reader has it, however
+            // often this is said.
             if grant.tokens.access_token.is_none() {
-                return self.refresh(name).await.map(Rejection::Newer);
+                let issued = self.issue_token(name, Want::default()).await?;
+                let (generation, expires_at) = (issued.generation, issued.expires_at);
+                return Ok(Rejection::Newer(Refreshed { generation, expires_at }));
             }
             let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
             return Ok(Rejection::Newer(Refreshed { generation, expires_at }));

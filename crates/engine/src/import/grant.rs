@@ -10,10 +10,10 @@ use vestal_core::schedule::{Plan, turn};
 use vestal_core::seal::{Field, Fingerprint, Place};
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::Transition;
+use vestal_core::text::is_unseen;
 use vestal_core::token::{
     About, Grant, LONGEST_LIFE, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add,
 };
-
 use vestal_oauth::read::is_usable;
 
 use super::{Known, NewConnection, unimportable};
@@ -33,8 +33,8 @@ impl Inner {
             return refused("a token of it, or its type, has a character in it that no token has");
         }
         let shown = new.redirect.iter().flat_map(|(name, said)| [name, said]).chain(&new.scope);
-        if shown.into_iter().any(|text| text.contains(char::is_control)) {
-            return refused("its scopes, or what its redirect brought, have a control character in them");
+        if shown.into_iter().any(|text| text.contains(is_unseen)) {
+            return refused("its scopes, or what its redirect brought, hold a character that does not show");
         }
         let mut means = self
             .portable_means(&new.name, &new.means)

@@ -9,6 +9,7 @@ use vestal_core::provider::ExchangeStep;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::state::State;
 use vestal_core::token::Renewal;
+use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, client, shop, start_refresh};
 use crate::{Engine, Error, Holders, Imported, NewConnection, Refreshed, Rejection, Want};
@@ -119,6 +120,22 @@ async fn whoever_was_rejected_is_given_what_an_import_can_be_refreshed_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn however_often_an_old_token_is_rejected_what_fails_is_held_back() {
+    let (world, engine) = world().await;
+    let token = elsewhere(&world, &engine).await;
+    world.consent(&engine, &["contacts", "offline_access"]).await.unwrap();
+    import(&engine, new("shop", token), true).await.unwrap();
+    let down = Trouble::AnswerUnprocessed(Trouble::html_page(http::StatusCode::SERVICE_UNAVAILABLE));
+    world.wire.sandbox.lock().unwrap().add_fault(Fault::on_refresh(down).times(100));
+    let requests = || world.wire.sandbox.lock().unwrap().stats().requests.values().sum::<u64>();
+    let before = requests();
+    for _ in 0..5 {
+        assert!(engine.reject(&shop(), 1).await.is_err());
+    }
+    assert_eq!(requests() - before, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_dead_is_told_as_such() {
     let (world, engine) = world().await;
     import(&engine, new("shop", "a token that is good nowhere"), false).await.unwrap();
@@ -196,7 +213,7 @@ async fn what_is_another_connection_is_refused() {
         new("c", "rt\r\n"),
         NewConnection { access_token: Some("at\r\nX-Evil: 1".into()), ..new("c", "rt") },
         NewConnection { token_type: "Bea\r\nrer".to_owned(), ..new("c", "rt") },
-        NewConnection { scope: Some("\u{1b}[2J".to_owned()), ..new("c", "rt") },
+        NewConnection { scope: Some("\u{202e}".to_owned()), ..new("c", "rt") },
         NewConnection { redirect: [("realm".to_owned(), "\u{7}".to_owned())].into(), ..new("c", "rt") },
     ] {
         let told = import(&engine, refused, true).await.unwrap_err();

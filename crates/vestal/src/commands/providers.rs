@@ -124,7 +124,11 @@ fn check(files: &[PathBuf], context: &Context) -> Result<(), Failure> {
         mistakes.iter().try_for_each(|mistake| context.output.line(mistake))?;
     }
     if mistakes.is_empty() {
-        context.output.note(format_args!("no mistakes in {count} files"));
+        context.output.note(match count {
+            0 => "there are no files of your own".to_owned(),
+            1 => "no mistakes in 1 file".to_owned(),
+            count => format!("no mistakes in {count} files"),
+        });
     }
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Quiet(Code::Failed)) }
 }

@@ -44,7 +44,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let output = context.output;
     if args.watch && !output.json && !(output.is_terminal() && context.environment.can_draw()) {
-        return Err(Failure::usage("--watch draws on a terminal, and stdout is none that can be drawn on").next(
+        return Err(Failure::usage(
+            "--watch draws on a terminal, and stdout is not one that can be drawn on",
+        )
+        .next(
             "for a program: vestal status --watch --json, which prints a line whenever something has changed",
         ));
     }
