@@ -95,9 +95,10 @@ impl Form {
             Ok(dealt) => dealt,
             Err(refused) => return self.ask_again(entry, refused),
         };
-        match sign_up(&person, &self.settings.lists, &self.ports, &dealt).await {
+        match sign_up(&person, &self.settings.lists, &self.ports, self.stamps.tag(&person), &dealt).await {
             Ok(()) => thank(),
             Err(Failed::NotAccepted) => self.show(UNPROCESSABLE, &entry, NOT_TAKEN, Notice::Mistakes),
+            Err(Failed::AnotherPerson) => self.ask_again(entry, Refused::Stale),
             Err(Failed::NotNow) => self.ask_to_come_again(&entry, Notice::NotNow, "300"),
             Err(Failed::Unclear) => self.ask_to_come_again(&entry, Notice::Unclear, "60"),
         }

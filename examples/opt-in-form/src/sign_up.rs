@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::contacts::{self, Meaning};
 use crate::entry::Person;
+use crate::stamp::Tag;
 use crate::{NoToken, Ports, Token};
 
 /// So often is it tried while a visitor waits.
@@ -23,21 +24,24 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Failed {
     /// What they typed is not accepted.
     NotAccepted,
+    /// Somebody else was added by this very form, or they were under another address.
+    AnotherPerson,
     /// It is not their fault. It was logged.
     NotNow,
     /// Nor is this, and they may be on the list all the same.
     Unclear,
 }
 
-/// Adds a person to these lists, or finds out that it cannot be done while somebody waits. `dealt` is whether this form has been
-/// dealt with.
+/// Adds a person to these lists, or finds out that it cannot be done while somebody waits. `tag` is the person's, `dealt` that of
+/// whoever was added by this form.
 ///
 /// What was sent twice is there once: the API goes by the address.
 pub(crate) async fn sign_up(
     person: &Person,
     lists: &[String],
     ports: &Ports,
-    dealt: &Mutex<bool>,
+    tag: Tag,
+    dealt: &Mutex<Option<Tag>>,
 ) -> Result<(), Failed> {
     // Whether the API may have been told, and nobody knows what it did.
     let is_open = AtomicBool::new(true);
@@ -45,10 +49,12 @@ pub(crate) async fn sign_up(
         // Whoever presses the button twice waits for the first press, and gets its answer.
         let mut dealt = dealt.lock().await;
         is_open.store(false, Ordering::Relaxed);
-        if !*dealt {
-            try_to(person, lists, ports, &is_open).await?;
-            *dealt = true;
+        match *dealt {
+            Some(done) if done == tag => return Ok(()),
+            Some(_) => return Err(Failed::AnotherPerson),
+            None => try_to(person, lists, ports, &is_open).await?,
         }
+        *dealt = Some(tag);
         Ok(())
     };
     let signed_up = tokio::select! {

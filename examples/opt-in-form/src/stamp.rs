@@ -11,6 +11,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::entry::Person;
+
 /// Nobody fills in the form in less.
 pub const LEAST_FILL_TIME: Duration = Duration::from_secs(3);
 
@@ -24,8 +26,11 @@ const USED_MAX: usize = 10_000;
 /// What identifies a stamp: when it was given out, and its number.
 type Issued = (u64, u64);
 
-/// Whether a form with some stamp has been dealt with. Held while that is being done.
-pub(crate) type Dealt = Arc<AsyncMutex<bool>>;
+/// What tells one person's form from another's, and nothing else of them.
+pub(crate) type Tag = [u8; 32];
+
+/// Whose form with some stamp has been dealt with. Held while that is being done.
+pub(crate) type Dealt = Arc<AsyncMutex<Option<Tag>>>;
 
 /// Gives out stamps, and takes each once.
 pub(crate) struct Stamps {
@@ -74,6 +79,10 @@ impl Stamps {
         Ok(dealt)
     }
 
+    pub(crate) fn tag(&self, person: &Person) -> Tag {
+        self.sign(format!("{person:?}").as_bytes()).finalize().into_bytes().into()
+    }
+
     fn open(&self, stamp: &str) -> Option<Issued> {
         let bytes = URL_SAFE_NO_PAD.decode(stamp).ok()?;
         let (signed, signature) = bytes.split_at_checked(16)?;
@@ -112,9 +121,9 @@ mod tests {
     async fn whoever_brings_one_again_finds_what_became_of_it() {
         let stamps = Stamps::new([7; 32]);
         let (first, second) = (stamps.give(0), stamps.give(0));
-        *stamps.take(&first, 5_000).unwrap().lock().await = true;
-        assert!(*stamps.take(&first, 6_000).unwrap().lock().await);
-        assert!(!*stamps.take(&second, 6_000).unwrap().lock().await, "another form is another");
+        *stamps.take(&first, 5_000).unwrap().lock().await = Some([1; 32]);
+        assert!(stamps.take(&first, 6_000).unwrap().lock().await.is_some());
+        assert!(stamps.take(&second, 6_000).unwrap().lock().await.is_none(), "another form is another");
     }
 
     #[test]

@@ -85,3 +85,18 @@ async fn an_answer_that_was_lost_is_not_made_up_for_by_another_that_says_no() {
     assert_eq!(world.contacts(), 1);
     thanked(&world.send(&form).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_thanked_for_what_somebody_else_has_sent() {
+    let world = World::new();
+    let form = world.fill_in(20).await;
+    thanked(&world.send(&form).await);
+    let other = form.replace("ada%40example.com", "grace%40example.org");
+    assert!(other != form);
+    let page = world.send(&other).await;
+    assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(world.contacts(), 1);
+    world.wait(20).await;
+    thanked(&world.send(&format!("email=grace%40example.org&consent=yes&stamp={}", stamp(&page))).await);
+    assert_eq!(world.contacts(), 2);
+}
