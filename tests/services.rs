@@ -1,7 +1,6 @@
 //! Run by systemd, and watched from outside.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,6 +15,7 @@ use vestal_sandbox::{Fault, Trouble};
 
 use crate::docs;
 use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Home, Provider, page, until};
+use crate::proofs::not_tried;
 
 const UNITS: [&str; 3] = ["vestal.service", "vestal-refresh.service", "vestal-refresh.timer"];
 
@@ -108,13 +108,7 @@ fn what_root_does_without_the_package_makes_a_service() {
     let mut root = home.run(command);
     until("a copy of this machine", || (root.stdout().contains("a copy") || root.has_ended()).then_some(()));
     if !root.stdout().contains("a copy") {
-        // Past the capture of a test that passes: nobody is to think that it was tried.
-        let _ = writeln!(
-            std::io::stderr(),
-            "\nNOT TRIED: docs/service.md as root: no copy of this machine: {}",
-            root.stderr()
-        );
-        return;
+        return not_tried("docs/service.md as root, no copy of this machine", &root.stderr());
     }
     root.say(&format!("{CLIENT_SECRET}\n"));
     let url = home.asked_to_open(&mut root);

@@ -17,6 +17,11 @@ pub(crate) fn is_full() -> bool {
     std::env::var_os("VESTAL_PROOFS").is_some_and(|wanted| wanted == "full")
 }
 
+/// Says past the capture of a test that passes that this machine lacks what it takes: nobody is to think that it was tried.
+pub(crate) fn not_tried(what: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "\nNOT TRIED: {what}: {why}");
+}
+
 /// A proof under way. One that ends without a result has failed, and says so.
 pub(crate) struct Proof {
     what: String,
@@ -39,8 +44,7 @@ impl Proof {
     pub(crate) fn cannot_be_had(mut self, why: &str) {
         assert!(!is_full(), "{}: cannot be tried here: {why}", self.what);
         self.tell(&"", &format_args!("not tried: {why}"));
-        // Past the capture of a test that passes: nobody is to think that it was tried.
-        let _ = writeln!(std::io::stderr(), "\nNOT TRIED: {}: {why}", self.what);
+        not_tried(&self.what, why);
     }
 
     fn tell(&mut self, often: &dyn Display, result: &dyn Display) {

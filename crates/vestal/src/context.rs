@@ -9,7 +9,7 @@ use vestal_api::Code;
 use vestal_core::client::Client;
 use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
-use vestal_core::id::{NodeId, StoreId};
+use vestal_core::id::{ClientId, NodeId, StoreId};
 use vestal_core::journal::Journal as _;
 use vestal_core::seal::{KeyId, KeyRing, OpenError, StoreIdentity, Vault};
 use vestal_core::store::Store;
@@ -346,6 +346,14 @@ impl Vestal {
         let client = self.engine.store().client(connection.client).await?;
         let client = client.ok_or_else(|| Error::NoSuchClient { name: connection.client.to_string() })?;
         Ok((connection, client))
+    }
+
+    /// The client of this name, where one is named.
+    pub(crate) async fn client_id(&self, name: Option<&str>) -> Result<Option<ClientId>, Failure> {
+        match name {
+            Some(name) => Ok(Some(self.engine.client_named(name).await?.id)),
+            None => Ok(None),
+        }
     }
 
     /// What an error of the engine about this connection means.

@@ -5,9 +5,11 @@ use std::io::{self, IsTerminal, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::config::Environment;
 use crate::table::{self, Column};
+use crate::text::wrap;
 
 /// Where a table or a drawing goes that is not for a terminal, it is as wide as it likes.
 const UNLIMITED: usize = usize::MAX;
@@ -74,6 +76,16 @@ impl Output {
     ) -> io::Result<()> {
         let lines = table::draw(columns, rows, self.width, self.palette, tint);
         lines.iter().try_for_each(|line| self.line(line.trim_end()))
+    }
+
+    /// A text on stdout, as wide as there is room, behind a label. Its further lines are indented by `rest` columns.
+    pub(crate) fn labelled(self, label: &str, tone: Tone, text: &str, rest: usize) -> io::Result<()> {
+        let mut lines = wrap(text, self.width, label.width() + 2, rest);
+        if let Some(first) = lines.first_mut() {
+            // So many spaces stand there.
+            first.replace_range(..label.width(), &self.palette.paint(tone, label));
+        }
+        lines.iter().try_for_each(|line| self.line(line))
     }
 
     /// A line on stderr: beside the result, for the person who waits for it. That nobody reads it is no failure.

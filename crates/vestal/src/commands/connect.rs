@@ -215,8 +215,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Box::pin(device::consent(&vestal, context, begin, account)).await?
         }
         GrantType::AuthorizationCode => {
-            let provider = vestal.engine.catalogue().get(&client.provider);
-            check_redirect(&client, &*provider?)?;
+            check_redirect(&client, &*vestal.engine.catalogue().get(&client.provider)?)?;
             let begin = BeginConnect {
                 name: name.clone(),
                 client: client.name.clone(),

@@ -6,8 +6,8 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::text::{pad, wrap};
+use crate::output::{Output, Tone};
+use crate::text::pad;
 
 mod clients;
 mod files;
@@ -61,21 +61,15 @@ fn once(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 fn tell(finding: &Finding, output: Output) -> Result<(), Failure> {
-    let palette = output.palette;
-    let text = format!("{}{}", pad(&finding.about, 15), finding.found);
-    let mut lines = wrap(&text, output.width, 6, 21);
-    let level = match finding.level {
-        Level::Ok => palette.good("ok  "),
-        Level::Warn => palette.warning("warn"),
-        Level::Fail => palette.bad("FAIL"),
+    let (level, tone) = match finding.level {
+        Level::Ok => ("ok  ", Tone::Good),
+        Level::Warn => ("warn", Tone::Warning),
+        Level::Fail => ("FAIL", Tone::Bad),
     };
-    if let Some(first) = lines.first_mut() {
-        first.replace_range(..4, &level);
-    }
-    lines.iter().try_for_each(|line| output.line(line))?;
+    output.labelled(level, tone, &format!("{}{}", pad(&finding.about, 15), finding.found), 21)?;
     if let Some(next) = &finding.next {
         // Whole, so that it can be copied.
-        output.line(format_args!("      {}{}", pad("next:", 15), palette.strong(next)))?;
+        output.line(format_args!("      {}{}", pad("next:", 15), output.palette.strong(next)))?;
     }
     Ok(())
 }

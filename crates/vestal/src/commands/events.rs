@@ -6,6 +6,7 @@ use vestal_core::event::{StoredEvent, Trigger, What};
 
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, Lost, cause_of, reason_of};
+use crate::output::Tone;
 use crate::reasons;
 use crate::text::wrap;
 use crate::when::Calendar;
@@ -41,11 +42,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     for stored in &events {
         let at = calendar.moment(stored.event.at);
-        let mut lines = wrap(&sentence(&stored.event.what, &calendar), output.width, at.len() + 2, 4);
-        if let Some(first) = lines.first_mut() {
-            first.replace_range(..at.len(), &output.palette.faint(&at));
-        }
-        lines.iter().try_for_each(|line| output.line(line))?;
+        output.labelled(&at, Tone::Faint, &sentence(&stored.event.what, &calendar), 4)?;
     }
     let candidates = vestal.engine.store().candidates(connection.id, reasons::CANDIDATES_COUNTED).await?;
     // What goes on now, beside what happened.

@@ -54,13 +54,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             .next("name a file with --file FILE, or pipe it into a program"));
     }
     let vestal = context.open().await?;
-    let client = match &args.client {
-        Some(name) => {
-            let client = vestal.engine.client_named(name).await;
-            Some(client?.id)
-        }
-        None => None,
-    };
+    let client = vestal.client_id(args.client.as_deref()).await?;
     let filter = Filter { client, tag: args.tag, ..Filter::default() };
     let exporting = async {
         match &args.file {

@@ -97,10 +97,7 @@ async fn run(which: Which, what: What, context: &Context) -> Result<(), Failure>
                 format!("no connection was made with the client {:?}", client.as_deref().unwrap_or_default())
             }
         };
-        let client = match which.client {
-            Some(client) => Some(vestal.engine.client_named(&client).await?.id),
-            None => None,
-        };
+        let client = vestal.client_id(which.client.as_deref()).await?;
         let filter = Filter { client, tag: which.tag, ..Filter::default() };
         if context.or_interrupted(Box::pin(many(&vestal, filter, what, context))).await?? == 0 {
             // A tag that was mistyped, more often than not: two keepers would go on with one refresh token.
@@ -169,9 +166,12 @@ async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) ->
         note(writes.join_next().await);
     }
     progress.end();
-    if output.json && seen > 0 {
+    if seen == 0 {
+        return pages.damage().map(|()| 0);
+    }
+    if output.json {
         output.json(&view)?;
-    } else if seen > 0 {
+    } else {
         let (done, already) = (what.done(), what.already());
         output.line(format_args!("{} {done}, {} {already}", view.changed, view.unchanged))?;
     }

@@ -20,8 +20,7 @@ pub(super) async fn conclude(
 ) -> Result<(), Failure> {
     let output = context.output;
     let connection = vestal.engine.store().connection_named(&connected.name).await?;
-    let provider = vestal.engine.catalogue().get(&client.provider);
-    let provider = provider?;
+    let provider = vestal.engine.catalogue().get(&client.provider)?;
     let endless = provider.access_tokens_are_endless();
     let grant = connection.as_ref().and_then(|it| it.grant.as_ref());
     // Without a refresh token the grant ends with its access token, which is told below.

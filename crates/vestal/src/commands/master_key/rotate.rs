@@ -174,8 +174,7 @@ impl Rotating<'_> {
             if done.all.resealed > 0 {
                 continue;
             }
-            let walked = vestal.engine.walk_journals().await;
-            done.journalled = walked?;
+            done.journalled = vestal.engine.walk_journals().await?;
             if done.journalled == 0 {
                 return Ok(());
             }

@@ -42,8 +42,7 @@ impl Detail {
         connection: Connection,
         client: Client,
     ) -> Result<Self, Failure> {
-        let provider = vestal.engine.catalogue().get(&client.provider);
-        let provider = provider?;
+        let provider = vestal.engine.catalogue().get(&client.provider)?;
         let schedule = vestal.engine.schedule(&connection, &provider);
         let pending = pending::of(vestal, &connection).await?;
         Ok(Self { connection, client, provider, schedule, pending })
