@@ -11,6 +11,7 @@ mod file_id;
 pub mod filesystem;
 pub mod journal;
 mod keeper;
+mod locked;
 mod memory;
 pub mod nodes;
 pub mod rotation;

@@ -16,6 +16,7 @@ use vestal_core::seal::KeyId;
 
 use crate::file_id::FileId;
 use crate::keeper::{create_file, make_folder};
+use crate::locked::Locked;
 
 const EXTENSION: &str = "node";
 
@@ -27,7 +28,7 @@ const MAX_BYTES: u64 = 4096;
 pub struct NodeFile {
     path: PathBuf,
     /// Holds the lock until the node is gone.
-    locked: File,
+    locked: Locked,
     /// Where in it begins what the process tells; `None` where the disk took not even what is before that.
     told_at: Option<u64>,
 }
@@ -65,17 +66,15 @@ impl NodeFile {
         make_folder(dir)?;
         // The file shows under its name only once it is locked: nobody can take a starting node for a dead one.
         let starting = dir.join(format!("{node}.starting"));
-        let locked = create_file(&starting)?;
+        let file = create_file(&starting)?;
         let path = path(dir, node);
         // Where the disk is full it stays empty, and tells that the node lives, though not that it is gone.
-        let identity = format!("{}\n", identity(&locked)?);
-        let told_at = (&locked).write_all(identity.as_bytes()).ok().map(|()| identity.len() as u64);
-        let held = locked.try_lock().map_err(io::Error::from).and_then(|()| fs::rename(&starting, &path));
-        if let Err(error) = held {
-            // What went wrong first is what to tell; the leftover harms nobody.
-            let _ = fs::remove_file(&starting);
-            return Err(error);
-        }
+        let identity = format!("{}\n", identity(&file)?);
+        let told_at = (&file).write_all(identity.as_bytes()).ok().map(|()| identity.len() as u64);
+        let held = Locked::take(file).map_err(io::Error::from);
+        let held = held.and_then(|locked| fs::rename(&starting, &path).map(|()| locked));
+        // What went wrong first is what to tell; the leftover harms nobody.
+        let locked = held.inspect_err(|_| drop(fs::remove_file(&starting)))?;
         Ok(Self { path, locked, told_at })
     }
 

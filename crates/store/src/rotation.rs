@@ -13,6 +13,7 @@ use vestal_core::id::NodeId;
 use vestal_core::seal::KeyId;
 
 use crate::keeper::{create_file, make_folder};
+use crate::locked::Locked;
 use crate::nodes::{Sign, sign_of};
 
 const NAME: &str = "rotation";
@@ -30,8 +31,7 @@ struct Begun {
 /// The right to rotate.
 #[derive(Debug)]
 pub struct Rotation {
-    /// Holds the lock.
-    file: File,
+    file: Locked,
 }
 
 impl Rotation {
@@ -49,8 +49,8 @@ impl Rotation {
             }
             made => made?,
         };
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { file })),
+        match Locked::take(file) {
+            Ok(file) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

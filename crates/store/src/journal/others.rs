@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::format::{self, MARK_OFFSET, Record, SETTLED, Unreadable};
 use super::named::Named;
 use super::{EXTENSION, FILE_MAX_BYTES, own};
+use crate::locked::Locked;
 
 /// What a file is called whose answers cannot be read any more.
 const DAMAGED: &str = "damaged";
@@ -114,11 +115,11 @@ pub(super) fn settle(
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Settled::Here),
         file => file?,
     };
-    match file.try_lock() {
-        Ok(()) => {}
+    let file = match Locked::take(file) {
+        Ok(file) => file,
         Err(TryLockError::WouldBlock) => return Ok(Settled::ByItsProcess),
         Err(TryLockError::Error(error)) => return Err(error),
-    }
+    };
     // Read again: nobody writes it from here on.
     let bytes = contents(&file)?;
     let Holds::Records(records) = holds(&bytes, store) else { return Ok(Settled::Here) };

@@ -1,7 +1,6 @@
 //! One file that this process writes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use super::disk::Disk;
 use super::format::{self, BLOCK_BYTES, MARK_OFFSET, SETTLED};
 use super::named::Named;
 use super::{EXTENSION, FILE_MAX_BYTES, others};
+use crate::locked::Locked;
 
 /// What a file grows by.
 const STEP_BYTES: u64 = 64 * 1024;
@@ -28,8 +28,8 @@ pub(super) struct OwnFile {
     pub(super) named: Arc<Named>,
     /// Its folder, by its place in the list.
     pub(super) folder: usize,
-    /// Holds the lock for as long as it is open.
-    file: File,
+    /// Locked for as long as it is open.
+    file: Locked,
     /// Up to here it has blocks.
     allocated: u64,
     /// Where the next record goes.
@@ -67,10 +67,12 @@ impl OwnFile {
         let (starting, path) = names.next(folder)?;
         let file = disk.create(&starting)?;
         // It shows under its name only once it is locked: nobody can take it for the file of a process that is gone.
-        let locked = file.try_lock().map_err(io::Error::from);
-        let named =
-            locked.and_then(|()| disk.rename(&starting, &path)).and_then(|()| Named::new(path, &file));
-        let named = named.inspect_err(|_| leave_nothing(disk, &starting))?;
+        let locked = Locked::take(file).map_err(io::Error::from);
+        let named = locked.and_then(|file| {
+            disk.rename(&starting, &path)?;
+            Ok((Named::new(path, &file)?, file))
+        });
+        let (named, file) = named.inspect_err(|_| leave_nothing(disk, &starting))?;
         let mut own = Self {
             named: Arc::new(named),
             folder: index,
@@ -122,7 +124,7 @@ impl OwnFile {
 
     /// The answers that may be in here alone, as they were written.
     pub(super) fn unsettled(&self, store: StoreId) -> io::Result<Vec<Entry>> {
-        (&self.file).rewind()?;
+        (&*self.file).rewind()?;
         let records = format::records(store, &others::contents(&self.file)?);
         let entries = records.into_iter().map(|record| record.entry);
         Ok(entries.filter(|entry| self.may_keep(entry.attempt.id)).collect())
