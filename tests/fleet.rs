@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use vestal_api::EventView;
+use vestal_api::{ConnectionView, EventView};
 use vestal_core::event::What;
 
 use crate::harness::{Home, PAUSE, Provider, Raises, intervals, until};
@@ -43,6 +43,16 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
                 }
             });
         }
+    });
+    // Where the store is busy, a reading may not be noted, and the next one is.
+    let unread = || {
+        let all: Vec<ConnectionView> = home.vestal(&["list", "--json"]).ok().json();
+        all.into_iter().filter(|view| view.last_read_at.is_none()).map(|view| view.name).collect::<Vec<_>>()
+    };
+    until("each reading to be noted", || {
+        let unread = unread();
+        unread.iter().for_each(|name| drop(home.vestal(&["token", name.as_str()]).ok()));
+        unread.is_empty().then_some(())
     });
     let daemon = home.start(&["serve"]);
     // The first ones come all at once, and wait for one another.
