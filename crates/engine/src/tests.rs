@@ -22,4 +22,5 @@ mod setting;
 mod sites;
 mod stopped;
 mod time;
+mod warnings;
 mod world;

@@ -1,7 +1,6 @@
 //! What lies in the journal goes into the store before anything else happens to its connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vestal_core::connection::Connection;
@@ -10,7 +9,7 @@ use vestal_core::seal::Sealed;
 use vestal_core::state::State;
 
 use super::faulty_store::{Fault, FaultyStore};
-use super::saving::Warnings;
+use super::warnings::Warnings;
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::{Error, Revocation, Want};
 
@@ -282,15 +281,13 @@ async fn a_store_that_takes_nothing_is_asked_and_told_of_once() {
     let (world, store) = five_in_the_journal().await;
     let daemon = world.node_that_knows_of_the_dead();
     store.finish.lock().unwrap().extend([Fault::Refused; 10]);
-    let lines = Arc::new(AtomicUsize::new(0));
-    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    let told = Warnings::from_now_on();
     for pass in 1..=10 {
         let replayed = daemon.inner.replay(None).await.unwrap();
         assert_eq!((replayed.stored, replayed.left.len()), (0, 5));
         assert_eq!(store.finish.lock().unwrap().len(), 10 - pass, "the others were left unasked");
     }
-    drop(counting);
-    assert_eq!(lines.load(Ordering::SeqCst), 1);
+    assert_eq!(told.so_far(), 1);
     assert_eq!(daemon.inner.replay(None).await.unwrap().stored, 5);
 }
 

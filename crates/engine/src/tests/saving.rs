@@ -1,7 +1,6 @@
 //! An answer is durable before anybody hears of it, whatever the store does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vestal_core::connection::Attempt;
@@ -13,6 +12,7 @@ use vestal_core::store::Brought;
 use vestal_core::token::{TokenAnswer, WhyCandidate};
 
 use super::faulty_store::{Fault, FaultyStore};
+use super::warnings::Warnings;
 use super::world::{Behaviour, World, shop, start_refresh};
 use crate::change::update_to;
 use crate::take::Cargo;
@@ -166,12 +166,10 @@ async fn a_store_and_a_journal_that_both_refuse_do_not_flood_the_log() {
         Parts { limits, ..parts }
     });
     store.finish.lock().unwrap().extend(std::iter::repeat_n(Fault::Refused, 100_000));
-    let lines = Arc::new(AtomicUsize::new(0));
-    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    let told = Warnings::from_now_on();
     refresh_while_the_journal_fills(&world, &daemon).await.unwrap_err();
     world.pass(Duration::from_secs(3 * 3600)).await;
-    drop(counting);
-    let (lines, tries) = (lines.load(Ordering::SeqCst), 100_000 - store.finish.lock().unwrap().len());
+    let (lines, tries) = (told.so_far(), 100_000 - store.finish.lock().unwrap().len());
     assert!(tries > 3_000 && (2..40).contains(&lines), "{lines} lines in {tries} tries");
 }
 
@@ -181,11 +179,9 @@ async fn what_is_told_of_a_try_is_told_once() {
     let engine = world.connected().await;
     // Each takes so long that the journal is tried before its end, and after it.
     store.finish.lock().unwrap().extend([Fault::RefusedLate(Duration::from_secs(1)); 4]);
-    let lines = Arc::new(AtomicUsize::new(0));
-    let counting = tracing::subscriber::set_default(Warnings(Arc::clone(&lines)));
+    let told = Warnings::from_now_on();
     refresh_while_the_journal_fills(&world, &engine).await.unwrap();
-    drop(counting);
-    assert_eq!(lines.load(Ordering::SeqCst), 6, "of the tries 1, 2 and 4: of the store, and of the journal");
+    assert_eq!(told.so_far(), 6, "of the tries 1, 2 and 4: of the store, and of the journal");
 }
 
 /// Somebody else writes to `shop`.
@@ -207,31 +203,6 @@ async fn whoever_cannot_tell_since_others_keep_writing_says_so() {
     }
     let error = telling.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Contended { .. }), "{error:?}");
-}
-
-/// Counts what is told an operator.
-pub(super) struct Warnings(pub(super) Arc<AtomicUsize>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
-    }
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// The journal has room when the request is sent, and none when its answer comes.

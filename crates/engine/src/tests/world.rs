@@ -290,6 +290,7 @@ impl World {
     }
 
     fn with_store(behaviour: &Behaviour, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        super::warnings::count();
         let clock = Arc::new(VirtualClock::new());
         let mut settings = Settings::new(ISSUER)
             .client(Client::confidential("vestal", "the client's secret").redirect_uri(REDIRECT_URI));
