@@ -5,7 +5,7 @@ use vestal_core::id::{AttemptId, GrantId};
 use vestal_core::provider::Provider;
 use vestal_core::token::{Candidate, CandidateAnswer, WhyCandidate};
 
-use crate::callback::Consent;
+use crate::consent::Consent;
 use crate::secrets::Destination;
 use crate::{Error, Inner};
 
@@ -35,7 +35,10 @@ impl Inner {
         let candidate =
             Candidate { attempt, kept_at: now, why, sealed_for: Some((grant, generation)), answer: tokens };
         let told = Event { connection: connection.id, at: now, what: What::CandidateKept { attempt, why } };
-        let what = match self.store.keep_candidate(connection.id, &candidate, &[told]).await {
+        let told = [told];
+        let kept = self
+            .until_stored(&connection.name, || self.store.keep_candidate(connection.id, &candidate, &told));
+        let what = match kept.await {
             Ok(true) => "what it brought is kept aside, sealed, and nobody uses it",
             Ok(false) => return refusal,
             Err(error) => {

@@ -16,7 +16,7 @@ use vestal_oauth::jwt_bearer::Assertion;
 use vestal_oauth::token_exchange::Wanted;
 use vestal_oauth::{Unsendable, client_credentials, jwt_bearer, token_exchange};
 
-use crate::callback::{Consent, has_living_consent};
+use crate::consent::{Consent, has_living_consent};
 use crate::means::{Exchanged, Means, PrivateKey, Signs};
 use crate::{Account, Connected, Engine, Error, Inner, Want};
 

@@ -17,8 +17,9 @@ use vestal_oauth::http::Exchange;
 use vestal_oauth::jwks::Jwks;
 use vestal_oauth::sent;
 
-use crate::callback::{BelievedBy, Consent, renewal_of};
+use crate::callback::BelievedBy;
 use crate::connect::advice;
+use crate::consent::{Consent, renewal_of};
 use crate::means::Means;
 use crate::{Account, Connected, Engine, Error, Inner};
 

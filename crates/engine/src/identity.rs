@@ -16,8 +16,8 @@ use vestal_oauth::api::at;
 use vestal_oauth::http::Exchange;
 use vestal_oauth::id_token::subject;
 
-use crate::callback::Consent;
 use crate::connect::asks_for_an_id_token;
+use crate::consent::Consent;
 use crate::lookup::where_to_ask;
 use crate::secrets::place;
 use crate::{Engine, Error, Inner, NewConnection};

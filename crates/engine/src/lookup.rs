@@ -16,8 +16,8 @@ use vestal_core::token::{About, Found};
 use vestal_oauth::http::Exchange;
 use vestal_oauth::lookup;
 
-use crate::callback::Consent;
 use crate::change::update_to;
+use crate::consent::Consent;
 use crate::identity::{ASK_WITHIN, Account};
 use crate::take::Cargo;
 use crate::{Connected, Error, Inner};

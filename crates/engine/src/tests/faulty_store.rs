@@ -41,6 +41,7 @@ pub(crate) struct FaultyStore {
     pub(crate) begin: Faults,
     pub(crate) finish: Faults,
     pub(crate) update: Faults,
+    pub(crate) keep: Faults,
     /// Of reads of one connection.
     pub(crate) read: Faults,
     /// Of reads of several connections at once.
@@ -56,10 +57,10 @@ pub(crate) type Faults = Mutex<VecDeque<Fault>>;
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let (begin, finish, update) = Default::default();
+        let (begin, finish, update, keep) = Default::default();
         let (read, reads, events) = Default::default();
         let unreadable = Mutex::default();
-        Self { inner, clock, begin, finish, update, read, reads, events, unreadable }
+        Self { inner, clock, begin, finish, update, keep, read, reads, events, unreadable }
     }
 
     /// The store behind it, of which nothing fails.
@@ -133,6 +134,7 @@ pass_on! {
         begin: begin_attempt(begin: &Begin) -> Write;
         finish: finish_attempt(finish: &Finish) -> Finished;
         update: update_connection(update: &Update) -> Write;
+        keep: keep_candidate(id: ConnectionId, candidate: &Candidate, events: &[Event]) -> bool;
         read: connection(id: ConnectionId) -> Option<Connection>;
         reads: connections_by_id(ids: &[ConnectionId]) -> Vec<Connection>;
         events: events(connection: Option<ConnectionId>, after: u64, limit: u32) -> Vec<StoredEvent>;
@@ -162,7 +164,6 @@ pass_on! {
         count_states(client: Option<ClientId>) -> Vec<(String, u64)>;
         remove_connection(id: ConnectionId) -> bool;
         remove_abandoned(before: Timestamp) -> Vec<ConnectionName>;
-        keep_candidate(id: ConnectionId, candidate: &Candidate, events: &[Event]) -> bool;
         mark_read(id: ConnectionId, expected: u64, at: Timestamp, plan: &Plan) -> ();
         begin_authorization(authorization: &Authorization) -> ();
         take_authorization(state_hash: &[u8; 32], now: Timestamp) -> Option<Authorization>;

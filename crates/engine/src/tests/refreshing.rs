@@ -10,8 +10,8 @@ use vestal_core::token::{Renewal, WhyCandidate};
 use vestal_sandbox::{Fault, Trouble};
 
 use super::world::{Behaviour, DAY, World, shop, start_refresh};
-use crate::callback::has_living_consent;
 use crate::change::update_to;
+use crate::consent::has_living_consent;
 use crate::{Account, Error, Revocation, Want};
 
 const HOUR: Duration = Duration::from_secs(3600);
