@@ -26,8 +26,11 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The largest answer that is read.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// How long a request may take to arrive, its head and then its body, and how long a connection may lie idle.
+/// How long a request may take to arrive, its head and then its body.
 const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// How long a connection may be open: a request arrives, a visitor waits for 20 s at most, and the answer is read.
+const VISIT: Duration = Duration::from_secs(60);
 
 /// So many connections at once; more have to wait.
 const CONNECTIONS: usize = 512;
@@ -45,13 +48,19 @@ pub async fn serve(listener: TcpListener, form: Arc<Form>) {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
                     let service = TowerToHyperService::new(app.clone());
-                    // `axum::serve` would wait for ever for a head.
-                    connections.spawn(
-                        http1::Builder::new()
-                            .timer(TokioTimer::new())
-                            .header_read_timeout(ARRIVAL)
-                            .serve_connection(TokioIo::new(stream), service),
-                    );
+                    // `axum::serve` would wait for ever for a head, and for whoever reads no answer.
+                    let visit = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(ARRIVAL)
+                        .keep_alive(false)
+                        .serve_connection(TokioIo::new(stream), service);
+                    connections.spawn(async move {
+                        tokio::select! {
+                            // Whoever goes away in the middle is nobody's concern.
+                            _ = visit => {}
+                            () = SystemClock.sleep(VISIT) => {}
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
