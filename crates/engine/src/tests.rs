@@ -22,5 +22,7 @@ mod setting;
 mod sites;
 mod stopped;
 mod time;
+mod virtual_time;
 mod warnings;
+mod wire;
 mod world;

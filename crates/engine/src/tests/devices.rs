@@ -7,7 +7,8 @@ use vestal_core::state::State;
 use vestal_core::token::Renewal;
 use vestal_sandbox::Consent;
 
-use super::world::{Behaviour, Sickness, World, client, shop};
+use super::wire::Sickness;
+use super::world::{Behaviour, World, client, shop};
 use crate::{Account, BeginDevice, DeviceRequest, Engine, Error};
 
 const HOST: &str = "sandbox.example";

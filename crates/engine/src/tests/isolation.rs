@@ -11,7 +11,8 @@ use vestal_core::state::State;
 use vestal_core::store::Filter;
 use vestal_sandbox::{Fault, Per, Quota, RetryAfter, Trouble};
 
-use super::world::{Behaviour, DAY, Sickness, World};
+use super::wire::Sickness;
+use super::world::{Behaviour, DAY, World};
 use crate::agenda::READ_AHEAD;
 use crate::{Engine, Error, Limits, Parts, Want};
 

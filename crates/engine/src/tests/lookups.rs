@@ -10,7 +10,8 @@ use vestal_core::token::Found;
 use vestal_sandbox::{Endpoint, Fault, Trouble};
 
 use super::importing::new;
-use super::world::{Behaviour, Sickness, World, client, shop};
+use super::wire::Sickness;
+use super::world::{Behaviour, World, client, shop};
 use crate::identity::{ASK_WITHIN, Account};
 use crate::inquiries::LEFT_ALONE;
 use crate::lookup::chosen_before;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use vestal_core::state::State;
 
-use super::world::{Behaviour, DAY, Sickness, World, client, shop};
+use super::wire::Sickness;
+use super::world::{Behaviour, DAY, World, client, shop};
 use crate::{Account, BeginConnect, CatalogueError, Engine, Error, OwnFile, Revocation, Want};
 
 /// Which token is named, and what ends with it.

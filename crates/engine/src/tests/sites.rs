@@ -16,7 +16,8 @@ use vestal_core::state::State;
 use vestal_sandbox::{Endpoint, Fault, Trouble};
 
 use super::importing::new;
-use super::world::{Behaviour, DAY, Sickness, World, client};
+use super::wire::Sickness;
+use super::world::{Behaviour, DAY, World, client};
 use crate::{
     Account, BeginConnect, Connected, Engine, Error, Holders, Imported, NewClient, NewConnection, Want,
 };

@@ -1,214 +1,37 @@
 //! A world in virtual time: the real engine and the real response reader, a sandbox provider, and a store in memory.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use uuid::Uuid;
 use vestal_core::client::{ClientAuth, Endpoints};
-use vestal_core::clock::{Clock, Entropy};
+use vestal_core::clock::Clock;
 use vestal_core::connection::{Connection, ConnectionName};
 use vestal_core::id::{NodeId, StoreId};
 use vestal_core::journal::Journal;
 use vestal_core::provider::Provider;
 use vestal_core::seal::{KeyRing, MasterKey, StoreIdentity, Vault};
 use vestal_core::store::Store;
-use vestal_oauth::http::{Answer, BodyEnd, Exchange, Http};
-use vestal_sandbox::{Client, Delivery, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
+use vestal_oauth::http::Http;
+use vestal_sandbox::{Client, Grace, RefreshTokens, Reuse, Rotation, Sandbox, Settings};
 use vestal_store::MemoryStore;
 use vestal_store::journal::MemoryJournal;
 
 use super::faulty_store::FaultyStore;
+use super::virtual_time::{Seeded, VirtualClock};
+use super::warnings;
+use super::wire::Wire;
 use crate::{
     Account, BeginConnect, Catalogue, Connected, Engine, Fate, Limits, NewClient, Nodes, Parts, Refreshed,
     UnknownNodes,
 };
 
-pub(crate) const EPOCH_S: i64 = 1_800_000_000;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-
-/// Tokio's paused clock, as wall time. It can be set, as an administrator or NTP would.
-pub(crate) struct VirtualClock {
-    started: tokio::time::Instant,
-    set_by_s: AtomicI64,
-}
-
-impl VirtualClock {
-    #[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
-    pub(crate) fn new() -> Self {
-        Self { started: tokio::time::Instant::now(), set_by_s: AtomicI64::new(0) }
-    }
-}
-
-#[async_trait]
-impl Clock for VirtualClock {
-    fn now(&self) -> Timestamp {
-        let set_by_s = self.set_by_s.load(Ordering::Relaxed);
-        Timestamp::from_second(EPOCH_S + set_by_s).unwrap() + self.uptime()
-    }
-
-    fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-/// SplitMix64, counted up.
-pub(crate) struct Seeded(AtomicU64);
-
-impl Entropy for Seeded {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
-
-/// The way to the sandbox, with every body that was sent.
-pub(crate) struct Wire {
-    pub(crate) sandbox: Mutex<Sandbox>,
-    clock: Arc<dyn Clock>,
-    sent: Mutex<Vec<(Duration, String)>>,
-    hosts: Mutex<Vec<String>>,
-    at_once: Mutex<AtOnce>,
-    /// Every request waits this long before it arrives, and every answer before it is back.
-    pub(crate) latency: Mutex<Duration>,
-    /// Hosts, or paths, that something is wrong with.
-    pub(crate) sick: Mutex<HashMap<String, Sickness>>,
-}
-
-/// How many requests are under way, and how many were at the most.
-#[derive(Default)]
-struct AtOnce {
-    now: usize,
-    most: usize,
-}
-
-/// What is wrong with a host.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Sickness {
-    /// It takes requests and does not answer.
-    Hangs,
-    /// It cannot be reached.
-    Down,
-    /// It ends each handshake over the client's certificate.
-    RefusesCertificates,
-}
-
-#[async_trait]
-impl Http for Wire {
-    async fn send(&self, request: http::Request<Bytes>, deadline: Duration) -> Exchange {
-        let body = String::from_utf8_lossy(request.body()).into_owned();
-        self.sent.lock().unwrap().push((self.clock.uptime(), body));
-        self.hosts.lock().unwrap().push(request.uri().host().unwrap_or_default().to_owned());
-        self.begin();
-        let exchange = tokio::select! {
-            biased;
-            exchange = self.carry(request) => exchange,
-            () = self.clock.sleep(deadline) => Exchange::NoAnswer { detail: "the deadline passed".into() },
-        };
-        self.at_once.lock().unwrap().now -= 1;
-        exchange
-    }
-}
-
-impl Wire {
-    fn begin(&self) {
-        let mut at_once = self.at_once.lock().unwrap();
-        at_once.now += 1;
-        at_once.most = at_once.most.max(at_once.now);
-    }
-
-    /// The most requests that were under way at once since this was asked last.
-    pub(crate) fn most_at_once(&self) -> usize {
-        let mut at_once = self.at_once.lock().unwrap();
-        let now = at_once.now;
-        std::mem::replace(&mut at_once.most, now)
-    }
-
-    async fn carry(&self, request: http::Request<Bytes>) -> Exchange {
-        let latency = *self.latency.lock().unwrap();
-        let (host, path) = (request.uri().host().unwrap(), request.uri().path());
-        let sickness = {
-            let sick = self.sick.lock().unwrap();
-            sick.get(host).or_else(|| sick.get(path)).copied()
-        };
-        match sickness {
-            Some(Sickness::Hangs) => std::future::pending().await,
-            Some(Sickness::Down) => return Exchange::NotSent { detail: "connection refused".into() },
-            Some(Sickness::RefusesCertificates) => {
-                return Exchange::ClientUnfit { detail: "CertificateExpired".into() };
-            }
-            None => {}
-        }
-        self.clock.sleep(latency).await;
-        let hold_ms = self.sandbox.lock().unwrap().hold_ms(&request);
-        self.clock.sleep(Duration::from_millis(hold_ms)).await;
-        let reply = self.sandbox.lock().unwrap().handle(&request, self.now_ms());
-        self.clock.sleep(latency).await;
-        let (parts, body) = reply.response.into_parts();
-        let answered = |body: Bytes, end| {
-            Exchange::Answered(Answer {
-                status: parts.status.as_u16(),
-                headers: parts.headers.clone(),
-                body,
-                end,
-            })
-        };
-        match reply.delivery {
-            Delivery::Deliver => answered(body, BodyEnd::Complete),
-            Delivery::DelayMs(ms) => {
-                self.clock.sleep(Duration::from_millis(ms)).await;
-                answered(body, BodyEnd::Complete)
-            }
-            Delivery::DropConnection => Exchange::NoAnswer { detail: "the connection was cut".into() },
-            Delivery::Truncate(length) => answered(body.slice(..length.min(body.len())), BodyEnd::Truncated),
-        }
-    }
-
-    /// The provider's own clock, which is right whatever ours says.
-    pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(EPOCH_S).unwrap() * 1_000 + ms(self.clock.uptime())
-    }
-
-    /// The host of every request.
-    pub(crate) fn hosts(&self) -> Vec<String> {
-        self.hosts.lock().unwrap().clone()
-    }
-
-    /// Every form that was sent.
-    pub(crate) fn forms_sent(&self) -> Vec<HashMap<String, String>> {
-        let read = |body: &str| url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        self.sent.lock().unwrap().iter().map(|(_, body)| read(body)).collect()
-    }
-
-    /// Every refresh token that was sent, with how often.
-    pub(crate) fn refresh_tokens_sent(&self) -> HashMap<String, usize> {
-        let mut counts = HashMap::new();
-        for form in self.forms_sent() {
-            if form.get("grant_type").is_some_and(|grant| grant == "refresh_token") {
-                *counts.entry(form["refresh_token"].clone()).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    pub(crate) fn refreshes_sent(&self) -> usize {
-        self.refresh_tokens_sent().values().sum()
-    }
-}
 
 /// One provider, one store, and as many nodes as a test starts.
 pub(crate) struct World {
@@ -290,7 +113,7 @@ impl World {
     }
 
     fn with_store(behaviour: &Behaviour, wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
-        super::warnings::count();
+        warnings::count();
         let clock = Arc::new(VirtualClock::new());
         let mut settings = Settings::new(ISSUER)
             .client(Client::confidential("vestal", "the client's secret").redirect_uri(REDIRECT_URI));
@@ -316,18 +139,10 @@ impl World {
         );
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
         Self {
-            wire: Arc::new(Wire {
-                sandbox: Mutex::new(Sandbox::new(settings, 1)),
-                clock: Arc::clone(&clock) as Arc<dyn Clock>,
-                sent: Mutex::default(),
-                hosts: Mutex::default(),
-                at_once: Mutex::default(),
-                latency: Mutex::new(Duration::from_millis(100)),
-                sick: Mutex::default(),
-            }),
+            wire: Arc::new(Wire::to(Sandbox::new(settings, 1), Arc::clone(&clock) as Arc<dyn Clock>)),
             store: wrap(store),
             journal: Arc::default(),
-            identity: Vault::found(&ring(), StoreId::from_uuid(Uuid::from_u128(1)), &Seeded(7.into())),
+            identity: Vault::found(&ring(), StoreId::from_uuid(Uuid::from_u128(1)), &Seeded::from(7)),
             clock,
             profile,
             nodes: AtomicU64::new(1),
@@ -357,7 +172,7 @@ impl World {
         Engine::new(change(Parts {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            entropy: Arc::new(Seeded((number << 40).into())),
+            entropy: Arc::new(Seeded::from(number << 40)),
             http: Arc::clone(&self.wire) as Arc<dyn Http>,
             vault: Vault::unlock(ring(), &self.identity).unwrap(),
             catalogue,
@@ -432,7 +247,7 @@ impl World {
 
     /// The token requests that were sent to this host.
     pub(crate) fn sent_to(&self, host: &str) -> usize {
-        self.wire.hosts.lock().unwrap().iter().filter(|sent| *sent == host).count()
+        self.wire.hosts().iter().filter(|sent| *sent == host).count()
     }
 
     /// What a browser would be redirected to.
@@ -453,7 +268,7 @@ impl World {
 
     /// Sets our clock, not the provider's.
     pub(crate) fn set_clock_by(&self, seconds: i64) {
-        self.clock.set_by_s.fetch_add(seconds, Ordering::Relaxed);
+        self.clock.set_by(seconds);
     }
 
     pub(crate) async fn pass(&self, duration: Duration) {
