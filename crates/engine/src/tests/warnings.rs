@@ -15,7 +15,7 @@ thread_local! {
 /// From now on all that is told is counted.
 ///
 /// There is one subscriber for all tests, which is there before any of them can tell anything: with one of its own, a test
-/// heard nothing of a place in the code which another test, that had none, came to first.
+/// heard nothing of a place in the code which another test, that had none, came to first (tokio-rs/tracing#3611).
 pub(super) fn count() {
     static COUNTING: Once = Once::new();
     COUNTING.call_once(|| tracing::subscriber::set_global_default(Counter::default()).unwrap());
