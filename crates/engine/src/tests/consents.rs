@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
 
 use super::faulty_store::Fault;
@@ -47,12 +49,30 @@ async fn a_store_that_will_not_take_a_grant_later_either_is_not_waited_for() {
     assert!(world.now().duration_since(asked).as_secs() < 2, "it is told at once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_new_connection_has_a_name_that_turns_text_around_and_one_that_has_is_served() {
+    let world = World::new(&Behaviour::strict());
+    let engine = world.node();
+    let client = engine.add_client(super::world::client()).await.unwrap();
+    let name: ConnectionName = "shop\u{202e}7".parse().unwrap();
+    let refused = engine.begin_connect(begin(name.clone())).await.map(|_| ());
+    assert!(matches!(refused, Err(Error::BadName { .. })), "{refused:?}");
+    let id = ConnectionId::from_uuid(uuid::Uuid::from_u128(7));
+    let before = Connection::pending(id, name.clone(), client.id, world.now());
+    world.store.add_connection(&before, &[]).await.unwrap();
+    let redirected = world.browse(&engine.begin_connect(begin(name.clone())).await.unwrap().url);
+    engine.finish_connect(&redirected, crate::Account::AsBefore).await.unwrap();
+    assert_eq!(world.named(name.as_str()).await.state, State::Active);
+}
+
+fn begin(name: ConnectionName) -> BeginConnect {
+    let client = "sandbox".to_owned();
+    BeginConnect { name, client, scopes: None, site: BTreeMap::new(), parameters: BTreeMap::new() }
+}
+
 /// Somebody comes back with a consent to `shop`.
 async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
-    let (name, client) = (shop(), "sandbox".to_owned());
-    let begin =
-        BeginConnect { name, client, scopes: None, site: BTreeMap::new(), parameters: BTreeMap::new() };
-    let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
+    let redirected = world.browse(&engine.begin_connect(begin(shop())).await.unwrap().url);
     let engine = engine.clone();
     tokio::spawn(async move { engine.finish_connect(&redirected, crate::Account::AsBefore).await })
 }
