@@ -111,7 +111,13 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
     let ended = runtime.block_on(async {
         signals::outlive_the_longest_file();
         let outcome = commands::run(command, &context).await;
-        let ended = outcome.map_err(|failure| told(failure, output));
+        let tell = |failure| told(failure, output);
+        if output.json {
+            // The last line is a program's, whatever is said of what is waited for.
+            context.end().await;
+            return outcome.map_err(tell);
+        }
+        let ended = outcome.map_err(tell);
         context.end().await;
         ended
     });
