@@ -215,6 +215,9 @@ async fn what_is_another_connection_is_refused() {
         new("c", "rt\r\n"),
         NewConnection { access_token: Some("at\r\nX-Evil: 1".into()), ..new("c", "rt-c") },
         NewConnection { token_type: "Bea\r\nrer".to_owned(), ..new("c", "rt-c") },
+        // Nor could a header hold them.
+        NewConnection { access_token: Some("täst".into()), ..new("c", "rt-c") },
+        NewConnection { token_type: "Beärer".to_owned(), ..new("c", "rt-c") },
         NewConnection { scope: Some("\u{202e}".to_owned()), ..new("c", "rt-c") },
         NewConnection { redirect: [("realm".to_owned(), "\u{7}".to_owned())].into(), ..new("c", "rt-c") },
     ] {
