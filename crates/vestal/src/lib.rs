@@ -164,8 +164,10 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
         // A sentence, then tips and the usage, then where to read more.
         let mut paragraphs = text.trim().split("\n\n").map(str::trim);
         let first = paragraphs.next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first);
         let view = ErrorView {
-            error: first.strip_prefix("error: ").unwrap_or(first).to_owned(),
+            // What is missing, or could be said instead, stands on lines of its own.
+            error: first.split_whitespace().collect::<Vec<_>>().join(" "),
             why: None,
             next: paragraphs.next().map(str::to_owned),
             code: Code::Usage,

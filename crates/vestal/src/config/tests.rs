@@ -159,6 +159,8 @@ fn mistakes_say_the_line_and_what_may_be_meant() {
         let error = load(folder.path(), text, &[]).unwrap_err();
         assert!(error.contains(said), "{text:?}: {error}");
     }
+    let error = load(folder.path(), "\"st\\nore\\u001b[2J\" = 1\n", &[]).unwrap_err();
+    assert!(error.starts_with("error: ") && error.contains("unknown field `st ore [2J`"), "{error}");
 }
 
 #[test]
