@@ -29,6 +29,15 @@ fn errors_are_json_too_where_json_is_wanted() {
     let told = home.vestal(&["tokne", "shop", "--json"]).code(2);
     let view: ErrorView = serde_json::from_str(&told.stderr).unwrap();
     assert_eq!(view.code, vestal_api::Code::Usage);
+    for (args, error) in [
+        (&["token"][..], "the following required arguments were not provided: <NAME>"),
+        (&["list", "--state", "gone"], "invalid value 'gone' for '--state <STATE>' [possible values: "),
+        (&["token", "a\nb"], "invalid value 'a b' for '<NAME>': a name cannot hold the control character"),
+    ] {
+        let told = home.vestal(&[args, &["--json"]].concat()).code(2);
+        let view: ErrorView = serde_json::from_str(&told.stderr).unwrap();
+        assert!(view.error.starts_with(error) && !view.error.contains('\n'), "{told}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use opt_in_form::{Form, HttpApi, LEAST_FILL_TIME, Ports, Settings, SystemClock, Tokens as _, Vestal, serve};
+use opt_in_form::{
+    Form, HttpApi, LEAST_FILL_TIME, NoToken, Ports, Settings, SystemClock, Tokens as _, Vestal, serve,
+};
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -163,6 +165,17 @@ fn the_form_works_with_constant_contact_in_a_box() {
     let ["--connection", connection, "--list", list, "--api", api] = start[..] else { panic!("{start:?}") };
     thanked(&Visit::to(&form(&home, connection, api, list)).send());
     sandbox.hear("who has signed up", |said| said.contains("ada@example.com has signed up").then_some(()));
+}
+
+#[test]
+fn whoever_runs_the_form_is_told_by_what_its_child_was_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = folder.path().join("ended");
+    std::fs::write(&ended, "#!/bin/sh\necho 'it began' >&2\nkill -9 $$\n").unwrap();
+    std::fs::set_permissions(&ended, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let told = RUNTIME.block_on(Vestal::new(ended, "shop".into()).token()).unwrap_err();
+    let NoToken::NotNow(why) = told else { panic!("{told:?}") };
+    assert!(why.contains("SIGKILL") && why.contains("it began"), "{why}");
 }
 
 #[test]

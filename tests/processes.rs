@@ -270,6 +270,23 @@ fn an_interrupted_refresh_finishes_its_flight_first() {
 }
 
 #[test]
+fn a_program_is_told_of_an_interruption_in_the_last_line() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(1_500)));
+    let refresh = home.start(&["refresh", "shop", "--json"]);
+    until("the provider to rotate", || (provider.sandbox().stats().refreshes == 1).then_some(()));
+    refresh.signal(Signal::INT);
+    let told = refresh.end().code(1);
+    assert!(told.stderr.contains("waiting for the refresh"), "{told}");
+    let last = told.stderr.lines().next_back().unwrap();
+    let error: vestal_api::ErrorView = serde_json::from_str(last).unwrap_or_else(|_| panic!("{told}"));
+    assert_eq!(error.error, "interrupted");
+    assert_eq!(generation(&home), 2, "the answer was stored");
+}
+
+#[test]
 fn a_second_signal_leaves_the_answer_to_whoever_comes_next() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |settings| settings.refresh_tokens.rotation = GRACE);

@@ -16,9 +16,13 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(home: &Home, args: &[&str], size: (u16, u16)) -> Self {
+        Self::of_kind("xterm", home, args, size)
+    }
+
+    fn of_kind(kind: &str, home: &Home, args: &[&str], size: (u16, u16)) -> Self {
         let (terminal, other_end) = Terminal::open(size);
         let mut command = home.command(args);
-        command.env("TERM", "xterm").env("NO_COLOR", "1");
+        command.env("TERM", kind).env("NO_COLOR", "1");
         let vestal = command.stdin(Stdio::null()).stdout(other_end).stderr(Stdio::null()).spawn().unwrap();
         Self { vestal, terminal }
     }
@@ -70,6 +74,20 @@ fn a_terminal_shows_what_changes_and_is_given_back() {
     assert!(!drawn.contains("\u{1b}[32m"), "nobody wants colours");
     let what = vec!["status".to_owned(), "--watch".to_owned()];
     home.record().add(Emission { what, stream: "stdout", bytes: drawn.into_bytes() });
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_draws_on_a_terminal_and_tells_in_lines_on_one_that_cannot_be_drawn_on() {
+    let home = Home::new();
+    for (kind, draws) in [("xterm", true), ("dumb", false)] {
+        let demo = ["demo", "--day", "2s", "--for", "1s"];
+        let OnTerminal { mut vestal, terminal } = OnTerminal::of_kind(kind, &home, &demo, (80, 24));
+        assert_eq!(vestal.wait().unwrap().code(), Some(0));
+        let drawn = terminal.all_drawn();
+        assert_eq!(drawn.contains('\u{1b}'), draws, "{kind}: {drawn:?}");
+        assert!(drawn.contains("generation 1"), "{kind}: {drawn:?}");
+    }
 }
 
 /// As `head -1` is.

@@ -75,10 +75,23 @@ fn tokens_are_not_written_to_a_terminal() {
     let home = Home::new();
     let provider = Provider::start(home.record(), |_| {});
     home.connect("shop", &provider);
-    let (_terminal, end) = Terminal::open((80, 24));
-    let mut command = home.command(&["export", "--with-secrets"]);
-    let refused = command.stdin(Stdio::null()).stdout(end).stderr(Stdio::piped()).output().unwrap();
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{told}");
-    assert!(told.contains("tokens are not written to a terminal") && told.contains("--file"), "{told}");
+    for args in [&["export", "--with-secrets"][..], &["export", "--with-secrets", "--file", "-"]] {
+        let (_terminal, end) = Terminal::open((80, 24));
+        let mut command = home.command(args);
+        let refused = command.stdin(Stdio::null()).stdout(end).stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains("tokens are not written to a terminal") && told.contains("--file"), "{told}");
+    }
+}
+
+#[test]
+fn a_hyphen_is_stdout_and_no_file() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let export = ["export", "--with-secrets", "--file", "-"];
+    let told = home.vestal(&export).ok();
+    assert_eq!(told.stdout, home.vestal(&export[..2]).ok().stdout);
+    assert!(!home.path().join("-").exists(), "{told}");
 }

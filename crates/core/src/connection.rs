@@ -11,6 +11,7 @@ use crate::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use crate::schedule::Plan;
 use crate::seal::Fingerprint;
 use crate::state::State;
+use crate::text::is_unseen;
 use crate::token::Grant;
 
 /// A connection as it is stored. Its secrets are sealed.
@@ -163,7 +164,7 @@ pub enum BadName {
     /// It is longer than 255 bytes.
     #[error("a name has at most 255 bytes of UTF-8; this one has {0}")]
     TooLong(usize),
-    /// It holds a character that would not show, or would break a terminal.
+    /// It holds a character that would not show, or would break a terminal, or turn text around.
     #[error("a name cannot hold the control character {0:?}")]
     Control(char),
 }
@@ -181,24 +182,29 @@ impl ConnectionName {
 impl TryFrom<String> for ConnectionName {
     type Error = BadName;
 
+    /// Any name that there may be: what a new one may not hold besides is told by [`check_name`].
     fn try_from(name: String) -> Result<Self, BadName> {
-        check_name(&name)?;
+        check_without(char::is_control, &name)?;
         Ok(Self(name))
     }
 }
 
-/// Whether this can name a connection, or a client.
+/// Whether a new connection, or a client, can have this name: one that turns the text around it is read as another.
 ///
 /// # Errors
 /// Where it cannot.
 pub fn check_name(name: &str) -> Result<(), BadName> {
+    check_without(is_unseen, name)
+}
+
+fn check_without(unfit: fn(char) -> bool, name: &str) -> Result<(), BadName> {
     if name.is_empty() {
         return Err(BadName::Empty);
     }
     if name.len() > ConnectionName::LONGEST_BYTES {
         return Err(BadName::TooLong(name.len()));
     }
-    match name.chars().find(|c| c.is_control()) {
+    match name.chars().find(|c| unfit(*c)) {
         Some(control) => Err(BadName::Control(control)),
         None => Ok(()),
     }
@@ -285,6 +291,9 @@ mod tests {
         let bad = |name: &str, why| Err(BadLabel::Tag { name: name.to_owned(), why });
         assert_eq!(fit(None, &[("", "7")]), bad("", BadName::Empty));
         assert_eq!(fit(None, &[("org", "a\nb")]), bad("org", BadName::Control('\n')));
+        assert_eq!(fit(None, &[("org", "\u{202e}7")]), bad("org", BadName::Control('\u{202e}')));
+        let turned = Err(BadLabel::ExternalId(BadName::Control('\u{2067}')));
+        assert_eq!(fit(Some("\u{2067}42"), &[]), turned);
         let many: Vec<String> = (0..33).map(|number| number.to_string()).collect();
         let many: Vec<_> = many.iter().map(|name| (name.as_str(), "")).collect();
         assert_eq!(fit(None, &many[..32]), Ok(()));
@@ -298,6 +307,12 @@ mod tests {
         assert_eq!("".parse::<ConnectionName>(), Err(BadName::Empty));
         assert_eq!("a\nb".parse::<ConnectionName>(), Err(BadName::Control('\n')));
         assert_eq!("a\u{1b}[2Jb".parse::<ConnectionName>(), Err(BadName::Control('\u{1b}')));
+        assert_eq!(check_name("a\nb"), Err(BadName::Control('\n')));
+        for turns in ['\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
+            let name = format!("shop{turns}7");
+            assert_eq!(check_name(&name), Err(BadName::Control(turns)));
+            assert!(name.parse::<ConnectionName>().is_ok(), "what is stored is read");
+        }
         assert!("x".repeat(255).parse::<ConnectionName>().is_ok());
         assert_eq!("x".repeat(256).parse::<ConnectionName>(), Err(BadName::TooLong(256)));
     }

@@ -132,7 +132,7 @@ pub enum What {
     EndsSoon {
         /// When.
         // Beside the event's own time; the one was taken for the other where they had one name.
-        #[serde(rename = "ends_at", alias = "at")]
+        #[serde(rename = "ends_at")]
         at: Timestamp,
     },
     /// What the provider's file says of its tokens does not fit what was seen.

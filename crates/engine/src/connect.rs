@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use url::Url;
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::connection::{Connection, ConnectionName, check_name};
 use vestal_core::event::{Event, What};
 use vestal_core::id::ConnectionId;
 use vestal_core::provider::Provider;
@@ -202,6 +202,11 @@ impl Inner {
         let existing = match self.store.connection_named(name).await? {
             Some(existing) => existing,
             None => {
+                check_name(name.as_str()).map_err(|why| Error::BadName {
+                    what: "a connection",
+                    name: name.to_string(),
+                    why,
+                })?;
                 let created = Event { connection: connection.id, at: now, what: What::Created };
                 match self.store.add_connection(&connection, &[created]).await? {
                     Add::Done => return Ok(connection),

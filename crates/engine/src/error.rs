@@ -49,9 +49,11 @@ pub enum Error {
         /// What is wrong with them.
         why: BadLabel,
     },
-    /// A client cannot be called so.
-    #[error("a client cannot be called {name:?}: {why}")]
+    /// Nothing new can be called so.
+    #[error("{what} cannot be called {name:?}: {why}")]
     BadName {
+        /// `a client` or `a connection`.
+        what: &'static str,
         /// The name.
         name: String,
         /// What is wrong with it.

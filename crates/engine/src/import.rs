@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use vestal_core::client::Client;
-use vestal_core::connection::{Connection, ConnectionName, Policy, check_labels};
+use vestal_core::connection::{Connection, ConnectionName, Policy, check_labels, check_name};
 use vestal_core::id::{ConnectionId, GrantId};
 use vestal_core::provider::Provider;
 use vestal_core::secret::{ExposeSecret, SecretString};
@@ -218,6 +218,7 @@ impl Inner {
         means: &Means,
         now: Timestamp,
     ) -> Result<Import, Error> {
+        check_name(new.name.as_str()).map_err(|why| unimportable(new, &why.to_string()))?;
         let id = ConnectionId::new(now, &*self.entropy);
         let pending = Connection::pending(id, new.name.clone(), known.client.id, now);
         let (connection, events) = self.with_import(&labelled(&pending, new)?, new, known, means, now)?;

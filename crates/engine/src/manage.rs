@@ -12,6 +12,7 @@ use vestal_core::provider::Provider;
 use vestal_core::seal::Sealed;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::store::{Add, RemoveClient};
+use vestal_core::text::is_unseen;
 
 use crate::client_trouble::unchanged;
 use crate::{Engine, Error, Inner};
@@ -46,9 +47,13 @@ impl Engine {
     /// shown, [`Error::Provider`], [`Error::Store`].
     pub async fn add_client(&self, new: NewClient) -> Result<Client, Error> {
         let inner = &self.inner;
-        check_name(&new.name).map_err(|why| Error::BadName { name: new.name.clone(), why })?;
-        if new.scopes.iter().chain([&new.client_id]).any(|text| text.contains(char::is_control)) {
-            let lacks = "cannot have a control character in its id or its scopes".to_owned();
+        check_name(&new.name).map_err(|why| Error::BadName {
+            what: "a client",
+            name: new.name.clone(),
+            why,
+        })?;
+        if new.scopes.iter().chain([&new.client_id]).any(|text| text.contains(is_unseen)) {
+            let lacks = "cannot have a character that does not show in its id or its scopes".to_owned();
             return Err(Error::Client { client: new.name, lacks });
         }
         inner.catalogue.get(&new.provider)?;

@@ -23,6 +23,12 @@ pub enum UnfitEndpoint {
         /// The URL's host.
         host: String,
     },
+    /// Its port is 0, at which nobody can listen.
+    #[error("the endpoint at {host} has port 0, which there is not: correct the URL, or leave the port out")]
+    NoPort {
+        /// The URL's host.
+        host: String,
+    },
     /// It has a fragment (RFC 6749 §3.1, §3.2).
     #[error("the endpoint at {host} has a fragment (#…): leave it out of the URL")]
     Fragment {
@@ -42,6 +48,9 @@ pub fn check(url: &Url) -> Result<(), UnfitEndpoint> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(UnfitEndpoint::UserInfo { host: host() });
+    }
+    if url.port() == Some(0) {
+        return Err(UnfitEndpoint::NoPort { host: host() });
     }
     if url.fragment().is_some() {
         return Err(UnfitEndpoint::Fragment { host: host() });
@@ -77,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_spoken_to_in_the_clear() {
+    fn only_this_machine_is_spoken_to_in_the_clear_and_nobody_at_no_port() {
         for fit in [
             "https://login.example.com/token",
             "https://login.example.com:8443/token?tenant=7",
@@ -99,6 +108,8 @@ mod tests {
             "https://user@login.example.com/token",
             "https://:word@login.example.com/token",
             "https://login.example.com/token#top",
+            "https://login.example.com:0/token",
+            "http://localhost:0/token",
         ] {
             assert!(check(&Url::parse(unfit).unwrap()).is_err(), "{unfit}");
         }

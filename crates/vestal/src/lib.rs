@@ -111,7 +111,13 @@ fn start(cli: Cli, environment: Environment, output: Output) -> Result<ExitCode,
     let ended = runtime.block_on(async {
         signals::outlive_the_longest_file();
         let outcome = commands::run(command, &context).await;
-        let ended = outcome.map_err(|failure| told(failure, output));
+        let tell = |failure| told(failure, output);
+        if output.json {
+            // The last line is a program's, whatever is said of what is waited for.
+            context.end().await;
+            return outcome.map_err(tell);
+        }
+        let ended = outcome.map_err(tell);
         context.end().await;
         ended
     });
@@ -158,8 +164,10 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
         // A sentence, then tips and the usage, then where to read more.
         let mut paragraphs = text.trim().split("\n\n").map(str::trim);
         let first = paragraphs.next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first);
         let view = ErrorView {
-            error: first.strip_prefix("error: ").unwrap_or(first).to_owned(),
+            // What is missing, or could be said instead, stands on lines of its own.
+            error: first.split_whitespace().collect::<Vec<_>>().join(" "),
             why: None,
             next: paragraphs.next().map(str::to_owned),
             code: Code::Usage,

@@ -99,9 +99,13 @@ impl Vestal {
     }
 }
 
-/// What it said on stderr, on one line.
+/// What it said on stderr, on one line; before that, what ended it, which it could not say.
 fn said(output: &Output) -> String {
+    let ended = match output.status.code() {
+        Some(_) => String::new(),
+        None => format!("`vestal` was ended by {}. ", output.status),
+    };
     let text = String::from_utf8_lossy(&output.stderr);
     let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(SAID).collect()
+    (ended + &words.join(" ")).trim_end().chars().take(SAID).collect()
 }

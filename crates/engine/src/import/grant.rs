@@ -32,6 +32,11 @@ impl Inner {
         if !tokens.chain([&*new.token_type]).all(is_usable) {
             return refused("a token of it, or its type, has a character in it that no token has");
         }
+        let mut in_header =
+            new.access_token.iter().map(|token| token.expose_secret()).chain([&*new.token_type]);
+        if !in_header.all(str::is_ascii) {
+            return refused("its access token, or its type, has a character in it that no header takes");
+        }
         let shown = new.redirect.iter().flat_map(|(name, said)| [name, said]).chain(&new.scope);
         if shown.into_iter().any(|text| text.contains(is_unseen)) {
             return refused("its scopes, or what its redirect brought, hold a character that does not show");

@@ -176,13 +176,14 @@ async fn a_secret_that_another_process_set_is_used_within_a_second() {
 async fn nothing_that_breaks_a_terminal_is_kept_of_a_client() {
     let world = World::new(&Behaviour::strict());
     let engine = world.node();
-    for name in ["", "a\u{1b}[1m", "a\nb", &"x".repeat(256)] {
+    for name in ["", "a\u{1b}[1m", "a\nb", "a\u{202e}b", &"x".repeat(256)] {
         let error = engine.add_client(NewClient { name: name.into(), ..client() }).await.unwrap_err();
         assert!(matches!(error, Error::BadName { .. }), "{error:?}");
     }
     for odd in [
         NewClient { client_id: "a\u{1b}[1m".into(), ..client() },
         NewClient { scopes: vec!["a".into(), "b\u{9b}".into()], ..client() },
+        NewClient { scopes: vec!["\u{2066}a".into()], ..client() },
     ] {
         let error = engine.add_client(odd).await.unwrap_err();
         assert!(matches!(error, Error::Client { .. }), "{error:?}");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vestal_core::connection::{Connection, ConnectionName};
+use vestal_core::id::ConnectionId;
 use vestal_core::state::State;
 use vestal_core::token::WhyCandidate;
 
@@ -77,16 +79,39 @@ async fn a_consent_that_others_keep_overtaking_is_kept_aside() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_consents_to_what_is_gone_meanwhile_is_told_that_the_tokens_live_on() {
-    let (world, store) = World::faulty(&Behaviour::strict());
+    for is_removed in [true, false] {
+        let world = World::new(&Behaviour::strict());
+        let engine = world.node();
+        engine.add_client(super::world::client()).await.unwrap();
+        let consenting = start_consent(&world, &engine).await;
+        world.pass(Duration::from_millis(10)).await;
+        assert_eq!(world.sent_to("sandbox.example"), 1, "its code is used up");
+        let shop = world.shop().await;
+        if is_removed {
+            world.store.remove_connection(shop.id).await.unwrap();
+        } else {
+            let after = Connection { state: State::Disconnecting, ..shop };
+            world.store.update_connection(&update_to(&after, vec![])).await.unwrap();
+        }
+        let error = consenting.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("meanwhile") && error.contains("live on"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_new_connection_has_a_name_that_turns_text_around_and_one_that_has_is_served() {
+    let world = World::new(&Behaviour::strict());
     let engine = world.node();
-    engine.add_client(super::world::client()).await.unwrap();
-    store.update.lock().unwrap().push_back(Fault::Late(Duration::from_millis(20)));
-    let consenting = start_consent(&world, &engine).await;
-    world.pass(Duration::from_millis(10)).await;
-    assert_eq!(world.sent_to("sandbox.example"), 1, "the tokens are there");
-    store.sound().remove_connection(world.shop().await.id).await.unwrap();
-    let error = consenting.await.unwrap().unwrap_err().to_string();
-    assert!(error.contains("was removed meanwhile") && error.contains("live on"), "{error}");
+    let client = engine.add_client(super::world::client()).await.unwrap();
+    let name: ConnectionName = "shop\u{202e}7".parse().unwrap();
+    let refused = engine.begin_connect(begin(name.clone())).await.map(|_| ());
+    assert!(matches!(refused, Err(Error::BadName { .. })), "{refused:?}");
+    let id = ConnectionId::from_uuid(uuid::Uuid::from_u128(7));
+    let before = Connection::pending(id, name.clone(), client.id, world.now());
+    world.store.add_connection(&before, &[]).await.unwrap();
+    let redirected = world.browse(&engine.begin_connect(begin(name.clone())).await.unwrap().url);
+    engine.finish_connect(&redirected, crate::Account::AsBefore).await.unwrap();
+    assert_eq!(world.named(name.as_str()).await.state, State::Active);
 }
 
 /// Why what is kept aside for `shop` is.
@@ -95,12 +120,14 @@ async fn kept_aside(world: &World) -> Vec<WhyCandidate> {
     kept.iter().map(|kept| kept.why).collect()
 }
 
+fn begin(name: ConnectionName) -> BeginConnect {
+    let client = "sandbox".to_owned();
+    BeginConnect { name, client, scopes: None, site: BTreeMap::new(), parameters: BTreeMap::new() }
+}
+
 /// Somebody comes back with a consent to `shop`.
 async fn start_consent(world: &World, engine: &Engine) -> tokio::task::JoinHandle<Result<Connected, Error>> {
-    let (name, client) = (shop(), "sandbox".to_owned());
-    let begin =
-        BeginConnect { name, client, scopes: None, site: BTreeMap::new(), parameters: BTreeMap::new() };
-    let redirected = world.browse(&engine.begin_connect(begin).await.unwrap().url);
+    let redirected = world.browse(&engine.begin_connect(begin(shop())).await.unwrap().url);
     let engine = engine.clone();
     tokio::spawn(async move { engine.finish_connect(&redirected, crate::Account::AsBefore).await })
 }

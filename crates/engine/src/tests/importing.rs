@@ -207,14 +207,19 @@ async fn what_is_another_connection_is_refused() {
         with_id("a", "2"),
         NewConnection { client: "other".to_owned(), ..new("a", "rt") },
         NewConnection { refresh_token: None, ..new("c", "") },
-        NewConnection { tags: [(String::new(), String::new())].into(), ..new("c", "rt") },
+        NewConnection { tags: [(String::new(), String::new())].into(), ..new("c", "rt-c") },
         with_id("c", "a\nb"),
+        with_id("c", "\u{202e}1"),
+        new("c\u{2067}", "rt-c"),
         // As no answer of a provider's is taken either: they would end a header early.
         new("c", "rt\r\n"),
-        NewConnection { access_token: Some("at\r\nX-Evil: 1".into()), ..new("c", "rt") },
-        NewConnection { token_type: "Bea\r\nrer".to_owned(), ..new("c", "rt") },
-        NewConnection { scope: Some("\u{202e}".to_owned()), ..new("c", "rt") },
-        NewConnection { redirect: [("realm".to_owned(), "\u{7}".to_owned())].into(), ..new("c", "rt") },
+        NewConnection { access_token: Some("at\r\nX-Evil: 1".into()), ..new("c", "rt-c") },
+        NewConnection { token_type: "Bea\r\nrer".to_owned(), ..new("c", "rt-c") },
+        // Nor could a header hold them.
+        NewConnection { access_token: Some("täst".into()), ..new("c", "rt-c") },
+        NewConnection { token_type: "Beärer".to_owned(), ..new("c", "rt-c") },
+        NewConnection { scope: Some("\u{202e}".to_owned()), ..new("c", "rt-c") },
+        NewConnection { redirect: [("realm".to_owned(), "\u{7}".to_owned())].into(), ..new("c", "rt-c") },
     ] {
         let told = import(&engine, refused, true).await.unwrap_err();
         assert!(matches!(told, Error::Unimportable { .. }), "{told:?}");

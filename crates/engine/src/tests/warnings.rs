@@ -28,6 +28,7 @@ pub(super) struct Warnings {
 
 impl Warnings {
     pub(super) fn from_now_on() -> Self {
+        count();
         Self { before: TOLD.get() }
     }
 

@@ -60,6 +60,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         day: args.day,
         run_for: args.run_for,
         on_stderr: output.json,
+        can_draw: context.environment.can_draw(),
         palette,
         picture: args.picture,
     };

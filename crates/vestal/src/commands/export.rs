@@ -30,7 +30,7 @@ Examples:
   vestal export --with-secrets --file connections.jsonl
   vestal export --tag batch=7 --with-secrets | age -r RECIPIENT -o batch-7.age")]
 pub(crate) struct Args {
-    /// The file to write, which must not exist yet; only this user can read it [default: stdout]
+    /// The file to write, which must not exist yet; only this user can read it; - for stdout [default: stdout]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -48,7 +48,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    if args.with_secrets && args.file.is_none() && io::stdout().is_terminal() {
+    let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
+    if args.with_secrets && file.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage("tokens are not written to a terminal")
             .why("whoever looks at it, or at what it keeps, has the accounts")
             .next("name a file with --file FILE, or pipe it into a program"));
@@ -57,7 +58,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = vestal.client_id(args.client.as_deref()).await?;
     let filter = Filter { client, tag: args.tag, ..Filter::default() };
     let exporting = async {
-        match &args.file {
+        match file {
             None => write(&vestal, filter, args.with_secrets, io::stdout().lock(), context).await,
             Some(path) => {
                 let part = Part::create(path)?;
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if args.with_secrets {
         tracing::warn!(connections = count, "connections were exported with their secrets");
     }
-    if let Some(path) = &args.file {
+    if let Some(path) = file {
         context.output.note(format_args!("{count} connections are in {}", path.display()));
     }
     // What could be read is worth keeping, and not to be taken for the whole.

@@ -43,9 +43,13 @@ fn a_heartbeat_that_would_never_beat_is_refused_and_its_url_not_said() {
     for url in ["https://hc-ping.com/x", "http://127.0.0.1:9/x"] {
         assert!(beating(url).is_ok(), "{url}");
     }
-    for url in
-        ["https://user:hidden@hc-ping.com/hidden", "http://hc-ping.com/hidden", "hidden", "file:///hidden"]
-    {
+    for url in [
+        "https://user:hidden@hc-ping.com/hidden",
+        "http://hc-ping.com/hidden",
+        "https://hc-ping.com:0/hidden",
+        "hidden",
+        "file:///hidden",
+    ] {
         let said = beating(url).unwrap_err();
         assert!(said.contains("vestal.toml:2: ") && !said.contains("hidden"), "{url}: {said}");
     }
@@ -155,6 +159,8 @@ fn mistakes_say_the_line_and_what_may_be_meant() {
         let error = load(folder.path(), text, &[]).unwrap_err();
         assert!(error.contains(said), "{text:?}: {error}");
     }
+    let error = load(folder.path(), "\"st\\nore\\u001b[2J\" = 1\n", &[]).unwrap_err();
+    assert!(error.starts_with("error: ") && error.contains("unknown field `st ore [2J`"), "{error}");
 }
 
 #[test]

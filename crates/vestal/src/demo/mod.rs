@@ -65,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) run_for: Option<Duration>,
     /// Keep stdout free, and show everything on stderr.
     pub(crate) on_stderr: bool,
+    /// Whether a terminal can be drawn on, where there is one.
+    pub(crate) can_draw: bool,
     /// The colours of where it is shown.
     pub(crate) palette: Palette,
     /// Where to write the last frame as a picture.

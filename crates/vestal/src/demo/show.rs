@@ -39,10 +39,10 @@ enum Mode {
 }
 
 impl<'a> Show<'a> {
-    /// Takes the terminal over, where there is one.
+    /// Takes the terminal over, where there is one that can be drawn on.
     pub(crate) fn begin(options: &'a Options, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let stream = if options.on_stderr { Stream::Stderr } else { Stream::Stdout };
-        let mode = if stream.is_terminal() {
+        let mode = if stream.is_terminal() && options.can_draw {
             Mode::Live(Screen::enter(stream).context("the terminal cannot be drawn on")?)
         } else {
             Mode::Lines { told: 0 }

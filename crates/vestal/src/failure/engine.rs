@@ -37,8 +37,8 @@ impl Failure {
             Error::BadTags { name, why } => {
                 Self::usage(format!("{:?} was not changed", name.as_str())).why(why)
             }
-            Error::BadName { name, why } => {
-                Self::usage(format!("a client cannot be called {name:?}")).why(why).next("choose another name")
+            Error::BadName { what, name, why } => {
+                Self::usage(format!("{what} cannot be called {name:?}")).why(why).next("choose another name")
             }
             Error::Pending { name } => {
                 Self::new(Code::NeedsReauth, waits(&name, "waits for somebody to consent"))

@@ -40,10 +40,14 @@ pub(super) fn clearer(message: &str) -> String {
         return match name {
             "is" => "this fact does not say what is so: add `is = …`".to_owned(),
             "id" => NO_ID.to_owned(),
-            "kind" => "an issuer is written as { kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }"
-                .to_owned(),
+            "kind" => format!("an issuer is written as {ISSUER}"),
             _ => format!("`{name}` is missing: add `{name} = {}`", example(name)),
         };
+    }
+    if let Some((found, expected)) = message.split_once(", expected ")
+        && expected.contains(" Issuer")
+    {
+        return format!("{found}, expected an issuer: {ISSUER}");
     }
     if let Some((found, expected)) = message.split_once(", expected struct ") {
         let expected = match expected.split('<').next() {
@@ -75,6 +79,8 @@ pub(super) fn clearer(message: &str) -> String {
     let message = message.replace("expected u16", "expected a whole number, such as 403");
     format!("{}{hint}", with_nearest_name(&message))
 }
+
+const ISSUER: &str = "{ kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }";
 
 const NO_ID: &str = "`id` is missing: add `id = \"…\"`; that of a provider which comes with Vestal, such as \"slack\", lays this file \
                      over it, and another one describes a provider of your own";

@@ -121,6 +121,13 @@ pub(super) const MEANINGS: &[Kind] = &[
     ),
     (
         "{ kind = \"ask\" }",
+        "{ kind = \"ask\", url = \"small\" }",
+        &[
+            "10:32: invalid type: string \"small\", expected an issuer: { kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }",
+        ],
+    ),
+    (
+        "{ kind = \"ask\" }",
         "{ kind = \"is\", url = \"small\" }",
         &["10:1: the issuer \"small\" is no URL, such as \"https://login.example.com\""],
     ),

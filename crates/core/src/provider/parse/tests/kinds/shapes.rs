@@ -253,6 +253,20 @@ pub(super) const SHAPES: &[Kind] = &[
             "7:60: parsed date is not valid: parameter 'day' for `2026-11` is invalid, must be in range `1..=30`; a day is written as \"2026-11-29\"",
         ],
     ),
+    (
+        "{ kind = \"ask\" }",
+        "\"https://small.example\"",
+        &[
+            "10:10: invalid type: string \"https://small.example\", expected an issuer: { kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }",
+        ],
+    ),
+    (
+        "{ kind = \"ask\" }",
+        "true",
+        &[
+            "10:10: invalid type: boolean `true`, expected an issuer: { kind = \"is\", url = \"https://…\" }, or { kind = \"ask\" }",
+        ],
+    ),
     ("kind = \"ask\"", "kind = \"guess\"", &["10:19: unknown variant `guess`, expected `ask` or `is`"]),
     ("kind = \"ask\"", "kind = \"is\"", &["10:10: `url` is missing: add `url = \"https://…\"`"]),
 ];
