@@ -281,22 +281,30 @@ impl State {
         }
     }
 
+    /// What it is behind a pause, if there is one.
+    pub fn behind_pause(&self) -> &Self {
+        match self {
+            Self::Paused { prior } => prior.behind_pause(),
+            state => state,
+        }
+    }
+
     /// The failure that goes on, also behind a pause.
     pub fn failing(&self) -> Option<&Failing> {
-        match self {
+        match self.behind_pause() {
             Self::Failing(failing) => Some(failing),
-            Self::Paused { prior } => prior.failing(),
             _ => None,
         }
     }
 
     /// Whether it was imported, and not refreshed since; also behind a pause.
     pub fn is_unverified(&self) -> bool {
-        match self {
-            Self::Unverified { .. } => true,
-            Self::Paused { prior } => prior.is_unverified(),
-            _ => false,
-        }
+        matches!(self.behind_pause(), Self::Unverified { .. })
+    }
+
+    /// Whether its grant is dead, and only a person can help; also behind a pause.
+    pub fn needs_reauth(&self) -> bool {
+        matches!(self.behind_pause(), Self::NeedsReauth { .. })
     }
 }
 

@@ -5,7 +5,7 @@ use vestal_core::id::{AttemptId, GrantId};
 use vestal_core::provider::Provider;
 use vestal_core::token::{Candidate, CandidateAnswer, WhyCandidate};
 
-use crate::consent::Consent;
+use crate::consent::{Consent, too_late};
 use crate::secrets::Destination;
 use crate::{Error, Inner};
 
@@ -40,14 +40,14 @@ impl Inner {
             .until_stored(&connection.name, || self.store.keep_candidate(connection.id, &candidate, &told));
         let what = match kept.await {
             Ok(true) => "what it brought is kept aside, sealed, and nobody uses it",
-            Ok(false) => return refusal,
+            Ok(false) => return too_late("was removed"),
             Err(error) => {
                 tracing::error!(connection = %connection.name, %error, "what a refused consent brought could not be kept");
                 "what it brought could not be kept"
             }
         };
         match refusal {
-            Error::Consent { why, next } => Error::Consent { why: format!("{why}; {what}"), next },
+            Error::Consent { why } => Error::Consent { why: format!("{why}; {what}") },
             other => other,
         }
     }

@@ -98,7 +98,7 @@ impl Inner {
     /// Waits for a slot of a connection's host.
     async fn slot(&self, id: ConnectionId, client: ClientId) -> Result<Slot, Error> {
         let host = self.host_for(id, client).await?;
-        Ok(self.hosts.slot(&host).await)
+        Ok(self.hosts.slot(&host, self.clock.uptime()).await)
     }
 
     async fn attempt(

@@ -79,7 +79,7 @@ pub(crate) struct BelievedBy<'a> {
 impl Inner {
     /// Exchanges the code that a redirect brought, and stores the grant.
     async fn complete(&self, redirected: &Url, account: Account) -> Result<Connected, Error> {
-        let refused = |why: String| Error::Consent { why, next: "connect again".to_owned() };
+        let refused = |why: String| Error::Consent { why };
         let query = redirected.query().unwrap_or_default();
         let callback = Callback::parse(query).map_err(|error| refused(error.to_string()))?;
         let now = self.clock.now();

@@ -7,7 +7,7 @@ use vestal_core::event::{Event, What};
 use vestal_core::id::GrantId;
 use vestal_core::provider::{ExchangeStep, Provider};
 use vestal_core::schedule::Plan;
-use vestal_core::state::{State, Transition};
+use vestal_core::state::Transition;
 use vestal_core::store::{StoreError, Update, Write};
 use vestal_core::token::{About, Grant, Renewal, TokenAnswer, WhyCandidate};
 
@@ -144,10 +144,7 @@ impl Inner {
                 Write::Gone => return Err(too_late("was removed")),
             }
         }
-        let refusal = Error::Consent {
-            why: "others kept writing to the connection in between".to_owned(),
-            next: "connect again".to_owned(),
-        };
+        let refusal = Error::Consent { why: "others kept writing to the connection in between".to_owned() };
         Err(self.keep_refused(&consent, provider, WhyCandidate::RefusedConsent, refusal).await)
     }
 
@@ -231,21 +228,20 @@ pub(crate) fn renewal_of(answer: &TokenAnswer, provider: &Provider) -> Renewal {
 
 /// Whether a person's consent is there, and not known to be dead.
 pub(crate) fn has_living_consent(connection: &Connection) -> bool {
-    let dead = matches!(connection.state, State::NeedsReauth { .. });
     let is_a_persons = |grant: &Grant| match grant.renewal {
         Renewal::RefreshToken | Renewal::Exchange => true,
         // What cannot be renewed is replaced by whatever can.
         Renewal::None | Renewal::ClientCredentials | Renewal::JwtBearer | Renewal::TokenExchange => false,
     };
-    !dead && connection.grant.as_ref().is_some_and(is_a_persons)
+    !connection.state.needs_reauth() && connection.grant.as_ref().is_some_and(is_a_persons)
 }
 
 /// A consent to what is not there any more, or soon will not be.
-fn too_late(what_happened: &str) -> Error {
+pub(crate) fn too_late(what_happened: &str) -> Error {
     Error::Consent {
         why: format!(
-            "the connection {what_happened} meanwhile; the tokens that came for it were not kept, and live on with the provider"
+            "the connection {what_happened} meanwhile; the tokens that came for it were not kept, and live on with the \
+             provider, in whose pages the consent can be ended"
         ),
-        next: "connect again, or end the consent in the provider's own pages".to_owned(),
     }
 }

@@ -13,9 +13,7 @@ use vestal_core::site::Site;
 use vestal_core::token::{About, saturating_add};
 use vestal_oauth::client_auth::Prover;
 use vestal_oauth::device::{self, Poll};
-use vestal_oauth::http::Exchange;
 use vestal_oauth::jwks::Jwks;
-use vestal_oauth::sent;
 
 use crate::callback::BelievedBy;
 use crate::connect::advice;
@@ -82,12 +80,8 @@ impl Engine {
         let scopes = begin.scopes.unwrap_or_else(|| client.scopes.clone());
 
         let request = device::request(endpoint, &credentials, &scopes, &provider.requests);
-        let sent = request.as_ref().map(sent::redactor).unwrap_or_default();
         let (now, uptime) = (inner.clock.now(), inner.clock.uptime());
-        let exchange = match request {
-            Ok(request) => inner.http.send(request, inner.limits.answer).await,
-            Err(error) => Exchange::from(error),
-        };
+        let (exchange, sent) = inner.exchange(request).await;
         let codes = device::read(exchange, &sent).map_err(|none| Error::NoToken {
             provider: provider.name.clone(),
             detail: none.detail,
@@ -211,5 +205,5 @@ fn expired() -> Error {
 }
 
 fn refused(why: &str) -> Error {
-    Error::Consent { why: why.to_owned(), next: "connect again".to_owned() }
+    Error::Consent { why: why.to_owned() }
 }

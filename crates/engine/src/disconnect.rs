@@ -122,7 +122,7 @@ impl Inner {
         let ending = self.ending(&connection, grant).await?;
         match self.check_request(&connection, grant, &ending) {
             Err(Error::NotRevoked { .. })
-                if needs_a_person(&connection.state) || self.is_known_dead(&connection).await? =>
+                if connection.state.needs_reauth() || self.is_known_dead(&connection).await? =>
             {
                 Ok(())
             }
@@ -133,7 +133,7 @@ impl Inner {
     /// Returns whether only a person could help it before.
     async fn begin_disconnecting(&self, name: &ConnectionName) -> Result<bool, Error> {
         let connection = self.named(name).await?;
-        let needed_a_person = needs_a_person(&connection.state);
+        let needed_a_person = connection.state.needs_reauth();
         let begin = |stored: &Connection| {
             if stored.state == State::Disconnecting {
                 return Ok(None);
@@ -186,14 +186,5 @@ impl Inner {
             }
             self.clock.sleep(LOOK).await;
         }
-    }
-}
-
-/// Whether only a person can help, also behind a pause.
-fn needs_a_person(state: &State) -> bool {
-    match state {
-        State::NeedsReauth { .. } => true,
-        State::Paused { prior } => needs_a_person(prior),
-        _ => false,
     }
 }

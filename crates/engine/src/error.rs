@@ -110,8 +110,6 @@ pub enum Error {
     Consent {
         /// What is wrong with it.
         why: String,
-        /// What to do.
-        next: String,
     },
     /// The provider did not give a token set for the consent.
     #[error("{provider} gave no token: {detail}")]

@@ -12,7 +12,18 @@ use crate::gate::{Gate, Health};
 pub(crate) struct Hosts {
     slots: usize,
     for_schedule: usize,
-    by_name: Mutex<HashMap<String, Arc<Host>>>,
+    known: Mutex<Known>,
+}
+
+/// So many are not worth forgetting any.
+const FEW: usize = 1_024;
+
+/// The hosts that were heard of: with some providers each connection has one of its own.
+#[derive(Default)]
+struct Known {
+    by_name: HashMap<String, Arc<Host>>,
+    /// At how many those are forgotten next that nobody is at, and that are well.
+    prune_at: usize,
 }
 
 struct Host {
@@ -43,12 +54,12 @@ impl Hosts {
     /// `kept_for_readers` of the `slots` are never taken by the schedule.
     pub(crate) fn new(slots: usize, kept_for_readers: usize) -> Self {
         let for_schedule = slots.saturating_sub(kept_for_readers).max(1);
-        Self { slots, for_schedule, by_name: Mutex::default() }
+        Self { slots, for_schedule, known: Mutex::default() }
     }
 
     /// A slot for the schedule, if there is one now.
     pub(crate) fn try_scheduled(&self, host: &str, uptime: Duration) -> Option<Slot> {
-        let host = self.host(host);
+        let host = self.host(host, uptime);
         let mut state = host.state();
         if state.gate.room(state.scheduled, uptime) == 0 {
             return None;
@@ -60,8 +71,8 @@ impl Hosts {
     }
 
     /// Waits for a slot: somebody waits for the answer.
-    pub(crate) async fn slot(&self, host: &str) -> Slot {
-        let host = self.host(host);
+    pub(crate) async fn slot(&self, host: &str, uptime: Duration) -> Slot {
+        let host = self.host(host, uptime);
         // A semaphore that is never closed always gives its permit.
         let permit = Arc::clone(&host.all).acquire_owned().await.ok();
         Slot { host, scheduled: false, _permit: permit }
@@ -69,8 +80,8 @@ impl Hosts {
 
     /// Whether the schedule may send anything to a host now.
     pub(crate) fn has_room(&self, host: &str, uptime: Duration) -> bool {
-        let by_name = self.lock();
-        by_name.get(host).is_none_or(|host| {
+        let known = self.lock();
+        known.by_name.get(host).is_none_or(|host| {
             let state = host.state();
             state.gate.room(state.scheduled, uptime) > 0 && host.all.available_permits() > 0
         })
@@ -78,27 +89,33 @@ impl Hosts {
 
     /// For how long nothing is to be sent to a host, if its circuit is open.
     pub(crate) fn open_for(&self, host: &str, uptime: Duration) -> Option<Duration> {
-        self.lock().get(host)?.state().gate.open_for(uptime)
+        self.lock().by_name.get(host)?.state().gate.open_for(uptime)
     }
 
     /// How long until the next open circuit lets one request through.
     pub(crate) fn soonest(&self, uptime: Duration) -> Option<Duration> {
-        self.lock().values().filter_map(|host| host.state().gate.open_for(uptime)).min()
+        self.lock().by_name.values().filter_map(|host| host.state().gate.open_for(uptime)).min()
     }
 
-    fn host(&self, name: &str) -> Arc<Host> {
-        let mut by_name = self.lock();
-        if let Some(host) = by_name.get(name) {
+    fn host(&self, name: &str, uptime: Duration) -> Arc<Host> {
+        let mut known = self.lock();
+        if let Some(host) = known.by_name.get(name) {
             return Arc::clone(host);
+        }
+        if known.by_name.len() >= known.prune_at.max(FEW) {
+            known.by_name.retain(|_, host| {
+                Arc::strong_count(host) > 1 || host.state().gate.open_for(uptime).is_some()
+            });
+            known.prune_at = 2 * known.by_name.len();
         }
         let state = HostState { gate: Gate::new(self.for_schedule), scheduled: 0 };
         let host = Arc::new(Host { all: Arc::new(Semaphore::new(self.slots)), state: Mutex::new(state) });
-        by_name.insert(name.to_owned(), Arc::clone(&host));
+        known.by_name.insert(name.to_owned(), Arc::clone(&host));
         host
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Host>>> {
-        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,5 +131,27 @@ impl Drop for Slot {
         if self.scheduled {
             self.host.state().scheduled -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    #[test]
+    fn of_ever_more_hosts_those_are_kept_that_somebody_is_at_or_that_are_down() {
+        let hosts = Hosts::new(4, 1);
+        let _under_way = hosts.try_scheduled("busy.example", NOW).unwrap();
+        for _ in 0..3 {
+            hosts.try_scheduled("down.example", NOW).unwrap().note(Health::Down, NOW, NOW, u64::MAX);
+        }
+        for number in 0..10_000 {
+            drop(hosts.try_scheduled(&format!("shop-{number}.example"), NOW).unwrap());
+            assert!(hosts.lock().by_name.len() <= FEW);
+        }
+        assert!(hosts.lock().by_name.contains_key("busy.example"));
+        assert_eq!(hosts.soonest(NOW), Some(Duration::from_secs(1)));
     }
 }

@@ -23,7 +23,6 @@ impl Inner {
         let (exchange, _) = self.exchange(jwks::request(at)).await;
         let keys = jwks::read(exchange).map_err(|NoDocument { detail, .. }| Error::Consent {
             why: format!("the keys that its id tokens are signed with could not be had: {detail}"),
-            next: "connect again".to_owned(),
         })?;
         Ok(Some(keys))
     }
@@ -59,7 +58,6 @@ impl Inner {
         }
         result.map_err(|unbelievable| Error::Consent {
             why: format!("the provider's id token cannot be believed: {unbelievable}"),
-            next: "connect again; what was connected before is as it was".to_owned(),
         })
     }
 }

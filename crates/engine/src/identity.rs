@@ -38,13 +38,13 @@ pub enum Account {
 
 /// What two consents say of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Likeness {
+pub(crate) enum Likeness {
     Same,
     Another,
     Unknown,
 }
 
-fn likeness(before: Option<&AccountHash>, now: Option<&AccountHash>) -> Likeness {
+pub(crate) fn likeness(before: Option<&AccountHash>, now: Option<&AccountHash>) -> Likeness {
     match (before, now) {
         (Some(before), Some(now)) if before.by == now.by => {
             if before.hash == now.hash {

@@ -6,6 +6,7 @@ use vestal_core::state::State;
 use vestal_core::store::Filter;
 use vestal_core::token::Renewal;
 
+use crate::identity::{Likeness, likeness};
 use crate::{Engine, Error};
 
 /// So many connections of a client are looked through, and so many at once.
@@ -47,10 +48,10 @@ impl Engine {
             let page = inner.store.connections(&filter, after.as_ref(), AT_ONCE).await?;
             looked += page.connections.len();
             for other in page.connections.iter().filter(|it| it.id != connection.id && may_end(it)) {
-                match (&whose, account(other)) {
-                    (Some(whose), Some(its)) if whose.by == its.by && whose.hash != its.hash => {}
-                    (Some(whose), Some(its)) if whose.by == its.by => siblings.same.push(other.name.clone()),
-                    _ => siblings.unknown.push(other.name.clone()),
+                match likeness(whose.as_ref(), account(other).as_ref()) {
+                    Likeness::Another => {}
+                    Likeness::Same => siblings.same.push(other.name.clone()),
+                    Likeness::Unknown => siblings.unknown.push(other.name.clone()),
                 }
             }
             after = page.next;
@@ -64,7 +65,7 @@ impl Engine {
 
 /// Whether a connection has anything that can end: what the client gets for itself is no account's.
 fn may_end(connection: &Connection) -> bool {
-    let lives = !matches!(connection.state, State::NeedsReauth { .. } | State::Disconnecting);
+    let lives = connection.state != State::Disconnecting && !connection.state.needs_reauth();
     let is_somebodys = |renewal| renewal != Renewal::ClientCredentials;
     lives && connection.grant.as_ref().is_some_and(|grant| is_somebodys(grant.renewal))
 }

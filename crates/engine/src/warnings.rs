@@ -50,13 +50,11 @@ fn nexts(
 /// The ends that come although Vestal does what it can: the refresh token's absolute one, and that by disuse where nothing
 /// uses it.
 fn ends_of(connection: &Connection, schedule: &Schedule) -> [Option<AbsoluteEnd>; 2] {
-    let unused = match &connection.state {
+    let is_paused = matches!(connection.state, State::Paused { .. });
+    let unused = match connection.state.behind_pause() {
         State::Pending | State::NeedsReauth { .. } | State::Disconnecting => return [None, None],
-        State::Paused { prior } if matches!(**prior, State::Pending | State::NeedsReauth { .. }) => {
-            return [None, None];
-        }
-        State::Paused { .. } | State::Failing(_) => true,
-        State::Unverified { .. } | State::Active => false,
+        State::Failing(_) => true,
+        State::Paused { .. } | State::Unverified { .. } | State::Active => is_paused,
     };
     let from = connection.grant.as_ref().map(|grant| grant.tokens.issued_at);
     let idle = schedule.idle_end.zip(from).filter(|_| unused);

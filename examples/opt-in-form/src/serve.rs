@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::sign_up::PATIENCE;
 use crate::{Api, BODY_BYTES, Clock, Form, Request, Response, Unanswered};
 
 /// How long an answer of the API may take: a visitor waits.
@@ -29,8 +30,8 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// How long a request may take to arrive, its head and then its body.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// How long a connection may be open: a request arrives, a visitor waits for 20 s at most, and the answer is read.
-const VISIT: Duration = Duration::from_secs(60);
+/// How long a connection may be open: a request arrives, a visitor waits, and the answer is read.
+pub(crate) const VISIT: Duration = Duration::from_secs(2 * ARRIVAL.as_secs() + 2 * PATIENCE.as_secs());
 
 /// So many connections at once; more have to wait.
 const CONNECTIONS: usize = 512;

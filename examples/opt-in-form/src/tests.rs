@@ -119,13 +119,18 @@ impl World {
         };
         change(&mut outside);
         let outside = Arc::new(outside);
+        let form = Self::form(&outside, "News");
+        Self { outside, form }
+    }
+
+    fn form(outside: &Arc<Outside>, title: &str) -> Arc<Form> {
         let ports = Ports {
-            tokens: Arc::clone(&outside) as Arc<dyn Tokens>,
-            api: Arc::clone(&outside) as Arc<dyn Api>,
-            clock: Arc::clone(&outside) as Arc<dyn Clock>,
+            tokens: Arc::clone(outside) as Arc<dyn Tokens>,
+            api: Arc::clone(outside) as Arc<dyn Api>,
+            clock: Arc::clone(outside) as Arc<dyn Clock>,
         };
-        let settings = Settings { title: "News".into(), lists: vec![LIST.into()] };
-        Self { outside, form: Arc::new(Form::new(settings, ports, [7; 32])) }
+        let settings = Settings { title: title.into(), lists: vec![LIST.into()] };
+        Arc::new(Form::new(settings, ports, [7; 32]))
     }
 
     async fn get(&self, path: &str) -> Response {

@@ -57,6 +57,17 @@ fn transitions() -> Vec<Transition> {
 }
 
 #[test]
+fn a_pause_hides_nothing() {
+    for state in states() {
+        let paused = State::Paused { prior: Box::new(state.clone()) };
+        assert_eq!(paused.needs_reauth(), state.needs_reauth(), "{state:?}");
+        assert_eq!(paused.is_unverified(), state.is_unverified(), "{state:?}");
+        assert_eq!(paused.failing(), state.failing(), "{state:?}");
+    }
+    assert_eq!(states().iter().filter(|state| state.needs_reauth()).count(), 1);
+}
+
+#[test]
 fn the_table() {
     let table: Vec<Vec<&str>> = states()
         .into_iter()

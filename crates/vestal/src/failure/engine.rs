@@ -69,7 +69,10 @@ impl Failure {
                     .why("no new access token came within the time that a reader waits")
                     .next(format!("try again; what goes on tells: vestal events {}", word(name.as_str())))
             }
-            Error::Consent { why, next } => Self::failed("the consent was not completed").why(why).next(next),
+            // Of which connection, whoever asked for it knows.
+            Error::Consent { why } => {
+                Self::failed("the consent was not completed").why(why).next("connect it again: vestal connect NAME")
+            }
             Error::NoToken { provider, detail, transient } => {
                 let (code, next) = match transient {
                     true => (Code::TemporarilyUnavailable, "try again"),

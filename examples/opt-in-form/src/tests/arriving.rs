@@ -31,3 +31,20 @@ async fn nobody_keeps_a_place_by_asking_for_nothing() {
         assert!(said.matches("HTTP/1.1 ").count() <= 1, "{begun:?}: {said}");
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "tokio's clock is paused: this is virtual time")]
+#[tokio::test(start_paused = true)]
+async fn nobody_keeps_a_place_by_not_reading() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // More than sockets hold.
+    let title = "News".repeat(1 << 24);
+    let form = World::form(&World::new().outside, &title);
+    tokio::spawn(crate::serve(listener, form));
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: form\r\n\r\n").await.unwrap();
+    tokio::time::sleep(crate::serve::VISIT + Duration::from_secs(1)).await;
+    let mut said = Vec::new();
+    let _ = connection.read_to_end(&mut said).await;
+    assert!(said.starts_with(b"HTTP/1.1 200 ") && said.len() < title.len(), "{} bytes", said.len());
+}
