@@ -239,8 +239,8 @@ pub enum WhyCandidate {
     NewerTokens,
     /// It is of another account than the one before.
     AnotherAccount,
-    /// It came for a consent that must not take the place of the one before: nobody knows whose it is, or nothing would keep
-    /// it alive.
+    /// It came for a consent that was not taken: nobody knows whose it is, or nothing would keep it alive, as something does
+    /// the one before; or others kept writing to the connection.
     RefusedConsent,
     /// It came for a consent, and its id token could not be believed.
     UnbelievableIdToken,

@@ -56,6 +56,25 @@ pub(crate) struct Consent<'a> {
 }
 
 impl Consent<'_> {
+    /// What it came to, once this grant of it is stored.
+    fn connected(&self, name: &ConnectionName, grant: &Grant, provider: &Provider) -> Connected {
+        let tokens = &grant.tokens;
+        Connected {
+            name: name.clone(),
+            grant: grant.id,
+            generation: tokens.generation,
+            scope: tokens.scope.clone(),
+            expires_at: tokens.expires_at,
+            refresh_token: tokens.refresh_token.is_some(),
+            short_lived: provider.exchange_step(grant) == Some(ExchangeStep::Lengthen),
+            advice: match grant.renewal {
+                Renewal::None => provider.authorization.without_refresh_token.clone(),
+                _ => self.unbound(),
+            },
+            about: grant.about.clone(),
+        }
+    }
+
     /// What to tell where a token was to be bound to a key, and is not.
     fn unbound(&self) -> Option<String> {
         let is_bound = is_bound(&self.answer.token_type);
@@ -92,46 +111,14 @@ impl Inner {
             let Ok(state) = connection.state.clone().apply(Transition::Consent, now) else {
                 return Err(too_late("is being disconnected"));
             };
-            let to = Destination {
-                connection: connection.id,
-                client: consent.client,
-                grant: grant_id,
-                generation: connection.generation() + 1,
-                issued_at: consent.started_at,
-                default_life: provider.first_access_token_life(),
-            };
-            let mut tokens = self.seal_tokens(&consent.answer, to, None);
-            // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
-            tokens.scope = tokens.scope.or_else(|| asked.map(|scopes| scopes.join(" ")));
-            let mut connected = Connected {
-                name: connection.name.clone(),
-                grant: grant_id,
-                generation: tokens.generation,
-                scope: tokens.scope.clone(),
-                expires_at: tokens.expires_at,
-                refresh_token: tokens.refresh_token.is_some(),
-                short_lived: false,
-                advice: match consent.renewal {
-                    Renewal::None => provider.authorization.without_refresh_token.clone(),
-                    _ => consent.unbound(),
-                },
-                about: consent.about.clone(),
-            };
+            let grant = self.grant_of(&consent, grant_id, &connection, provider, asked);
+            let connected = consent.connected(&connection.name, &grant, provider);
             let what = What::Consented {
                 grant: grant_id,
-                generation: tokens.generation,
-                refresh_token: tokens.refresh_token.is_some(),
-                scope: tokens.scope.clone(),
+                generation: connected.generation,
+                refresh_token: connected.refresh_token,
+                scope: connected.scope.clone(),
             };
-            let grant = Grant {
-                id: grant_id,
-                consented_at: consent.started_at,
-                renewal: consent.renewal,
-                means: self.seal_means(&consent.means, connection.id, grant_id, consent.client),
-                tokens,
-                about: consent.about.clone(),
-            };
-            connected.short_lived = provider.exchange_step(&grant) == Some(ExchangeStep::Lengthen);
             // What was said of the end of the grant before says nothing of this one's.
             let plan = Plan { warned_at: None, ..connection.plan };
             let mut after = Connection { state, plan, grant: Some(grant), ..connection.clone() };
@@ -146,6 +133,36 @@ impl Inner {
         }
         let refusal = Error::Consent { why: "others kept writing to the connection in between".to_owned() };
         Err(self.keep_refused(&consent, provider, WhyCandidate::RefusedConsent, refusal).await)
+    }
+
+    /// What a consent brought, sealed for this connection.
+    fn grant_of(
+        &self,
+        consent: &Consent<'_>,
+        id: GrantId,
+        connection: &Connection,
+        provider: &Provider,
+        asked: Option<&[String]>,
+    ) -> Grant {
+        let to = Destination {
+            connection: connection.id,
+            client: consent.client,
+            grant: id,
+            generation: connection.generation() + 1,
+            issued_at: consent.started_at,
+            default_life: provider.first_access_token_life(),
+        };
+        let mut tokens = self.seal_tokens(&consent.answer, to, None);
+        // No scope in the answer: what was asked for was granted (RFC 6749 §5.1).
+        tokens.scope = tokens.scope.or_else(|| asked.map(|scopes| scopes.join(" ")));
+        Grant {
+            id,
+            consented_at: consent.started_at,
+            renewal: consent.renewal,
+            means: self.seal_means(&consent.means, connection.id, id, consent.client),
+            tokens,
+            about: consent.about.clone(),
+        }
     }
 
     /// What cannot be kept alive, or is the client's own, must not take the place of a person's living consent.

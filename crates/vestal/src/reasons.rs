@@ -111,7 +111,7 @@ pub(crate) fn kept_aside(why: WhyCandidate) -> &'static str {
         WhyCandidate::HoldsTokens => "it is no token set, and tokens are in it",
         WhyCandidate::UnbelievableIdToken => "its id token could not be believed",
         WhyCandidate::AnotherAccount => "it is another account's",
-        WhyCandidate::RefusedConsent => "it came for a consent that was refused",
+        WhyCandidate::RefusedConsent => "it came for a consent that was not taken",
     }
 }
 

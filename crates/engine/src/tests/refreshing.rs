@@ -254,9 +254,7 @@ async fn a_persons_consent_is_told_from_what_nobody_consented_to() {
     connection.grant.as_mut().unwrap().renewal = Renewal::RefreshToken;
     let paused = |prior| State::Paused { prior: Box::new(prior) };
     let dead = State::NeedsReauth { reason: Reason::NothingToRenewWith, since: world.now() };
-    for (state, is_one) in
-        [(paused(State::Active), true), (dead.clone(), false), (paused(dead.clone()), false)]
-    {
+    for (state, is_one) in [(paused(State::Active), true), (dead.clone(), false), (paused(dead), false)] {
         connection.state = state;
         assert_eq!(has_living_consent(&connection), is_one, "{:?}", connection.state);
     }
