@@ -1,11 +1,11 @@
 //! Text measured in columns: East Asian characters take two.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 
 /// A text that takes at most `width` columns, and does nothing to what stands beside it; a cut shows as `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let text = text.replace(is_unseen, "\u{fffd}");
+    let text = text.replace(is_disruptive, "\u{fffd}");
     if text.width() <= width {
         return text;
     }
