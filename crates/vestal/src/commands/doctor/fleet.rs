@@ -73,6 +73,11 @@ impl Few {
         }
     }
 
+    /// How many there are, and what one of them does or several do.
+    fn each(&self, one: &str, several: &str) -> String {
+        format!("{} {}", self.count, if self.count == 1 { one } else { several })
+    }
+
     /// What there is to say, where there are any: of all of them, and of the first, as it is typed.
     fn tell(&self, say: impl FnOnce(String, String) -> Finding) -> Option<Finding> {
         let first = word(self.first.first()?.as_str());
@@ -193,21 +198,24 @@ impl Fleet {
 
     fn told(&self) -> Vec<Finding> {
         let needing = self.needing.tell(|all, first| {
-            let found = format!("{} need re-authorization: {all}", self.needing.count);
+            let found = format!("{} re-authorization: {all}", self.needing.each("needs", "need"));
             warn(Trouble::NeedReauth, found, &format!("vestal connect {first}"))
         });
         let failing = self.failing.tell(|all, first| {
-            let found = format!("{} are failing, and are tried again: {all}", self.failing.count);
+            let found = format!("{} failing, and tried again: {all}", self.failing.each("is", "are"));
             warn(Trouble::Failing, found, &format!("vestal status {first}, which says why"))
         });
         let not_renewable = self.not_renewable.tell(|all, first| {
-            let found = format!("{} have an access token that nothing renews when it ends: {all}", self.not_renewable.count);
+            let found = format!(
+                "{} an access token that nothing renews when it ends: {all}",
+                self.not_renewable.each("has", "have")
+            );
             let next = format!("vestal explain {first}; where its client did not ask for a refresh token, have it ask, and: vestal connect {first}");
             warn(Trouble::NotRenewable, found, &next)
         });
         let sealed = self.sealed.tell(|all, first| {
             let why = self.sealed_why.as_deref().unwrap_or_default();
-            let found = format!("{} hold what cannot be opened: {all}: {why}", self.sealed.count);
+            let found = format!("{} what cannot be opened: {all}: {why}", self.sealed.each("holds", "hold"));
             fail(
                 Trouble::Sealed,
                 found,
@@ -217,8 +225,8 @@ impl Fleet {
         let nowhere = self.nowhere.tell(|all, first| {
             let why = self.nowhere_why.as_deref().unwrap_or_default();
             let found = format!(
-                "{} have a provider that is nowhere they could be sent to: {all}: {why}",
-                self.nowhere.count
+                "{} a provider that is nowhere they could be sent to: {all}: {why}",
+                self.nowhere.each("has", "have")
             );
             let next =
                 format!("vestal providers check, where its file is your own; or: vestal connect {first}");
