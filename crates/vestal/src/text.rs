@@ -45,6 +45,11 @@ pub(crate) fn some_of<T: AsRef<str>>(names: &[T], count: u64) -> String {
     }
 }
 
+/// How many there are, and what one of them is called, or several.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// The text, with as many spaces behind it as bring it to `width`.
 pub(crate) fn pad(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(text.width());

@@ -17,7 +17,7 @@ use vestal_engine::Error;
 use super::finding::{fail, failed, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
-use crate::text::{NAMED, some_of};
+use crate::text::{NAMED, counted, some_of};
 use crate::warnings::{self, Seen};
 
 /// As many connections are read at once.
@@ -71,11 +71,6 @@ impl Few {
         if self.first.len() < NAMED {
             self.first.push(name.clone());
         }
-    }
-
-    /// How many there are, and what one of them does or several do.
-    fn each(&self, one: &str, several: &str) -> String {
-        format!("{} {}", self.count, if self.count == 1 { one } else { several })
     }
 
     /// What there is to say, where there are any: of all of them, and of the first, as it is typed.
@@ -198,24 +193,28 @@ impl Fleet {
 
     fn told(&self) -> Vec<Finding> {
         let needing = self.needing.tell(|all, first| {
-            let found = format!("{} re-authorization: {all}", self.needing.each("needs", "need"));
+            let found = format!("{} re-authorization: {all}", counted(self.needing.count, "needs", "need"));
             warn(Trouble::NeedReauth, found, &format!("vestal connect {first}"))
         });
         let failing = self.failing.tell(|all, first| {
-            let found = format!("{} failing, and tried again: {all}", self.failing.each("is", "are"));
+            let found =
+                format!("{} failing, and tried again: {all}", counted(self.failing.count, "is", "are"));
             warn(Trouble::Failing, found, &format!("vestal status {first}, which says why"))
         });
         let not_renewable = self.not_renewable.tell(|all, first| {
             let found = format!(
                 "{} an access token that nothing renews when it ends: {all}",
-                self.not_renewable.each("has", "have")
+                counted(self.not_renewable.count, "has", "have")
             );
             let next = format!("vestal explain {first}; where its client did not ask for a refresh token, have it ask, and: vestal connect {first}");
             warn(Trouble::NotRenewable, found, &next)
         });
         let sealed = self.sealed.tell(|all, first| {
             let why = self.sealed_why.as_deref().unwrap_or_default();
-            let found = format!("{} what cannot be opened: {all}: {why}", self.sealed.each("holds", "hold"));
+            let found = format!(
+                "{} what cannot be opened: {all}: {why}",
+                counted(self.sealed.count, "holds", "hold")
+            );
             fail(
                 Trouble::Sealed,
                 found,
@@ -226,7 +225,7 @@ impl Fleet {
             let why = self.nowhere_why.as_deref().unwrap_or_default();
             let found = format!(
                 "{} a provider that is nowhere they could be sent to: {all}: {why}",
-                self.nowhere.each("has", "have")
+                counted(self.nowhere.count, "has", "have")
             );
             let next =
                 format!("vestal providers check, where its file is your own; or: vestal connect {first}");

@@ -9,7 +9,7 @@ use crate::commands::refresh::{first_in, names};
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost};
 use crate::output::Palette;
-use crate::text::{cut, some_of, wrap};
+use crate::text::{counted, cut, some_of, wrap};
 use crate::when::Calendar;
 
 /// The states in which connections are refreshed.
@@ -63,9 +63,9 @@ impl Overview {
         let view = &self.view;
         let states: Vec<String> =
             view.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-        let connections = if view.connections == 1 { "connection" } else { "connections" };
+        let connections = counted(view.connections, "connection", "connections");
         let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
-        let mut lines = wrap(&format!("{} {connections}{states}", view.connections), width, 0, 2);
+        let mut lines = wrap(&format!("{connections}{states}"), width, 0, 2);
         let mut some = |title: &str, painted: String, names: &[ConnectionName], count: u64| {
             if count > 0 {
                 // No name is wider than a line.
