@@ -160,7 +160,7 @@ impl ConnectionRecord {
     /// [`BadRecord`].
     pub fn from_json(line: &str, now: Timestamp) -> Result<Self, BadRecord> {
         // What serde_json says of JSON that is none tells where and what was expected, and nothing of what is there.
-        let value: Value = serde_json::from_str(line).map_err(|error| {
+        let value: Value = serde_json::from_str(line.trim_end()).map_err(|error| {
             // Which line of a file this one is, whoever reads that knows.
             BadRecord::NotJson(error.to_string().replace("at line 1 column", "at column"))
         })?;
