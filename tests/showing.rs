@@ -54,6 +54,11 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
         }
         assert!(!shown.contains('\u{1b}'), "NO_COLOR is set: {shown:?}");
     }
+    // The first line is the name, and what it is called does nothing to what stands beside it.
+    let name = "turned\u{202e}around-and-much-too-long-for-a-line-of-forty";
+    home.consent(name, &["--client", "custom"], "").ok();
+    let shown = on_terminal(&home, &["status", name], 40, "1");
+    assert!(shown.starts_with("turned\u{fffd}around-and-much-too-long…: active"), "{shown}");
     let coloured = on_terminal(&home, &["list"], 200, "");
     assert!(coloured.contains("\u{1b}[32mactive"), "{coloured:?}");
     // All that there is goes to a pipe, uncut, and without colours.

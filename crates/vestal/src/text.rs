@@ -1,13 +1,20 @@
 //! Text measured in columns: East Asian characters take two.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use vestal_core::text::is_disruptive;
 
-/// A text that takes at most `width` columns, and does nothing to what stands beside it; a cut shows as `…`.
+/// A text as it is shown: it does nothing to what stands beside it.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains(is_disruptive) { text.replace(is_disruptive, "\u{fffd}").into() } else { text.into() }
+}
+
+/// The same in at most `width` columns; a cut shows as `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let text = text.replace(is_disruptive, "\u{fffd}");
+    let text = shown(text);
     if text.width() <= width {
-        return text;
+        return text.into_owned();
     }
     let mut room = width.saturating_sub(1);
     let kept: String = text
