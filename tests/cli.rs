@@ -162,6 +162,9 @@ fn a_connection_is_changed_by_name() {
     let told = home.vestal(&many).code(2);
     assert!(told.stderr.contains("why:  it has 33 tags, and a connection has at most 32"), "{told}");
     home.vestal(&["set", "nobody", "--policy", "auto"]).code(1);
+    // Nobody has to vouch for what is not there.
+    let told = home.vestal(&["disconnect", "nobody"]).code(1);
+    assert!(told.stderr.starts_with("error: there is no connection \"nobody\""), "{told}");
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn each_line_tells_what_became_of_it() {
     assert_eq!((of(1).result, of(1).name.as_deref()), (ImportResult::Imported, Some("a")));
     assert_eq!(error(3).why.as_deref(), Some("it has a field that means nothing: `refreshToken`"));
     assert!(error(3).next.as_ref().unwrap().contains("refresh_token"));
-    assert!(error(4).why.as_ref().unwrap().starts_with("it is not JSON"));
+    let why = error(4).why.as_ref().unwrap();
+    assert_eq!(why, &format!("it is not JSON: EOF while parsing a string at column {}", lines[3].len()));
     assert_eq!(error(5).why.as_deref(), Some("it has no refresh token"));
     assert_eq!(error(6).error, "there is no client \"nobody\"");
     assert_eq!((of(7).result, of(7).why.is_some()), (ImportResult::Kept, true));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use vestal_api::{DoctorView, Level, ProviderView};
 
-use crate::harness::{Home, Peer, Provider};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Peer, Provider};
 
 /// Writes a file into the user's own folder.
 fn own(home: &Home, name: &str, text: &str) -> PathBuf {
@@ -68,6 +68,20 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
         serde_json::from_str(&home.vestal(&["doctor", "--json"]).code(1).stdout).unwrap();
     let about = |it: &&vestal_api::Finding| it.about == "providers" && it.level == Level::Fail;
     assert!(doctor.findings.iter().find(about).unwrap().found.contains(&expected), "{doctor:?}");
+}
+
+/// Whoever reads the log is to know which one it is, without a look at the connection's history.
+#[test]
+fn the_log_names_the_fact_that_does_not_fit() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 3_600_000);
+    // Its file says that they live a day.
+    let of_the_sandbox = ["--issuer", &provider.issuer, "--client-id", CLIENT_ID, "--client-secret-stdin"];
+    let args = [&["--provider", "constant-contact"][..], &of_the_sandbox].concat();
+    home.consent("shop", &args, CLIENT_SECRET).ok();
+    let log = home.vestal(&["-v", "refresh", "shop"]).ok().stderr;
+    let fact = "fact=AccessTokenLife { file_seconds: 86400, seen_seconds: 3600 }";
+    assert!(log.contains("does not fit what it does") && log.contains(fact), "{log}");
 }
 
 /// Nothing is known of its own provider's connections any more; but nobody else's are to die of it.

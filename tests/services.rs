@@ -15,7 +15,7 @@ use vestal_sandbox::{Fault, Trouble};
 
 use crate::docs;
 use crate::harness::{Browser, CLIENT_ID, CLIENT_SECRET, Home, Provider, page, until};
-use crate::proofs::not_tried;
+use crate::proofs::not_tried_at_home;
 
 const UNITS: [&str; 3] = ["vestal.service", "vestal-refresh.service", "vestal-refresh.timer"];
 
@@ -108,7 +108,7 @@ fn what_root_does_without_the_package_makes_a_service() {
     let mut root = home.run(command);
     until("a copy of this machine", || (root.stdout().contains("a copy") || root.has_ended()).then_some(()));
     if !root.stdout().contains("a copy") {
-        return not_tried("docs/service.md as root, no copy of this machine", &root.stderr());
+        return not_tried_at_home("docs/service.md as root, no copy of this machine", &root.stderr());
     }
     root.say(&format!("{CLIENT_SECRET}\n"));
     let url = home.asked_to_open(&mut root);

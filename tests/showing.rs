@@ -4,9 +4,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
+use vestal_api::{ConnectionView, StatusView};
 
 use crate::errors::sql_of;
-use crate::harness::{Home, Provider, Terminal};
+use crate::harness::{Home, Provider, Terminal, until};
 
 /// What a command that ends well draws on a terminal that is so wide.
 fn on_terminal(home: &Home, args: &[&str], width: u16, no_color: &str) -> String {
@@ -53,6 +54,11 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
         }
         assert!(!shown.contains('\u{1b}'), "NO_COLOR is set: {shown:?}");
     }
+    // The first line is the name, and what it is called does nothing to what stands beside it.
+    let name = "turned\u{202e}around-and-much-too-long-for-a-line-of-forty";
+    home.consent(name, &["--client", "custom"], "").ok();
+    let shown = on_terminal(&home, &["status", name], 40, "1");
+    assert!(shown.starts_with("turned\u{fffd}around-and-much-too-long…: active"), "{shown}");
     let coloured = on_terminal(&home, &["list"], 200, "");
     assert!(coloured.contains("\u{1b}[32mactive"), "{coloured:?}");
     // All that there is goes to a pipe, uncut, and without colours.
@@ -61,6 +67,41 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
         piped.contains("חנות הדגל בתל אביב וכל הסניפים שלה") && !piped.contains(['…', '\u{1b}']),
         "{piped}"
     );
+}
+
+/// What is due of it is a warning, before its refresh token dies.
+#[test]
+fn what_is_not_refreshed_is_shown_without_a_next_refresh() {
+    let home = Home::new();
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let next = || {
+        let [listed]: [ConnectionView; 1] = home.vestal(&["list", "--json"]).ok().json();
+        let status: StatusView = home.vestal(&["status", "--json"]).ok().json();
+        [listed.next_refresh_at, status.next_refresh_at]
+    };
+    assert!(next().iter().all(Option::is_some));
+    let drawn = home.vestal(&["explain", "shop"]).ok().stdout;
+    assert!(drawn.contains('▲') && drawn.contains("△ tries that are left"), "{drawn}");
+
+    home.vestal(&["pause", "shop"]).ok();
+    assert_eq!(next(), [None, None]);
+    let told = home.vestal(&["status"]).ok().stdout;
+    assert!(!told.contains("next refresh"), "{told}");
+    let drawn = home.vestal(&["explain", "shop"]).ok().stdout;
+    assert!(drawn.contains("the refresh token dies") && !drawn.contains(['▲', '△']), "{drawn}");
+
+    // Whether it would live on if it were used, nobody knows.
+    home.vestal(&["resume", "shop"]).ok();
+    let grant = provider.sandbox().grants(provider.now_ms()).remove(0);
+    provider.sandbox().revoke_by_user(grant.id, provider.now_ms());
+    until("the provider to say so", || {
+        (home.vestal(&["refresh", "shop"]).status.code() == Some(3)).then_some(())
+    });
+    assert_eq!(next(), [None, None]);
+    let drawn = home.vestal(&["explain", "shop"]).ok().stdout;
+    assert!(!drawn.contains("refresh token dies") && !drawn.contains(['▲', '△']), "{drawn}");
+    assert!(home.vestal(&["doctor"]).ok().stdout.contains("1 needs re-authorization: shop"));
 }
 
 #[test]

@@ -67,6 +67,9 @@ fn trouble_with_connections_is_found_and_mended_as_told() {
             let away = Mishap::AnswerUnprocessed(Mishap::empty(http::StatusCode::SERVICE_UNAVAILABLE));
             ward.provider.sandbox().add_fault(Fault::on_refresh(away).times(1_000));
             ward.home.vestal(&["refresh", "shop"]).code(4);
+            let told = ward.home.vestal(&["refresh", "--due"]).code(4);
+            let one = "1 connection is failing\n  why:  shop\n  next: nothing yet; it is tried again: ";
+            assert!(told.stderr.contains(one), "{told}");
         },
         By(&|ward| {
             ward.provider.sandbox().clear_faults();
@@ -90,6 +93,9 @@ fn trouble_with_connections_is_found_and_mended_as_told() {
             }
         },
         By(&|ward| {
+            let shown = ward.home.vestal(&["client", "show", "custom"]).ok().stdout;
+            let refused = shown.lines().find(|line| line.trim_start().starts_with("refused ")).unwrap();
+            assert!(refused.contains(" ago): ") || refused.contains(" (now): "), "{refused}");
             ward.provider.sandbox().settings_mut().clients = vec![registered(CLIENT_SECRET)];
             let set = ["client", "set-secret", "custom", "--client-secret-stdin"];
             ward.home.vestal_reading(&set, CLIENT_SECRET).ok();

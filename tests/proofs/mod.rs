@@ -14,4 +14,4 @@ mod race;
 mod report;
 mod timer;
 
-pub(crate) use report::{Proof, is_full, not_tried, times};
+pub(crate) use report::{Proof, is_full, not_tried_at_home, times};

@@ -1,5 +1,6 @@
 //! How often a proof is repeated, and the line in which it tells what came of that.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Instant;
@@ -18,8 +19,19 @@ pub(crate) fn is_full() -> bool {
 }
 
 /// Says past the capture of a test that passes that this machine lacks what it takes: nobody is to think that it was tried.
-pub(crate) fn not_tried(what: &str, why: &str) {
+fn not_tried(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "\nNOT TRIED: {what}: {why}");
+}
+
+/// The same of what the machines of continuous integration have: where it is lacking there, nobody would read that, and it fails.
+#[track_caller]
+pub(crate) fn not_tried_at_home(what: &str, why: &str) {
+    assert!(!is_in_ci(std::env::var_os("CI").as_deref()), "{what}: cannot be tried here: {why}");
+    not_tried(what, why);
+}
+
+fn is_in_ci(variable: Option<&OsStr>) -> bool {
+    variable.is_some_and(|said| !said.is_empty() && said != "false")
 }
 
 /// A proof under way. One that ends without a result has failed, and says so.
@@ -61,5 +73,14 @@ impl Drop for Proof {
         if !self.told {
             self.tell(&"", &"FAILED");
         }
+    }
+}
+
+#[test]
+fn a_machine_of_continuous_integration_says_so() {
+    for (said, is) in
+        [(None, false), (Some(""), false), (Some("false"), false), (Some("true"), true), (Some("1"), true)]
+    {
+        assert_eq!(is_in_ci(said.map(OsStr::new)), is, "{said:?}");
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName, Policy};
 use vestal_core::id::ConnectionId;
+use vestal_core::state::State;
 use vestal_core::token::Renewal;
 
 use crate::{StateView, WarningView};
@@ -98,7 +99,7 @@ impl ConnectionView {
             scope: tokens.and_then(|tokens| tokens.scope.clone()),
             issued_at: tokens.map(|tokens| tokens.issued_at),
             expires_at: tokens.and_then(|tokens| tokens.expires_at),
-            next_refresh_at: connection.plan.due_at,
+            next_refresh_at: connection.plan.due_at.filter(|_| is_refreshed(connection)),
             refreshing: connection.lease.as_ref().is_some_and(|lease| lease.valid),
             site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
             redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),
@@ -111,4 +112,10 @@ impl ConnectionView {
             warnings: None,
         }
     }
+}
+
+/// Whether what is due of it may be a refresh. Of what is paused, or what nothing renews, it is a warning.
+fn is_refreshed(connection: &Connection) -> bool {
+    let is_kept = matches!(connection.state, State::Unverified { .. } | State::Active | State::Failing(_));
+    is_kept && connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None)
 }

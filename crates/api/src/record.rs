@@ -160,8 +160,10 @@ impl ConnectionRecord {
     /// [`BadRecord`].
     pub fn from_json(line: &str, now: Timestamp) -> Result<Self, BadRecord> {
         // What serde_json says of JSON that is none tells where and what was expected, and nothing of what is there.
-        let value: Value =
-            serde_json::from_str(line).map_err(|error| BadRecord::NotJson(error.to_string()))?;
+        let value: Value = serde_json::from_str(line.trim_end()).map_err(|error| {
+            // Which line of a file this one is, whoever reads that knows.
+            BadRecord::NotJson(error.to_string().replace("at line 1 column", "at column"))
+        })?;
         let Value::Object(mut fields) = value else { return Err(BadRecord::NotAnObject) };
         fields.retain(|_, value| !value.is_null());
         if let Some(unknown) = fields.keys().find(|field| !RECORD_FIELDS.contains(&field.as_str())) {

@@ -107,7 +107,7 @@ pub struct Attempt {
     pub started_at: Timestamp,
 }
 
-/// When to refresh: design's three policies.
+/// When to refresh.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -69,11 +69,11 @@ impl GrantId {
 }
 
 identifiers! {
-    /// One [`crate::connection::Connection`]. Never changes, whatever it is renamed to.
+    /// One connection. Never changes, whatever it is renamed to.
     ConnectionId;
-    /// One [`crate::client::Client`].
+    /// One client: a registration with a provider.
     ClientId;
-    /// One consent: see [`crate::token::Grant`].
+    /// One consent.
     GrantId;
     /// One try at a refresh; also the proof of the lease it was made under.
     AttemptId;

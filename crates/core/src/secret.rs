@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 pub use secrecy::{ExposeSecret, SecretString};
 use url::form_urlencoded::byte_serialize;
 
-use crate::text::is_unseen;
+use crate::text::is_disruptive;
 
 /// Runs of this many characters without a break are taken for a token.
 const TOKEN_LIKE_CHARS: usize = 16;
@@ -26,7 +26,7 @@ pub fn redact(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let run_len = rest.find(|c| !is_token_char(c)).unwrap_or(rest.len());
         if run_len == 0 {
-            out.push(if is_unseen(first) { ' ' } else { first });
+            out.push(if is_disruptive(first) { ' ' } else { first });
             rest = &rest[first.len_utf8()..];
             continue;
         }

@@ -69,9 +69,9 @@ impl Engine {
     ) -> Result<Revocation, Error> {
         let inner = &self.inner;
         let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
-        let ending = inner.ending(&connection, grant).await?;
-        let Some((asked, provider)) = ending.stated() else {
-            return inner.revoke(&connection, grant, &ending).await;
+        let revoker = inner.revoker_of(&connection, grant).await?;
+        let Some((asked, provider)) = revoker.stated() else {
+            return inner.revoke(&connection, grant, &revoker).await;
         };
         let mut is_dead = needed_a_person || inner.is_known_dead(&connection).await?;
         if asked == RevokedToken::AccessToken {
@@ -89,12 +89,12 @@ impl Engine {
             if !lasts(&connection, Some(Duration::ZERO)) {
                 return match is_dead || is_final {
                     true => Ok(Revocation::NotOffered),
-                    false => Err(ending.not_done(&connection, NO_LIVE_TOKEN.to_owned(), true)),
+                    false => Err(revoker.not_done(&connection, NO_LIVE_TOKEN.to_owned(), true)),
                 };
             }
         }
         let Some(grant) = &connection.grant else { return Ok(Revocation::NothingToRevoke) };
-        match inner.revoke(&connection, grant, &ending).await {
+        match inner.revoke(&connection, grant, &revoker).await {
             // What the provider thinks of a dead grant's token says nothing new.
             Err(Error::NotRevoked { transient: false, .. }) if is_dead => Ok(Revocation::NotOffered),
             came => came,
@@ -119,8 +119,8 @@ impl Inner {
     async fn can_be_revoked(&self, name: &ConnectionName) -> Result<(), Error> {
         let connection = self.named(name).await?;
         let Some(grant) = &connection.grant else { return Ok(()) };
-        let ending = self.ending(&connection, grant).await?;
-        match self.check_request(&connection, grant, &ending) {
+        let revoker = self.revoker_of(&connection, grant).await?;
+        match self.check_request(&connection, grant, &revoker) {
             Err(Error::NotRevoked { .. })
                 if connection.state.needs_reauth() || self.is_known_dead(&connection).await? =>
             {

@@ -85,7 +85,10 @@ impl Inner {
         let Some((before, after)) = changed else { return Ok(()) };
         let file = self.catalogue.get(&client.provider)?;
         for found in after.evidence.new_contradictions(&before.evidence, &file) {
-            tracing::info!(client = %client.name, provider = %file.name, "what is said of this provider does not fit what it does");
+            tracing::info!(
+                client = %client.name, provider = %file.name, fact = ?found,
+                "what is said of this provider does not fit what it does"
+            );
             self.tell(lesson.after.id, What::Contradiction { found }).await?;
         }
         Ok(())

@@ -189,7 +189,9 @@ impl Engine {
             RemoveClient::Done => Ok(()),
             RemoveClient::Unknown => Err(Error::NoSuchClient { name: name.to_owned() }),
             RemoveClient::InUse(connections) => {
-                let lacks = format!("is used by {connections} connection(s): disconnect them first");
+                let (those, them) =
+                    if connections == 1 { ("connection", "it") } else { ("connections", "them") };
+                let lacks = format!("is used by {connections} {those}: disconnect {them} first");
                 Err(Error::Client { client: client.name, lacks })
             }
         }

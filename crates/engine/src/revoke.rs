@@ -39,7 +39,7 @@ enum Way<'a> {
 }
 
 /// What there is to send to end a grant.
-enum Sent<'a> {
+enum ToSend<'a> {
     /// Nothing, and that is what becomes of it.
     Nothing(Revocation),
     /// This, or why it cannot be sent.
@@ -47,7 +47,7 @@ enum Sent<'a> {
 }
 
 /// By whom a grant is ended.
-pub(crate) struct Ending {
+pub(crate) struct Revoker {
     /// The client as it is stored, and as it is for the grant.
     base: Client,
     client: Client,
@@ -55,7 +55,7 @@ pub(crate) struct Ending {
     provider: Option<Arc<Provider>>,
 }
 
-impl Ending {
+impl Revoker {
     /// How, where any way is known. An endpoint that somebody named wins; and somebody else's server knows nothing of what the
     /// file says.
     fn way(&self) -> Option<Way<'_>> {
@@ -85,7 +85,7 @@ impl Ending {
 
 impl Inner {
     /// By whom a grant is ended.
-    pub(crate) async fn ending(&self, connection: &Connection, grant: &Grant) -> Result<Ending, Error> {
+    pub(crate) async fn revoker_of(&self, connection: &Connection, grant: &Grant) -> Result<Revoker, Error> {
         let base = self.client_of(connection).await?;
         let provider = match self.catalogue.get(&base.provider) {
             Ok(provider) => Some(provider),
@@ -93,7 +93,7 @@ impl Inner {
             Err(mistaken) => return Err(mistaken.into()),
         };
         let client = self.at_site_of(&base, Some(grant))?;
-        Ok(Ending { base, client, provider })
+        Ok(Revoker { base, client, provider })
     }
 
     /// Refuses what nothing could be sent for, whatever is done before. Another token may be had, and is not what it lacks.
@@ -101,14 +101,14 @@ impl Inner {
         &self,
         connection: &Connection,
         grant: &Grant,
-        ending: &Ending,
+        revoker: &Revoker,
     ) -> Result<(), Error> {
-        match self.revocation_request(connection, grant, ending)? {
-            Sent::Request(_, request) => match *request {
+        match self.revocation_request(connection, grant, revoker)? {
+            ToSend::Request(_, request) => match *request {
                 Ok(_) | Err(NoRequest::NoToken) => Ok(()),
-                Err(why) => Err(ending.not_done(connection, why.to_string(), false)),
+                Err(why) => Err(revoker.not_done(connection, why.to_string(), false)),
             },
-            Sent::Nothing(_) => Ok(()),
+            ToSend::Nothing(_) => Ok(()),
         }
     }
 
@@ -117,12 +117,12 @@ impl Inner {
         &self,
         connection: &Connection,
         grant: &Grant,
-        ending: &Ending,
+        revoker: &Revoker,
     ) -> Result<Revocation, Error> {
-        let failed = |detail, transient| Err(ending.not_done(connection, detail, transient));
-        let (way, request) = match self.revocation_request(connection, grant, ending)? {
-            Sent::Nothing(became) => return Ok(became),
-            Sent::Request(way, request) => match *request {
+        let failed = |detail, transient| Err(revoker.not_done(connection, detail, transient));
+        let (way, request) = match self.revocation_request(connection, grant, revoker)? {
+            ToSend::Nothing(became) => return Ok(became),
+            ToSend::Request(way, request) => match *request {
                 Ok(request) => (way, request),
                 Err(why) => return failed(why.to_string(), false),
             },
@@ -133,7 +133,7 @@ impl Inner {
             Way::Endpoint(_) => revocation::read(exchange, now, &sent),
             Way::Stated(asked) => revocation::read_stated(asked, exchange, now, &sent),
         };
-        let ends = ending.provider.as_ref().map(|provider| match way {
+        let ends = revoker.provider.as_ref().map(|provider| match way {
             Way::Endpoint(_) => provider.refresh_token.revocation_ends(),
             Way::Stated(_) => provider.revocation_ends(),
         });
@@ -154,17 +154,17 @@ impl Inner {
         &self,
         connection: &Connection,
         grant: &Grant,
-        ending: &'a Ending,
-    ) -> Result<Sent<'a>, Error> {
-        let Ending { base, client, provider } = ending;
-        let Some(way) = ending.way() else { return Ok(Sent::Nothing(Revocation::NotOffered)) };
+        revoker: &'a Revoker,
+    ) -> Result<ToSend<'a>, Error> {
+        let Revoker { base, client, provider } = revoker;
+        let Some(way) = revoker.way() else { return Ok(ToSend::Nothing(Revocation::NotOffered)) };
         let refresh_token = self.refresh_token(connection, grant, client)?;
         let access_token = self.access_token(connection, grant)?;
         // The one whose revocation ends the most.
         let (first, kind) = match (&refresh_token, &access_token) {
             (Some(token), _) => (token, TokenKind::RefreshToken),
             (None, Some(token)) => (token, TokenKind::AccessToken),
-            (None, None) => return Ok(Sent::Nothing(Revocation::NothingToRevoke)),
+            (None, None) => return Ok(ToSend::Nothing(Revocation::NothingToRevoke)),
         };
         let facts = provider.as_ref().map(|provider| (provider.client.clone(), provider.requests.clone()));
         let (facts, requests) = facts.unwrap_or_default();
@@ -189,6 +189,6 @@ impl Inner {
                 revocation::stated_request(asked, &material, &requests)
             }
         };
-        Ok(Sent::Request(way, Box::new(request)))
+        Ok(ToSend::Request(way, Box::new(request)))
     }
 }

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 use vestal_core::client::Endpoints;
 use vestal_core::secret::redact;
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 
 use crate::issuer::is_or_stands_for;
 use crate::words::shown;
@@ -137,7 +137,7 @@ impl Callback {
             return Err(CallbackError::Duplicate { name: name.to_owned() });
         }
         match first {
-            Some(value) if value.len() > PARAMETER_MAX_BYTES || value.contains(is_unseen) => {
+            Some(value) if value.len() > PARAMETER_MAX_BYTES || value.contains(is_disruptive) => {
                 Err(CallbackError::Odd { name: name.to_owned() })
             }
             value => Ok(value),

@@ -9,7 +9,7 @@ use url::Url;
 use vestal_core::outcome::{Class, Reply};
 use vestal_core::provider::{RequestFacts, Shape};
 use vestal_core::secret::Redactor;
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 use vestal_core::token::TokenAnswer;
 
 use crate::client_auth::Credentials;
@@ -133,7 +133,7 @@ pub fn read(exchange: Exchange, sent: &Redactor) -> Result<DeviceAuthorization, 
 
 /// Whether a person could read it from a terminal, and nothing else would happen there.
 fn is_typeable(code: &str) -> bool {
-    !code.is_empty() && code.chars().count() <= USER_CODE_MAX_CHARS && !code.contains(is_unseen)
+    !code.is_empty() && code.chars().count() <= USER_CODE_MAX_CHARS && !code.contains(is_disruptive)
 }
 
 /// A page that a person may be sent to.

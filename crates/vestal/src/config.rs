@@ -276,7 +276,7 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 /// A base directory of the XDG Base Directory Specification.
-fn base(environment: &Environment, variable: &str, in_home: &str) -> Result<PathBuf, Failure> {
+fn base(environment: &Environment, variable: &'static str, in_home: &str) -> Result<PathBuf, Failure> {
     // The specification: a relative path is to be ignored.
     let set = environment.path(variable).filter(|path| path.is_absolute());
     let home = || environment.path("HOME").filter(|path| path.is_absolute()).map(|home| home.join(in_home));

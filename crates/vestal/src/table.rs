@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::Palette;
-use crate::text::{cut, pad};
+use crate::text::{cut, pad, shown};
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -52,7 +52,7 @@ pub(crate) fn draw(
 /// The width of each column; 0 for one that is left out.
 fn fit(columns: &[Column], rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = (0..columns.len())
-        .map(|index| match rows.iter().map(|row| row[index].width()).max() {
+        .map(|index| match rows.iter().map(|row| shown(&row[index]).width()).max() {
             // Nothing in it.
             Some(0) => 0,
             widest => widest.unwrap_or(0).max(columns[index].title.width()),
@@ -111,6 +111,14 @@ mod tests {
         let before_state = |line: &String| line.split("  ").next().unwrap().width();
         assert_eq!(lines.iter().map(before_state).collect::<Vec<_>>(), [4; 4]);
         assert!(lines[1..].iter().all(|line| line.width() == "shop  active  okta".len()), "{lines:#?}");
+    }
+
+    #[test]
+    fn there_is_room_for_what_stands_in_place_of_a_character() {
+        assert_eq!(
+            drawn(&[["turned\u{202e}", "active", "okta"]], usize::MAX),
+            ["NAME     STATE   CLIENT", "turned\u{fffd}  active  okta"]
+        );
     }
 
     #[test]

@@ -1,13 +1,20 @@
 //! Text measured in columns: East Asian characters take two.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use vestal_core::text::is_unseen;
+use std::borrow::Cow;
 
-/// A text that takes at most `width` columns, and does nothing to what stands beside it; a cut shows as `…`.
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use vestal_core::text::is_disruptive;
+
+/// A text as it is shown: it does nothing to what stands beside it.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains(is_disruptive) { text.replace(is_disruptive, "\u{fffd}").into() } else { text.into() }
+}
+
+/// The same in at most `width` columns; a cut shows as `…`.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    let text = text.replace(is_unseen, "\u{fffd}");
+    let text = shown(text);
     if text.width() <= width {
-        return text;
+        return text.into_owned();
     }
     let mut room = width.saturating_sub(1);
     let kept: String = text
@@ -43,6 +50,11 @@ pub(crate) fn some_of<T: AsRef<str>>(names: &[T], count: u64) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// How many there are, and what one of them is called, or several.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// The text, with as many spaces behind it as bring it to `width`.

@@ -32,10 +32,24 @@ impl Mark {
             Self::Try => '△',
         }
     }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Next => "next refresh",
+            Self::Try => "tries that are left, should refreshes fail",
+        }
+    }
 }
 
-/// The signs, explained.
-pub(crate) const LEGEND: &str = "┃ now  ▲ next refresh  △ tries that are left, should refreshes fail";
+/// The signs of some bars, explained.
+pub(crate) fn legend(bars: &[Bar]) -> String {
+    let is_used = |sign: &Mark| {
+        *sign == Mark::Now || bars.iter().flat_map(|bar| &bar.marks).any(|(mark, _)| mark == sign)
+    };
+    let used = [Mark::Now, Mark::Next, Mark::Try].into_iter().filter(is_used);
+    used.map(|mark| format!("{} {}", mark.sign(), mark.meaning())).collect::<Vec<_>>().join("  ")
+}
 
 /// A life.
 #[derive(Clone, Debug)]

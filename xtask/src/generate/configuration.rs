@@ -38,16 +38,21 @@ runs gets none of them, nor the variable of `[master_key] env`.
 | `VESTAL_MASTER_KEY` | the master key itself; wins over `[master_key]` |
 | `VESTAL_MASTER_KEY_FILE` | the file that the master key is in; wins over `[master_key]`. Not both of them |
 | `VESTAL_COMPLETE` | set by a shell's completions: for which shell they are |
+| `HOME` | what `~` stands for here |
 | `XDG_CONFIG_HOME` | where the configuration is; `~/.config` unless it is set |
 | `XDG_STATE_HOME` | where the store is; `~/.local/state` unless it is set |
 | `CREDENTIALS_DIRECTORY` | set by systemd: where the credential of `[master_key]` is |
 | `STATE_DIRECTORY` | set by systemd: where answers are kept that the store does not take, should the folder beside it fail too |
+| `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | set by systemd: where `vestal serve` tells how it is, and how often that it lives |
 | `BROWSER` | the program that `vestal connect` opens a URL with |
 | `NANGO_SECRET_KEY` | Nango's secret key, for `vestal import --from nango` |
 | `NO_COLOR`, `TERM=dumb` | no colours |
 | `COLUMNS` | how wide the terminal is |
+| `TZ` | the time zone of what people read; the machine's unless it is set |
+| `TMPDIR` | where `vestal demo` makes its folder; `/tmp` unless it is set |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | certificate authorities to trust in place of the machine's own |
 
-`HTTPS_PROXY` and its like are not used: tokens would go where whoever sets a variable wants. Name a proxy in the file.
+`HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` are not used: tokens would go where whoever sets a variable wants. Name a proxy in the file.
 ";
 
 pub(crate) fn page() -> Result<String> {

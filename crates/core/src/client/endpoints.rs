@@ -6,7 +6,7 @@ use url::Url;
 use crate::provider::ExchangeStep;
 
 /// Where a provider is (names of RFC 8414 §2), and the APIs that its tokens are for. There may be variables in all of its
-/// URLs, which a connection's site fills ([`crate::site`]).
+/// URLs, which a connection's site fills.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
@@ -35,7 +35,7 @@ pub struct Endpoints {
     /// Where authorization requests are pushed (RFC 9126).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_authorization: Option<Url>,
-    /// Whether they are: the provider takes no others, or somebody wants it so.
+    /// Whether authorization requests are pushed: the provider takes no others, or somebody wants it so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub push: bool,
     /// The introspection endpoint (RFC 7662).

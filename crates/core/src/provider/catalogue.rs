@@ -94,7 +94,7 @@ pub fn nearest(id: &str) -> Option<&'static str> {
 pub fn nearest_of<'a>(id: &str, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |known: &&str| strsim::jaro_winkler(id, known);
     let all = ids().map(|id| -> &'a str { id }).chain(others);
-    let likely: Vec<&str> = all.filter(|known| likeness(known) > 0.7).collect();
+    let likely: Vec<&str> = all.filter(|known| likeness(known) > 0.8).collect();
     likely.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
@@ -186,5 +186,6 @@ mod tests {
         assert_eq!(nearest("constantcontact"), Some("constant-contact"));
         assert_eq!(nearest("gogle"), Some("google"));
         assert_eq!(nearest("zzz"), None);
+        assert_eq!(nearest("foo"), None, "nobody who writes this means zoom");
     }
 }

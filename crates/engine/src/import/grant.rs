@@ -10,7 +10,7 @@ use vestal_core::schedule::{Plan, turn};
 use vestal_core::seal::{Field, Fingerprint, Place};
 use vestal_core::secret::ExposeSecret;
 use vestal_core::state::Transition;
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 use vestal_core::token::{
     About, Grant, LONGEST_LIFE, RefreshEnd, Renewal, StoredRefreshToken, TokenSet, saturating_add,
 };
@@ -38,7 +38,7 @@ impl Inner {
             return refused("its access token, or its type, has a character in it that no header takes");
         }
         let shown = new.redirect.iter().flat_map(|(name, said)| [name, said]).chain(&new.scope);
-        if shown.into_iter().any(|text| text.contains(is_unseen)) {
+        if shown.into_iter().any(|text| text.contains(is_disruptive)) {
             return refused("its scopes, or what its redirect brought, hold a character that does not show");
         }
         let mut means = self

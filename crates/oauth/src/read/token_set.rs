@@ -1,7 +1,7 @@
 //! A successful answer (RFC 6749 §5.1), field by field.
 
 use serde_json::{Map, Value};
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 use vestal_core::token::TokenAnswer;
 
 use super::life::{self, Reference};
@@ -104,6 +104,6 @@ fn take_scope(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
 
 /// Text that reaches headers and terminals.
 fn without_controls(mut text: String) -> String {
-    text.retain(|c| !is_unseen(c));
+    text.retain(|c| !is_disruptive(c));
     text
 }

@@ -12,6 +12,7 @@ use crate::output::Output;
 use crate::table::Column;
 use crate::text::{pad, wrap};
 use crate::warnings;
+use crate::when::Calendar;
 
 /// Manage clients: our registrations with providers
 #[derive(Debug, clap::Args)]
@@ -128,7 +129,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let vestal = context.open().await?;
             let client = vestal.engine.client_named(&client).await?;
             let keys = vestal.engine.public_jwks(&client)?;
-            show(&ClientView { public_keys: keys, ..ClientView::from(&client) }, output)?;
+            show(
+                &ClientView { public_keys: keys, ..ClientView::from(&client) },
+                &context.calendar(),
+                output,
+            )?;
             for told in warnings::of_client(&vestal, &client).await? {
                 told.say(output);
             }
@@ -193,7 +198,7 @@ fn list(clients: Vec<ClientView>, output: Output) -> Result<(), Failure> {
     Ok(output.table(&columns, &rows, |_, text| text)?)
 }
 
-fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
+fn show(client: &ClientView, calendar: &Calendar, output: Output) -> Result<(), Failure> {
     if output.json {
         output.json(client)?;
         return Ok(());
@@ -226,8 +231,11 @@ fn show(client: &ClientView, output: Output) -> Result<(), Failure> {
     for (key, title) in client.public_keys.iter().zip(["public key", "and before"]) {
         fields.push((title, Some(serde_json::Value::Object(key.clone()).to_string())));
     }
-    let refused = client.trouble.as_ref();
-    fields.push(("refused", refused.map(|trouble| format!("since {}: {}", trouble.since, trouble.detail))));
+    let refused = client
+        .trouble
+        .as_ref()
+        .map(|trouble| format!("since {}: {}", calendar.moment_and_away(trouble.since), trouble.detail));
+    fields.push(("refused", refused));
     for (title, text) in fields.iter().filter_map(|(title, text)| Some((title, text.as_ref()?))) {
         for line in wrap(&format!("{}{text}", pad(title, 16)), output.width, 2, 18) {
             output.line(line)?;

@@ -39,13 +39,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let name = args.name.as_str();
+    let vestal = context.open().await?;
+    // One that cannot be read is there all the same.
+    if let Ok(None) = vestal.engine.store().connection_named(&args.name).await {
+        return Err(engine::Error::NoSuchConnection { name: name.to_owned() }.into());
+    }
     if !args.yes && !terminal::has_person() {
         let keep_grant = if args.keep_grant { " --keep-grant" } else { "" };
         return Err(Failure::usage(format!("nobody can be asked whether {name:?} is to be disconnected"))
             .why("its tokens cannot be brought back, and this is not a terminal")
             .next(format!("vestal disconnect {}{keep_grant} --yes", word(name))));
     }
-    let vestal = context.open().await?;
     let siblings = match args.keep_grant {
         true => Siblings::default(),
         false => match vestal.engine.siblings(&args.name).await {

@@ -2,7 +2,8 @@
 
 use vestal_api::{EvidenceView, ScheduleView};
 use vestal_core::connection::{Connection, ConnectionName};
-use vestal_core::schedule::Schedule;
+use vestal_core::schedule::{IdleEnd, Schedule};
+use vestal_core::state::State;
 use vestal_core::token::{Renewal, saturating_add};
 
 use crate::context::Context;
@@ -10,7 +11,7 @@ use crate::failure::{Failure, Lost};
 use crate::output::Output;
 use crate::reasons;
 use crate::text::wrap;
-use crate::timeline::{Bar, LEGEND, Mark};
+use crate::timeline::{Bar, Mark, legend};
 use crate::when::{Calendar, span};
 
 /// A drawing that goes to no terminal is this wide.
@@ -122,7 +123,7 @@ fn text(
                 2,
                 "what has ended cannot be exchanged for a newer one: a person must consent anew then",
             );
-        } else if let Some(end) = schedule.idle_end {
+        } else if let Some(end) = idle_end(connection, schedule) {
             let (at, limit) = (calendar.moment_and_away(end.at), span(end.limit));
             let basis = reasons::basis(end.basis);
             paragraph(
@@ -147,12 +148,17 @@ fn text(
     let bars = bars(connection, schedule);
     if !bars.is_empty() {
         lines.push(String::new());
-        for bar in bars {
+        for bar in &bars {
             lines.extend(bar.draw(calendar, drawn, palette));
         }
-        lines.extend(wrap(LEGEND, drawn, 2, 2).into_iter().map(|line| palette.faint(line)));
+        lines.extend(wrap(&legend(&bars), drawn, 2, 2).into_iter().map(|line| palette.faint(line)));
     }
     lines
+}
+
+/// When the refresh token dies of disuse; of one that the provider takes no longer, nobody knows that it would live on.
+fn idle_end(connection: &Connection, schedule: &Schedule) -> Option<IdleEnd> {
+    schedule.idle_end.filter(|_| !matches!(connection.state, State::NeedsReauth { .. }))
 }
 
 /// The lives to draw.
@@ -162,9 +168,11 @@ fn bars(connection: &Connection, schedule: &Schedule) -> Vec<Bar> {
     let from = grant.tokens.issued_at;
     let access =
         grant.tokens.expires_at.map(|to| Bar { label: "access token", from, to, marks: next.clone() });
-    let idle = schedule.idle_end.filter(|_| grant.renewal != Renewal::Exchange).map(|end| {
-        // From half of the limit on, tries are at most a tenth of it apart.
-        let tries = (5..10).map(|tenths| (Mark::Try, saturating_add(from, end.limit / 10 * tenths)));
+    let idle = idle_end(connection, schedule).filter(|_| grant.renewal != Renewal::Exchange).map(|end| {
+        // From half of the limit on, tries are at most a tenth of it apart; where nothing is tried, there are none.
+        let tries = (5..10)
+            .filter(|_| !next.is_empty())
+            .map(|tenths| (Mark::Try, saturating_add(from, end.limit / 10 * tenths)));
         let marks = next.iter().copied().chain(tries).collect();
         Bar { label: "refresh token", from, to: end.at, marks }
     });

@@ -9,6 +9,32 @@ use std::process::Command;
 const KNOWN: [&str; 5] =
     ["VESTAL_COMPLETE", "VESTAL_CONFIG", "VESTAL_LOG", "VESTAL_MASTER_KEY", "VESTAL_MASTER_KEY_FILE"];
 
+/// Others that are read, by whoever.
+const READ: [&str; 21] = [
+    "ALL_PROXY",
+    "BROWSER",
+    "COLUMNS",
+    "CREDENTIALS_DIRECTORY",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NANGO_SECRET_KEY",
+    "NO_COLOR",
+    "STATE_DIRECTORY",
+    "TERM",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    // By libraries.
+    "NOTIFY_SOCKET",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+];
+
 /// The variables of the process.
 #[derive(Clone)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -25,12 +51,21 @@ impl Environment {
     }
 
     /// A variable that is set, and not to nothing.
-    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+    pub(crate) fn get(&self, name: &'static str) -> Option<&OsStr> {
+        debug_assert!(
+            KNOWN.contains(&name) || READ.contains(&name),
+            "{name} would be read, and nobody told of it"
+        );
+        self.named(name)
+    }
+
+    /// The same of one that the configuration names.
+    pub(crate) fn named(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
     /// The same, as a path.
-    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &'static str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from)
     }
 
@@ -103,9 +138,20 @@ mod tests {
     #[test]
     fn every_variable_is_documented() {
         let page = include_str!("../../../../docs/configuration.md");
-        for name in KNOWN {
-            assert!(page.contains(&format!("| `{name}` | ")), "{name}");
+        let (_, variables) = page.split_once("\n## Variables\n").unwrap();
+        let is_told = |name: &str| ["`", "="].iter().any(|end| variables.contains(&format!("`{name}{end}")));
+        for name in KNOWN.into_iter().chain(READ) {
+            // Of a proxy's variables, there are twins in small letters.
+            assert!(is_told(name) || is_told(&name.to_uppercase()), "{name}");
         }
+    }
+
+    /// `get` looks for that wherever a variable is read.
+    #[test]
+    #[should_panic(expected = "VESTAL_PORT would be read")]
+    #[cfg(debug_assertions)]
+    fn no_variable_is_read_that_is_not_documented() {
+        Environment::of(&[]).get("VESTAL_PORT");
     }
 
     #[test]

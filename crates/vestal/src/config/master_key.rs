@@ -1,5 +1,6 @@
 //! The master key: where it comes from, and reading it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -59,9 +60,8 @@ impl KeySource {
         said: file::MasterKey,
         place: &Place,
     ) -> Result<Self, Failure> {
-        let variable =
-            |name: &str| environment.get(name).map(|value| value.to_string_lossy().into_owned().into());
-        match (variable("VESTAL_MASTER_KEY"), environment.path("VESTAL_MASTER_KEY_FILE")) {
+        let text = |value: &OsStr| SecretString::from(value.to_string_lossy().into_owned());
+        match (environment.get("VESTAL_MASTER_KEY").map(text), environment.path("VESTAL_MASTER_KEY_FILE")) {
             (Some(_), Some(_)) => {
                 return Err(Failure::usage("the master key is given twice")
                     .why("both VESTAL_MASTER_KEY and VESTAL_MASTER_KEY_FILE are set")
@@ -82,7 +82,7 @@ impl KeySource {
             }
             (Some(path), None, None, None) => Ok(Self::File { path: place.beside(&path), ours: true }),
             (None, Some(name), None, None) => {
-                let value = variable(&name);
+                let value = environment.named(&name).map(text);
                 Ok(Self::Variable { name, value })
             }
             (None, None, Some(command), None) if !command.is_empty() => Ok(Self::Command(command)),

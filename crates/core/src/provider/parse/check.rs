@@ -9,7 +9,7 @@ use super::Found;
 use super::document::Document;
 use crate::provider::{ApiFacts, ErrorFact, Grace, Issuer, Limit, Provider, Rotation};
 use crate::site::variables;
-use crate::text::is_unseen;
+use crate::text::is_disruptive;
 
 /// Lists of facts that have no `is`.
 const ALSO_FACTS: [&str; 2] = ["errors", "retired"];
@@ -60,7 +60,7 @@ pub(super) fn facts(document: &Document<'_>, readable: &Document<'_>) -> Vec<Fou
 /// Whether each text is one that shows as it is: people read it in a terminal.
 pub(super) fn texts(document: &Document<'_>) -> Vec<Found> {
     // A text may have several lines.
-    let is_odd = |c: char| !matches!(c, '\n' | '\r' | '\t') && is_unseen(c);
+    let is_odd = |c: char| !matches!(c, '\n' | '\r' | '\t') && is_disruptive(c);
     let odd = |(at, text): (Range<usize>, Option<&str>)| {
         let Some(text) = text else {
             return Some(Found::new(

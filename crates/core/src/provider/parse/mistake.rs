@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::text::is_unseen;
+use crate::text::is_disruptive;
 
 /// What is wrong with a provider's file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ impl Mistake {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before[line_start..].chars().count() + 1;
         // What the file says is quoted in it.
-        let what = what.into().replace(|c| c != '\n' && is_unseen(c), "\u{fffd}");
+        let what = what.into().replace(|c| c != '\n' && is_disruptive(c), "\u{fffd}");
         Self { line: line_of(text, place.start), column, what }
     }
 }

@@ -17,7 +17,7 @@ use vestal_engine::Error;
 use super::finding::{fail, failed, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
-use crate::text::{NAMED, some_of};
+use crate::text::{NAMED, counted, some_of};
 use crate::warnings::{self, Seen};
 
 /// As many connections are read at once.
@@ -193,21 +193,28 @@ impl Fleet {
 
     fn told(&self) -> Vec<Finding> {
         let needing = self.needing.tell(|all, first| {
-            let found = format!("{} need re-authorization: {all}", self.needing.count);
+            let found = format!("{} re-authorization: {all}", counted(self.needing.count, "needs", "need"));
             warn(Trouble::NeedReauth, found, &format!("vestal connect {first}"))
         });
         let failing = self.failing.tell(|all, first| {
-            let found = format!("{} are failing, and are tried again: {all}", self.failing.count);
+            let found =
+                format!("{} failing, and tried again: {all}", counted(self.failing.count, "is", "are"));
             warn(Trouble::Failing, found, &format!("vestal status {first}, which says why"))
         });
         let not_renewable = self.not_renewable.tell(|all, first| {
-            let found = format!("{} have an access token that nothing renews when it ends: {all}", self.not_renewable.count);
+            let found = format!(
+                "{} an access token that nothing renews when it ends: {all}",
+                counted(self.not_renewable.count, "has", "have")
+            );
             let next = format!("vestal explain {first}; where its client did not ask for a refresh token, have it ask, and: vestal connect {first}");
             warn(Trouble::NotRenewable, found, &next)
         });
         let sealed = self.sealed.tell(|all, first| {
             let why = self.sealed_why.as_deref().unwrap_or_default();
-            let found = format!("{} hold what cannot be opened: {all}: {why}", self.sealed.count);
+            let found = format!(
+                "{} what cannot be opened: {all}: {why}",
+                counted(self.sealed.count, "holds", "hold")
+            );
             fail(
                 Trouble::Sealed,
                 found,
@@ -217,8 +224,8 @@ impl Fleet {
         let nowhere = self.nowhere.tell(|all, first| {
             let why = self.nowhere_why.as_deref().unwrap_or_default();
             let found = format!(
-                "{} have a provider that is nowhere they could be sent to: {all}: {why}",
-                self.nowhere.count
+                "{} a provider that is nowhere they could be sent to: {all}: {why}",
+                counted(self.nowhere.count, "has", "have")
             );
             let next =
                 format!("vestal providers check, where its file is your own; or: vestal connect {first}");

@@ -6,7 +6,7 @@ use vestal_core::store::Filter;
 
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost, word};
-use crate::text::some_of;
+use crate::text::{counted, some_of};
 use crate::when::Calendar;
 
 /// How many names a sentence holds.
@@ -58,16 +58,13 @@ async fn attention(vestal: &Vestal, calendar: &Calendar) -> Result<(), Failure> 
         }
         (_, (_, failing_count @ 1..)) => {
             let error = counted(*failing_count, "connection is", "connections are");
+            let them = if *failing_count == 1 { "it is" } else { "they are" };
             Err(Failure::new(Code::TemporarilyUnavailable, format!("{error} failing"))
                 .why(list(&failing) + &lost.concat())
-                .next("nothing yet; they are tried again: vestal list --state failing"))
+                .next(format!("nothing yet; {them} tried again: vestal list --state failing")))
         }
         _ => Ok(()),
     }
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The first connections in a state, by name, and how many there are in all: as many as were counted.

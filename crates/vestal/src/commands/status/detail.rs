@@ -14,7 +14,7 @@ use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::output::Palette;
 use crate::pending::{self, Pending};
 use crate::reasons;
-use crate::text::{one_of, pad, wrap};
+use crate::text::{cut, one_of, pad, wrap};
 use crate::when::Calendar;
 
 /// What is known of one connection at one moment.
@@ -56,7 +56,8 @@ impl Detail {
             State::NeedsReauth { .. } => palette.bad(view.state.state),
             _ => palette.warning(view.state.state),
         };
-        let mut lines = vec![format!("{}: {state}", palette.strong(name))];
+        let room = width.saturating_sub(2 + view.state.state.to_string().len());
+        let mut lines = vec![format!("{}: {state}", palette.strong(cut(name.as_str(), room)))];
         let mut field = |title: &str, text: String| {
             lines.extend(wrap(&format!("{}{text}", pad(title, 15)), width, 2, 17));
         };

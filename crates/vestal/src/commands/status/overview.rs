@@ -9,8 +9,11 @@ use crate::commands::refresh::{first_in, names};
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost};
 use crate::output::Palette;
-use crate::text::{cut, some_of, wrap};
+use crate::text::{counted, cut, some_of, wrap};
 use crate::when::Calendar;
+
+/// The states in which connections are refreshed.
+const REFRESHED: [&str; 3] = ["unverified", "active", "failing"];
 
 /// What is known of all connections at one moment.
 pub(super) struct Overview {
@@ -25,12 +28,19 @@ impl Overview {
         let counts = store.count_states(None).await?;
         let (needs_reauth, _) = names(first_in(vestal, "needs_reauth", &counts).await?);
         let (failing, _) = first_in(vestal, "failing", &counts).await?;
+        // Of others, what comes next is a warning.
+        let is_any_refreshed =
+            counts.iter().any(|(state, count)| *count > 0 && REFRESHED.contains(&state.as_str()));
+        let next = match is_any_refreshed {
+            true => store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?,
+            false => None,
+        };
         let view = StatusView {
             connections: counts.iter().map(|(_, count)| count).sum(),
             states: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
             needs_reauth,
             failing: failing.iter().map(|connection| connection.name.clone()).collect(),
-            next_refresh_at: store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?,
+            next_refresh_at: next,
             warnings: None,
         };
         Ok(Self { view, failing })
@@ -53,9 +63,9 @@ impl Overview {
         let view = &self.view;
         let states: Vec<String> =
             view.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
-        let connections = if view.connections == 1 { "connection" } else { "connections" };
+        let connections = counted(view.connections, "connection", "connections");
         let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
-        let mut lines = wrap(&format!("{} {connections}{states}", view.connections), width, 0, 2);
+        let mut lines = wrap(&format!("{connections}{states}"), width, 0, 2);
         let mut some = |title: &str, painted: String, names: &[ConnectionName], count: u64| {
             if count > 0 {
                 // No name is wider than a line.
