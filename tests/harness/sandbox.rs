@@ -84,8 +84,3 @@ impl Provider {
 pub(crate) fn intervals(times: &BTreeMap<GrantId, Vec<Duration>>) -> Vec<Duration> {
     times.values().flat_map(|times| times.windows(2)).map(|pair| pair[1] - pair[0]).collect()
 }
-
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
