@@ -78,6 +78,12 @@ impl Provider {
     pub(crate) fn accepts(&self, token: &str) -> bool {
         self.sandbox().is_active(token, self.now_ms())
     }
+
+    /// Whether a token had not ended yet at a time: one that is good when it is asked for may have ended when it is looked at,
+    /// on a machine that is busy.
+    pub(crate) fn accepted_at(&self, token: &str, time_ms: u64) -> bool {
+        self.sandbox().is_active(token, time_ms)
+    }
 }
 
 /// How far apart the refreshes of each grant were.
