@@ -69,9 +69,10 @@ fn two_hundred_connections_stay_fresh_and_no_refresh_is_wasted() {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let number = reads.fetch_add(37, Ordering::Relaxed) % CONNECTIONS;
+                    let asked_at_ms = provider.now_ms();
                     let token = home.vestal(&["token", &format!("fleet-{number}")]).ok();
                     assert!(
-                        provider.accepts(token.stdout.trim()),
+                        provider.accepted_at(token.stdout.trim(), asked_at_ms),
                         "an expired token was served: fleet-{number}"
                     );
                     served.fetch_add(1, Ordering::Relaxed);

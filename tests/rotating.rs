@@ -35,12 +35,19 @@ fn refreshed_once_more(provider: &Provider) {
     });
 }
 
+/// Asks for a token, and looks whether it had not ended yet.
+#[track_caller]
+fn served_a_good_one(home: &Home, provider: &Provider, name: &str) {
+    let asked_at_ms = provider.now_ms();
+    let token = home.vestal(&["token", name]).ok();
+    assert!(provider.accepted_at(token.stdout.trim(), asked_at_ms), "{token}");
+}
+
 /// Nothing was sent twice, and no grant was lost.
 fn nothing_is_lost(home: &Home, provider: &Provider) {
     for name in NAMES {
         home.vestal(&["refresh", name]).ok();
-        let token = home.vestal(&["token", name]).ok();
-        assert!(provider.accepts(token.stdout.trim()), "{token}");
+        served_a_good_one(home, provider, name);
     }
     let stats = provider.sandbox().stats().clone();
     assert_eq!((stats.reuses, stats.refusals), (0, 0), "{stats:?}");
@@ -78,8 +85,7 @@ fn the_key_is_exchanged_under_a_daemon_and_readers() {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 for name in NAMES {
-                    let token = home.vestal(&["token", name]).ok();
-                    assert!(provider.accepts(token.stdout.trim()), "{token}");
+                    served_a_good_one(&home, &provider, name);
                 }
                 std::thread::sleep(PAUSE);
             }

@@ -6,6 +6,7 @@ mod dice;
 mod home;
 pub(crate) mod page;
 mod peer;
+mod ports;
 mod process;
 mod record;
 mod sandbox;
@@ -17,9 +18,10 @@ pub(crate) use browser::{Answer, Browser, get_with};
 pub(crate) use dice::Dice;
 pub(crate) use home::Home;
 pub(crate) use peer::Peer;
+pub(crate) use ports::free_port;
 pub(crate) use process::{Ended, Running};
 pub(crate) use record::{Emission, Kind, Record, Secret, find_leaks};
-pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, free_port, intervals};
+pub(crate) use sandbox::{CLIENT_ID, CLIENT_SECRET, Provider, intervals};
 pub(crate) use terminal::Terminal;
 pub(crate) use wire::{Exchange, Family};
 
@@ -42,6 +44,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks every few milliseconds until there is something to see.
+#[track_caller]
 pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, look)
 }

@@ -120,8 +120,12 @@ fn a_provider_that_hangs_drips_or_floods_costs_only_its_own_connections() {
         let reader = scope.spawn(|| {
             let mut served = 0;
             while !over.load(Ordering::Relaxed) {
+                let asked_at_ms = provider.now_ms();
                 let token = home.vestal(&["token", &well[served % WELL]]).ok();
-                assert!(provider.accepts(token.stdout.trim()), "a token was served that is not active");
+                assert!(
+                    provider.accepted_at(token.stdout.trim(), asked_at_ms),
+                    "a token was served that is not active"
+                );
                 assert!(token.took < AT_ONCE, "{token}");
                 served += 1;
                 std::thread::sleep(PAUSE);

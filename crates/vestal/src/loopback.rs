@@ -196,7 +196,7 @@ async fn arrive(State(place): State<Arc<Place>>, method: Method, uri: Uri) -> Re
         ];
         return (StatusCode::SEE_OTHER, headers).into_response();
     }
-    if uri.path().starts_with(DOORS) {
+    if uri.path().starts_with(DOORS) && uri.path() != place.redirect_uri.path() {
         let text = "Use the address that the terminal shows, or start again there.".to_owned();
         return Page { title: "This page was opened already", text, status: StatusCode::GONE }
             .into_response();
@@ -264,10 +264,7 @@ mod tests {
 
     use super::*;
     use crate::entropy::SystemEntropy;
-
-    async fn free_port() -> u16 {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
-    }
+    use crate::testing::ports::free_port;
 
     async fn get(port: u16, target: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -280,7 +277,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_browser_is_answered_once_it_is_known_what_came_of_it() {
-        let port = free_port().await;
+        let port = free_port();
         let uri: Url = format!("http://localhost:{port}/callback?own=1").parse().unwrap();
         let mut loopback = Loopback::listen(&uri).await.unwrap();
         let browser = tokio::spawn(async move {
@@ -300,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_browser_is_sent_on_once() {
-        let port = free_port().await;
+        let port = free_port();
         let uri: Url = format!("http://localhost:{port}/callback?own=1").parse().unwrap();
         let loopback = Loopback::listen(&uri).await.unwrap();
         let to = "https://as.example/authorize?state=planted".parse().unwrap();
@@ -318,9 +315,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_browser_may_come_back_to_where_pages_lead_on() {
+        let port = free_port();
+        let uri: Url = format!("http://127.0.0.1:{port}/open/callback").parse().unwrap();
+        let mut loopback = Loopback::listen(&uri).await.unwrap();
+        let mut browser = tokio::spawn(async move { get(port, "/open/callback?code=c&state=s").await });
+        let arrival = tokio::select! {
+            arrival = loopback.next() => arrival.unwrap(),
+            answer = &mut browser => panic!("nobody was told of it: {answer:?}"),
+        };
+        arrival.reply.send(Page { title: "Connected", text: String::new(), status: StatusCode::OK }).unwrap();
+        loopback.close().await;
+        assert!(browser.await.unwrap().starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
     async fn a_port_that_is_taken_is_named() {
-        let occupied = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = occupied.local_addr().unwrap().port();
+        let port = free_port();
+        let occupied = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let uri: Url = format!("http://localhost:{port}/callback").parse().unwrap();
         let view = Loopback::listen(&uri).await.err().unwrap().view().unwrap();
         assert!(view.why.unwrap().contains(&format!("port {port}")));

@@ -2,6 +2,9 @@
 
 use vestal_core::client::{Client, ClientAuth, ClientNotes, Endpoints};
 
+#[path = "../../../tests/harness/ports.rs"]
+pub(crate) mod ports;
+
 /// A client at a provider that is nothing but a token endpoint.
 pub(crate) fn client_at(provider: &str, token_endpoint: &str) -> Client {
     Client {
