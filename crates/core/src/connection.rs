@@ -11,7 +11,7 @@ use crate::id::{AttemptId, ClientId, ConnectionId, GrantId, NodeId};
 use crate::schedule::Plan;
 use crate::seal::Fingerprint;
 use crate::state::State;
-use crate::text::is_unseen;
+use crate::text::is_disruptive;
 use crate::token::Grant;
 
 /// A connection as it is stored. Its secrets are sealed.
@@ -194,7 +194,7 @@ impl TryFrom<String> for ConnectionName {
 /// # Errors
 /// Where it cannot.
 pub fn check_name(name: &str) -> Result<(), BadName> {
-    check_without(is_unseen, name)
+    check_without(is_disruptive, name)
 }
 
 fn check_without(unfit: fn(char) -> bool, name: &str) -> Result<(), BadName> {

@@ -12,7 +12,7 @@ use vestal_core::provider::Provider;
 use vestal_core::seal::Sealed;
 use vestal_core::secret::{ExposeSecret, SecretString};
 use vestal_core::store::{Add, RemoveClient};
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 
 use crate::client_trouble::unchanged;
 use crate::{Engine, Error, Inner};
@@ -52,7 +52,7 @@ impl Engine {
             name: new.name.clone(),
             why,
         })?;
-        if new.scopes.iter().chain([&new.client_id]).any(|text| text.contains(is_unseen)) {
+        if new.scopes.iter().chain([&new.client_id]).any(|text| text.contains(is_disruptive)) {
             let lacks = "cannot have a character that does not show in its id or its scopes".to_owned();
             return Err(Error::Client { client: new.name, lacks });
         }

@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use vestal_core::connection::ConnectionName;
 use vestal_core::provider::parse::{line_of, with_nearest_name};
-use vestal_core::text::is_unseen;
+use vestal_core::text::is_disruptive;
 
 use crate::failure::Failure;
 use crate::heartbeat::HeartbeatUrl;
@@ -148,7 +148,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<File, Failure> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         // It quotes what is there.
-        let message = error.message().replace(is_unseen, " ");
+        let message = error.message().replace(is_disruptive, " ");
         Failure::failed(format!("{}:{line}: {}", path.display(), with_nearest_name(&message)))
             .next("correct that line; vestal doctor looks at all the rest")
     })
