@@ -19,6 +19,7 @@ mod rules;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+pub use locked::Locked;
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, client_names, connection_names};

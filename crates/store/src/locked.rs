@@ -5,11 +5,15 @@ use std::ops::Deref;
 
 /// A file under a lock of this process's, which the system drops when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct Locked(File);
+pub struct Locked(File);
 
 impl Locked {
     /// Locks a file, unless somebody else has.
-    pub(crate) fn take(file: File) -> Result<Self, TryLockError> {
+    ///
+    /// # Errors
+    ///
+    /// Where somebody has, or it cannot be locked.
+    pub fn take(file: File) -> Result<Self, TryLockError> {
         file.try_lock()?;
         Ok(Self(file))
     }

@@ -3,7 +3,7 @@
 //! A file is a reader who never stops: its connection is kept fresh, under whichever policy.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use vestal_core::clock::Clock as _;
 use vestal_core::connection::ConnectionName;
 use vestal_core::token::saturating_add;
 use vestal_engine::{Engine, Error, IssuedToken, Want};
+use vestal_store::Locked;
 
 use crate::clock::SystemClock;
 use crate::context::Vestal;
@@ -102,7 +103,7 @@ impl Writer {
         let KeptFile { connection, path, format } = file;
         for _ in 0..TRIES {
             let issued = self.engine.issue_token(connection, want).await.map_err(Trouble::Token)?;
-            let turn = self.turn().await;
+            let turn = turn(&self.lock).await;
             if self.newest(connection).await.is_some_and(|newest| newest > issued.generation) {
                 continue;
             }
@@ -127,20 +128,20 @@ impl Writer {
         let stored = self.engine.store().connection_named(connection).await.ok().flatten();
         stored.map(|connection| connection.generation())
     }
+}
 
-    /// Waits for this process's turn; it lasts until what is returned is dropped. Where there is no lock to be had, as on a read-only disk,
-    /// or whoever holds it is stopped, nobody is waited for.
-    async fn turn(&self) -> Option<File> {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).ok()?;
-        for _ in 0..TURN_TRIES {
-            match file.try_lock() {
-                Ok(()) => return Some(file),
-                Err(TryLockError::WouldBlock) => SystemClock.sleep(TURN_AGAIN_AFTER).await,
-                Err(TryLockError::Error(_)) => return None,
-            }
+/// Waits for this process's turn; it lasts until what is returned is dropped. Where there is no lock to be had, as on a read-only disk,
+/// or whoever holds it is stopped, nobody is waited for.
+async fn turn(lock: &Path) -> Option<Locked> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).ok()?;
+    for _ in 0..TURN_TRIES {
+        match Locked::take(file.try_clone().ok()?) {
+            Ok(turn) => return Some(turn),
+            Err(TryLockError::WouldBlock) => SystemClock.sleep(TURN_AGAIN_AFTER).await,
+            Err(TryLockError::Error(_)) => return None,
         }
-        None
     }
+    None
 }
 
 /// A token that was put into a file.
@@ -268,7 +269,20 @@ pub(crate) async fn update_all(vestal: &Vestal, of: Option<&ConnectionName>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_turn_ends_although_a_child_that_is_being_started_holds_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock");
+        let first = turn(&lock).await.unwrap();
+        let held_by_child = first.try_clone().unwrap();
+        drop(first);
+        assert!(File::open(&lock).unwrap().try_lock().is_ok());
+        drop(held_by_child);
+    }
 
     #[test]
     fn a_file_that_never_stays_as_it_was_is_not_written_for_ever() {
