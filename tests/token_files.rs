@@ -35,6 +35,9 @@ fn a_token_is_written_into_a_file_as_it_would_be_printed() {
         let printed = home.vestal(&[&["token", "shop"], format].concat()).ok();
         assert_eq!(read(Path::new(&file)), printed.stdout);
     }
+    let printed = home.vestal(&["token", "shop", "--write", "-"]).ok();
+    assert_eq!(printed.stdout, home.vestal(&["token", "shop"]).ok().stdout);
+    assert!(!home.path().join("-").exists(), "{printed}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     home.vestal(&["token", "shop", "--write", &file, "--json"]).ok();
     let view: TokenView = serde_json::from_str(&read(Path::new(&file))).unwrap();

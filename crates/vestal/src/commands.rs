@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::Command;
@@ -69,6 +70,11 @@ fn tag(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("a tag is written as NAME=VALUE".to_owned()),
     }
+}
+
+/// The file that something is written into; none for `-`, which is stdout.
+fn written_file(named: Option<&Path>) -> Option<&Path> {
+    named.filter(|path| *path != Path::new("-"))
 }
 
 /// A length of time on the command line.

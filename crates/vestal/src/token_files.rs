@@ -133,9 +133,9 @@ impl Writer {
 /// Waits for this process's turn; it lasts until what is returned is dropped. Where there is no lock to be had, as on a read-only disk,
 /// or whoever holds it is stopped, nobody is waited for.
 async fn turn(lock: &Path) -> Option<Locked> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).ok()?;
     for _ in 0..TURN_TRIES {
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).ok()?;
-        match Locked::take(file) {
+        match Locked::take(file.try_clone().ok()?) {
             Ok(turn) => return Some(turn),
             Err(TryLockError::WouldBlock) => SystemClock.sleep(TURN_AGAIN_AFTER).await,
             Err(TryLockError::Error(_)) => return None,

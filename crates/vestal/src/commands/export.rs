@@ -48,7 +48,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let file = args.file.as_deref().filter(|path| *path != Path::new("-"));
+    let file = super::written_file(args.file.as_deref());
     if args.with_secrets && file.is_none() && io::stdout().is_terminal() {
         return Err(Failure::usage("tokens are not written to a terminal")
             .why("whoever looks at it, or at what it keeps, has the accounts")

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     header: bool,
 
     /// Write it into this file instead, which is replaced whole, and which only this user can read. With --json, it tells when the token ends, and not
-    /// in how many seconds
+    /// in how many seconds. - for stdout, as without it
     #[arg(long, value_name = "FILE", conflicts_with = "dpop")]
     write: Option<PathBuf>,
 
@@ -67,9 +67,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         _ => Format::Token,
     };
     let want = Want { min_ttl: args.min_ttl, extra: context.output.json };
-    if let Some(path) = &args.write {
+    if let Some(path) = super::written_file(args.write.as_deref()) {
         vestal.config.spare(path)?;
-        let file = KeptFile { connection: args.name.clone(), path: path.clone(), format };
+        let file = KeptFile { connection: args.name.clone(), path: path.to_owned(), format };
         let put = context.or_interrupted(Writer::of(&vestal).put(&file, want, None)).await?;
         let issued = match put {
             Ok(put) => put.issued,
