@@ -54,6 +54,8 @@ fn a_service_account_signs_for_its_tokens() {
     assert!(told.stderr.contains("unauthorized_client"), "{told}");
     let told = connect("other", &["--audience", "https://elsewhere.example"]).code(1);
     assert!(told.stderr.contains("invalid_grant"), "{told}");
+    let told = connect("other", &["--audience", "a", "--audience", "b"]).code(2);
+    assert!(told.stderr.contains("for one audience"), "{told}");
 
     // Another process renews it, with the key that is sealed.
     fs::remove_file(path).unwrap();

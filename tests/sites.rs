@@ -5,9 +5,9 @@ use std::fs;
 use http::StatusCode;
 use serde_json::json;
 use vestal_api::{DisconnectedView, Revocation, TokenView};
-use vestal_sandbox::{Fault, Trouble};
+use vestal_sandbox::{Endpoint, Fault, Trouble};
 
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Home, Provider, until};
 
 /// Two shops, at two sandboxes, and a file of the user's that tells of them.
 fn shops(home: &Home) -> [(String, Provider); 2] {
@@ -146,4 +146,15 @@ revocation_ends = {{ is = "account", unverified = true }}
     let told = home.vestal(&["disconnect", "five", "--yes", "--json"]).ok();
     assert!(told.stderr.contains("5 of the 6 that may have ended with it were tried"), "{told}");
     assert_eq!(told.json::<DisconnectedView>().also_ended.len(), 5);
+
+    // Whoever does not wait for that is told what is done all the same.
+    home.consent("six", &["--client", "guilds"], "").ok();
+    provider.sandbox().add_fault(Fault::on_refresh(Trouble::Delay(5_000)));
+    let asked = || provider.sandbox().stats().requests[&Endpoint::Token];
+    let before = asked();
+    let disconnecting = home.start(&["disconnect", "six", "--yes", "--json"]);
+    until("one of them to be tried", || (asked() > before).then_some(()));
+    let told = disconnecting.stop().ok();
+    assert!(told.stderr.contains("none of those that may have ended with it was tried"), "{told}");
+    assert_eq!(told.json::<DisconnectedView>().revocation, Revocation::Revoked);
 }

@@ -16,8 +16,8 @@ use crate::Error;
 pub(crate) enum Landing {
     /// What there was to do is done, well or badly: the connection's state tells.
     Done,
-    /// Another node holds the lease, or it must not be done just now: it stays due, and is looked at again.
-    HeldElsewhere,
+    /// Another node holds the lease, or it must not be done just now: it is looked at again.
+    StaysDue,
 }
 
 type Result = std::result::Result<Landing, Error>;

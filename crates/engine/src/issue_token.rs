@@ -120,7 +120,7 @@ impl Engine {
             match flight.landing {
                 // A flight that somebody else started may have had another purpose.
                 Some(Landing::Done) => flown = flight.ours,
-                Some(Landing::HeldElsewhere) => {
+                Some(Landing::StaysDue) => {
                     if !serves && inner.is_overdue(&connection) {
                         started = inner.clock.uptime();
                     }

@@ -295,7 +295,7 @@ impl Engine {
         match &outcome {
             Ok(Landing::Done) => inner.ailing.forget(id),
             // Its lease has ended, and its process may yet conclude it.
-            Ok(Landing::HeldElsewhere) => {
+            Ok(Landing::StaysDue) => {
                 inner.ailing.note_held(id, inner.clock.uptime());
             }
             // Told once: a disk that is full must not be filled with that.

@@ -57,7 +57,7 @@ impl Engine {
             match flight.landing {
                 // A flight that somebody else started may have had another purpose.
                 Some(Landing::Done) if !flight.ours && !left.is_zero() => {}
-                Some(Landing::HeldElsewhere) => {
+                Some(Landing::StaysDue) => {
                     if inner.is_overdue(&after) {
                         started = inner.clock.uptime();
                     }

@@ -131,7 +131,7 @@ impl Inner {
             if let Some(lease) = &connection.lease {
                 // Whatever the plan says, an attempt that was given up is looked at first: it may have to be held.
                 match self.standing(lease) {
-                    Standing::Held => return Ok(Take::Not(Landing::HeldElsewhere)),
+                    Standing::Held => return Ok(Take::Not(Landing::StaysDue)),
                     Standing::Ended => Box::pin(self.settle(&connection, &lease.attempt, provider)).await?,
                 }
                 match self.store.connection(id).await? {
@@ -392,7 +392,7 @@ pub(crate) fn lease_for(deadline: Duration) -> Duration {
 /// What is due, and cannot be done now: the schedule comes back to it later.
 fn not_now(purpose: Purpose) -> Landing {
     match purpose {
-        Purpose::Schedule => Landing::HeldElsewhere,
+        Purpose::Schedule => Landing::StaysDue,
         Purpose::Read { .. } | Purpose::Request { .. } | Purpose::Disconnect { .. } => Landing::Done,
     }
 }

@@ -15,16 +15,8 @@ struct Allowed {
     in_tests: &'static [&'static str],
 }
 
-const ALL: &[&str] = &[
-    "vestal-api",
-    "vestal-core",
-    "vestal-engine",
-    "vestal-notify",
-    "vestal-oauth",
-    "vestal-sandbox",
-    "vestal-server",
-    "vestal-store",
-];
+const ALL: &[&str] =
+    &["vestal-api", "vestal-core", "vestal-engine", "vestal-oauth", "vestal-sandbox", "vestal-store"];
 
 const INTERNAL: &[Allowed] = &[
     Allowed { name: "vestal-core", on: &[], in_tests: &[] },
@@ -32,13 +24,11 @@ const INTERNAL: &[Allowed] = &[
     Allowed { name: "vestal-oauth", on: &["vestal-core"], in_tests: &[] },
     Allowed { name: "vestal-store", on: &["vestal-core"], in_tests: &[] },
     Allowed { name: "vestal-api", on: &["vestal-core"], in_tests: &[] },
-    Allowed { name: "vestal-notify", on: &["vestal-core"], in_tests: &[] },
     Allowed {
         name: "vestal-engine",
         on: &["vestal-core", "vestal-oauth"],
         in_tests: &["vestal-sandbox", "vestal-store"],
     },
-    Allowed { name: "vestal-server", on: &["vestal-core", "vestal-engine", "vestal-api"], in_tests: &[] },
     Allowed { name: "vestal", on: ALL, in_tests: &["opt-in-form"] },
     // An example is what somebody else would write: it knows the command line alone.
     Allowed { name: "opt-in-form", on: &[], in_tests: &["vestal-sandbox"] },
@@ -74,24 +64,17 @@ const EXTERNAL: &[Placed] = &[
     Placed { crates: &["rusqlite"], only_in: &["vestal-store"], why: "SQL is the store's secret" },
     Placed {
         crates: &["axum"],
-        only_in: &["vestal-server", "vestal-sandbox", "vestal", "opt-in-form"],
+        only_in: &["vestal-sandbox", "vestal", "opt-in-form"],
         why: "only these listen",
     },
     Placed {
         crates: &["reqwest"],
-        only_in: &["vestal-oauth", "vestal-api", "vestal-notify", "vestal-server", "opt-in-form"],
+        only_in: &["vestal-oauth", "vestal-api", "opt-in-form"],
         why: "only these call others, each with its limits",
     },
     Placed {
         crates: &["hyper", "hyper-util"],
-        only_in: &[
-            "vestal-oauth",
-            "vestal-api",
-            "vestal-notify",
-            "vestal-server",
-            "vestal-sandbox",
-            "opt-in-form",
-        ],
+        only_in: &["vestal-oauth", "vestal-api", "vestal-sandbox", "opt-in-form"],
         why: "the others speak HTTP through these",
     },
     Placed {
@@ -101,10 +84,8 @@ const EXTERNAL: &[Placed] = &[
             "vestal-api",
             "vestal-bench",
             "vestal-engine",
-            "vestal-notify",
             "vestal-oauth",
             "vestal-sandbox",
-            "vestal-server",
             "vestal-simulation",
             "vestal-store",
             "vestal",
@@ -215,7 +196,6 @@ mod tests {
             ("vestal-core", "vestal-oauth", "vestal-core may depend on nothing internal"),
             ("vestal-sandbox", "vestal-core", "vestal-sandbox may depend on nothing internal"),
             ("vestal-engine", "vestal-store", "vestal-engine may depend on only vestal-core, vestal-oauth"),
-            ("vestal-server", "vestal-store", "vestal-server may depend on only"),
             ("vestal-core", "tokio", "the core is pure"),
             ("vestal", "rusqlite", "rusqlite belongs only in vestal-store"),
             ("vestal-engine", "reqwest", "reqwest belongs only in"),

@@ -1,9 +1,7 @@
 //! When a refresh token dies.
 
-use super::{ASSUMED_IDLE_LIMIT, Duration, Grant, IdleLimit, Provider, RefreshEnd, Renewal, Timestamp};
+use super::{ASSUMED_IDLE_LIMIT, DAY, Duration, Grant, IdleLimit, Provider, RefreshEnd, Renewal, Timestamp};
 use crate::token::saturating_add;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// When a refresh token dies of disuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -112,7 +112,7 @@ impl Inner {
             consented_at: new.consented_at.unwrap_or(now).min(now),
             renewal: new.renewal,
             means: self.seal_means(means, before.id, id, &client),
-            tokens: self.seal_import(new, before, means, (&client, provider), now),
+            tokens: self.seal_import(new, (before, id), means, (&client, provider), now),
             about: About { site, redirect: new.redirect.clone(), found: None, account },
         };
         let what = What::Imported {
@@ -144,12 +144,11 @@ impl Inner {
     fn seal_import(
         &self,
         new: &NewConnection,
-        before: &Connection,
+        (before, grant): (&Connection, GrantId),
         means: &Means,
         (client, provider): (&Client, &Provider),
         now: Timestamp,
     ) -> TokenSet {
-        let grant = GrantId::of_import(&self.mark_of(new));
         let generation = before.generation() + 1;
         let binding = client.binding();
         let seal = |field, plain: &str| {

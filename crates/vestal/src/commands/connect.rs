@@ -1,23 +1,18 @@
 //! `vestal connect`: the first five minutes in one verb.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use vestal_api::ConsentView;
 use vestal_core::client::ClientAuth;
 use vestal_core::connection::ConnectionName;
-use vestal_core::site::{Site, UnfitSite};
-use vestal_engine::{Account, BeginConnect, BeginDevice, Connected, ConsentRequest, Error, ExchangeFrom};
+use vestal_engine::{Account, Error};
 
-use self::account::whose;
 use self::client::Wanted;
 use self::outcome::conclude;
 use self::service_account::ServiceAccount;
-use super::registration::{ClientOptions, check_redirect, open_or_set_up, split};
-use crate::context::{Context, Vestal};
+use self::ways::Connecting;
+use super::registration::{ClientOptions, open_or_set_up, split};
+use crate::context::Context;
 use crate::failure::{Failure, word};
-use crate::loopback::Loopback;
-use crate::terminal;
 use crate::warnings;
 
 mod account;
@@ -27,6 +22,7 @@ mod device;
 mod outcome;
 mod redirected;
 mod service_account;
+mod ways;
 
 /// Connect an account: from nothing to a token that is kept alive
 ///
@@ -150,22 +146,49 @@ pub(super) fn site(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Refuses what a way to connect has no use for, before anything is made: what is said is not to go unheard.
+fn refuse_what_is_of_no_use(args: &Args) -> Result<(), Failure> {
+    let by_itself = args.grant == GrantType::ClientCredentials;
+    let nobody_consents = by_itself || args.exchange_from.is_some() || args.service_account.is_some();
+    if !args.audiences.is_empty() && args.service_account.is_none() && args.exchange_from.is_none() {
+        let next = match by_itself || args.device {
+            true => "leave --audience out",
+            false => "leave it out; or, to say it in the authorization request: --param audience=NAME",
+        };
+        return Err(Failure::usage("--audience goes with --exchange-from or --service-account").next(next));
+    }
+    if args.audiences.len() > 1 && args.service_account.is_some() {
+        return Err(Failure::usage("a service account's assertion is for one audience")
+            .why(args.audiences.join(", "))
+            .next("give --audience once"));
+    }
+    if by_itself && !args.parameters.is_empty() {
+        return Err(Failure::usage("--param does not go with client credentials")
+            .why("it is for the authorization request, and none is made")
+            .next("leave --param out"));
+    }
+    let account = [(args.another_account, "--another-account"), (args.same_account, "--same-account")];
+    if nobody_consents && let Some((_, flag)) = account.into_iter().find(|(is_said, _)| *is_said) {
+        return Err(Failure::usage(format!("{flag} is of a person's consent"))
+            .why("here nobody is asked for one")
+            .next(format!("leave {flag} out")));
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if args.provider.is_none() && args.client.is_none() && args.options.say_something() {
         return Err(
             Failure::usage("nobody says which provider the client belongs to").next("add --provider P")
         );
     }
+    refuse_what_is_of_no_use(&args)?;
     let vestal = match &args.provider {
         // Nothing can be made from a name alone.
         None => context.open().await?,
         Some(provider) => open_or_set_up(context, provider).await?,
     };
-    let scopes = Some(split(&args.scopes)).filter(|scopes| !scopes.is_empty());
     let Args { name, provider, client, mut options, .. } = args;
-    if !args.audiences.is_empty() && args.service_account.is_none() && args.exchange_from.is_none() {
-        return Err(Failure::usage("--audience goes with --exchange-from or --service-account"));
-    }
     let service_account = args.service_account.as_deref().map(ServiceAccount::read).transpose()?;
     if let Some(account) = &service_account {
         // Its assertions say who it is, and prove it.
@@ -180,67 +203,30 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = wanted.client(&vestal, context, options, &args.scopes).await?;
 
     warnings::of_ends(&vestal, &client).iter().for_each(|told| told.say(context.output));
-    let site: Site = args.site.into_iter().collect();
-    let said = match (args.another_account, args.same_account) {
-        (true, _) => Some(Account::Any),
-        (_, true) => Some(Account::Vouched),
-        _ => None,
+    let connecting = Connecting {
+        vestal: &vestal,
+        context,
+        name: &name,
+        client: &client,
+        scopes: Some(split(&args.scopes)).filter(|scopes| !scopes.is_empty()),
+        site: args.site.into_iter().collect(),
+        account: match (args.another_account, args.same_account) {
+            (true, _) => Some(Account::Any),
+            (_, true) => Some(Account::Vouched),
+            _ => None,
+        },
     };
     let outcome = match args.grant {
+        GrantType::ClientCredentials => connecting.by_itself().await?,
         GrantType::AuthorizationCode if let Some(account) = service_account => {
-            let bearer = account.bearer(args.subject, args.audiences.into_iter().next(), scopes);
-            let connecting = Box::pin(vestal.engine.connect_jwt_bearer(&name, &client.name, &site, bearer));
-            context.to_its_end(connecting).await?
+            connecting.with_service_account(account, args.subject, args.audiences).await?
         }
         GrantType::AuthorizationCode if let Some(from) = args.exchange_from => {
-            let (audiences, resources) = (args.audiences, Vec::new());
-            let exchange = ExchangeFrom { from, audiences, resources, scopes };
-            let connecting =
-                Box::pin(vestal.engine.connect_token_exchange(&name, &client.name, &site, exchange));
-            context.to_its_end(connecting).await?
+            connecting.in_exchange(from, args.audiences).await?
         }
-        GrantType::ClientCredentials => {
-            if scopes.is_some_and(|scopes| scopes != client.scopes) {
-                // They are asked for anew at every renewal, so they are the client's.
-                return Err(Failure::usage("with client credentials, the scopes are those of the client")
-                    .why(format!("the client {:?} asks for: {}", client.name, client.scopes.join(" ")))
-                    .next("add a client with the scopes you want, and name it with --client"));
-            }
-            let connecting = vestal.engine.connect_client_credentials(&name, &client.name, &site);
-            Box::pin(context.to_its_end(connecting)).await?
-        }
-        GrantType::AuthorizationCode if args.device => {
-            let begin = BeginDevice { name: name.clone(), client: client.name.clone(), scopes, site };
-            let account = whose(&vestal, &name, said).await?;
-            Box::pin(device::consent(&vestal, context, begin, account)).await?
-        }
+        GrantType::AuthorizationCode if args.device => connecting.on_another_device().await?,
         GrantType::AuthorizationCode => {
-            check_redirect(&client, &*vestal.engine.catalogue().get(&client.provider)?)?;
-            let begin = BeginConnect {
-                name: name.clone(),
-                client: client.name.clone(),
-                scopes,
-                site,
-                parameters: args.parameters.into_iter().collect::<BTreeMap<_, _>>(),
-            };
-            let account = whose(&vestal, &name, said).await?;
-            // Where nobody can listen, nothing is begun.
-            let listening = match args.no_browser || !Loopback::can_serve(&client.redirect_uri) {
-                true => None,
-                false => Some(Loopback::listen(&client.redirect_uri).await?),
-            };
-            match begin_connect(&vestal, begin).await? {
-                Err(error) => Err(error),
-                Ok(request) => {
-                    announce(&name, &request, context)?;
-                    match listening {
-                        Some(loopback) => {
-                            browser::consent(&vestal, context, &request, account, loopback).await?
-                        }
-                        None => pasted(&vestal, context, &request, account).await?,
-                    }
-                }
-            }
+            connecting.in_a_browser(args.parameters.into_iter().collect(), args.no_browser).await?
         }
     };
     match outcome {
@@ -267,72 +253,48 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Prepares the consent; where the provider is, is asked for at a terminal.
-async fn begin_connect(
-    vestal: &Vestal,
-    mut begin: BeginConnect,
-) -> Result<Result<ConsentRequest, Error>, Failure> {
-    loop {
-        let outcome = vestal.engine.begin_connect(begin.clone()).await;
-        match &outcome {
-            Err(Error::Site { why, .. }) if terminal::has_person() => match &**why {
-                UnfitSite::Missing { variable, what } if !begin.site.contains_key(variable) => {
-                    let said = terminal::ask(&format!("Say {what}: "))?;
-                    begin.site.insert(variable.clone(), said);
-                }
-                _ => return Ok(outcome),
-            },
-            _ => return Ok(outcome),
-        }
-    }
-}
-
-/// Says where to consent.
-fn announce(name: &ConnectionName, request: &ConsentRequest, context: &Context) -> Result<(), Failure> {
-    let output = context.output;
-    for advice in &request.advice {
-        output.warn(advice);
-    }
-    if output.json {
-        output.json(&ConsentView {
-            name: name.clone(),
-            authorization_url: request.url.clone(),
-            redirect_uri: request.redirect_uri.clone(),
-            scopes: request.scopes.clone(),
-            expires_at: request.expires_at,
-        })?;
-        return Ok(());
-    }
-    let minutes = browser::PATIENCE.as_secs() / 60;
-    output.note(format_args!(
-        "To connect {:?}, open this page and consent within {minutes} min:\n",
-        name.as_str()
-    ));
-    output.line(&request.url)?;
-    output.note("");
-    Ok(())
-}
-
-/// Takes the URL that the browser ended at from stdin.
-async fn pasted(
-    vestal: &Vestal,
-    context: &Context,
-    request: &ConsentRequest,
-    account: Account,
-) -> Result<Result<Connected, Error>, Failure> {
-    let beginning = &request.redirect_uri;
-    context.output.note(format_args!(
-        "The browser will end at a page that begins with {beginning}\nand may say that it cannot be reached. Paste its whole URL here:"
-    ));
-    let redirected = redirected::read(request, terminal::read_line, |unfit| {
-        context.output.warn(format_args!("{unfit}; paste it again:"));
-    })?;
-    context.to_its_end(vestal.engine.finish_connect(&redirected, account)).await
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use vestal_api::Code;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn what_a_way_to_connect_has_no_use_for_is_refused_and_not_dropped() {
+        let told = |line: &str| {
+            let line = ["connect", "shop", "--provider", "p"].into_iter().chain(line.split_whitespace());
+            refuse_what_is_of_no_use(&Line::try_parse_from(line).unwrap().args)
+                .map_err(|failure| failure.view().unwrap())
+        };
+        for (line, said) in [
+            ("--audience a", "--exchange-from or --service-account"),
+            ("--grant client-credentials --audience a", "--exchange-from or --service-account"),
+            ("--service-account f --audience a --audience b", "one audience"),
+            ("--grant client-credentials --param a=b", "--param does not go with"),
+            ("--grant client-credentials --same-account", "--same-account is of"),
+            ("--service-account f --another-account", "--another-account is of"),
+            ("--exchange-from crm --another-account", "--another-account is of"),
+        ] {
+            let view = told(line).unwrap_err();
+            assert!(view.code == Code::Usage && view.error.contains(said) && view.next.is_some(), "{view:?}");
+        }
+        for line in [
+            "--param audience=a --same-account",
+            "--device --another-account",
+            "--service-account f --audience a",
+            "--exchange-from crm --audience a --audience b",
+            "--grant client-credentials --scope a",
+        ] {
+            assert_eq!(told(line), Ok(()), "{line}");
+        }
+    }
 
     #[test]
     fn a_parameter_that_is_our_own_is_refused() {

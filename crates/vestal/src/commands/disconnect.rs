@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         Err(error) => return Err(vestal.failure(error, &args.name).await),
     };
     let also_ended = match revocation {
-        Revocation::Revoked => ended(&vestal, &[same, unknown].concat(), context).await?,
+        Revocation::Revoked => ended(&vestal, &[same, unknown].concat(), context).await,
         _ => Vec::new(),
     };
     let output = context.output;
@@ -110,28 +110,32 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first of some connections whose grants are found to have ended: by a refresh, since nobody else knows.
-async fn ended(
-    vestal: &Vestal,
-    siblings: &[ConnectionName],
-    context: &Context,
-) -> Result<Vec<ConnectionName>, Failure> {
+/// The first of some connections whose grants are found to have ended: by a refresh, since nobody else knows. What was
+/// disconnected is, whatever comes in between.
+async fn ended(vestal: &Vestal, siblings: &[ConnectionName], context: &Context) -> Vec<ConnectionName> {
     let mut ended = Vec::new();
+    let mut tried = 0;
     for sibling in siblings.iter().take(TRIED) {
         // What comes of it shows in its state.
-        let _ = context.or_interrupted(vestal.engine.refresh(sibling)).await?;
-        let after = vestal.engine.store().connection_named(sibling).await?;
+        let Ok(_) = context.or_interrupted(vestal.engine.refresh(sibling)).await else { break };
+        let Ok(after) = vestal.engine.store().connection_named(sibling).await else { break };
+        tried += 1;
         if after.is_some_and(|it| matches!(it.state, State::NeedsReauth { .. })) {
             ended.push(sibling.clone());
         }
     }
-    if siblings.len() > TRIED {
-        context.output.warn(format_args!(
-            "{TRIED} of the {} that may have ended with it were tried; of the others it shows at their next refresh",
+    let rest = "it shows at their next refresh";
+    match tried {
+        0 if !siblings.is_empty() => {
+            context.output.warn(format_args!("none of those that may have ended with it was tried; {rest}"));
+        }
+        _ if tried < siblings.len() => context.output.warn(format_args!(
+            "{tried} of the {} that may have ended with it were tried; of the others {rest}",
             siblings.len()
-        ));
+        )),
+        _ => {}
     }
-    Ok(ended)
+    ended
 }
 
 fn names(connections: &[ConnectionName]) -> String {

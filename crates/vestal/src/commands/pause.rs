@@ -130,7 +130,7 @@ async fn change(engine: Engine, connection: Connection, what: What, position: u6
     }
 }
 
-/// How many there are.
+/// Pauses or resumes all of them. Returns how many there are.
 async fn many(vestal: &Vestal, filter: Filter, what: What, context: &Context) -> Result<u64, Failure> {
     let output = context.output;
     let progress = Progress::new(output, None);

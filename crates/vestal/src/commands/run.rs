@@ -5,13 +5,12 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::time::Duration;
 
-use vestal_api::TokenView;
 use vestal_core::connection::ConnectionName;
 use vestal_core::secret::ExposeSecret;
 use vestal_engine::Want;
 
 use super::length;
-use super::token::note;
+use super::token::{left, note};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::successor::Successor;
@@ -100,8 +99,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Successor, Fail
                 return Err(vestal.failure(error, &wanted.name).await);
             }
         };
-        let left = issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()));
-        note(&issued, left, &wanted.name, context);
+        note(&issued, left(&issued, &vestal), &wanted.name, context);
         command.env(&wanted.variable, issued.access_token.expose_secret());
     }
     Ok(Successor::new(command))

@@ -94,7 +94,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// How many seconds are left of a token.
-fn left(issued: &IssuedToken, vestal: &Vestal) -> Option<u64> {
+pub(super) fn left(issued: &IssuedToken, vestal: &Vestal) -> Option<u64> {
     issued.expires_at.map(|end| TokenView::expires_in(end, vestal.engine.now()))
 }
 

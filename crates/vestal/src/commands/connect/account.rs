@@ -28,13 +28,12 @@ pub(super) async fn whose(
                 "vestal connect --same-account {typed}; or, for another account: vestal connect --another-account {typed}"
             )));
     }
-    let answer = terminal::ask(&format!(
-        "It is not known whose account {quoted:?} is. Will you consent as the same one as before? [y/N] "
-    ))?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(Account::Vouched),
-        _ => Err(Failure::usage("nothing was begun")
-            .why("a connection is one account's")
-            .next(format!("for another account: vestal connect --another-account {}", word(quoted)))),
+    let question =
+        format!("It is not known whose account {quoted:?} is. Will you consent as the same one as before?");
+    if terminal::confirm(&question)? {
+        return Ok(Account::Vouched);
     }
+    Err(Failure::usage("nothing was begun")
+        .why("a connection is one account's")
+        .next(format!("for another account: vestal connect --another-account {}", word(quoted))))
 }

@@ -33,8 +33,10 @@ const OF_A_CLIENT: usize = 500;
 /// What was seen of all connections.
 #[derive(Default)]
 pub(super) struct Fleet {
-    /// How many there are.
+    /// How many were looked at.
     pub(super) looked_at: usize,
+    /// Whether there are more of them.
+    in_part: bool,
     /// How long what dies first lives from one refresh to the next.
     pub(super) shortest_life: Option<Duration>,
     /// Who holds which refresh token, by its fingerprint: the name that was seen first.
@@ -131,6 +133,7 @@ async fn read(vestal: &Vestal, clients: &[Client]) -> Result<Fleet, StoreError> 
             return Ok(fleet);
         }
     }
+    fleet.in_part = true;
     fleet.seen.values_mut().for_each(|seen| seen.in_part = true);
     Ok(fleet)
 }
@@ -232,7 +235,14 @@ impl Fleet {
             fail(Trouble::NoPlace, found, &next)
         });
         let damaged = self.damaged.clone().map(of_store);
-        let told = [needing, failing, not_renewable, sealed, nowhere, damaged];
+        let in_part = self.in_part.then(|| {
+            let found = format!(
+                "only the first {} by name were looked at one by one: of the others nothing is said here but how many they are",
+                self.looked_at
+            );
+            ok("connections", found)
+        });
+        let told = [in_part, needing, failing, not_renewable, sealed, nowhere, damaged];
         told.into_iter().flatten().chain(self.shared()).collect()
     }
 
@@ -288,5 +298,15 @@ mod tests {
         assert_eq!(see(KEPT - OF_A_CLIENT - 3, true), (KEPT, false), "there is room for so many");
         assert_eq!(see(1, false), (KEPT, false));
         assert_eq!(see(1, true), (KEPT, true), "and for no more: there are at least so many");
+    }
+
+    #[test]
+    fn what_is_said_of_the_first_is_not_said_of_all() {
+        let told = |in_part| {
+            let fleet = Fleet { looked_at: LOOKED_AT, in_part, ..Fleet::default() };
+            fleet.told().into_iter().map(|finding| finding.found).collect::<Vec<_>>()
+        };
+        assert_eq!(told(false), Vec::<String>::new());
+        assert!(matches!(&told(true)[..], [only] if only.contains("only the first 1000000 by name")));
     }
 }

@@ -6,11 +6,8 @@ use vestal_core::store::Filter;
 
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost, word};
-use crate::text::{counted, some_of};
+use crate::text::{NAMED, counted, some_of};
 use crate::when::Calendar;
-
-/// How many names a sentence holds.
-const NAMES: usize = 10;
 
 /// What is left to tell when all that could be done is done.
 pub(super) struct Left {
@@ -78,7 +75,7 @@ pub(crate) async fn first_in(
         return Ok((Vec::new(), 0));
     }
     let filter = Filter { state: Some(state.to_owned()), ..Filter::default() };
-    let page = vestal.engine.store().connections(&filter, None, NAMES as u32).await?;
+    let page = vestal.engine.store().connections(&filter, None, NAMED as u32).await?;
     Ok((page.connections, count))
 }
 
