@@ -100,6 +100,7 @@ fn what_is_not_refreshed_is_shown_without_a_next_refresh() {
     });
     assert_eq!(next(), [None, None]);
     let drawn = home.vestal(&["explain", "shop"]).ok().stdout;
+    assert!(drawn.starts_with("\"shop\" needs re-authorization. There is no next refresh"), "{drawn}");
     assert!(!drawn.contains("refresh token dies") && !drawn.contains(['▲', '△']), "{drawn}");
     assert!(home.vestal(&["doctor"]).ok().stdout.contains("1 needs re-authorization: shop"));
 }
