@@ -45,6 +45,7 @@ fn an_own_file_is_laid_over_what_comes_with_vestal() {
     assert_eq!((grace.value.as_str(), grace.yours, grace.origin.verified), ("30s", false, true));
     assert_eq!(shown.yours, ["refresh_token.idle_limit"]);
     let said = home.vestal(&["providers", "show", "okta"]).ok().stdout;
+    assert!(said.lines().all(|line| !line.ends_with(' ')), "{said}");
     assert!(
         said.contains(&format!("{}", path.display())) && said.contains("idle_limit = 30d  yours"),
         "{said}"

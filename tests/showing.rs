@@ -56,7 +56,9 @@ fn no_line_is_wider_than_its_terminal_in_whichever_script() {
     }
     // The first line is the name, and what it is called does nothing to what stands beside it.
     let name = "turned\u{202e}around-and-much-too-long-for-a-line-of-forty";
-    home.consent(name, &["--client", "custom"], "").ok();
+    // Whatever a new one may hold, the store may know an old one.
+    home.consent("turned", &["--client", "custom"], "").ok();
+    sql_of(&home, 1, &format!("UPDATE connections SET name = '{name}' WHERE name = 'turned'"));
     let shown = on_terminal(&home, &["status", name], 40, "1");
     assert!(shown.starts_with("turned\u{fffd}around-and-much-too-long…: active"), "{shown}");
     let coloured = on_terminal(&home, &["list"], 200, "");
@@ -100,6 +102,7 @@ fn what_is_not_refreshed_is_shown_without_a_next_refresh() {
     });
     assert_eq!(next(), [None, None]);
     let drawn = home.vestal(&["explain", "shop"]).ok().stdout;
+    assert!(drawn.starts_with("\"shop\" needs re-authorization. There is no next refresh"), "{drawn}");
     assert!(!drawn.contains("refresh token dies") && !drawn.contains(['▲', '△']), "{drawn}");
     assert!(home.vestal(&["doctor"]).ok().stdout.contains("1 needs re-authorization: shop"));
 }

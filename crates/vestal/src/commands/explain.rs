@@ -77,7 +77,11 @@ fn text(
     let mut lines = Vec::new();
     let mut paragraph = |indent: usize, text: &str| lines.extend(wrap(text, width, indent, indent + 2));
     let name = connection.name.as_str();
-    paragraph(0, &format!("{name:?} is {}. {}", connection.state.name(), reasons::next(schedule, calendar)));
+    let is = match &connection.state {
+        State::NeedsReauth { .. } => "needs re-authorization".to_owned(),
+        state => format!("is {}", state.name()),
+    };
+    paragraph(0, &format!("{name:?} {is}. {}", reasons::next(schedule, calendar)));
     paragraph(0, &format!("Its policy is {}: {}.", connection.policy, reasons::policy(connection.policy)));
     for trouble in trouble {
         paragraph(0, "");

@@ -178,13 +178,10 @@ fn tell_origin(origin: &Origin, output: Output) -> io::Result<()> {
     if let Some(note) = &origin.note {
         tell(note, 6, output)?;
     }
-    let source = match (&origin.source, origin.verified_on) {
-        (Some(url), Some(day)) => format!("{url}, read on {}", day.strftime("%-d %b %Y")),
-        _ => String::new(),
-    };
-    let source = palette.faint(source);
-    match origin.verified {
-        true => output.line(format_args!("      {source}")),
-        false => output.line(format_args!("      {}  {source}", palette.warning("not verified"))),
-    }
+    let doubt = (!origin.verified).then(|| palette.warning("not verified"));
+    let read = origin.source.as_ref().zip(origin.verified_on);
+    let source =
+        read.map(|(url, day)| palette.faint(format_args!("{url}, read on {}", day.strftime("%-d %b %Y"))));
+    let told: Vec<String> = doubt.into_iter().chain(source).collect();
+    if told.is_empty() { Ok(()) } else { output.line(format_args!("      {}", told.join("  "))) }
 }
