@@ -177,6 +177,7 @@ impl Inner {
         id: ClientId,
         decide: impl Fn(&Client) -> Option<ClientUpdate>,
     ) -> Result<Option<(ClientNotes, ClientNotes)>, Error> {
+        let mut name = String::new();
         for _ in 0..CONTENTION_TRIES {
             let Some(client) = self.store.client(id).await? else { return Ok(None) };
             let Some(update) = decide(&client) else { return Ok(None) };
@@ -184,11 +185,9 @@ impl Inner {
                 self.open_clients.forget(id);
                 return Ok(Some((client.notes, update.notes)));
             }
+            name = client.name;
         }
-        Err(Error::Client {
-            client: id.to_string(),
-            lacks: "is being changed by others all the time".to_owned(),
-        })
+        Err(Error::Client { client: name, lacks: "is being changed by others all the time".to_owned() })
     }
 }
 

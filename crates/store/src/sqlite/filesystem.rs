@@ -45,7 +45,9 @@ pub(super) fn check_private(path: &Path) -> Result<(), StoreError> {
             Ok(metadata) => metadata,
         };
         if !metadata.is_file() {
-            return Err(StoreError::Unfit { detail: format!("{} is not a file", file.display()) });
+            return Err(StoreError::Unfit {
+                detail: format!("{} is not a file; choose another path for the store", file.display()),
+            });
         }
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {

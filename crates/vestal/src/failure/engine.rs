@@ -20,22 +20,21 @@ impl Failure {
     /// An error of the engine. `provider` is the name of the connection's provider, where it is known.
     pub(crate) fn of(error: Error, provider: Option<&str>, calendar: &Calendar) -> Self {
         let provider = provider.unwrap_or("the provider");
+        let told = error.to_string();
         match error {
-            Error::NoSuchConnection { name } => Self::failed(format!("there is no connection {name:?}"))
+            Error::NoSuchConnection { name } => Self::failed(told)
                 .next(format!(
                     "see those there are with: vestal list; or make it with: vestal connect {}",
                     word(&name)
                 )),
-            Error::NoSuchClient { name } => Self::failed(format!("there is no client {name:?}"))
+            Error::NoSuchClient { .. } => Self::failed(told)
                 .next("see those there are with: vestal client list; or add it with: vestal client add"),
-            Error::Taken { what, name } => {
-                Self::failed(format!("{what} {name:?} exists already")).next("choose another name")
-            }
+            Error::Taken { .. } => Self::failed(told).next("choose another name"),
             Error::Unimportable { name, why } => {
-                Self::failed(format!("{:?} was not imported", name.as_str())).why(why)
+                Self::failed(format!("{name:?} was not imported")).why(why)
             }
             Error::BadTags { name, why } => {
-                Self::usage(format!("{:?} was not changed", name.as_str())).why(why)
+                Self::usage(format!("{name:?} was not changed")).why(why)
             }
             Error::BadName { what, name, why } => {
                 Self::usage(format!("{what} cannot be called {name:?}")).why(why).next("choose another name")
@@ -93,38 +92,24 @@ impl Failure {
             }
             Error::NotRevoked { name, provider, detail, transient } => {
                 let code = if transient { Code::TemporarilyUnavailable } else { Code::Failed };
-                let name = name.as_str();
-                Self::new(
-                    code,
-                    format!("{provider} did not revoke the grant of {name:?}, so the connection was kept"),
-                )
-                .why(detail)
-                .next(format!(
+                let error = format!("{provider} did not revoke the grant of {name:?}, so the connection was kept");
+                Self::new(code, error).why(detail).next(format!(
                     "try again; or leave the grant as it is with: vestal disconnect --keep-grant {}",
-                    word(name)
+                    word(name.as_str())
                 ))
             }
-            Error::WorseConsent { name, advice } => {
-                let name = name.as_str();
-                Self::failed(format!(
-                    "the new consent to {name:?} came without a refresh token, so the old one was kept"
-                ))
+            Error::WorseConsent { advice, .. } => Self::failed(told)
                 .why("the old one can be kept alive, and the new one could not")
-                .next(
-                    advice
-                        .unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned()),
-                )
-            }
+                .next(advice.unwrap_or_else(|| "ask for what the provider gives a refresh token for".to_owned())),
             Error::LivingConsent { name } => {
-                Self::failed(format!("somebody has consented to {:?}, and the consent lives: it was kept", name.as_str()))
+                Self::failed(told)
                     .why("a token that nobody consented to is another account's, and the old one could not be had back")
                     .next(format!("use another name, or give the consent up: vestal disconnect {}", word(name.as_str())))
             }
             Error::AnotherAccount { name } => {
                 let again = format!("vestal connect {}", word(name.as_str()));
                 let anyway = format!("vestal connect --another-account {}", word(name.as_str()));
-                let name = name.as_str();
-                Self::failed(format!("another account consented to {name:?} than before, so the old consent was kept"))
+                Self::failed(told)
                     .why("a connection is one account's; mostly the browser was logged in as somebody else")
                     .next(format!(
                         "log in as the account you mean, then: {again}; or, to change the account: {anyway}"
@@ -132,8 +117,7 @@ impl Failure {
             }
             Error::UnknownAccount { name } => {
                 let typed = word(name.as_str());
-                let name = name.as_str();
-                Self::failed(format!("it is not known whose the new consent to {name:?} is, so the old one was kept"))
+                Self::failed(told)
                     .why("a connection is one account's, and nothing that the provider said can be compared with before")
                     .next(format!(
                         "if it is the same account: vestal connect --same-account {typed}; to change the account: vestal connect \
@@ -142,7 +126,6 @@ impl Failure {
             }
             Error::Site { provider, why, .. } => unfit_site(&provider, &why),
             Error::Circle { name, from } => {
-                let (name, from) = (name.as_str(), from.as_str());
                 Self::usage(format!("{name:?} cannot be made from the token of {from:?}"))
                     .why(format!("that one is made from the token of {name:?}, or after too many others"))
                     .next("name a connection that a person has consented to, or a client has the credentials of")
@@ -150,23 +133,23 @@ impl Failure {
             Error::Unsigned { detail } => {
                 Self::failed("a proof for the token could not be signed").why(detail).next("try again")
             }
-            Error::Client { client, lacks } => Self::failed(format!("the client {client:?} {lacks}"))
+            Error::Client { client, .. } => Self::failed(told)
                 .next(format!("look at it with: vestal client show {}", word(&client))),
             // Nothing passes by itself here, and no consent helps.
             Error::ClientRefused { name, client, detail, since } => Self::failed(
-                format!("{provider} refuses the client {client:?} that {:?} was made with", name.as_str()),
+                format!("{provider} refuses the client {client:?} that {name:?} was made with"),
             )
             .why(format!("since {}: {detail}", calendar.moment(since)))
             .next(format!("vestal client set-secret {}", word(&client))),
             Error::HostDown { name, host, next } => Self::new(
                 Code::TemporarilyUnavailable,
-                format!("{:?} could not be refreshed, and has no valid access token", name.as_str()),
+                format!("{name:?} could not be refreshed, and has no valid access token"),
             )
             .why(format!("{host} cannot be reached: the last tries failed, so none was made now"))
             .next(format!("nothing; it is tried again {}", calendar.moment_and_away(next))),
             Error::Throttled { name, client, next } => Self::new(
                 Code::TemporarilyUnavailable,
-                format!("{:?} could not be refreshed, and has no valid access token", name.as_str()),
+                format!("{name:?} could not be refreshed, and has no valid access token"),
             )
             .why(format!("{provider} asked the client {client:?} for patience, so nothing was sent"))
             .next(format!("nothing; it is tried again {}", calendar.moment_and_away(next))),
@@ -176,25 +159,17 @@ impl Failure {
             )
             .why(error.detail)
             .next("make room, or mend that folder; vestal doctor looks at it"),
-            Error::Journalled { name, detail } => Self::new(
-                Code::TemporarilyUnavailable,
-                format!("a new token set for {:?} is safe in the journal, and not yet in the store", name.as_str()),
-            )
-            .why(detail)
-            .next("mend the store: whichever vestal runs next puts it there; vestal doctor looks at it"),
+            Error::Journalled { detail, .. } => Self::new(Code::TemporarilyUnavailable, told).why(detail).next("mend the store: whichever vestal runs next puts it there; vestal doctor looks at it"),
             Error::Untaken { name, why } => Self::untaken(&name, *why, provider, calendar),
-            Error::Unsaved { name, detail } => Self::failed(format!(
-                "a new token set for {:?} could not be stored, and is lost",
-                name.as_str()
-            ))
+            Error::Unsaved { name, detail } => Self::failed(format!("{told}, and is lost"))
             .why(format!("neither the store nor a journal took it: {detail}"))
             .next(format!(
                 "mend the store, then look with: vestal doctor; if {provider} replaces refresh tokens, connect again: vestal connect {}",
                 word(name.as_str())
             )),
-            Error::Sealed { what, source } => {
+            Error::Sealed { source, .. } => {
                 let (why, next) = why_sealed(&source);
-                Self::failed(format!("{what} cannot be opened")).why(why).next(next)
+                Self::failed(told).why(why).next(next)
             }
             Error::Provider(CatalogueError::Unknown { id, nearest }) => {
                 unknown_provider(&id, nearest.as_deref())
@@ -210,13 +185,8 @@ impl Failure {
                     .next("correct it; see: vestal providers check")
             }
             Error::Store(error) => error.into(),
-            Error::Contended { name } => Self::new(
-                Code::TemporarilyUnavailable,
-                waits(&name, "is being changed by others all the time"),
-            )
-            .next("try again"),
-            Error::Ending => {
-                Self::new(Code::TemporarilyUnavailable, "the program is ending").next("try again")
+            Error::Contended { .. } | Error::Ending => {
+                Self::new(Code::TemporarilyUnavailable, told).next("try again")
             }
         }
     }
@@ -237,7 +207,7 @@ impl Failure {
             "to do without that answer: vestal connect {typed}; to remove it with its grant left as it is: vestal disconnect \
              --keep-grant {typed}"
         );
-        Self::failed(format!("the last answer for {:?} cannot be taken from the journal", name.as_str()))
+        Self::failed(format!("the last answer for {name:?} cannot be taken from the journal"))
             .why(why.join(": "))
             .next(match mend.filter(|_| !damaged) {
                 Some(mend) => format!("{mend}; {without}"),
@@ -255,10 +225,10 @@ impl Failure {
         calendar: &Calendar,
     ) -> Self {
         let at = calendar.moment_and_away(next);
-        let (quoted, typed) = (format!("{:?}", name.as_str()), word(name.as_str()));
+        let typed = word(name.as_str());
         let error = match serves_until {
-            Some(_) => format!("{quoted} could not be refreshed"),
-            None => format!("{quoted} could not be refreshed, and has no valid access token"),
+            Some(_) => format!("{name:?} could not be refreshed"),
+            None => format!("{name:?} could not be refreshed, and has no valid access token"),
         };
         let advice = match cause {
             Cause::Client { .. } => {
@@ -314,7 +284,7 @@ fn unknown_provider(id: &str, nearest: Option<&str>) -> Failure {
 
 /// `"shop" is paused`.
 fn waits(name: &ConnectionName, what: &str) -> String {
-    format!("{:?} {what}", name.as_str())
+    format!("{name:?} {what}")
 }
 
 /// Why only a person can help, in words to which a date can be added.
