@@ -34,8 +34,7 @@ impl Inner {
         let tokens = CandidateAnswer::Tokens(Box::new(self.seal_tokens(answer, to, None)));
         let candidate =
             Candidate { attempt, kept_at: now, why, sealed_for: Some((grant, generation)), answer: tokens };
-        let told = Event { connection: connection.id, at: now, what: What::CandidateKept { attempt, why } };
-        let told = [told];
+        let told = [Event { connection: connection.id, at: now, what: What::CandidateKept { attempt, why } }];
         let kept = self
             .until_stored(&connection.name, || self.store.keep_candidate(connection.id, &candidate, &told));
         let what = match kept.await {
