@@ -88,6 +88,11 @@ pub enum What {
         /// What the refresh was for.
         trigger: Trigger,
     },
+    /// A reader was told by the API that it does not accept the access token, which is refreshed for that.
+    Rejected {
+        /// The token's generation.
+        generation: u64,
+    },
     /// A try failed.
     Failed {
         /// The attempt.

@@ -229,7 +229,6 @@ struct Inner {
     journalled: Mutex<BTreeMap<ConnectionId, Connection>>,
     /// Attempts whose lease has ended while their process lives, and until when they are given time, in the clock's uptime.
     overdue: Mutex<BTreeMap<AttemptId, Duration>>,
-    rejections: reject::Rejections,
     doings: health::Doings,
     quotas: quotas::Quotas,
     nonces: dpop::Nonces,
@@ -276,7 +275,6 @@ impl Engine {
                 told_to_wait: Mutex::default(),
                 journalled: Mutex::default(),
                 overdue: Mutex::default(),
-                rejections: reject::Rejections::default(),
                 doings: health::Doings::default(),
                 quotas: quotas::Quotas::default(),
                 nonces: dpop::Nonces::default(),

@@ -1,12 +1,10 @@
 //! A reader was told by the provider's API that its access token is not accepted (401, RFC 6750 §3.1).
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use vestal_core::connection::{Connection, ConnectionName};
-use vestal_core::event::{Event, What};
-use vestal_core::id::ConnectionId;
+use vestal_core::event::{Event, KEPT_PER_CONNECTION, What};
 use vestal_core::outcome::after_rejection;
 use vestal_core::state::Transition;
 
@@ -23,20 +21,47 @@ const FRESH_FOR: Duration = Duration::from_secs(600);
 /// So many fresh tokens in a row that are rejected show that refreshing does not help.
 const FRESH_TOKENS: u32 = 2;
 
-/// Rejections of which this process knows.
-#[derive(Default)]
-pub(crate) struct Rejections {
-    by_connection: Mutex<BTreeMap<ConnectionId, Rejected>>,
+/// What a connection's history tells of rejections, whichever process they were reported to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rejected {
+    /// The last one that led to a refresh.
+    last: Option<(u64, Timestamp)>,
+    /// The refresh that followed.
+    followed: Option<(u64, Timestamp)>,
+    /// How many tokens in a row were brought by such a refresh, and rejected while they were fresh.
+    fresh_in_a_row: u32,
 }
 
-#[derive(Clone, Copy)]
-struct Rejected {
-    /// The generation that the refresh brought which followed.
-    fresh: u64,
-    /// How many in a row were rejected.
-    in_a_row: u32,
-    /// In the clock's uptime.
-    at: Duration,
+impl Rejected {
+    fn by(history: impl IntoIterator<Item = Event>) -> Self {
+        history.into_iter().fold(Self::default(), |before, event| match event.what {
+            What::Rejected { generation } => before.and(generation, event.at),
+            What::Refreshed { generation, .. } if before.followed.is_none() => {
+                Self { followed: Some((generation, event.at)), ..before }
+            }
+            What::Consented { .. } | What::Imported { .. } => Self::default(),
+            _ => before,
+        })
+    }
+
+    /// After the token of this generation is rejected, too.
+    fn and(self, generation: u64, at: Timestamp) -> Self {
+        let was_fresh = |since| within(FRESH_FOR, since, at);
+        let fresh_in_a_row = match (self.last, self.followed) {
+            // The refresh that it was to lead to failed.
+            (Some((last, _)), _) if last == generation => self.fresh_in_a_row,
+            (Some(_), Some((brought, since))) if brought == generation && was_fresh(since) => {
+                self.fresh_in_a_row + 1
+            }
+            _ => 0,
+        };
+        Self { last: Some((generation, at)), followed: None, fresh_in_a_row }
+    }
+}
+
+/// Whether it was at most so long ago. What the clock was set back since is not.
+fn within(limit: Duration, since: Timestamp, now: Timestamp) -> bool {
+    Duration::try_from(now.duration_since(since)).is_ok_and(|age| age < limit)
 }
 
 /// What came of a rejection.
@@ -80,24 +105,20 @@ impl Engine {
             let (generation, expires_at) = (grant.tokens.generation, grant.tokens.expires_at);
             return Ok(Rejection::Newer(Refreshed { generation, expires_at }));
         }
-        let uptime = inner.clock.uptime();
-        let before = inner.rejections.of(id, uptime);
-        let in_a_row = match before {
-            Some(before) if before.fresh == generation => before.in_a_row + 1,
-            _ => 0,
-        };
-        if in_a_row >= FRESH_TOKENS {
+        let now = inner.clock.now();
+        let history = inner.store.events(Some(id), 0, 2 * KEPT_PER_CONNECTION).await?;
+        let before = Rejected::by(history.into_iter().map(|stored| stored.event));
+        if before.and(generation, now).fresh_in_a_row >= FRESH_TOKENS {
             return Ok(Rejection::NotTheTokensAge);
         }
         // Also where another process refreshed it.
-        let age =
-            connection.grant.as_ref().map(|grant| inner.clock.now().duration_since(grant.tokens.issued_at));
-        let young = age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age < AT_MOST_EVERY);
-        if young || before.is_some_and(|before| uptime.saturating_sub(before.at) < AT_MOST_EVERY) {
+        let issued_at = connection.grant.as_ref().map(|grant| grant.tokens.issued_at);
+        let just_now = issued_at.into_iter().chain(before.last.map(|(_, at)| at));
+        if just_now.into_iter().any(|at| within(AT_MOST_EVERY, at, now)) {
             return Ok(Rejection::TooSoon);
         }
         // Before the refresh: one that fails is not tried again for each report.
-        inner.rejections.note(id, Rejected { fresh: generation, in_a_row, at: uptime });
+        inner.tell(id, What::Rejected { generation }).await?;
         inner.end_by_rejection(connection, generation).await?;
         let refreshed = match self.refresh(name).await {
             Ok(refreshed) => refreshed,
@@ -107,7 +128,6 @@ impl Engine {
                 return Err(error);
             }
         };
-        inner.rejections.note(id, Rejected { fresh: refreshed.generation, in_a_row, at: uptime });
         Ok(Rejection::Newer(refreshed))
     }
 }
@@ -137,18 +157,47 @@ impl Inner {
     }
 }
 
-impl Rejections {
-    fn of(&self, id: ConnectionId, uptime: Duration) -> Option<Rejected> {
-        self.lock().get(&id).copied().filter(|rejected| uptime.saturating_sub(rejected.at) < FRESH_FOR)
+#[cfg(test)]
+mod tests {
+    use vestal_core::event::Trigger;
+    use vestal_core::id::{AttemptId, ConnectionId};
+
+    use super::*;
+
+    fn rejected(generation: u64) -> What {
+        What::Rejected { generation }
     }
 
-    fn note(&self, id: ConnectionId, rejected: Rejected) {
-        let mut by_connection = self.lock();
-        by_connection.retain(|_, other| rejected.at.saturating_sub(other.at) < FRESH_FOR);
-        by_connection.insert(id, rejected);
+    fn refreshed(generation: u64) -> What {
+        let attempt = AttemptId::from_uuid(uuid::Uuid::nil());
+        What::Refreshed { attempt, generation, rotated: true, expires_at: None, trigger: Trigger::Request }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ConnectionId, Rejected>> {
-        self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many fresh ones in a row are rejected with the last of these, which are some minutes after one another.
+    fn in_a_row(apart_minutes: i64, history: &[What]) -> u32 {
+        let connection = ConnectionId::from_uuid(uuid::Uuid::nil());
+        let at = |place: usize| Timestamp::from_second(place as i64 * apart_minutes * 60).unwrap();
+        let events = history.iter().enumerate().map(|(place, what)| Event {
+            connection,
+            at: at(place),
+            what: what.clone(),
+        });
+        Rejected::by(events).fresh_in_a_row
+    }
+
+    #[test]
+    fn only_fresh_tokens_that_rejections_brought_are_counted() {
+        for (apart_minutes, history, expected) in [
+            (2, vec![rejected(1)], 0),
+            (2, vec![refreshed(2), rejected(2)], 0),
+            (2, vec![rejected(1), refreshed(2), rejected(2)], 1),
+            (2, vec![rejected(1), refreshed(2), rejected(2), refreshed(3), rejected(3)], 2),
+            (11, vec![rejected(1), refreshed(2), rejected(2), refreshed(3), rejected(3)], 0),
+            (2, vec![rejected(1), refreshed(2), rejected(2), rejected(2), refreshed(3), rejected(3)], 2),
+            (2, vec![rejected(1), refreshed(2), refreshed(3), rejected(3)], 0),
+            (2, vec![rejected(1), What::Paused, refreshed(2), What::Resumed, rejected(2)], 1),
+        ] {
+            assert_eq!(in_a_row(apart_minutes, &history), expected, "{apart_minutes} {history:?}");
+        }
     }
 }

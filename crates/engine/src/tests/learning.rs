@@ -41,10 +41,11 @@ async fn what_a_provider_does_is_learned_and_a_contradiction_is_told_once() {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_token_is_refreshed_if_it_is_still_the_current_one_and_not_without_end() {
     let world = World::new(&Behaviour::strict());
-    let engine = world.connected().await;
+    drop(world.connected().await);
     world.pass(HOUR).await;
     let newer = |generation| move |rejection: &Rejection| matches!(rejection, Rejection::Newer(Refreshed { generation: is, .. }) if *is == generation);
-    let reject = async |generation| engine.reject(&shop(), generation).await.unwrap();
+    // Each by a process of its own, as commands are.
+    let reject = async |generation| world.node().reject(&shop(), generation).await.unwrap();
     assert!(newer(2)(&reject(1).await));
     assert!(newer(2)(&reject(1).await), "a late report of the one before costs nothing");
     assert_eq!(world.wire.refreshes_sent(), 1);

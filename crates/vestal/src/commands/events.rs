@@ -101,6 +101,9 @@ pub(super) fn sentence(what: &What, calendar: &Calendar) -> String {
             let rotated = if *rotated { "; the refresh token was replaced" } else { "" };
             format!("refreshed {why}: generation {generation}, {}{rotated}", ends(expires_at))
         }
+        What::Rejected { generation } => {
+            format!("the API did not accept the access token of generation {generation}: it is refreshed")
+        }
         What::Failed { why, next, .. } => {
             format!("failed: {}; next try {}", cause_of(why, "the provider"), calendar.moment(*next))
         }

@@ -50,6 +50,7 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
         What::Created
         | What::ConsentAsked { .. }
         | What::Imported { .. }
+        | What::Rejected { .. }
         | What::Paused
         | What::Resumed
         | What::PolicySet { .. }
