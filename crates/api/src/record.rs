@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_and_nothing_of_what_is_there() {
         for (line, told) in [
-            ("", "it is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("", "it is not JSON: EOF while parsing a value at column 0"),
             (r#"["planted-secret"]"#, "it is no JSON object"),
             (
                 r#"{"name":"a","refreshToken":"planted-secret"}"#,
