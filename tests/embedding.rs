@@ -180,6 +180,47 @@ fn a_request_that_is_answered_401_is_sent_once_more_with_another_token() {
 
 #[cfg(feature = "reqwest-middleware")]
 #[test]
+fn only_the_api_itself_can_reject_a_token_and_may_do_so_whatever_was_sent_to_it() {
+    use reqwest_middleware::{ClientBuilder, reqwest};
+
+    let (home, _provider, keeper) = connected(|_| {});
+    let token = "issued-an-hour-ago-and-never-renewed";
+    home.record().add_secret(Secret::new(Kind::AccessToken, token.to_owned()));
+    let client: serde_json::Value = home.vestal(&["client", "list", "--json"]).ok().json();
+    let hour_ago = (SystemTime::now() - Duration::from_secs(3_600)).duration_since(SystemTime::UNIX_EPOCH);
+    let line = serde_json::json!({
+        "name": "fixed", "client": client[0]["name"], "renewal": "none", "access_token": token,
+        "issued_at": hour_ago.unwrap().as_secs(),
+    });
+    home.vestal_reading(&["import", "--file", "-"], &line.to_string()).ok();
+
+    let elsewhere = page::server(|head| {
+        assert_eq!(page::bearer(head), None, "a token goes to nobody else");
+        ("401 Unauthorized", String::new())
+    });
+    // A line of the head that follows the status.
+    let redirect = &*format!("302 Found\r\nlocation: {elsewhere}").leak();
+    let (moved, rejecting) = (page::server(move |_| (redirect, String::new())), api(|_| false));
+    let state =
+        || home.vestal(&["status", "fixed", "--json"]).ok().json::<serde_json::Value>()["state"].clone();
+    let before = state();
+    runtime().block_on(async {
+        let layer = vestal::Authorize::new(keeper.clone(), "fixed", [&*moved, &*rejecting]).unwrap();
+        let client = ClientBuilder::new(reqwest::Client::new()).with(layer).build();
+        assert_eq!(client.get(&moved).send().await.unwrap().status(), 401);
+        assert_eq!(tokio::task::block_in_place(state), before, "who was sent no token rejects none");
+
+        // What another server answers, handed on: it is there once.
+        let answer = reqwest::Client::new().get(&rejecting).send().await.unwrap();
+        let posted = client.post(&rejecting).body(answer).send().await.unwrap();
+        assert_eq!(posted.status(), 401);
+        assert_eq!(tokio::task::block_in_place(state), "needs_reauth");
+        keeper.close().await;
+    });
+}
+
+#[cfg(feature = "reqwest-middleware")]
+#[test]
 fn the_example_forwards_what_the_api_says() {
     use crate::harness::Browser;
 

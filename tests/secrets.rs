@@ -144,8 +144,12 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         path.to_str().unwrap().to_owned()
     };
     let (token, other) = ("planted/imported+refresh=token", "planted/other+refresh=token");
+    // In hexadecimal, so that it is the same in lower case.
+    let in_hex = "16c7e42f292c6912e7710c838347ae178b4a";
+    let prefixed = format!("gho_{in_hex}");
     planted(token);
     planted(other);
+    planted(in_hex);
     let good = newest(home, Kind::RefreshToken, provider);
     let lines = [
         format!(r#"{{"name":"one","client":"okta","refresh_token":"{good}","access_token":"{token}-at"}}"#),
@@ -154,6 +158,7 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         format!(r#"{{"name":"two","client":"okta","refresh_token":["{token}"]}}"#),
         format!(r#"{{"name":"two","client":"okta","expires_at":"{token}"}}"#),
         format!(r#"{{"name":"two","client":"okta","{token}":1}}"#),
+        format!(r#"{{"name":"two","client":"okta","{prefixed}":1}}"#),
         format!(r#"{{"name":"two","client":"okta","policy":"{token}","refresh_token":"x"}}"#),
         format!(
             r#"{{"name":"two","client":"okta","id_token":"{token}","extra":{{"x":"{token}"}},"refresh_token":"{token}"}}"#
@@ -165,6 +170,7 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
         "rows.csv",
         &format!("name,client,refresh_token\n{token}\nthree,okta,{token}\nfour,okta,{token},\n"),
     );
+    let nameless = file("nameless.csv", &format!("{prefixed},okta\n{prefixed},okta\n"));
     let google = file(
         "google.json",
         &format!(
@@ -178,6 +184,7 @@ fn everything_there_is_to_say_of_imports(home: &Home, provider: &Provider) {
             &["import", "--file", &jsonl, "--replace", "--tag", "batch=7"],
             &["import", "--from", "csv", "--file", &csv],
             &["import", "--from", "csv", "--file", &jsonl],
+            &["import", "--from", "csv", "--file", &nameless],
             &["import", "five", "--from", "google-authorized-user", "--file", &google],
             &["import", "--from", "oidc-agent", "--file", &google],
             &["import", "--from", "pizauth", "--file", &dump],

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use vestal_core::connection::{ConnectionName, Policy};
+use vestal_core::secret::redact;
 use vestal_core::token::{Renewal, saturating_add};
 
 mod fields;
@@ -208,7 +209,11 @@ impl ConnectionRecord {
 fn shown(field: &str) -> String {
     let harmless =
         field.len() <= 40 && field.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
-    if harmless { format!("`{field}`") } else { "its name is odd".to_owned() }
+    match harmless {
+        true if redact(field) == field => format!("`{field}`"),
+        true => "its name looks like a token, and is not told".to_owned(),
+        false => "its name is odd".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -279,6 +284,10 @@ mod tests {
                 "it has a field that means nothing: `refreshToken`",
             ),
             (r#"{"planted/secret==":1}"#, "it has a field that means nothing: its name is odd"),
+            (
+                r#"{"gho_16c7planted9a2b":1}"#,
+                "it has a field that means nothing: its name looks like a token, and is not told",
+            ),
             (r#"{"refresh_token":"planted-secret"}"#, "it has no `name`"),
             (
                 r#"{"name":"a\nplanted-secret"}"#,

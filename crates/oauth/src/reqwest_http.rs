@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::iter::successors;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +10,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, NoProxy, Proxy, Response};
+use reqwest::{Certificate, Identity, NoProxy, Proxy};
 use rustls::AlertDescription;
 use secrecy::ExposeSecret;
 use tower::util::AndThenLayer;
-use url::Url;
+use url::{Position, Url};
 use vestal_core::secret::redact;
 
 use crate::certificate::ClientCertificate;
-use crate::connected::{connected, in_time};
+use crate::connected::{Bounded, Endless, connected, taken};
 use crate::departure::Departure;
 use crate::endpoint;
 use crate::http::{Answer, BODY_MAX_BYTES, BodyEnd, BodyMax, Exchange, Http};
@@ -30,6 +35,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More lines than any token endpoint was seen to put before its answer: an answer with more of them is lost.
 const HEADERS_MAX: usize = 1000;
+
+/// So much of what comes may be no body: the head, which hyper bounds by less, interim ones before it, and the sizes of chunks.
+const HEAD_MAX_BYTES: usize = 512 * 1024;
 
 /// HTTP/1.1 over rustls: one connection for each request, no redirects, no retries, no cookies, no
 /// compression, and no proxy unless it is named.
@@ -114,17 +122,30 @@ impl ReqwestHttp {
         known.insert(certificate.fingerprint(), client.clone());
         Ok(client)
     }
+
+    /// The request as it is written.
+    fn in_full(&self, request: Request<Bytes>, url: &Url) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request = request.map(Full::new);
+        *request.uri_mut() = url[Position::BeforePath..Position::AfterQuery].parse()?;
+        let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort])?;
+        let user_agent = HeaderValue::from_str(&self.settings.user_agent)?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, host);
+        headers.entry(USER_AGENT).or_insert(user_agent);
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        Ok(request)
+    }
 }
 
 fn client(
     settings: &Settings,
     certificate: Option<&ClientCertificate>,
 ) -> Result<reqwest::Client, SettingsError> {
-    let setup = |error: reqwest::Error| match cause(error) {
+    let setup = |error: reqwest::Error| match cause(&error.without_url()) {
         detail if detail.contains(NO_AUTHORITIES) => SettingsError::NoAuthorities,
         detail => SettingsError::Setup { detail },
     };
-    let unusable = |error: reqwest::Error| SettingsError::Certificate { detail: cause(error) };
+    let unusable = |error: reqwest::Error| SettingsError::Certificate { detail: cause(&error.without_url()) };
     let roots = read_roots(&settings.extra_roots)?;
     // Whatever the resolver says, what is sent in the clear stays on this machine.
     let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
@@ -132,10 +153,6 @@ fn client(
     let mut builder = reqwest::Client::builder()
         .user_agent(&settings.user_agent)
         .http1_only()
-        .http1_max_headers(HEADERS_MAX)
-        // A bad line in its head must not hide the tokens in an answer. No connection is used twice, so nothing can
-        // be taken for the beginning of another answer.
-        .http1_ignore_invalid_headers_in_responses(true)
         .no_proxy()
         .redirect(Policy::none())
         .referer(false)
@@ -158,7 +175,7 @@ fn client(
 
 fn read_roots(pem: &[u8]) -> Result<Vec<Certificate>, SettingsError> {
     let unreadable = |detail| SettingsError::Roots { detail };
-    let roots = Certificate::from_pem_bundle(pem).map_err(|error| unreadable(cause(error)))?;
+    let roots = Certificate::from_pem_bundle(pem).map_err(|error| unreadable(cause(&error)))?;
     if roots.is_empty() && !pem.is_empty() {
         Err(unreadable("there is no certificate in them".to_owned()))
     } else {
@@ -182,57 +199,102 @@ impl Http for ReqwestHttp {
             }
             Err(error) => return Exchange::NotSent { detail: error.to_string() },
         };
-        let request = match reqwest::Request::try_from(request) {
-            Ok(request) => request,
-            Err(error) => return Exchange::NotSent { detail: cause(error) },
+        let url = match request.uri().to_string().parse::<Url>() {
+            Ok(url) => url,
+            Err(error) => return Exchange::NotSent { detail: error.to_string() },
         };
-        if let Err(unfit) = endpoint::check(request.url()) {
+        if let Err(unfit) = endpoint::check(&url) {
             return Exchange::NotSent { detail: unfit.to_string() };
         }
-        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let request = match self.in_full(request, &url) {
+            Ok(request) => request,
+            Err(error) => return Exchange::NotSent { detail: error.to_string() },
+        };
+        let host = url.host_str().unwrap_or_default().to_owned();
         let patience = Patience::starting_now(deadline);
         let late = || Exchange::NoAnswer {
             detail: format!("{host} did not answer within {:.1} s", deadline.as_secs_f64()),
         };
-        let sending = in_time(departure, client.execute(request));
-        let Some(answered) = patience.wait(sending).await else { return late() };
+        let Some(connecting) = patience.wait(taken(departure, client.get(url).send())).await else {
+            return late();
+        };
+        let connection = match connecting {
+            (Some(connection), _) => Bounded::new(connection, most.saturating_add(HEAD_MAX_BYTES)),
+            (None, Err(error)) => {
+                let error = error.without_url();
+                if let Some(alert) = refused_handshake(&error, shows_one) {
+                    return refused(&host, &alert);
+                }
+                return Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(&error)) };
+            }
+            (None, Ok(_)) => return Exchange::NotSent { detail: format!("no connection to {host}") },
+        };
+        let unsent = |error: &hyper::Error| match refused_handshake(error, shows_one) {
+            Some(alert) => refused(&host, &alert),
+            None => Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) },
+        };
+        let mut sender = match patience.wait(open(connection)).await {
+            Some(Ok(sender)) => sender,
+            Some(Err(error)) => return unsent(&error),
+            None => return late(),
+        };
+        let Some(answered) = patience.wait(sender.send_request(request)).await else { return late() };
         match answered {
             Ok(response) => Exchange::Answered(read(response, &patience, most).await),
-            Err(error) if let Some(alert) = refused_handshake(&error, shows_one) => Exchange::ClientUnfit {
-                detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
-            },
-            Err(error) if error.is_connect() => {
-                Exchange::NotSent { detail: format!("no connection to {host}: {}", cause(error)) }
-            }
-            // Before the first byte of the request was written: hyper then gives the request back.
-            Err(error) if is_hyper(&error, hyper::Error::is_canceled) => {
-                Exchange::NotSent { detail: format!("{host} hung up at once: {}", cause(error)) }
-            }
-            Err(error) if error.is_timeout() => late(),
-            Err(error) if is_hyper(&error, hyper::Error::is_parse) => Exchange::NoAnswer {
-                detail: format!("the head of what {host} answered cannot be read: {}", cause(error)),
-            },
-            Err(error) => Exchange::NoAnswer {
-                detail: format!("{host} broke off before it answered: {}", cause(error)),
+            Err(error) => match refused_handshake(&error, shows_one) {
+                Some(alert) => refused(&host, &alert),
+                // Before the first byte of the request was written: hyper then gives the request back.
+                None if error.is_canceled() => unsent(&error),
+                None if is_timeout(&error) => late(),
+                None if error.is_parse() || is_endless(&error) => Exchange::NoAnswer {
+                    detail: format!("the head of what {host} answered cannot be read: {}", cause(&error)),
+                },
+                None => Exchange::NoAnswer {
+                    detail: format!("{host} broke off before it answered: {}", cause(&error)),
+                },
             },
         }
     }
 }
 
+fn refused(host: &str, alert: &str) -> Exchange {
+    Exchange::ClientUnfit {
+        detail: format!("{host} refused the TLS connection, or the client's certificate: {alert}"),
+    }
+}
+
+/// Begins to speak HTTP. Nothing is written yet, and an error says that nothing can be.
+async fn open(connection: Bounded) -> hyper::Result<SendRequest<Full<Bytes>>> {
+    let (mut sender, connection) = http1::Builder::new()
+        .max_headers(HEADERS_MAX)
+        // A bad line in its head must not hide the tokens in an answer. No connection is used twice, so nothing can
+        // be taken for the beginning of another answer.
+        .ignore_invalid_headers_in_responses(true)
+        .handshake(connection)
+        .await?;
+    let connection = tokio::spawn(connection);
+    match sender.ready().await {
+        Ok(()) => Ok(sender),
+        // Why, who reads from it knows: it may have been refused.
+        Err(closed) => Err(connection.await.ok().and_then(Result::err).unwrap_or(closed)),
+    }
+}
+
 /// Reads an answer, of whose body at `most` so many bytes.
-async fn read(mut response: Response, patience: &Patience, most: usize) -> Answer {
+async fn read(mut response: Response<Incoming>, patience: &Patience, most: usize) -> Answer {
     let mut body = BytesMut::new();
     let end = loop {
-        let Some(chunk) = patience.wait(response.chunk()).await else { break BodyEnd::TimedOut };
-        match chunk {
-            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+        let Some(frame) = patience.wait(response.body_mut().frame()).await else { break BodyEnd::TimedOut };
+        // What follows the last chunk is of no interest.
+        match frame.map(|frame| frame.map(|frame| frame.into_data().unwrap_or_default())) {
+            Some(Ok(chunk)) if body.len() + chunk.len() > most => {
                 body.extend_from_slice(&chunk[..most - body.len()]);
                 break BodyEnd::TooLarge;
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break BodyEnd::Complete,
-            Err(error) if error.is_timeout() => break BodyEnd::TimedOut,
-            Err(_) => break BodyEnd::Truncated,
+            Some(Ok(chunk)) => body.extend_from_slice(&chunk),
+            None => break BodyEnd::Complete,
+            Some(Err(error)) if is_timeout(&error) => break BodyEnd::TimedOut,
+            Some(Err(_)) => break BodyEnd::Truncated,
         }
     };
     Answer {
@@ -243,15 +305,24 @@ async fn read(mut response: Response, patience: &Patience, most: usize) -> Answe
     }
 }
 
-/// Whether hyper calls an error so.
-fn is_hyper(error: &reqwest::Error, so: fn(&hyper::Error) -> bool) -> bool {
-    sources(error).filter_map(|source| source.downcast_ref()).any(so)
+/// Whether the system gave a connection up.
+fn is_timeout(error: &hyper::Error) -> bool {
+    error.is_timeout() || io_errors(error).any(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Whether there was no end of what came.
+fn is_endless(error: &hyper::Error) -> bool {
+    io_errors(error).any(|error| error.get_ref().is_some_and(|inner| inner.is::<Endless>()))
+}
+
+fn io_errors(error: &hyper::Error) -> impl Iterator<Item = &io::Error> {
+    sources(error).filter_map(|source| source.downcast_ref())
 }
 
 /// The alert by which a server ended a handshake (RFC 8446 §6.2), if it did. Under TLS 1.3 a client's part ends first, so that
 /// its request is on the way already; the server has looked at the certificate, and at nothing that came behind it. Where none
 /// was shown, only that one is wanted says something of the client.
-fn refused_handshake(error: &reqwest::Error, shows_one: bool) -> Option<String> {
+fn refused_handshake(error: &(dyn Error + 'static), shows_one: bool) -> Option<String> {
     let ended_by = |error: &rustls::Error| match error {
         rustls::Error::AlertReceived(
             alert @ (AlertDescription::HandshakeFailure
@@ -272,20 +343,18 @@ fn refused_handshake(error: &reqwest::Error, shows_one: bool) -> Option<String> 
 /// The TLS error that an error is, or that is wrapped in it.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let wrapped = || {
-        let inner: &'a (dyn Error + 'static) = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+        let inner: &'a (dyn Error + 'static) = error.downcast_ref::<io::Error>()?.get_ref()?;
         tls_error(inner)
     };
     error.downcast_ref().or_else(wrapped)
 }
 
-/// What is at the bottom of an error. Of the request itself it names nothing.
-fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    sources(&error).last().map(|deepest| redact(&deepest.to_string())).unwrap_or_default()
+/// What is at the bottom of an error. Of the request itself it names nothing, if it has no URL.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    sources(error).last().map(|deepest| redact(&deepest.to_string())).unwrap_or_default()
 }
 
 /// The error, what caused it, what caused that, and so on.
-fn sources<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let first: &'a (dyn Error + 'static) = error;
-    successors(Some(first), |&error| error.source())
+fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
 }

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) master_key: KeySource,
     /// The variable that the file says the master key is in, whether or not it is read from there.
     pub(crate) key_variable: Option<String>,
+    /// The files that hold the master key, or may.
+    pub(crate) key_files: Vec<PathBuf>,
     /// Where the user's own files about providers are.
     pub(crate) providers: PathBuf,
     /// The engine's bounds.
@@ -80,7 +82,9 @@ impl Config {
         // What lies beside it is found by whoever opens it, also through a link.
         let store = std::fs::canonicalize(&store).unwrap_or(store);
         let key_variable = file.master_key.env.clone();
+        let named = file.master_key.file.clone();
         let master_key = KeySource::choose(environment, file.master_key, &place)?;
+        let key_files = master_key.files(named.as_deref(), &place);
         let defaults = Limits::default();
         let limits = Limits {
             requests_per_host: file
@@ -110,6 +114,7 @@ impl Config {
             store,
             master_key,
             key_variable,
+            key_files,
             limits,
             http,
             heartbeat,
@@ -172,7 +177,7 @@ impl Config {
             path.parent() == store.parent() && path.to_string_lossy().starts_with(&*store.to_string_lossy());
         let folders = self.journals().into_iter().chain([self.nodes(), self.providers.clone()]);
         is(&self.path)
-            || self.master_key.file().is_some_and(is)
+            || self.key_files.iter().any(|file| is(file))
             || beside_store
             || folders.into_iter().any(|folder| path.starts_with(resolved(&folder)))
     }

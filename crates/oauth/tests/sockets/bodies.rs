@@ -4,7 +4,7 @@ use http::Request;
 use tokio::io::AsyncWriteExt as _;
 use vestal_oauth::http::{BODY_MAX_BYTES, BodyEnd, BodyMax, Http as _};
 
-use super::{BODY, LONG, SHORT, Server, answer, client, read_request, send};
+use super::{BODY, LONG, SHORT, Server, answer, client, no_answer, read_request, send};
 
 #[tokio::test]
 async fn an_odd_head_hides_no_body() {
@@ -65,6 +65,27 @@ async fn bodies_that_do_not_end() {
     let little = answer(send(&dripping.url(), SHORT).await);
     assert_eq!(little.end, BodyEnd::TimedOut);
     assert!((1..=20).contains(&little.body.len()), "what came is kept: {}", little.body.len());
+}
+
+/// All requests share one thread: hyper, which passes over interim answers as long as they come, must not keep it.
+#[tokio::test]
+async fn interim_answers_without_end_keep_nobody_else_from_being_answered() {
+    let flood = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let flooding = format!("http://{}/token", flood.local_addr().unwrap());
+    // As fast as it can, while this thread reads.
+    let writer = std::thread::spawn(move || {
+        let (mut stream, _) = flood.accept().unwrap();
+        assert_ne!(std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap(), 0);
+        let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20_000);
+        while std::io::Write::write_all(&mut stream, &many).is_ok() {}
+    });
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
+    let url = server.url();
+    let (flooded, beside) = tokio::join!(send(&flooding, LONG), send(&url, SHORT));
+    assert_eq!(answer(beside).status, 200);
+    let said = no_answer(flooded);
+    assert_eq!(said, "the head of what 127.0.0.1 answered cannot be read: it has no end");
+    writer.join().unwrap();
 }
 
 #[tokio::test]

@@ -22,6 +22,9 @@ const LONGEST_BYTES: u64 = 64 * 1024;
 
 const ROOT: u32 = 0;
 
+/// The file of the key, where none is named.
+const DEFAULT_FILE: &str = "master.key";
+
 /// How long the command that prints the key may take: it may ask a person, or a machine far away.
 const COMMAND_MAX: Duration = Duration::from_secs(60);
 
@@ -77,8 +80,7 @@ impl KeySource {
         let file::MasterKey { file, env, command, credential } = said;
         match (file, env, command, credential) {
             (None, None, None, None) => {
-                let path = place.beside(Path::new("master.key"));
-                Ok(Self::File { path, ours: true })
+                Ok(Self::File { path: place.beside(Path::new(DEFAULT_FILE)), ours: true })
             }
             (Some(path), None, None, None) => Ok(Self::File { path: place.beside(&path), ours: true }),
             (None, Some(name), None, None) => {
@@ -97,11 +99,19 @@ impl KeySource {
     }
 
     /// The file that the key is in, or belongs into.
-    pub(super) fn file(&self) -> Option<&Path> {
+    fn file(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => Some(path),
             Self::Variable { .. } | Self::Command(_) | Self::Credential { .. } => None,
         }
+    }
+
+    /// The files that hold the key, or may: also those that it is not read from now, since the next process has another
+    /// environment.
+    pub(super) fn files(&self, said: Option<&Path>, place: &Place) -> Vec<PathBuf> {
+        let named = said.map(|path| place.beside(path));
+        let default = place.beside(Path::new(DEFAULT_FILE));
+        self.file().map(Path::to_owned).into_iter().chain(named).chain([default]).collect()
     }
 
     /// The file that the key belongs into, where there is none yet and it may be made.

@@ -250,6 +250,24 @@ fn a_key_is_not_made_for_a_store_that_exists() {
 }
 
 #[test]
+fn a_file_of_the_key_is_spared_whichever_key_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = folder.path().join("given.key");
+    let variables: [&[(&str, &str)]; 3] =
+        [&[], &[("VESTAL_MASTER_KEY", "a key")], &[("VESTAL_MASTER_KEY_FILE", given.to_str().unwrap())]];
+    for variables in variables {
+        for text in ["", "[master_key]\nfile = \"named.key\"\n", "[master_key]\nenv = \"MY_KEY\"\n"] {
+            let config = load(folder.path(), text, variables).unwrap();
+            let is_spared = |name: &str| config.spare(&folder.path().join(name)).is_err();
+            assert!(is_spared("master.key"), "{text}{variables:?}");
+            assert_eq!(is_spared("named.key"), text.contains("named.key"), "{text}{variables:?}");
+            let is_given = variables.iter().any(|(name, _)| *name == "VESTAL_MASTER_KEY_FILE");
+            assert_eq!(is_spared("given.key"), is_given, "{text}{variables:?}");
+        }
+    }
+}
+
+#[test]
 fn a_key_is_added_behind_those_that_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let environment = Environment::of(&[]);

@@ -11,7 +11,7 @@ use super::{Error, Keeper, Token};
 use crate::failure::Failure;
 
 /// Puts a connection's fresh access token into each request to its API, and into none to anybody else. Where the API answers 401 to it, the token is
-/// refreshed, and the request sent once more, if its body can be sent again.
+/// refreshed, and the request sent once more, if its body can be sent again. What somebody else answers, to whom a redirect led, says nothing of it.
 ///
 /// ```standalone_crate
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/harness/stage.rs"));
@@ -65,7 +65,8 @@ impl Middleware for Authorize {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        if !self.origins.contains(&request.url().origin()) {
+        let origin = request.url().origin();
+        if !self.origins.contains(&origin) {
             return next.run(request, extensions).await;
         }
         let again = request.try_clone();
@@ -73,9 +74,13 @@ impl Middleware for Authorize {
         let token = self.keeper.token(&self.connection).await.map_err(failed)?;
         put(&mut request, &token);
         let answer = next.clone().run(request, extensions).await?;
-        let (StatusCode::UNAUTHORIZED, Some(mut again)) = (answer.status(), again) else { return Ok(answer) };
+        // A redirect may have led to somebody else, who was not given the token.
+        if answer.status() != StatusCode::UNAUTHORIZED || answer.url().origin() != origin {
+            return Ok(answer);
+        }
         // Where there is no other, what the API said is what there is to say.
-        let Ok(newer) = self.keeper.rejected(&self.connection, &token).await else { return Ok(answer) };
+        let newer = self.keeper.rejected(&self.connection, &token).await;
+        let (Ok(newer), Some(mut again)) = (newer, again) else { return Ok(answer) };
         put(&mut again, &newer);
         next.run(again, extensions).await
     }
