@@ -7,7 +7,7 @@ use url::Url;
 use vestal_api::{ConnectionView, StatusView};
 
 use crate::errors::sql;
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page, until};
 
 /// Lays something over what is known of the sandbox's provider.
 fn lay_over(home: &Home, lines: &str) {
@@ -205,4 +205,47 @@ fn abandoned() -> (Home, Provider) {
     let told = home.vestal(&["list"]).ok();
     assert!(told.stdout.contains("nobody has consented yet"), "{told}");
     (home, provider)
+}
+
+/// Nobody keeps to the schedule, as where the line for cron was lost.
+#[test]
+fn what_nobody_refreshes_is_told_before_it_dies_and_after() {
+    let home = Home::new();
+    lay_over(&home, "[refresh_token]\nidle_limit = { is = \"20s\", unverified = true }");
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let (all, one) = (["status", "--exit-code"], ["status", "shop", "--exit-code"]);
+    for well in [&all[..], &one] {
+        assert!(!home.vestal(well).ok().stdout.contains("overdue"));
+    }
+    let view: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!(view.overdue_since, None);
+
+    until("it to be overdue", || (home.vestal(&all).status.code() == Some(4)).then_some(()));
+    let before = home.vestal(&one).code(4);
+    assert!(before.stdout.contains("refresh token  dies "), "it still lives: {before}");
+    for told in [before, home.vestal(&all).code(4)] {
+        let line = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.contains("overdue") && line.contains("is vestal serve running"), "{told}");
+        assert!(line.contains("see: vestal doctor"), "{told}");
+    }
+    let view: StatusView = home.vestal(&["status", "--json"]).ok().json();
+    let one_view: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!((view.overdue_since, one_view.overdue_since), (view.next_refresh_at, view.next_refresh_at));
+    assert!(home.vestal(&["doctor"]).ok().stdout.contains("nobody has made it"));
+
+    let dead = until("its time to be over", || {
+        let told = home.vestal(&one).code(4);
+        told.stdout.contains("may have died of disuse on").then_some(told)
+    });
+    assert!(dead.stdout.contains("overdue"), "{dead}");
+    home.vestal(&all).code(4);
+    let told = home.vestal(&["doctor"]).ok().stdout;
+    assert!(told.contains("shop may have died of disuse on"), "{told}");
+
+    home.vestal(&["refresh", "--due"]).ok();
+    for well in [&all[..], &one] {
+        assert!(!home.vestal(well).ok().stdout.contains("overdue"));
+    }
+    assert!(!home.vestal(&["doctor"]).ok().stdout.contains("of disuse"));
 }
