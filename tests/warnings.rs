@@ -249,3 +249,25 @@ fn what_nobody_refreshes_is_told_before_it_dies_and_after() {
     }
     assert!(!home.vestal(&["doctor"]).ok().stdout.contains("of disuse"));
 }
+
+#[test]
+fn a_paused_connection_is_said_to_need_no_more_than_to_be_resumed() {
+    let home = Home::new();
+    lay_over(&home, "[refresh_token]\nidle_limit = { is = \"20s\", unverified = true }");
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    home.vestal(&["pause", "shop"]).ok();
+    let shown = home.vestal(&["status", "shop"]).ok().stdout;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("while paused; before: vestal resume shop"), "{shown}");
+    let told = until("half of its time to be over", || {
+        let told = home.vestal(&["refresh", "--due"]).ok();
+        (!told.stderr.is_empty()).then_some(told)
+    });
+    assert!(told.stderr.contains("resume it before") && !told.stderr.contains("connect it"), "{told}");
+    let events = home.vestal(&["events", "shop"]).ok().stdout;
+    assert!(
+        events.contains("WARNING: it dies of disuse") && !events.contains("connect it again"),
+        "{events}"
+    );
+}

@@ -109,6 +109,13 @@ impl Detail {
                 (true, Some(end)) if end.at <= calendar.now() => {
                     format!("may have died of disuse on {}", calendar.moment_and_away(end.at))
                 }
+                (true, Some(end)) if matches!(connection.state, State::Paused { .. }) => {
+                    let at = calendar.moment_and_away(end.at);
+                    format!(
+                        "dies {at}, since nothing uses it while paused; before: vestal resume {}",
+                        word(name.as_str())
+                    )
+                }
                 (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
             },
         );
