@@ -223,3 +223,19 @@ fn a_heart_beats_while_refreshes_really_happen() {
     let told = home.vestal(&["status"]).code(1);
     assert!(told.stderr.contains("this is no page to fetch"), "{told}");
 }
+
+/// As where its disk is not mounted, and an empty one is made in its place.
+#[test]
+fn a_store_without_connections_has_no_heartbeat_and_the_daemon_warns_of_it() {
+    let home = Home::new();
+    home.vestal(&["init"]).ok();
+    let (url, fetched) = watcher("200 OK");
+    let config = fs::read_to_string(home.config()).unwrap();
+    fs::write(home.config(), format!("{config}\n[heartbeat]\nurl = {url:?}\n")).unwrap();
+    home.vestal(&["refresh", "--due"]).ok();
+    let mut daemon = home.start(&["serve"]);
+    daemon.hear("a warning", |log| log.contains("there is no connection yet").then_some(()));
+    daemon.hear("no heartbeat to be sent", |log| log.contains("no heartbeat is sent").then_some(()));
+    daemon.stop().ok();
+    assert_eq!(fetched.load(Ordering::Relaxed), 0);
+}

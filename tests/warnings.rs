@@ -7,7 +7,7 @@ use url::Url;
 use vestal_api::{ConnectionView, StatusView};
 
 use crate::errors::sql;
-use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page};
+use crate::harness::{CLIENT_ID, CLIENT_SECRET, Ended, Home, Kind, Provider, Secret, page, until};
 
 /// Lays something over what is known of the sandbox's provider.
 fn lay_over(home: &Home, lines: &str) {
@@ -205,4 +205,69 @@ fn abandoned() -> (Home, Provider) {
     let told = home.vestal(&["list"]).ok();
     assert!(told.stdout.contains("nobody has consented yet"), "{told}");
     (home, provider)
+}
+
+/// Nobody keeps to the schedule, as where the line for cron was lost.
+#[test]
+fn what_nobody_refreshes_is_told_before_it_dies_and_after() {
+    let home = Home::new();
+    lay_over(&home, "[refresh_token]\nidle_limit = { is = \"20s\", unverified = true }");
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    let (all, one) = (["status", "--exit-code"], ["status", "shop", "--exit-code"]);
+    for well in [&all[..], &one] {
+        assert!(!home.vestal(well).ok().stdout.contains("overdue"));
+    }
+    let view: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!(view.overdue_since, None);
+
+    until("it to be overdue", || (home.vestal(&all).status.code() == Some(4)).then_some(()));
+    let before = home.vestal(&one).code(4);
+    assert!(before.stdout.contains("refresh token  dies "), "it still lives: {before}");
+    for told in [before, home.vestal(&all).code(4)] {
+        let line = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.contains("overdue") && line.contains("is vestal serve running"), "{told}");
+        assert!(line.contains("see: vestal doctor"), "{told}");
+    }
+    let view: StatusView = home.vestal(&["status", "--json"]).ok().json();
+    let one_view: ConnectionView = home.vestal(&["status", "shop", "--json"]).ok().json();
+    assert_eq!((view.overdue_since, one_view.overdue_since), (view.next_refresh_at, view.next_refresh_at));
+    assert!(home.vestal(&["doctor"]).ok().stdout.contains("nobody has made it"));
+
+    let dead = until("its time to be over", || {
+        let told = home.vestal(&one).code(4);
+        told.stdout.contains("may have died of disuse on").then_some(told)
+    });
+    assert!(dead.stdout.contains("overdue"), "{dead}");
+    home.vestal(&all).code(4);
+    let told = home.vestal(&["doctor"]).ok().stdout;
+    assert!(told.contains("shop may have died of disuse on"), "{told}");
+
+    home.vestal(&["refresh", "--due"]).ok();
+    for well in [&all[..], &one] {
+        assert!(!home.vestal(well).ok().stdout.contains("overdue"));
+    }
+    assert!(!home.vestal(&["doctor"]).ok().stdout.contains("of disuse"));
+}
+
+#[test]
+fn a_paused_connection_is_said_to_need_no_more_than_to_be_resumed() {
+    let home = Home::new();
+    lay_over(&home, "[refresh_token]\nidle_limit = { is = \"20s\", unverified = true }");
+    let provider = Provider::start(home.record(), |_| {});
+    home.connect("shop", &provider);
+    home.vestal(&["pause", "shop"]).ok();
+    let shown = home.vestal(&["status", "shop"]).ok().stdout;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("while paused; before: vestal resume shop"), "{shown}");
+    let told = until("half of its time to be over", || {
+        let told = home.vestal(&["refresh", "--due"]).ok();
+        (!told.stderr.is_empty()).then_some(told)
+    });
+    assert!(told.stderr.contains("resume it before") && !told.stderr.contains("connect it"), "{told}");
+    let events = home.vestal(&["events", "shop"]).ok().stdout;
+    assert!(
+        events.contains("WARNING: it dies of disuse") && !events.contains("connect it again"),
+        "{events}"
+    );
 }

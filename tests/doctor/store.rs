@@ -96,12 +96,16 @@ fn trouble_with_the_store_is_found_and_mended_as_told() {
         bound,
     );
     ward.case(Trouble::BadStore, |ward| restored(&ward.home, b"to do: buy milk\n"), By(&back));
+    let mark = "UPDATE store SET mark = json_set(mark,";
     ward.case(
         Trouble::Overdue,
-        |ward| sql(&ward.home, "UPDATE connections SET due_at = due_at - 172800000 WHERE name = 'other'"),
-        By(&|ward| drop(ward.home.vestal(&["refresh", "--due", "--within", "1h"]).ok())),
+        |ward| {
+            sql(&ward.home, "UPDATE connections SET due_at = due_at - 172800000 WHERE name = 'other'");
+            assert!(find(&ward.doctor(""), Trouble::Overdue).is_none(), "somebody looks, and may be at it");
+            sql(&ward.home, &format!("{mark} '$.at', '2026-01-01T00:00:00Z')"));
+        },
+        By(&|ward| drop(ward.home.vestal(&["refresh", "--due"]).ok())),
     );
-    let mark = "UPDATE store SET mark = json_set(mark,";
     ward.case(
         Trouble::NobodyKeeps,
         |ward| sql(&ward.home, &format!("{mark} '$.at', '2026-01-01T00:00:00Z')")),

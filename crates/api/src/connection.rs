@@ -48,6 +48,10 @@ pub struct ConnectionView {
     pub expires_at: Option<Timestamp>,
     /// When it is refreshed next; `null` where it is not.
     pub next_refresh_at: Option<Timestamp>,
+    /// Since when it is due and nobody has refreshed it, where that is too long: nobody keeps to the schedule; absent where that is not so, and
+    /// where it was not looked for, as in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue_since: Option<Timestamp>,
     /// Whether it is being refreshed at this moment.
     pub refreshing: bool,
     /// Where its provider is, where that is at many places: what stands for the variables of its endpoints.
@@ -100,6 +104,7 @@ impl ConnectionView {
             issued_at: tokens.map(|tokens| tokens.issued_at),
             expires_at: tokens.and_then(|tokens| tokens.expires_at),
             next_refresh_at: connection.plan.due_at.filter(|_| is_refreshed(connection)),
+            overdue_since: None,
             refreshing: connection.lease.as_ref().is_some_and(|lease| lease.valid),
             site: grant.map(|grant| grant.about.site.clone()).unwrap_or_default(),
             redirect: grant.map(|grant| grant.about.redirect.clone()).unwrap_or_default(),

@@ -29,9 +29,13 @@ mod tests {
     fn when_an_end_comes_is_not_when_that_was_told() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let connection = "00000000-0000-7000-8000-000000000000".parse().unwrap();
-        let event = Event { connection, at: at(1), what: What::EndsSoon { at: at(2) } };
+        let event = Event { connection, at: at(1), what: What::EndsSoon { at: at(2), unused: false } };
         let text = serde_json::to_string(&EventView::from(StoredEvent { seq: 7, event })).unwrap();
         let told: EventView = serde_json::from_str(&text).unwrap();
-        assert_eq!((told.event.at, &told.event.what), (at(1), &What::EndsSoon { at: at(2) }), "{text}");
+        assert_eq!(
+            (told.event.at, &told.event.what),
+            (at(1), &What::EndsSoon { at: at(2), unused: false }),
+            "{text}"
+        );
     }
 }

@@ -18,6 +18,9 @@ pub struct StatusView {
     pub failing: Vec<ConnectionName>,
     /// When the next refresh is due; `null` for none.
     pub next_refresh_at: Option<Timestamp>,
+    /// Since when something is due that nobody has refreshed, where that is too long: nobody keeps to the schedule; `null` where all is well.
+    #[serde(default)]
+    pub overdue_since: Option<Timestamp>,
     /// What a person should know before it hurts; left out where it was not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Vec<WarningView>>,

@@ -133,12 +133,15 @@ pub enum What {
         /// The client's name.
         client: String,
     },
-    /// An end comes that no refresh moves: a person has to consent again before.
+    /// An end comes although Vestal does what it can: a person has to consent again before; or it has to be used before, where it comes by disuse.
     EndsSoon {
         /// When.
         // Beside the event's own time; the one was taken for the other where they had one name.
         #[serde(rename = "ends_at")]
         at: Timestamp,
+        /// It comes by disuse: the connection is paused, or its refreshes fail; absent where it is not so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unused: bool,
     },
     /// What the provider's file says of its tokens does not fit what was seen.
     Contradiction {

@@ -156,9 +156,9 @@ impl Inner {
         }
         let schedule = self.schedule(connection, provider, now);
         if let Some(warning) = warnings::due(connection, &schedule, now).filter(|_| trusted) {
-            tracing::warn!(connection = %connection.name, end = %warning.end, "its end comes, and no refresh moves it: connect it again before");
+            tracing::warn!(connection = %connection.name, end = %warning.end, "{}", warning.why.in_words());
             after.plan.warned_at = Some(now);
-            events.push(event(What::EndsSoon { at: warning.end }));
+            events.push(event(What::EndsSoon { at: warning.end, unused: warning.why != warnings::Why::Age }));
         }
         after.plan = self.plan(&after, provider, now);
         // Written down, it would be due again at once.

@@ -12,6 +12,32 @@ pub(crate) struct Warning {
     pub(crate) give_at: Timestamp,
     /// What it is about.
     pub(crate) end: Timestamp,
+    /// Why it comes.
+    pub(crate) why: Why,
+}
+
+/// Why an end comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Nothing uses it while it is paused.
+    Paused,
+    /// Nothing uses it while its refreshes fail.
+    Failing,
+    /// Whatever is done.
+    Age,
+}
+
+impl Why {
+    /// What there is to say.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Paused => "its end by disuse comes while it is paused: resume it before",
+            Self::Failing => {
+                "its end by disuse comes while its refreshes fail: mend that before, or connect it again"
+            }
+            Self::Age => "its end comes, and no refresh moves it: connect it again before",
+        }
+    }
 }
 
 /// The next warning, after the one that was given at `warned_at`.
@@ -41,15 +67,15 @@ fn nexts(
     let warned_at = warned_at.filter(|warned_at| *warned_at <= now);
     let due = |give_at: &Timestamp| warned_at.is_none_or(|warned_at| *give_at > warned_at);
     ends_of(connection, schedule).map(|end| {
-        let end = end?;
+        let (end, why) = end?;
         let give_at = end.warnings().into_iter().find(due)?;
-        Some(Warning { give_at, end: end.at })
+        Some(Warning { give_at, end: end.at, why })
     })
 }
 
 /// The ends that come although Vestal does what it can: the refresh token's absolute one, and that by disuse where nothing
 /// uses it.
-fn ends_of(connection: &Connection, schedule: &Schedule) -> [Option<AbsoluteEnd>; 2] {
+fn ends_of(connection: &Connection, schedule: &Schedule) -> [Option<(AbsoluteEnd, Why)>; 2] {
     let is_paused = matches!(connection.state, State::Paused { .. });
     let unused = match connection.state.behind_pause() {
         State::Pending | State::NeedsReauth { .. } | State::Disconnecting => return [None, None],
@@ -59,5 +85,6 @@ fn ends_of(connection: &Connection, schedule: &Schedule) -> [Option<AbsoluteEnd>
     let from = connection.grant.as_ref().map(|grant| grant.tokens.issued_at);
     let idle = schedule.idle_end.zip(from).filter(|_| unused);
     let idle = idle.map(|(end, from)| AbsoluteEnd { at: end.at, from, basis: end.basis });
-    [idle, schedule.absolute_end]
+    let why = if is_paused { Why::Paused } else { Why::Failing };
+    [idle.map(|end| (end, why)), schedule.absolute_end.map(|end| (end, Why::Age))]
 }

@@ -75,9 +75,7 @@ impl HeartbeatUrl {
                     tracing::warn!(%why, "the heartbeat did not arrive");
                 }
             } else {
-                tracing::error!(
-                    "connections are not being kept alive: what is due stays due, or all that is tried fails; no heartbeat is sent"
-                );
+                tracing::error!("{}; no heartbeat is sent", signs.lack());
             }
             SystemClock.sleep(EVERY).await;
         }
@@ -110,7 +108,8 @@ pub(crate) struct Signs {
     keeps_up: bool,
     /// What was done since the last beat.
     done: Tally,
-    /// How many connections work, and how many are failing.
+    /// How many connections there are, how many of them work, and how many are failing.
+    all: u64,
     well: u64,
     failing: u64,
 }
@@ -119,24 +118,35 @@ impl Signs {
     /// How it is, where this was done of late.
     pub(crate) async fn of(done: Tally, looks: bool, engine: &Engine) -> Self {
         let counts = engine.store().count_states(None).await;
+        let counted = || counts.iter().flatten();
         let count = |states: &[&str]| {
-            let counts = counts.iter().flatten().filter(|(state, _)| states.contains(&state.as_str()));
+            let counts = counted().filter(|(state, _)| states.contains(&state.as_str()));
             counts.map(|(_, count)| count).sum()
         };
         Self {
             looks: looks && counts.is_ok(),
             keeps_up: engine.keeps_up().await.unwrap_or(false),
             done,
+            all: counted().map(|(_, count)| count).sum(),
             well: count(&["active", "unverified"]),
             failing: count(&["failing"]),
         }
     }
 
     /// What only a person can help stops no heart; that nothing works which is tried does, and that nothing which could be refreshed works.
+    /// So does that there is nothing: a store whose disk is not there may have been made anew.
     pub(crate) fn show_life(&self) -> bool {
-        let Self { looks, keeps_up, done, well, failing } = *self;
+        let Self { looks, keeps_up, done, all, well, failing } = *self;
         let nothing_works = done.refreshed == 0 && (done.failed > 0 || (well == 0 && failing > 0));
-        looks && keeps_up && !nothing_works
+        looks && keeps_up && all > 0 && !nothing_works
+    }
+
+    /// Why there is none.
+    fn lack(&self) -> &'static str {
+        match (self.looks, self.all) {
+            (true, 0) => "there is no connection to keep alive",
+            _ => "connections are not being kept alive: what is due stays due, or all that is tried fails",
+        }
     }
 }
 
@@ -147,7 +157,7 @@ mod tests {
     #[test]
     fn a_heart_beats_while_something_works() {
         let tally = |refreshed, failed| Tally { refreshed, failed };
-        let well = Signs { looks: true, keeps_up: true, done: tally(0, 0), well: 3, failing: 0 };
+        let well = Signs { looks: true, keeps_up: true, done: tally(0, 0), all: 4, well: 3, failing: 0 };
         for (signs, lives) in [
             (well, true),
             (Signs { looks: false, ..well }, false),
@@ -157,8 +167,10 @@ mod tests {
             // They wait for their next try.
             (Signs { failing: 1, ..well }, true),
             (Signs { well: 0, failing: 1, ..well }, false),
-            // All of them need a person, or there are none.
+            // All of them need a person.
             (Signs { well: 0, ..well }, true),
+            // There are none.
+            (Signs { all: 0, well: 0, ..well }, false),
         ] {
             assert_eq!(signs.show_life(), lives, "{signs:?}");
         }

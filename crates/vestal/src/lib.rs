@@ -32,6 +32,7 @@ mod loopback;
 mod node;
 mod open_files;
 mod output;
+mod overdue;
 mod pending;
 mod progress;
 mod reasons;

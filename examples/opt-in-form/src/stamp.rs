@@ -44,7 +44,7 @@ pub(crate) struct Stamps {
 pub(crate) enum Refused {
     /// It is ours, and was given out just now.
     TooSoon,
-    /// It is too old, or not ours: of a form of before a restart, mostly.
+    /// It is too old, or not ours: of a form of before a restart, mostly. Or the clock was set back since.
     Stale,
 }
 
@@ -64,7 +64,7 @@ impl Stamps {
     /// The place to note what becomes of the form with this stamp: the same, whoever brings it again.
     pub(crate) fn take(&self, stamp: &str, now_ms: u64) -> Result<Dealt, Refused> {
         let issued = self.open(stamp).ok_or(Refused::Stale)?;
-        let age = Duration::from_millis(now_ms.saturating_sub(issued.0));
+        let age = Duration::from_millis(now_ms.checked_sub(issued.0).ok_or(Refused::Stale)?);
         if age > LONGEST_FILL_TIME {
             return Err(Refused::Stale);
         }
@@ -110,6 +110,11 @@ mod tests {
         assert_eq!(at(1_000_000 + 3_000), Ok(()));
         assert_eq!(at(1_000_000 + 86_400_000), Ok(()));
         assert_eq!(at(1_000_000 + 86_400_001), Err(Refused::Stale));
+        assert_eq!(
+            at(1_000_000 - 1),
+            Err(Refused::Stale),
+            "the clock was set back: it would stay too soon for long"
+        );
         let other = Stamps::new([8; 32]).give(1_000_000);
         let altered = format!("AAAB{}", &stamp[4..]);
         for not_ours in [&other, &altered, &stamp[..20], "", "!"] {

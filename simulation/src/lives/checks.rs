@@ -83,7 +83,7 @@ async fn read_event(world: &World, event: &Event) {
     let at = world.since_begin(event.at);
     let habit = Habit::ALL[account];
     match &event.what {
-        What::EndsSoon { at: end } => {
+        What::EndsSoon { at: end, .. } => {
             let end = world.since_begin(*end);
             world.ledger.with(|books| {
                 books.note(at, || {

@@ -119,7 +119,10 @@ pub(super) fn sentence(what: &What, calendar: &Calendar) -> String {
             )
         }
         What::ClientAccepted { client } => format!("the provider accepts the client {client:?} again"),
-        What::EndsSoon { at } => {
+        What::EndsSoon { at, unused: true } => {
+            format!("WARNING: it dies of disuse {}, unless it can be refreshed before", calendar.moment(*at))
+        }
+        What::EndsSoon { at, unused: false } => {
             format!(
                 "WARNING: it ends {}, and no refresh moves that; connect it again before",
                 calendar.moment(*at)

@@ -75,6 +75,11 @@ async fn say_hello(vestal: &Vestal) -> Result<(), Failure> {
         next = next.as_deref().unwrap_or("none"),
         "keeping connections alive"
     );
+    if connections == 0 {
+        tracing::warn!(
+            "there is no connection yet: where there were some, look whether the disk of the store is mounted, and stop this first"
+        );
+    }
     supervisor::ready(connections);
     Ok(())
 }

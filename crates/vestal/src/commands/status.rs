@@ -14,12 +14,12 @@ use overview::Overview;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::pending;
 use crate::warnings::{self, AtAGlance, Told};
+use crate::{overdue, pending};
 
 /// Show how all connections are, or one
 ///
-/// With --exit-code it ends with 3 where a connection needs a person, and with 4 where one is failing. With --watch it goes on showing it, until
+/// With --exit-code it ends with 3 where a connection needs a person, and with 4 where one is failing, or where nobody refreshes what is due. With --watch it goes on showing it, until
 /// Ctrl-C; with --json as well, it prints a line whenever something has changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -59,14 +59,20 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let code = match args.name {
         Some(name) => {
             let (connection, client) = vestal.connection_and_client(&name).await?;
-            let code = detail::code(&connection.state);
+            let overdue = overdue::of_one(&vestal, &connection, &client.provider).await?;
+            let code = detail::code(&connection.state, overdue.is_some());
             let mut told = warnings::of_client(&vestal, &client).await?;
             told.extend(warnings::shared_with(&vestal, &connection).await?);
             if output.json {
                 let asked = pending::of(&vestal, &connection).await?.and_then(|pending| pending.asked_until);
                 let view = ConnectionView::new(&connection, &client);
                 let told = told.into_iter().map(|told| told.view(&client.name)).collect();
-                output.json(&ConnectionView { consent_asked_until: asked, warnings: Some(told), ..view })?;
+                output.json(&ConnectionView {
+                    consent_asked_until: asked,
+                    overdue_since: overdue,
+                    warnings: Some(told),
+                    ..view
+                })?;
             } else {
                 let detail = Detail::look(&vestal, connection, client).await?;
                 print(&detail.lines(&calendar, output.width, output.palette), output)?;

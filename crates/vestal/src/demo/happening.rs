@@ -43,6 +43,7 @@ pub(crate) fn of_event(what: &What) -> Option<(Tone, String)> {
         What::NeedsReauth { why } => (Tone::Bad, format!("needs a person: {}", reason(why))),
         What::ClientRefused { detail, .. } => (Tone::Bad, format!("the client is refused: {detail}")),
         What::ClientAccepted { .. } => (Tone::Good, "the client is accepted again".to_owned()),
+        What::EndsSoon { unused: true, .. } => (Tone::Warning, "its end by disuse comes".to_owned()),
         What::EndsSoon { .. } => (Tone::Warning, "its end comes, and no refresh moves it".to_owned()),
         What::Contradiction { .. } => {
             (Tone::Warning, "what the provider's file says does not fit".to_owned())

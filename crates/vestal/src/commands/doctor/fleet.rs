@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use vestal_api::{Finding, Trouble};
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName};
@@ -17,6 +18,7 @@ use vestal_engine::Error;
 use super::finding::{fail, failed, of_store, ok, warn};
 use crate::context::Vestal;
 use crate::failure::{Failure, word};
+use crate::overdue;
 use crate::text::{NAMED, counted, some_of};
 use crate::warnings::{self, Seen};
 
@@ -49,6 +51,9 @@ pub(super) struct Fleet {
     kept: usize,
     needing: Few,
     failing: Few,
+    /// Those that may have died of disuse, and when the first may have.
+    unused: Few,
+    unused_since: Option<Timestamp>,
     not_renewable: Few,
     sealed: Few,
     /// Why the first of those cannot be opened.
@@ -158,6 +163,11 @@ impl Fleet {
         if let Some(provider) = &provider {
             self.see(connection, is_counted(connection, provider, vestal.engine.now()));
         }
+        let unused = overdue::unused(vestal, connection, &client.provider);
+        if let Some(end) = unused.filter(|end| end.at <= vestal.engine.now()) {
+            self.unused.add(&connection.name);
+            self.unused_since = self.unused_since.into_iter().chain([end.at]).min();
+        }
         if works && provider.is_some_and(|provider| provider.cannot_renew(grant)) {
             self.not_renewable.add(&connection.name);
         }
@@ -204,6 +214,16 @@ impl Fleet {
                 format!("{} failing, and tried again: {all}", counted(self.failing.count, "is", "are"));
             warn(Trouble::Failing, found, &format!("vestal status {first}, which says why"))
         });
+        let unused = self.unused.tell(|all, first| {
+            let since = self.unused_since.unwrap_or_default().strftime("%-d %b %Y, %H:%M");
+            let found = match self.unused.count {
+                1 => format!("{all} may have died of disuse on {since}: nobody refreshed it before"),
+                _ => format!(
+                    "{all} may have died of disuse, the first on {since}: nobody refreshed them before"
+                ),
+            };
+            warn(Trouble::Overdue, found, &format!("vestal refresh {first}, which says whether it did"))
+        });
         let not_renewable = self.not_renewable.tell(|all, first| {
             let found = format!(
                 "{} an access token that nothing renews when it ends: {all}",
@@ -242,7 +262,7 @@ impl Fleet {
             );
             ok("connections", found)
         });
-        let told = [in_part, needing, failing, not_renewable, sealed, nowhere, damaged];
+        let told = [in_part, needing, failing, unused, not_renewable, sealed, nowhere, damaged];
         told.into_iter().flatten().chain(self.shared()).collect()
     }
 

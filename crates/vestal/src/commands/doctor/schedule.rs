@@ -10,10 +10,8 @@ use vestal_core::token::saturating_add;
 use super::finding::{of_store, ok, warn};
 use super::fleet::Fleet;
 use crate::context::Vestal;
+use crate::overdue;
 use crate::when::span;
-
-/// What has been due for longer, nobody is about to do.
-const LONG_DUE: Duration = Duration::from_secs(3600);
 
 /// A clock that is wrong by less harms nobody.
 const WORTH_TELLING: Duration = Duration::from_secs(60);
@@ -29,8 +27,15 @@ pub(super) async fn look(vestal: &Vestal, fleet: &Fleet) -> Vec<Finding> {
     };
     let mut findings: Vec<_> =
         mark.as_ref().and_then(|mark| mark.skew.as_ref()).map(skew).into_iter().collect();
-    findings.push(match store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await {
-        Ok(due) => overdue(due, now),
+    let since = async {
+        let first = store.next_due(Timestamp::MIN, Timestamp::MAX, &Held::default()).await?;
+        overdue::of_all(vestal, first).await
+    };
+    findings.push(match since.await {
+        Ok(Some(since)) => {
+            warn(Trouble::Overdue, format!("a refresh is due since {since}, and nobody has made it"), KEEP)
+        }
+        Ok(None) => ok("schedule", "nothing is overdue"),
         Err(error) => of_store(error),
     });
     if fleet.looked_at > 0 {
@@ -50,15 +55,6 @@ fn skew(skew: &Skew) -> Finding {
     let (by, direction) = (humantime::format_duration(by), if skew.ahead_s > 0 { "ahead" } else { "behind" });
     let found = format!("it was {by} {direction} of that {said}");
     warn(Trouble::ClockSkewed, found, "set the clock, and keep it right: timedatectl set-ntp true")
-}
-
-fn overdue(due: Option<Timestamp>, now: Timestamp) -> Finding {
-    match due {
-        Some(due) if saturating_add(due, LONG_DUE) < now => {
-            warn(Trouble::Overdue, format!("a refresh is due since {due}, and nobody has made it"), KEEP)
-        }
-        _ => ok("schedule", "nothing is overdue"),
-    }
 }
 
 /// Whether nobody does: no process lives that could, and what dies first would have lived through half of its life, where it has to be
@@ -121,13 +117,5 @@ mod tests {
         let behind = of(-3_700);
         assert_eq!(behind.trouble, Some(Trouble::ClockSkewed));
         assert!(behind.found.contains("1h 1m 40s behind"), "{behind:?}");
-    }
-
-    #[test]
-    fn what_is_long_due_is_told_of() {
-        assert_eq!(overdue(Some(at(0)), at(3_601)).trouble, Some(Trouble::Overdue));
-        for due in [None, Some(at(10)), Some(at(90_000))] {
-            assert_eq!(overdue(due, at(3_601)).trouble, None);
-        }
     }
 }

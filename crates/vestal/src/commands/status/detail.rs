@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use vestal_api::{Code, ConnectionView};
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
@@ -12,6 +13,7 @@ use vestal_core::state::State;
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost, cause_of, reason_of, word};
 use crate::output::Palette;
+use crate::overdue;
 use crate::pending::{self, Pending};
 use crate::reasons;
 use crate::text::{cut, one_of, pad, wrap};
@@ -25,14 +27,16 @@ pub(super) struct Detail {
     schedule: Schedule,
     /// What it waits for, where nobody ever consented.
     pending: Option<Pending>,
+    /// Since when it is due and was left.
+    overdue_since: Option<Timestamp>,
 }
 
-/// What the exit code is to tell of a connection in this state.
-pub(super) fn code(state: &State) -> Option<Code> {
+/// What the exit code is to tell of a connection in this state, which is overdue or not.
+pub(super) fn code(state: &State, is_overdue: bool) -> Option<Code> {
     match state {
         State::NeedsReauth { .. } | State::Pending => Some(Code::NeedsReauth),
         State::Failing(_) => Some(Code::TemporarilyUnavailable),
-        _ => None,
+        _ => is_overdue.then_some(Code::TemporarilyUnavailable),
     }
 }
 
@@ -45,11 +49,12 @@ impl Detail {
         let provider = vestal.engine.catalogue().get(&client.provider)?;
         let schedule = vestal.engine.schedule(&connection, &provider);
         let pending = pending::of(vestal, &connection).await?;
-        Ok(Self { connection, client, provider, schedule, pending })
+        let overdue_since = overdue::of_one(vestal, &connection, &client.provider).await?;
+        Ok(Self { connection, client, provider, schedule, pending, overdue_since })
     }
 
     pub(super) fn lines(&self, calendar: &Calendar, width: usize, palette: Palette) -> Vec<String> {
-        let Self { connection, client, provider, schedule, pending } = self;
+        let Self { connection, client, provider, schedule, pending, overdue_since } = self;
         let (name, view) = (&connection.name, ConnectionView::new(connection, client));
         let state = match &connection.state {
             State::Active => palette.good(view.state.state),
@@ -101,6 +106,16 @@ impl Detail {
                     "there is one".to_owned()
                 }
                 (true, None) => "there is one".to_owned(),
+                (true, Some(end)) if end.at <= calendar.now() => {
+                    format!("may have died of disuse on {}", calendar.moment_and_away(end.at))
+                }
+                (true, Some(end)) if matches!(connection.state, State::Paused { .. }) => {
+                    let at = calendar.moment_and_away(end.at);
+                    format!(
+                        "dies {at}, since nothing uses it while paused; before: vestal resume {}",
+                        word(name.as_str())
+                    )
+                }
                 (true, Some(end)) => format!("dies {} if it is not used", calendar.moment_and_away(end.at)),
             },
         );
@@ -108,6 +123,13 @@ impl Detail {
             field("grant", format!("ends {}, whatever is done", calendar.moment_and_away(end.at)));
         }
         field("next", reasons::next(schedule, calendar));
+        if let Some(since) = overdue_since {
+            let since = calendar.moment_and_away(*since);
+            field(
+                "overdue",
+                format!("it was not refreshed, and is due since {since}: {}", overdue::WHO_KEEPS),
+            );
+        }
         if matches!(connection.state, State::NeedsReauth { .. } | State::Pending) {
             field("do", format!("vestal connect {}", word(name.as_str())));
         }

@@ -125,6 +125,7 @@ mod tests {
             needs_reauth: vec!["crm".parse().unwrap()],
             failing: vec![],
             next_refresh_at: Some("2026-11-03T14:05:49Z".parse().unwrap()),
+            overdue_since: None,
             warnings: None,
         };
         let mut rows = vec![

@@ -9,6 +9,7 @@ use crate::commands::refresh::{first_in, names};
 use crate::context::Vestal;
 use crate::failure::{Failure, Lost};
 use crate::output::Palette;
+use crate::overdue;
 use crate::text::{counted, cut, some_of, wrap};
 use crate::when::Calendar;
 
@@ -41,6 +42,7 @@ impl Overview {
             needs_reauth,
             failing: failing.iter().map(|connection| connection.name.clone()).collect(),
             next_refresh_at: next,
+            overdue_since: overdue::of_all(vestal, next).await?,
             warnings: None,
         };
         Ok(Self { view, failing })
@@ -52,9 +54,9 @@ impl Overview {
 
     /// What the exit code is to tell.
     pub(super) fn code(&self) -> Option<Code> {
-        match (self.count("needs_reauth"), self.count("failing")) {
-            (1.., _) => Some(Code::NeedsReauth),
-            (_, 1..) => Some(Code::TemporarilyUnavailable),
+        match (self.count("needs_reauth"), self.count("failing"), self.view.overdue_since) {
+            (1.., ..) => Some(Code::NeedsReauth),
+            (_, 1.., _) | (.., Some(_)) => Some(Code::TemporarilyUnavailable),
             _ => None,
         }
     }
@@ -85,7 +87,15 @@ impl Overview {
         for lost in self.failing.iter().filter_map(Lost::of) {
             lines.extend(wrap(&format!("{}: {}", lost.name, lost.in_short(calendar)), width, 4, 6));
         }
-        if let Some(at) = view.next_refresh_at {
+        if let Some(since) = view.overdue_since {
+            let told = format!(
+                "overdue  nothing was refreshed that is due since {}: {}",
+                calendar.moment_and_away(since),
+                overdue::WHO_KEEPS
+            );
+            let told = wrap(&told, width, 2, 4).into_iter();
+            lines.extend(told.map(|line| line.replacen("overdue", &palette.bad("overdue"), 1)));
+        } else if let Some(at) = view.next_refresh_at {
             lines.extend(wrap(&format!("next refresh  {}", calendar.moment_and_away(at)), width, 2, 4));
         }
         lines

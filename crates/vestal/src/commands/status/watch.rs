@@ -19,6 +19,7 @@ use crate::commands::list;
 use crate::context::{Context, Vestal};
 use crate::failure::{Failure, render};
 use crate::output::is_read;
+use crate::overdue;
 use crate::screen::{Screen, Stream};
 use crate::when::Calendar;
 
@@ -92,7 +93,9 @@ async fn print_changes(
             None => View::All(Overview::look(vestal).await?.view),
             Some(name) => {
                 let (connection, client) = vestal.connection_and_client(name).await?;
-                View::One(Box::new(ConnectionView::new(&connection, &client)))
+                let overdue_since = overdue::of_one(vestal, &connection, &client.provider).await?;
+                let view = ConnectionView::new(&connection, &client);
+                View::One(Box::new(ConnectionView { overdue_since, ..view }))
             }
         };
         if printed.as_ref() != Some(&view) {
