@@ -246,15 +246,46 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
         &["completions", "bash"],
         &["--help"],
     ] {
-        let mut command = home.command(args);
-        // A pipe whose reader is gone before anything is written.
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        let code = child.wait().unwrap().code();
+        let (code, stderr) = unread(&home, args);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "vestal {args:?}");
+    }
+}
+
+/// How a command ends whose reader was gone before anything was written, and what it says on stderr.
+fn unread(home: &Home, args: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = home.command(args);
+    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    (child.wait().unwrap().code(), stderr)
+}
+
+#[test]
+fn what_is_changed_is_changed_to_the_end_though_nobody_reads_of_it() {
+    const IMPORTED: usize = 2_000;
+    let (home, provider) = connected();
+    let line = |n| format!(r#"{{"name":"kept-{n}","client":"custom","refresh_token":"kept/{n}"}}"#);
+    let lines: Vec<_> = (0..IMPORTED).map(line).collect();
+    std::fs::write(home.path().join("kept.jsonl"), lines.join("\n")).unwrap();
+    let (code, stderr) = unread(&home, &["import", "--file", "kept.jsonl", "--paused", "--json"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let all: Vec<ConnectionView> = home.vestal(&["list", "--json"]).ok().json();
+    assert_eq!(all.len(), 1 + IMPORTED);
+
+    for args in [&["refresh", "--all"][..], &["refresh", "--all", "--json"], &["refresh", "shop", "--json"]] {
+        assert_eq!(unread(&home, args), (Some(0), String::new()), "{args:?}");
+    }
+    // It ends as it ends.
+    let grant = provider.sandbox().grants(provider.now_ms())[0].id;
+    provider.sandbox().revoke_by_user(grant, provider.now_ms());
+    until("the provider to say so", || {
+        (home.vestal(&["refresh", "shop"]).status.code() == Some(3)).then_some(())
+    });
+    for args in [["refresh", "--all", "--json"], ["refresh", "--due", "--json"]] {
+        let (code, stderr) = unread(&home, &args);
+        assert!(code == Some(3) && stderr.contains("needs re-authorization"), "{args:?}: {stderr}");
     }
 }
 

@@ -152,6 +152,41 @@ fn who_is_killed_while_exchanging_the_key_goes_on() {
 }
 
 #[test]
+fn two_stores_that_have_their_keys_from_one_file_lose_none() {
+    let one = Home::new();
+    one.vestal(&["init"]).ok();
+    let other = Home::beside(&one);
+    fs::create_dir_all(other.config().parent().unwrap()).unwrap();
+    fs::write(other.config(), format!("[master_key]\nfile = {:?}\n", one.master_key())).unwrap();
+    other.vestal(&["init"]).ok();
+
+    // Somebody is adding a key, and is killed at it once both have read the keys that were there before.
+    let turn = fs::File::create(one.master_key().with_extension("key.new")).unwrap();
+    turn.lock().unwrap();
+    let mut both = [&one, &other].map(|home| home.start(&["master-key", "rotate"]));
+    for rotating in &mut both {
+        rotating.hear("that it waits", |said| {
+            said.contains("waiting for another process that adds a key").then_some(())
+        });
+    }
+    drop(turn);
+    let told = both.map(|rotating| rotating.end().ok().stderr);
+    let added = told.iter().filter(|told| told.contains("added the new key ")).count();
+    assert_eq!((added, keys(&one).len()), (1, 2), "{told:?}");
+    for home in [&one, &other] {
+        assert!(matches!(&listed(home)[..], [_, new] if new.seals), "{:?}", listed(home));
+    }
+
+    for home in [&one, &other] {
+        home.vestal(&["master-key", "rotate"]).ok();
+    }
+    keep_the_newest_key(&one);
+    for home in [&one, &other] {
+        assert!(matches!(&listed(home)[..], [only] if only.given && only.seals), "{:?}", listed(home));
+    }
+}
+
+#[test]
 fn a_daemon_that_cannot_read_its_key_again_is_waited_for_and_named() {
     let home = Home::new();
     let provider = connected(&home);

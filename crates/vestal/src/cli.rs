@@ -96,6 +96,38 @@ pub(crate) enum Command {
     Man(commands::man::Args),
 }
 
+impl Command {
+    /// Whether it is there for what it does, and not for what it prints: then it does all of it, whoever has stopped reading.
+    pub(crate) fn changes_something(&self) -> bool {
+        match self {
+            Self::Init(_)
+            | Self::Connect(_)
+            | Self::Client(_)
+            | Self::Refresh(_)
+            | Self::Import(_)
+            | Self::Set(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Disconnect(_)
+            | Self::MasterKey(_) => true,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => false,
+            Self::Token(_)
+            | Self::Run(_)
+            | Self::Serve(_)
+            | Self::Status(_)
+            | Self::List(_)
+            | Self::Explain(_)
+            | Self::Events(_)
+            | Self::Export(_)
+            | Self::Doctor(_)
+            | Self::Providers(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

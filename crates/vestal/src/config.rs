@@ -18,12 +18,14 @@ use crate::token_files::KeptFile;
 mod create;
 mod environment;
 mod file;
+mod key_file;
 mod master_key;
 mod providers;
-mod text_file;
+pub(crate) mod text_file;
 
-pub(crate) use create::{add_key, create, write_new};
+pub(crate) use create::{Made, create, write_new};
 pub(crate) use environment::Environment;
+pub(crate) use key_file::KeyFileTurn;
 pub(crate) use master_key::{KeySource, read_secret_file};
 
 /// How many files are kept up to date, at most: each is looked at every few seconds.

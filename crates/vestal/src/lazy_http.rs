@@ -2,7 +2,6 @@
 //! all else that `vestal token` does with a fresh token.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,7 +16,11 @@ use url::Url;
 use vestal_oauth::http::{Exchange, Http};
 use vestal_oauth::reqwest_http::{ReqwestHttp, Settings};
 
+use crate::config::text_file;
 use crate::failure::Failure;
+
+/// All authorities that browsers trust, and what some programs write beside each, are a megabyte.
+const AUTHORITIES_MAX: u64 = 16 << 20;
 
 /// What the configuration says of HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +46,7 @@ impl HttpSettings {
 
 /// Reads certificates, all of them; there is at least one.
 pub(crate) fn authorities(path: &Path) -> Result<(), String> {
-    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    let pem = text_file::bytes(path, AUTHORITIES_MAX).map_err(|error| error.to_string())?;
     let mut certificates = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         certificate.map_err(|error| error.to_string())?;
@@ -86,7 +89,8 @@ impl LazyHttp {
     fn get(&self) -> Result<&ReqwestHttp, &str> {
         let built = self.built.get_or_init(|| {
             let extra_roots = match &self.settings.ca_file {
-                Some(path) => fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
+                Some(path) => text_file::bytes(path, AUTHORITIES_MAX)
+                    .map_err(|error| format!("{}: {error}", path.display()))?,
                 None => Vec::new(),
             };
             let settings = Settings {
@@ -112,6 +116,8 @@ impl Http for LazyHttp {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[tokio::test]
@@ -140,6 +146,23 @@ mod tests {
         check().unwrap_err();
         fs::write(&path, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n").unwrap();
         check().unwrap();
+    }
+
+    /// A pipe that nobody writes to would be waited for, and a device be read for ever.
+    #[test]
+    fn authorities_are_a_file_that_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large.pem"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::File::create(&large).unwrap().set_len(AUTHORITIES_MAX + 1).unwrap();
+        for (path, why) in [
+            (pipe.as_path(), "no regular file"),
+            (Path::new("/dev/zero"), "no regular file"),
+            (large.as_path(), "larger than"),
+        ] {
+            let told = authorities(path).unwrap_err();
+            assert!(told.contains(why), "{}: {told}", path.display());
+        }
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub fn main() -> ExitCode {
         Err(error) if !error.use_stderr() => return helped(&error, &environment),
         Err(error) => return misunderstood(&error),
     };
-    let output = Output::new(cli.global.json, &environment);
+    let outlives_readers = cli.command.changes_something();
+    let output = Output { outlives_readers, ..Output::new(cli.global.json, &environment) };
     start(cli, environment, output).unwrap_or_else(|failure| told(failure, output))
 }
 

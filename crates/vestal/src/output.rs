@@ -28,6 +28,8 @@ pub(crate) struct Output {
     pub(crate) error_palette: Palette,
     /// How many columns there are; [`usize::MAX`] where stdout is no terminal.
     pub(crate) width: usize,
+    /// Whether the command does its work to its end though whoever read of it has gone: what it is for is not to be read.
+    pub(crate) outlives_readers: bool,
 }
 
 impl Output {
@@ -40,7 +42,13 @@ impl Output {
             palette: Palette::new(colour && stdout.is_terminal()),
             error_palette: Palette::new(colour && stderr.is_terminal()),
             width,
+            outlives_readers: false,
         }
+    }
+
+    /// Where results go.
+    pub(crate) fn stdout(self) -> impl Write {
+        Stdout { to: io::stdout(), outlives_readers: self.outlives_readers }
     }
 
     /// Whether a person watches stdout.
@@ -50,19 +58,19 @@ impl Output {
 
     /// A line on stdout.
     pub(crate) fn line(self, text: impl Display) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{text}")
+        writeln!(self.stdout(), "{text}")
     }
 
     /// An object on stdout, on a line of its own.
     pub(crate) fn json(self, value: &impl Serialize) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
+        let mut stdout = self.stdout();
         serde_json::to_writer(&mut stdout, value).map_err(io::Error::from)?;
         writeln!(stdout)
     }
 
     /// An array on stdout, item by item.
     pub(crate) fn array<T: Serialize>(self, items: impl IntoIterator<Item = T>) -> io::Result<()> {
-        let mut array = JsonArray::begin(io::stdout().lock())?;
+        let mut array = JsonArray::begin(self.stdout())?;
         items.into_iter().try_for_each(|item| array.push(&item))?;
         array.end()
     }
@@ -114,6 +122,33 @@ pub(crate) fn is_read() -> bool {
     let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
     let known = poll(&mut asked, Some(&Timespec::default())).is_ok();
     !(known && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
+}
+
+/// stdout, which nobody has to read where that is not what the command is for.
+struct Stdout {
+    to: io::Stdout,
+    outlives_readers: bool,
+}
+
+impl Stdout {
+    fn unless_read<T>(&self, done: io::Result<T>, unread: T) -> io::Result<T> {
+        match done {
+            Err(error) if self.outlives_readers && error.kind() == io::ErrorKind::BrokenPipe => Ok(unread),
+            done => done,
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes);
+        self.unless_read(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.to.flush();
+        self.unless_read(flushed, ())
+    }
 }
 
 /// A JSON array on stdout, written item by item, so that it may be longer than memory. Dropped before its end, as by an interruption, it

@@ -17,6 +17,7 @@ Every verb takes `--json`. What it prints then is on stdout, in UTF-8: objects o
 - Further fields and further codes may come in later versions: pass over those that you do not know.
 - What fails says so in its [exit code](cli.md#vestal), and why in an [object](#error) on stderr, in the last line there. Lines before it,
   if there are any, are for people, or of the log as `serve` prints it. A list is complete only where the exit code is 0.
+- A command that changes something does all of it, and ends as it would have ended, though whoever reads what it prints stops reading.
 - Nothing of it holds a secret but what `token` prints, and `export --with-secrets`.
 
 [json.schema.json](json.schema.json) says the same to programs (JSON Schema 2020-12): a property of it for each verb.

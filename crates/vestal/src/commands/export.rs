@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use vestal_api::ConnectionRecord;
 use vestal_core::client::Client;
 use vestal_core::connection::Connection;
@@ -63,7 +64,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Some(path) => {
                 let part = Part::create(path)?;
                 let written = write(&vestal, filter, args.with_secrets, &part.file, context).await?;
-                part.finish()?;
+                part.finish(path)?;
                 Ok(written)
             }
         }
@@ -90,42 +91,45 @@ struct Written {
 /// A file of one's own, 0600, under a name that nobody takes for the whole until it is: what is cut off is not left behind.
 struct Part {
     file: File,
-    path: PathBuf,
-    whole: PathBuf,
+    path: TempPath,
 }
 
 impl Part {
     fn create(whole: &Path) -> Result<Self, Failure> {
-        let unwritable = || Failure::failed(format!("{} cannot be written", whole.display()));
         if whole.symlink_metadata().is_ok() {
-            return Err(unwritable()
-                .why("it exists already, and others may be able to read it")
-                .next("name another file, or remove this one"));
+            return Err(exists_already(whole));
         }
         let mut path = whole.as_os_str().to_owned();
         path.push(".part");
         let path = PathBuf::from(path);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => unwritable()
+            io::ErrorKind::AlreadyExists => unwritable(whole)
                 .why(format!("{} is there: another export is under way, or was killed", path.display()))
                 .next("wait for it, or remove that"),
-            _ => unwritable().why(error).next("name another file"),
+            _ => unwritable(whole).why(error).next("name another file"),
         })?;
-        Ok(Self { file, path, whole: whole.to_owned() })
+        Ok(Self { file, path: TempPath::try_from_path(path)? })
     }
 
-    fn finish(self) -> io::Result<()> {
+    /// Gives it the name of the whole, unless something has that by now.
+    fn finish(self, whole: &Path) -> Result<(), Failure> {
         self.file.sync_all()?;
-        std::fs::rename(&self.path, &self.whole)
+        self.path.persist_noclobber(whole).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists_already(whole),
+            _ => unwritable(whole).why(&error.error).next("name another file"),
+        })
     }
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        // It is not there any more where it is the whole.
-        let _ = std::fs::remove_file(&self.path);
-    }
+fn exists_already(whole: &Path) -> Failure {
+    unwritable(whole)
+        .why("it exists already, and others may be able to read it")
+        .next("name another file, or remove this one")
+}
+
+fn unwritable(whole: &Path) -> Failure {
+    Failure::failed(format!("{} cannot be written", whole.display()))
 }
 
 /// Writes them all.
@@ -214,4 +218,29 @@ async fn record(
         record.means = secrets.means;
     }
     Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_has_come_to_be_there_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("connections.jsonl");
+        let listing = || fs::read_dir(folder.path()).unwrap().count();
+        let part = Part::create(&whole).unwrap();
+        fs::write(&whole, "somebody else's").unwrap();
+        let view = part.finish(&whole).unwrap_err().view().unwrap();
+        assert!(view.why.unwrap().contains("exists already"));
+        assert_eq!((fs::read_to_string(&whole).unwrap().as_str(), listing()), ("somebody else's", 1));
+
+        fs::remove_file(&whole).unwrap();
+        Part::create(&whole).unwrap().finish(&whole).unwrap();
+        assert_eq!((fs::read(&whole).unwrap().len(), listing()), (0, 1));
+        drop(Part::create(&folder.path().join("cut-off")).unwrap());
+        assert_eq!(listing(), 1, "what is cut off is not left behind");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use vestal_api::InitView;
 
-use crate::config::create;
+use crate::config::{Config, Made, create};
 use crate::context::Context;
 use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
@@ -21,17 +21,16 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
     let config = context.config()?;
-    if config.exists && config.store.exists() {
-        return Err(Failure::failed(format!(
-            "{} is there already, and so is its store",
-            config.path.display()
-        ))
-        .why("nothing is ever overwritten")
-        .next("look it over with: vestal doctor"));
-    }
     let had_store = config.store.exists();
+    if config.exists && had_store {
+        return Err(there_already(&config, "nothing is ever overwritten"));
+    }
     let made = create(&config, &SystemEntropy)?;
+    let was_late = !config.exists && made == Made::default();
     let config = context.open_or_create(context.config()?).await?.config;
+    if was_late {
+        return Err(there_already(&config, "another process has made them meanwhile"));
+    }
     let path = |path: PathBuf| path.display().to_string();
     let view = InitView {
         config: made.config.map(path),
@@ -53,4 +52,10 @@ pub(crate) async fn run(_: Args, context: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn there_already(config: &Config, why: &str) -> Failure {
+    Failure::failed(format!("{} is there already, and so is its store", config.path.display()))
+        .why(why)
+        .next("look it over with: vestal doctor")
 }

@@ -121,7 +121,7 @@ pub(crate) async fn open_or_set_up(context: &Context, provider: &str) -> Result<
     let config = context.config()?;
     config.catalogue()?.get(provider)?;
     let made = create(&config, &SystemEntropy)?;
-    let config = if made.config.is_some() { context.config()? } else { config };
+    let config = if config.exists { config } else { context.config()? };
     for (path, what) in
         [(made.config, "the configuration"), (made.master_key, "the master key: keep a copy of it elsewhere")]
     {

@@ -281,14 +281,46 @@ fn a_key_is_added_behind_those_that_are_there() {
     fs::write(folder.path().join("real.key.new"), "half").unwrap();
     let before = config.master_key.read(&environment).unwrap().ids();
     for keys in 2..=3 {
-        add_key(&link, &SystemEntropy).unwrap();
+        let known = config.master_key.read(&environment).unwrap().ids();
+        let turn = KeyFileTurn::take(&link).unwrap().unwrap();
+        assert!(KeyFileTurn::take(&link).unwrap().is_none(), "one at a time");
+        let added = turn.add_key(&known, &SystemEntropy).unwrap();
+        assert_eq!(KeyFileTurn::take(&key).unwrap().unwrap().add_key(&known, &SystemEntropy).unwrap(), None);
         let after = config.master_key.read(&environment).map_err(told).unwrap().ids();
-        assert_eq!((after.len(), after[0]), (keys, before[0]));
+        assert_eq!((after.len(), after[0], after.last().copied()), (keys, before[0], added));
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     }
     assert!(fs::read_to_string(&key).unwrap().starts_with("# made in May\n"));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(!folder.path().join("real.key.new").exists());
+}
+
+#[test]
+fn what_another_process_has_made_meanwhile_is_taken_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = Environment::of(&[]);
+    let path = folder.path().join("vestal.toml");
+    let both = [(); 2].map(|()| Config::load(&environment, Some(&path)).unwrap());
+    let began = std::sync::Barrier::new(both.len());
+    let makes = |config: Config| {
+        let (began, environment) = (&began, &environment);
+        move || {
+            began.wait();
+            let made = create(&config, &SystemEntropy).map_err(told).unwrap();
+            (made, config.master_key.read(environment).map_err(told).unwrap().ids())
+        }
+    };
+    let [(first, keys), (second, same)] = std::thread::scope(|scope| {
+        both.map(|config| scope.spawn(makes(config))).map(|made| made.join().unwrap())
+    });
+    assert_eq!(keys, same);
+    assert!(first.config.is_some() != second.config.is_some(), "{first:?} {second:?}");
+    assert!(first.master_key.is_some() != second.master_key.is_some(), "{first:?} {second:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left lying about");
+
+    // However late: this one had found neither.
+    let late = Config { exists: false, ..Config::load(&environment, Some(&path)).unwrap() };
+    assert_eq!(create(&late, &SystemEntropy).unwrap(), Made::default());
 }
 
 #[test]

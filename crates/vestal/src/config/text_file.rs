@@ -11,15 +11,21 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// What a file says.
 pub(super) fn read(path: &Path) -> io::Result<String> {
+    let text = String::from_utf8(bytes(path, BYTES_MAX)?);
+    text.map(without_mark).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"))
+}
+
+/// What is in a file, of so many bytes at most.
+pub(crate) fn bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     // Before it is opened: a pipe that nobody writes to lets whoever opens it wait.
     regular(&std::fs::metadata(path)?)?;
-    let mut text = String::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES_MAX {
-        let why = format!("it is larger than {BYTES_MAX} bytes");
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        let why = format!("it is larger than {max} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
-    Ok(without_mark(text))
+    Ok(bytes)
 }
 
 /// Refuses a folder, a pipe or a device.

@@ -1,6 +1,6 @@
 //! What is told of an import: line by line for programs, in sum for people.
 
-use std::io::{self, BufWriter, Stdout, Write as _};
+use std::io::{self, BufWriter, Write};
 
 use vestal_api::{Code, ErrorView, ImportResult, ImportView};
 
@@ -15,7 +15,7 @@ const TOLD: u64 = 50;
 pub(super) struct Report {
     output: Output,
     /// Whose lines are told, for programs.
-    lines: Option<BufWriter<Stdout>>,
+    lines: Option<BufWriter<Box<dyn Write + Send>>>,
     bar: Progress,
     imported: u64,
     replaced: u64,
@@ -31,7 +31,7 @@ impl Report {
     /// `bytes`: how many there are to be read, if that is known. A bar is drawn for a person who watches.
     pub(super) fn new(output: Output, bytes: Option<u64>) -> Self {
         let bar = Progress::new(output, bytes);
-        let lines = output.json.then(|| BufWriter::new(io::stdout()));
+        let lines = output.json.then(|| BufWriter::new(Box::new(output.stdout()) as Box<_>));
         Self { output, lines, bar, imported: 0, replaced: 0, skipped: 0, kept: 0, failed: 0, passing: 0 }
     }
 
@@ -134,7 +134,13 @@ mod tests {
     #[test]
     fn only_where_nothing_is_to_be_mended_is_it_enough_to_try_again() {
         let colours = Palette::PLAIN;
-        let output = Output { json: false, palette: colours, error_palette: colours, width: usize::MAX };
+        let output = Output {
+            json: false,
+            palette: colours,
+            error_palette: colours,
+            width: usize::MAX,
+            outlives_readers: true,
+        };
         let mut report = Report::new(output, None);
         let mut after = |code| {
             let error = ErrorView { error: "no".to_owned(), why: None, next: None, code };

@@ -5,6 +5,7 @@
 //! the old one sealed is gone through.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use vestal_api::{Code, LeftValueView, RotationView};
@@ -18,7 +19,7 @@ use vestal_store::rotation::Rotation;
 use super::next::{Next, Standing};
 use super::walk::{self, All};
 use crate::clock::SystemClock;
-use crate::config::add_key;
+use crate::config::KeyFileTurn;
 use crate::context::{Context, Vestal};
 use crate::entropy::SystemEntropy;
 use crate::failure::Failure;
@@ -29,6 +30,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// So often everything is gone through, at most: whatever goes on sealing with the old key for longer has to be found first.
 const PASSES_MAX: u32 = 20;
 
+/// So often, and at these intervals, a file of keys is waited for that somebody else is adding one to.
+const TURN_TRIES: usize = 3000;
+const TURN_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
 /// Before answers in journals are looked at again, which those are at that got them.
 const JOURNALS_EVERY: Duration = Duration::from_secs(1);
 
@@ -36,7 +41,7 @@ const JOURNALS_EVERY: Duration = Duration::from_secs(1);
 ///
 /// Where the key lies in a file of Vestal's own, a new one is added to it as its last line. Where it comes from elsewhere, add one there first, as the last line: openssl rand -base64 32. A process whose keys come from a variable or a credential has to be restarted with both.
 ///
-/// It may be stopped or killed at any time, and goes on when it is run again. The old key still opens backups made before; remove its line once none of them is needed any more.
+/// It may be stopped or killed at any time, and goes on when it is run again. The old key still opens backups made before, and other stores that have their key from the same place; remove its line once none of them needs it any more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -92,10 +97,11 @@ impl Rotating<'_> {
                         return Err(Failure::failed(format!("{} holds {KEYS_MAX} keys already", keys.source().describe()))
                             .next("remove the lines of those that no backup needs any more; see: vestal master-key list"));
                     }
-                    add_key(path, &SystemEntropy)?;
+                    let added = self.turn(path).await?.add_key(&given, &SystemEntropy)?;
                     given = keys.read_again().await?.ids();
+                    // Otherwise somebody has changed them meanwhile, such as the rotation of another store that has them too.
+                    let Some(new) = added else { continue };
                     made = true;
-                    let new = given.last().map(KeyId::to_string).unwrap_or_default();
                     context.output.note(format_args!(
                         "added the new key {new} to {}: keep a copy of it elsewhere",
                         path.display()
@@ -128,6 +134,25 @@ impl Rotating<'_> {
             Failure::new(Code::TemporarilyUnavailable, "another process is exchanging the master key")
                 .next("wait until it has ended; it does not harm to run this again")
         })
+    }
+
+    /// Waits until nobody else adds a key to this file: whoever does is done within moments.
+    async fn turn(&self, path: &Path) -> Result<KeyFileTurn, Failure> {
+        let path_shown = path.display();
+        for n in 0..TURN_TRIES {
+            if let Some(turn) = KeyFileTurn::take(path)? {
+                return Ok(turn);
+            }
+            if n == 0 {
+                self.context
+                    .output
+                    .note(format_args!("waiting for another process that adds a key to {path_shown}"));
+            }
+            SystemClock.sleep(TURN_AGAIN_AFTER).await;
+        }
+        let error = format!("another process goes on adding a key to {path_shown}");
+        Err(Failure::new(Code::TemporarilyUnavailable, error)
+            .next("look for a vestal master-key rotate that is stopped; then run this again"))
     }
 
     fn ask(&self) -> Failure {
@@ -276,7 +301,8 @@ fn tell(view: &RotationView, vestal: &Vestal, context: &Context) -> Result<(), F
     }
     if !output.json {
         output.note(format_args!(
-            "the old key still opens backups made before; once none of them is needed, remove its line from {}",
+            "the old key still opens backups made before, and other stores that have their key from there; once none of them needs it, \
+             remove its line from {}",
             vestal.keys.source().describe()
         ));
     }

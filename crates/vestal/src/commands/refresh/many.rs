@@ -27,7 +27,7 @@ const TOLD_OF: u32 = 10_000;
 pub(super) async fn many(vestal: &Vestal, which: Which, context: &Context) -> Result<Left, Failure> {
     let output = context.output;
     let mut report = match output.json {
-        true => Some(JsonArray::begin(std::io::stdout().lock())?),
+        true => Some(JsonArray::begin(output.stdout())?),
         false => None,
     };
     vestal.node.release_gone(vestal.engine.store()).await;
