@@ -236,6 +236,27 @@ fn with_a_disk_that_takes_nothing_no_refresh_is_started() {
 }
 
 #[test]
+fn a_token_that_still_serves_is_served_from_a_full_disk() {
+    let proof = Proof::of("a disk that is full before anybody opens the store");
+    let home = Home::new();
+    let disk = match SmallDisk::mount(&home.path().join("state"), 16) {
+        Ok(disk) => disk,
+        Err(why) => return proof.cannot_be_had(&why),
+    };
+    let provider = Provider::start(home.record(), |_| {});
+    let fleet = Fleet::connect(&home, &provider, "custom", CONNECTIONS);
+    let before = provider.wire.requests();
+    let filled = disk.fill();
+    for _ in 0..2 {
+        home.vestal(&["token", "fleet-0"]).ok();
+    }
+    assert_eq!(provider.wire.requests(), before, "a refresh was started that could not be saved");
+    drop(filled);
+    nothing_is_lost(&home, &provider, &fleet, "the disk was full");
+    proof.holds("2 commands", "the token that still serves is served");
+}
+
+#[test]
 fn without_a_place_for_the_journal_no_refresh_is_started() {
     let proof = Proof::of("a journal that cannot be written");
     if let Err(why) = tmpfs::run(Command::new("unshare").args(["--mount", "true"])) {

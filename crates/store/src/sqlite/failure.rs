@@ -4,7 +4,7 @@ use vestal_core::store::StoreError;
 
 /// Primary result codes (<https://www.sqlite.org/rescode.html>); the low byte of the extended ones.
 pub(super) const BUSY: i32 = 5;
-pub(super) const READ_ONLY: i32 = 8;
+const READ_ONLY: i32 = 8;
 const CORRUPT: i32 = 11;
 pub(super) const FULL: i32 = 13;
 pub(super) const CANNOT_OPEN: i32 = 14;
@@ -62,6 +62,13 @@ pub(super) fn meaning(error: &rusqlite::Error) -> StoreError {
 /// SQLite's primary result code, if it was SQLite that failed.
 pub(super) fn primary_code(error: &rusqlite::Error) -> Option<i32> {
     extended_code(error).map(|code| code & 0xff)
+}
+
+/// Whether a database cannot be opened because there is no file of shared memory, and none can be made.
+pub(super) fn shares_no_memory(failed: &Failure) -> bool {
+    let Failure::Sqlite(error) = failed else { return false };
+    matches!(primary_code(error), Some(CANNOT_OPEN | READ_ONLY))
+        || extended_code(error) == Some(IO_SHARED_MEMORY_SIZE)
 }
 
 /// The file is not where it was opened any more: nothing that a remount would mend.

@@ -35,6 +35,7 @@ mod due;
 mod events;
 mod failure;
 mod filesystem;
+mod frozen;
 mod names;
 mod open;
 mod opening;

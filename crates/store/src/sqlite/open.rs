@@ -12,8 +12,9 @@ use rusqlite::{Connection as Db, OpenFlags};
 use url::Url;
 use vestal_core::store::StoreError;
 
-use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, READ_ONLY, primary_code};
+use super::failure::{CANNOT_OPEN, Failure, NOT_A_DATABASE, primary_code, shares_no_memory};
 use super::filesystem;
+use super::frozen::Frozen;
 use super::place::Place;
 use super::query::KEPT_STATEMENTS;
 
@@ -72,6 +73,15 @@ pub(super) struct Opened {
     // Dropped first: closing the last connection removes the log, and whoever opens the next one makes another.
     pub(super) place: Arc<Place>,
     pub(super) connection: Db,
+    /// Where it reads as if nobody could change them.
+    frozen: Option<Frozen>,
+}
+
+impl Opened {
+    /// Whether what it reads is what the database holds.
+    pub(super) fn is_current(&self) -> bool {
+        self.frozen.as_ref().is_none_or(Frozen::is_unchanged)
+    }
 }
 
 /// What a database says of itself.
@@ -96,20 +106,27 @@ impl Opener {
     /// closed: a process that only reads starts and ends quickly, and works on a read-only disk.
     pub(super) fn reader(&self) -> Result<(Opened, i64), Failure> {
         self.check_place()?;
-        let opened = match labelled(&self.path, Mode::Read) {
-            // Where SQLite cannot make its shared memory file, the disk is read-only. With no log beside it, the
-            // file is all there is, and nobody can change it.
-            Err(Failure::Sqlite(error))
-                if matches!(primary_code(&error), Some(CANNOT_OPEN | READ_ONLY))
-                    && filesystem::has_no_log(&self.path) =>
-            {
-                labelled(&self.path, Mode::ReadImmutable).map_err(|_| error.into())
+        let failed = match labelled(&self.path, Mode::Read) {
+            Ok((connection, label)) => {
+                self.check(&label)?;
+                return Ok((Opened { connection, place: self.place()?, frozen: None }, label.schema));
             }
-            opened => opened,
+            Err(failed) => failed,
         };
-        let (connection, label) = opened.map_err(|failure| self.explain(failure))?;
-        self.check(&label)?;
-        Ok((Opened { connection, place: self.place()? }, label.schema))
+        // Where there can be no file of shared memory, the disk is read-only or full. With no log beside it, the database's file is all
+        // there is.
+        match Frozen::at(&self.path).filter(|_| shares_no_memory(&failed)) {
+            Some(frozen) => {
+                let Ok((connection, label)) = labelled(&self.path, Mode::ReadImmutable) else {
+                    return Err(self.explain(failed));
+                };
+                self.check(&label)?;
+                // The files beside it are none of its own.
+                let place = Arc::new(self.database.clone());
+                Ok((Opened { connection, place, frozen: Some(frozen) }, label.schema))
+            }
+            None => Err(self.explain(failed)),
+        }
     }
 
     /// A connection that writes. There is to be one at a time in a process.
@@ -136,7 +153,7 @@ impl Opener {
             let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
             connection.busy_timeout(BUSY_TIMEOUT)?;
         }
-        Ok(Opened { connection, place: self.place()? })
+        Ok(Opened { connection, place: self.place()?, frozen: None })
     }
 
     /// Brings an older database to this version's schema.
@@ -249,7 +266,7 @@ pub(super) fn create(path: &Path) -> Result<(), Failure> {
 #[derive(Clone, Copy)]
 enum Mode {
     Read,
-    /// A file that nobody can change.
+    /// As if nobody could change the file.
     ReadImmutable,
     Write,
 }

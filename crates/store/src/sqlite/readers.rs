@@ -10,6 +10,9 @@ use super::open::{Opened, Opener};
 use super::query::query;
 use super::worker::{Ended, Job, Worker};
 
+/// So often what was written to while it was read without a lock is read again.
+const TRIES: usize = 5;
+
 /// Two, so that what is found at once does not wait for what is looked for among very many.
 pub(super) struct Readers {
     rows: Worker,
@@ -63,22 +66,30 @@ fn read(opener: &Opener, kept: &mut Option<Opened>, group: &mut Vec<Box<dyn Job>
 
 /// Reads from the files that are at the store's path and from no others. A connection on which something fails is closed.
 fn run(opener: &Opener, kept: &mut Option<Opened>, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let opened = match kept.take() {
-        Some(opened) => opened,
-        None => opener.reader()?.0,
-    };
-    if let Err(lost) = opened.place.check() {
-        *kept = Some(opened);
-        return Err(lost);
+    for _ in 0..TRIES {
+        let opened = match kept.take().filter(Opened::is_current) {
+            Some(opened) => opened,
+            None => opener.reader()?.0,
+        };
+        if let Err(lost) = opened.place.check() {
+            *kept = Some(opened);
+            return Err(lost);
+        }
+        let db = &opened.connection;
+        begin(db)?;
+        let failed = group.iter_mut().map(|job| job.run(db)).filter(|well| !well).count();
+        end(db)?;
+        if !opened.is_current() {
+            continue;
+        }
+        if failed == 0 {
+            *kept = Some(opened);
+        }
+        return Ok(());
     }
-    let db = &opened.connection;
-    begin(db)?;
-    let failed = group.iter_mut().map(|job| job.run(db)).filter(|well| !well).count();
-    end(db)?;
-    if failed == 0 {
-        *kept = Some(opened);
-    }
-    Ok(())
+    let detail =
+        format!("it was written to each of {TRIES} times that it was read without a lock; try again");
+    Err(StoreError::Unavailable { detail })
 }
 
 /// All is read in one transaction: what a connection remembers of the database, it forgets with the next one if something

@@ -87,6 +87,51 @@ async fn child_that_may_only_read() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_read_and_what_others_write_then_is_seen() {
+    let (dir, path) = closed_store().await;
+    // No file may grow beyond 512 bytes: none for shared memory can be made, as on a full disk.
+    let mut shell = Command::new("sh");
+    let limited = child(dir.path(), "child_that_has_no_room");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]).current_dir(dir.path());
+    shell.arg(limited.get_program()).args(limited.get_args());
+    let mut reading = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asks = reading.stdin.take().unwrap();
+    let mut lines = BufReader::new(reading.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut told = move || lines.find_map(|line| line.parse::<u64>().ok());
+    let first = told().expect("it reads");
+    for more in 1..=2 {
+        let store = open(&path).await.unwrap();
+        let current = read(&store, connection_id(1)).await;
+        assert_eq!(store.update_connection(&update(&current)).await.unwrap(), Write::Done);
+        let store = match more {
+            // While it is open, and once it is closed, when all is in the one file again.
+            1 => Some(store),
+            _ => {
+                store.close().await;
+                None
+            }
+        };
+        writeln!(asks, "again").unwrap();
+        assert_eq!(told(), Some(first + more));
+        drop(store);
+    }
+    drop(asks);
+    assert!(reading.wait().unwrap().success());
+}
+
+#[tokio::test]
+#[ignore = "is run as a child process"]
+async fn child_that_has_no_room() {
+    let store = open(Path::new("db")).await.unwrap();
+    say(read(&store, connection_id(1)).await.revision);
+    for line in std::io::stdin().lines() {
+        line.unwrap();
+        say(read(&store, connection_id(1)).await.revision);
+    }
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_disk_that_fails_loses_nothing_that_was_acknowledged() {
     let (dir, path) = closed_store().await;
     // No file may grow beyond 100 KiB: writing more fails as a broken disk does.
