@@ -101,9 +101,17 @@ fn a_provider_that_hangs_drips_or_floods_costs_only_its_own_connections() {
     let floods = Nuisance::start(home.record(), "127.8.0.3", || {
         vec![Step::Bytes(head("200 OK", "").into()), Step::Endless(vec![b' '; 64 * 1024])]
     });
+    let puts_off = Nuisance::start(home.record(), "127.8.0.4", || {
+        vec![Step::Endless(b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20_000))]
+    });
+    let nuisances = [
+        ("hangs", &hangs, AILING),
+        ("drips", &drips, AILING),
+        ("floods", &floods, FLOODING),
+        ("puts-off", &puts_off, FLOODING),
+    ];
     let well = connect(&home, "well", &["--issuer", &provider.issuer, "--client-id", "app"], WELL);
     let mut ailing = Vec::new();
-    let nuisances = [("hangs", &hangs, AILING), ("drips", &drips, AILING), ("floods", &floods, FLOODING)];
     for (name, nuisance, count) in nuisances {
         let [authorization, token] = ["authorize", "token"].map(|path| format!("{}/{path}", nuisance.url));
         let endpoints =
@@ -113,7 +121,7 @@ fn a_provider_that_hangs_drips_or_floods_costs_only_its_own_connections() {
 
     let daemon = home.start(&["serve"]);
     until("each nuisance to be asked", || {
-        [&hangs, &drips, &floods].iter().all(|there| there.asked.load(Ordering::Relaxed) > 0).then_some(())
+        nuisances.iter().all(|(_, there, _)| there.asked.load(Ordering::Relaxed) > 0).then_some(())
     });
     let over = AtomicBool::new(false);
     let (served, times) = std::thread::scope(|scope| {
@@ -147,8 +155,7 @@ fn a_provider_that_hangs_drips_or_floods_costs_only_its_own_connections() {
     assert!(intervals.len() >= 2 * WELL, "only {} refreshes", intervals.len());
     assert!(longest < LIFE, "a token ended: {longest:?} without a refresh");
     assert!(mean < ON_TIME, "{mean:?} between refreshes");
-    let asked: usize =
-        [&hangs, &drips, &floods].iter().map(|there| there.asked.load(Ordering::Relaxed)).sum();
+    let asked: usize = nuisances.iter().map(|(_, there, _)| there.asked.load(Ordering::Relaxed)).sum();
     proof.holds(
         format_args!("{} connections, {} s", WELL + ailing.len(), watch.as_secs()),
         format_args!(
