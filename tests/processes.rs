@@ -14,10 +14,10 @@ use crate::harness::{Home, Provider, Raises, Running, intervals, until};
 /// Long enough to be killed in, and longer than any test waits.
 const HELD_MS: u64 = 120_000;
 
-/// A connection whose access token ends shortly, after which tokens live long.
+/// A connection whose access token ends shortly, though not before somebody has asked for it, after which tokens live long.
 fn about_to_expire() -> (Home, Provider) {
     let home = Home::new();
-    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 3_000);
+    let provider = Provider::start(home.record(), |settings| settings.access_token_life_ms = 10_000);
     home.connect("shop", &provider);
     provider.sandbox().settings_mut().access_token_life_ms = 60_000;
     (home, provider)
