@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use vestal_core::client::Client;
 use vestal_core::connection::{Connection, ConnectionName, Policy};
 use vestal_core::id::ConnectionId;
-use vestal_core::state::State;
 use vestal_core::token::Renewal;
 
 use crate::{StateView, WarningView};
@@ -121,6 +120,6 @@ impl ConnectionView {
 
 /// Whether what is due of it may be a refresh. Of what is paused, or what nothing renews, it is a warning.
 fn is_refreshed(connection: &Connection) -> bool {
-    let is_kept = matches!(connection.state, State::Unverified { .. } | State::Active | State::Failing(_));
-    is_kept && connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None)
+    connection.state.is_refreshed()
+        && connection.grant.as_ref().is_some_and(|grant| grant.renewal != Renewal::None)
 }

@@ -302,6 +302,11 @@ impl State {
         matches!(self.behind_pause(), Self::Unverified { .. })
     }
 
+    /// Whether the schedule refreshes it. What is due of others is a warning.
+    pub fn is_refreshed(&self) -> bool {
+        matches!(self, Self::Unverified { .. } | Self::Active | Self::Failing(_))
+    }
+
     /// Whether its grant is dead, and only a person can help; also behind a pause.
     pub fn needs_reauth(&self) -> bool {
         matches!(self.behind_pause(), Self::NeedsReauth { .. })

@@ -50,8 +50,12 @@ pub(crate) async fn of_one(
     connection: &Connection,
     provider: &str,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let looked_at = looked_at(vestal).await?;
-    Ok(left(connection, unused(vestal, connection, provider), looked_at, vestal.engine.now()))
+    let (dies, now) = (unused(vestal, connection, provider), vestal.engine.now());
+    // That somebody has looked only puts it off.
+    if left(connection, dies, None, now).is_none() {
+        return Ok(None);
+    }
+    Ok(left(connection, dies, looked_at(vestal).await?, now))
 }
 
 /// When the schedule was looked at to be kept to, by whichever process.
@@ -77,11 +81,8 @@ fn left(
     looked_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    // What is due of others is a warning.
-    let is_refreshed =
-        matches!(connection.state, State::Active | State::Unverified { .. } | State::Failing(_));
     let under_way = connection.lease.as_ref().is_some_and(|lease| lease.valid);
-    let due_at = connection.plan.due_at.filter(|_| is_refreshed && !under_way)?;
+    let due_at = connection.plan.due_at.filter(|_| connection.state.is_refreshed() && !under_way)?;
     is_overdue(due_at, dies, looked_at, now).then_some(due_at)
 }
 

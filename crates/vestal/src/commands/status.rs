@@ -59,12 +59,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let code = match args.name {
         Some(name) => {
             let (connection, client) = vestal.connection_and_client(&name).await?;
-            let overdue = overdue::of_one(&vestal, &connection, &client.provider).await?;
-            let code = detail::code(&connection.state, overdue.is_some());
             let mut told = warnings::of_client(&vestal, &client).await?;
             told.extend(warnings::shared_with(&vestal, &connection).await?);
             if output.json {
                 let asked = pending::of(&vestal, &connection).await?.and_then(|pending| pending.asked_until);
+                let overdue = overdue::of_one(&vestal, &connection, &client.provider).await?;
                 let view = ConnectionView::new(&connection, &client);
                 let told = told.into_iter().map(|told| told.view(&client.name)).collect();
                 output.json(&ConnectionView {
@@ -73,12 +72,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     warnings: Some(told),
                     ..view
                 })?;
+                detail::code(&connection.state, overdue.is_some())
             } else {
                 let detail = Detail::look(&vestal, connection, client).await?;
                 print(&detail.lines(&calendar, output.width, output.palette), output)?;
                 told.iter().for_each(|told| told.say(output));
+                detail.code()
             }
-            code
         }
         None => {
             let mut overview = Overview::look(&vestal).await?;

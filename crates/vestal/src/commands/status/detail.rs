@@ -53,6 +53,11 @@ impl Detail {
         Ok(Self { connection, client, provider, schedule, pending, overdue_since })
     }
 
+    /// What the exit code is to tell.
+    pub(super) fn code(&self) -> Option<Code> {
+        code(&self.connection.state, self.overdue_since.is_some())
+    }
+
     pub(super) fn lines(&self, calendar: &Calendar, width: usize, palette: Palette) -> Vec<String> {
         let Self { connection, client, provider, schedule, pending, overdue_since } = self;
         let (name, view) = (&connection.name, ConnectionView::new(connection, client));
